@@ -1,0 +1,75 @@
+"""`oodseg datasets`: which benchmark layouts are known, and whether a folder holds one of them whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from oodseg.datasets import Verification
+
+datasets_app = typer.Typer(no_args_is_help=True, help="Know and check benchmark folders.")
+
+
+@datasets_app.command("list")
+def list_layouts() -> None:
+    """Show the layouts that `evaluate` and `verify` read."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from oodseg.datasets import LAYOUTS
+
+    console = Console()
+    for key, layout in LAYOUTS.items():
+        line = Text(key, style="bold").append(
+            f"  {layout.title}; splits: {', '.join(layout.splits)}", style="not bold"
+        )
+        console.print(line, soft_wrap=True)
+        console.print(Text(f"    {layout.shape}", style="dim"), soft_wrap=True)
+
+
+@datasets_app.command("verify")
+def verify_folders(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Benchmark folders as unpacked.")],
+    split: Annotated[str | None, typer.Option(help="Split of the set; see `oodseg datasets list`.")] = None,
+) -> None:
+    """Read every label: which set and split, how many frames, which codes, fingerprint, licence."""
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
+
+    from oodseg.datasets import open_dataset, verify
+
+    console = Console()
+    for path in paths:
+        data = open_dataset(path, split)
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task(f"checking {data.title}", total=len(data.frames))
+            found = verify(data, lambda done, task=task, bar=bar: bar.update(task, completed=done))  # type: ignore[misc]
+        console.print(Text(str(path), style="bold"), soft_wrap=True)
+        for name, value in _facts(found):
+            console.print(Text(f"  {name:<15} {value}"), soft_wrap=True)
+
+
+def _facts(found: Verification) -> list[tuple[str, str]]:
+    """What a checked set is, as name and value."""
+    from oodseg.datasets import LAYOUTS
+    from oodseg.datasets.frames import CODE_NAMES
+
+    data, total = found.dataset, max(1, sum(found.codes.values()))
+    counts = (
+        f"{found.labelled} labelled",
+        f"{found.pictures} with a picture",
+        f"{found.empty} without any anomaly",
+    )
+    facts = [("set", f"{data.title} ({data.key})")]
+    if data.benchmark and data.benchmark != data.key:
+        facts.append(("taken for", f"{LAYOUTS[data.benchmark].title}, by the folder's name"))
+    facts += [("split", data.split), ("frames", f"{len(data.frames)}: {', '.join(counts)}")]
+    facts += [
+        (f"label code {code}", f"{CODE_NAMES[found.meaning[code]]}, {100 * pixels / total:.3g} % of pixels")
+        for code, pixels in found.codes.items()
+    ]
+    return [*facts, ("fingerprint", found.fingerprint), ("licence", data.licence)]

@@ -1,0 +1,129 @@
+"""Street pictures with labels to train on, brought to the seven level-1 classes of IDD.
+
+Folder (see the model card for terms)::
+
+    camvid/{train,val,test}/{images,labels}      CamVid, Brostow et al., PRL 2009
+    idd_lite/{train,val}/{images,labels}         IDD Lite, Varma et al., WACV 2019
+    cityscapes_sample/{images,labels}            Cityscapes frames, Cordts et al., CVPR 2016
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oodseg.errors import DatasetError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CLASSES = (
+    "drivable",
+    "non-drivable",
+    "living things",
+    "vehicles",
+    "roadside objects",
+    "far objects",
+    "sky",
+)
+IGNORE = 255
+
+# CamVid: sky building pole road pavement tree sign fence car pedestrian bicyclist unlabelled
+_CAMVID = dict(enumerate((6, 5, 4, 0, 1, 5, 4, 4, 3, 2, 2, IGNORE)))
+_IDD = {index: index for index in range(7)}
+# Cityscapes labelIds; 4..6 (static, dynamic, ground) and the ego vehicle have no class.
+_CITYSCAPES = {
+    7: 0, 8: 1, 9: 0, 10: 1, 11: 5, 12: 4, 13: 4, 14: 4, 15: 5, 16: 5, 17: 4, 18: 4, 19: 4, 20: 4, 21: 5,
+    22: 1, 23: 6, 24: 2, 25: 2, 26: 3, 27: 3, 28: 3, 29: 3, 30: 3, 31: 3, 32: 3, 33: 3,
+}  # fmt: skip
+_CODES = {"camvid": _CAMVID, "idd_lite": _IDD, "cityscapes_sample": _CITYSCAPES}
+_VALIDATION_EVERY = 20
+
+
+@dataclass(frozen=True)
+class StreetPicture:
+    """One labelled street picture.
+
+    Attributes:
+        source: `"camvid"`, `"idd_lite"` or `"cityscapes_sample"`.
+        image: Path of the JPEG.
+        label: Path of the PNG with the set's own codes.
+    """
+
+    source: str
+    image: Path
+    label: Path
+
+    def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Reads picture (uint8 `[H, W, 3]`, RGB) and labels (uint8 `[H, W]`, 0..6 or 255).
+
+        Raises:
+            DatasetError: A file cannot be read, or the two differ in size.
+        """
+        import cv2
+
+        picture, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), cv2.imread(str(self.label), 0)
+        if picture is None or codes is None:
+            raise DatasetError(f"{self.image if picture is None else self.label} cannot be read: fetch the set anew")
+        if picture.shape[:2] != codes.shape:
+            raise DatasetError(f"{self.label} is not of the size of its picture {self.image}")
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))
+
+
+def _table(source: str) -> NDArray[np.uint8]:
+    import numpy as np
+
+    table = np.full(256, IGNORE, np.uint8)
+    for code, mapped in _CODES[source].items():
+        table[code] = mapped
+    return table
+
+
+def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPicture]]:
+    """Lists labelled street pictures by source.
+
+    `"train"` is CamVid train, Cityscapes frames and 95 % of IDD-Lite train; `"val"` is CamVid val and the
+    other 5 % of IDD-Lite train. CamVid test and IDD-Lite val stay untouched, for measuring.
+
+    Args:
+        root: Folder of the training data.
+        split: `"train"` or `"val"`.
+
+    Raises:
+        DatasetError: A folder or a label is missing.
+    """
+    if split not in {"train", "val"}:
+        raise DatasetError(f"there is no split '{split}' of the street pictures: choose train or val")
+    root = Path(root)
+    found = {
+        "camvid": _pairs("camvid", root / "camvid" / split),
+        "idd_lite": [
+            each
+            for each in _pairs("idd_lite", root / "idd_lite" / "train")
+            if _in_validation(each.image.stem) == (split == "val")
+        ],
+    }
+    if split == "train":
+        found["cityscapes_sample"] = _pairs("cityscapes_sample", root / "cityscapes_sample")
+    return {source: pictures for source, pictures in found.items() if pictures}
+
+
+def _in_validation(stem: str) -> bool:
+    # Frames of one drive share the number before "_": they go to one side together.
+    drive = stem.partition("_")[0]
+    return int(hashlib.sha1(drive.encode(), usedforsecurity=False).hexdigest(), 16) % _VALIDATION_EVERY == 0
+
+
+def _pairs(source: str, folder: Path) -> list[StreetPicture]:
+    if not (folder / "images").is_dir() or not (folder / "labels").is_dir():
+        raise DatasetError(f"{folder} must hold images/ and labels/: check the data folder")
+    pairs = []
+    for image in sorted((folder / "images").iterdir()):
+        label = folder / "labels" / f"{image.stem}.png"
+        if not label.is_file():
+            raise DatasetError(f"{image} has no label {label}: fetch the set anew")
+        pairs.append(StreetPicture(source, image, label))
+    return pairs

@@ -1,0 +1,11 @@
+"""Picture to anomaly score, higher = more anomalous; a new detector is one new file and one line here."""
+
+from oodseg.detectors.base import Detector
+from oodseg.detectors.normalization import ScoreNormalizer
+
+DETECTORS: dict[str, str] = {
+    "street": "oodseg.detectors.street:StreetDetector",
+    "logit": "oodseg.detectors.logit:LogitDetector",
+}
+
+__all__ = ["DETECTORS", "Detector", "ScoreNormalizer"]

@@ -1,0 +1,31 @@
+"""What goes wrong for a user: every error here reads as one sentence naming the fault and the remedy."""
+
+from __future__ import annotations
+
+
+class OodsegError(Exception):
+    """Base of every error that a user can cause and mend; the command line prints it without a traceback."""
+
+
+class ImageError(OodsegError):
+    """A picture that cannot be read or makes no sense (missing, truncated, empty, too small, too large)."""
+
+
+class ScoreMapError(OodsegError):
+    """An anomaly score map of the wrong shape, or one that holds no usable values."""
+
+
+class WeightsError(OodsegError):
+    """A weight file or pipeline folder that is missing, corrupt, or of another version."""
+
+
+class ConfigError(OodsegError):
+    """An unknown name, option or recipe value."""
+
+
+class DatasetError(OodsegError):
+    """A data set folder with missing files, unknown label codes or mismatched pairs."""
+
+
+class MissingDependencyError(OodsegError):
+    """An optional library is not installed; the message names the extra that brings it."""

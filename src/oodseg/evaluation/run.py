@@ -1,0 +1,203 @@
+"""Runs all methods over one set on the same pictures, each picture predicted once.
+
+The baselines need the set twice: first its extremes (Eq. 8) and best threshold, then the figures. So what a
+prediction leaves behind waits on disk, and every method is measured in two passes, one method at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from oodseg import __version__
+from oodseg.datasets import BenchmarkSet, Frame, open_dataset, verify
+from oodseg.errors import ConfigError, DatasetError
+from oodseg.evaluation.gallery import tile
+from oodseg.evaluation.measure import measure
+from oodseg.evaluation.results import Evaluation, MethodResult
+from oodseg.evaluation.sources import (
+    ComponentSource,
+    DetectorOfPipeline,
+    DetectorRun,
+    FolderSource,
+    PipelineRun,
+    Source,
+)
+from oodseg.metrics.bootstrap import resample_weights
+from oodseg.metrics.components import TRACK_SIZES
+from oodseg.metrics.s2m import Preset
+
+if TYPE_CHECKING:
+    from oodseg.detectors.base import Detector
+    from oodseg.prediction import Prediction
+
+Progress = Callable[[str, int, int], None]
+"""Called as `progress(stage, done, total)`."""
+
+DEFINITIONS = {
+    "pixel": "pooled over all pixels of the set, ignored ones removed; AuPRC is the step sum of recall steps "
+    "times precision, FPR95 the false positive rate at the first threshold with TPR >= 0.95, AUROC counts "
+    "ties half, best F1 is the largest over all thresholds",
+    "s2m_code": "S2M's released code: thresholds 0, 0.01 ... 1, mask = map > t, IoU and Dice a picture "
+    "averaged over pictures, empty union 0, ignored pixels kept (a prediction there is false), AuIoU by "
+    "trapezoid",
+    "s2m_paper": "S2M's Eq. 9 and 10: counts pooled over the set, thresholds 0 ... 0.99, ignore removed",
+    "iou": "iou_threshold_free is the IoU of map > 0, every prompt kept; iou_best the IoU at the threshold "
+    "that is best on this very set, which is what S2M's Table 1 prints",
+    "normalisation": "scores are min-max normalised with the set's extremes (Eq. 8); confidences are not",
+    "components": "SegmentMeIfYouCan: sIoU, PPV, and F1 averaged over 0.25 ... 0.75, at the pooled best-F1 "
+    "threshold, with the track's minimum sizes",
+    "components_threshold_free": "the same on the mask of every prompt",
+    "instances": "class-agnostic COCO AP, AP50 and AR@100, every 8-connected component of the anomaly label "
+    "one object, the ignored region a crowd; a false alarm is a prediction with under a quarter of its "
+    "counted pixels on an anomaly",
+    "intervals": "95 % percentile bootstrap over pictures",
+}
+
+
+def evaluate(
+    dataset: BenchmarkSet,
+    pipeline: Callable[[Any], Prediction] | None = None,
+    detector: Detector | None = None,
+    score_folders: Mapping[str, str | os.PathLike[str]] | None = None,
+    *,
+    baselines: bool = True,
+    resamples: int = 1000,
+    seed: int = 0,
+    pipeline_name: str = "S2M",
+    weights_hash: str | None = None,
+    preset: Preset = "code",
+    progress: Progress | None = None,
+    gallery: int = 0,
+) -> Evaluation:
+    """Measures every method on the same pictures.
+
+    Args:
+        dataset: What `open_dataset` returned.
+        pipeline: Called with a picture's path, returns a `Prediction`; its detector alone becomes a row too.
+        detector: A detector to measure by itself, at the pictures' own size.
+        score_folders: Row name to folder of score files, paired with the frames by name.
+        baselines: Whether every score also gets a row of connected components at its best threshold.
+        resamples: Bootstrap resamples.
+        seed: Seed of the bootstrap.
+        pipeline_name: How the pipeline's row is called.
+        weights_hash: Recorded with the results.
+        preset: Which S2M preset tables show; both are computed.
+        progress: Called as `progress(stage, done, total)`.
+        gallery: How many frames at most to keep as thumbnails for the report; the worst come first.
+
+    Raises:
+        DatasetError: No labelled frame, a missing picture, a label of the wrong size or code.
+        ScoreMapError: A missing or broken score file.
+    """
+    frames = tuple(frame for frame in dataset.frames if frame.label_path is not None)
+    if not frames:
+        raise DatasetError(f"{dataset.root} holds no labelled frame: there is nothing to measure against")
+    dataset = replace(dataset, frames=frames)
+    # Every label is read once before hours go into predicting: a wrong one shows now.
+    checked = verify(dataset)
+    report: Progress = progress or (lambda stage, done, total: None)
+    weights = resample_weights(len(frames), resamples, seed)
+    sizes = TRACK_SIZES[dataset.track]
+    with tempfile.TemporaryDirectory(prefix="oodseg-") as folder:
+        sources = _sources(folder, frames, pipeline, detector, score_folders or {}, pipeline_name, report)
+        methods: list[MethodResult] = []
+        for kind, source in sources:
+            result, extremes = measure(source, kind, frames, sizes, weights, report)
+            methods.append(result)
+            if baselines and kind == "score":
+                parts = ComponentSource(source, extremes, result.threshold, sizes.predicted)
+                methods.append(measure(parts, "components", frames, sizes, weights, report)[0])
+        tiles = [tile(frames[i], i, [source for _, source in sources]) for i in _worst(methods, gallery)]
+    return Evaluation(
+        dataset,
+        checked.fingerprint,
+        methods,
+        tiles,
+        {
+            "oodseg_version": __version__,
+            "weights": weights_hash,
+            "seed": seed,
+            "resamples": resamples,
+            "preset": preset,
+            "definitions": DEFINITIONS,
+        },
+    )
+
+
+def evaluate_folder(
+    path: str | os.PathLike[str], pipeline: Callable[[Any], Prediction], **options: Any
+) -> dict[str, dict[str, float]]:
+    """Measures a pipeline and its detector alone on a folder, in one flat dict.
+
+    Args:
+        path: Any folder that `open_dataset` reads.
+        pipeline: Called with a picture's path, returns a `Prediction`.
+        **options: As `evaluate` takes.
+
+    Returns:
+        Row (`pipeline`, `detector`, and `detector_components` with `baselines=True`) to name to figure:
+        `auiou`, `iou_threshold_free`, `iou_best`, `best_threshold`, `mean_f1` (preset `code`), `auprc`,
+        `fpr95`, `siou`, `ppv`, `f1_mean`, and for rows with objects `boxes_per_picture`,
+        `false_alarms_per_picture`, `ap`, `ap50`, `ar`.
+    """
+    options.setdefault("baselines", False)
+    found = evaluate(open_dataset(path), pipeline, **options)
+    rows = {"prompts": "pipeline", "score": "detector", "components": "detector_components"}
+    result = {}
+    for method in found.methods:
+        flat = {
+            name: f.value
+            for family in ("s2m_code", "pixel", "components", "instances")
+            for name, f in method.figures.get(family, {}).items()
+        }
+        result[rows[method.kind]] = flat | {"best_threshold": method.best_thresholds["code"]}
+    return result
+
+
+def _sources(
+    spool: str,
+    frames: Sequence[Frame],
+    pipeline: Callable[[Any], Prediction] | None,
+    detector: Detector | None,
+    score_folders: Mapping[str, str | os.PathLike[str]],
+    pipeline_name: str,
+    report: Progress,
+) -> list[tuple[str, Source]]:
+    """Runs what has to be run and lists every row's kind and source."""
+    # Files are looked up before anything slow starts.
+    folders: list[tuple[str, Source]] = [
+        ("score", FolderSource(folder, frames, name)) for name, folder in score_folders.items()
+    ]
+    sources: list[tuple[str, Source]] = []
+    if pipeline is not None:
+        whole = PipelineRun(pipeline, frames, _folder(spool, "pipeline"), pipeline_name)
+        whole.run(lambda done: report("predicting", done, len(frames)))
+        sources.append(("prompts", whole))
+        if whole.has_scores:
+            sources.append(("score", DetectorOfPipeline(whole, f"{pipeline_name}'s detector")))
+    if detector is not None:
+        alone = DetectorRun(detector, frames, _folder(spool, "detector"), detector.name)
+        alone.run(lambda done: report("scoring", done, len(frames)))
+        sources.append(("score", alone))
+    if not sources and not folders:
+        raise ConfigError("there is nothing to evaluate: name a pipeline, a detector or a folder of scores")
+    return sources + folders
+
+
+def _folder(spool: str, name: str) -> Path:
+    path = Path(spool) / name
+    path.mkdir()
+    return path
+
+
+def _worst(methods: Sequence[MethodResult], count: int) -> list[int]:
+    """Frames from worst to best by the first row's mean F1; the picture's own, averaged over thresholds."""
+    values = np.array([picture.mean_f1 for picture in methods[0].pictures])
+    return [int(index) for index in np.argsort(values, kind="stable")[:count]]

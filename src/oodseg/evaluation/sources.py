@@ -1,0 +1,247 @@
+"""Where an evaluated score comes from: a pipeline, its detector, its components, or files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.datasets import Frame
+from oodseg.errors import DatasetError
+from oodseg.files import output_errors
+from oodseg.metrics.components import drop_small, label_components
+from oodseg.metrics.instances import objects_of_mask
+from oodseg.metrics.s2m import ScoreExtremes
+
+if TYPE_CHECKING:
+    from oodseg.detectors.base import Detector
+    from oodseg.prediction import Prediction
+
+F32 = NDArray[np.float32]
+Objects = tuple[list[dict[str, Any]], list[float]]
+
+
+class Source(Protocol):
+    """One row of the table.
+
+    Attributes:
+        name: How the row is called.
+        bounded: True if the map is a confidence in 0..1 already, False if it needs the set's extremes (Eq.
+            8).
+    """
+
+    name: str
+    bounded: bool
+
+    def score(self, index: int, shape: tuple[int, int]) -> F32:
+        """Score or confidence of a frame, float32 of the label's `[H, W]`."""
+        ...
+
+    def objects(self, index: int, shape: tuple[int, int]) -> Objects | None:
+        """Run-length masks and confidences of a frame's objects, or None where the method draws none."""
+        ...
+
+
+class PipelineRun:
+    """A pipeline's predictions over a set, made once; score maps wait on disk, objects as run lengths.
+
+    As a source it is the pipeline's confidence map.
+    """
+
+    bounded = True
+
+    def __init__(
+        self, predict: Callable[[Any], Prediction], frames: Sequence[Frame], spool: Path, name: str
+    ) -> None:
+        """Takes the pipeline and a folder for the score maps; call `run` next."""
+        self.name = name
+        self._predict = predict
+        self._frames = frames
+        self._spool = spool
+        self._predictions: list[Prediction] = []
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        """Predicts every frame; calls `progress` with the number done after each."""
+        for index, path in enumerate(_pictures(self._frames)):
+            found = self._predict(path)
+            if found.score is not None:
+                _save(self._path(index), found.score)
+            self._predictions.append(replace(found, score=None))
+            progress(index + 1)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the pipeline gave its score maps along."""
+        return all(self._path(index).is_file() for index in range(len(self._frames)))
+
+    def prediction(self, index: int) -> Prediction:
+        """A frame's prediction without its score map; a fresh copy, so that what it caches is not kept."""
+        return replace(self._predictions[index])
+
+    def score(self, index: int, shape: tuple[int, int]) -> F32:
+        """The confidence map."""
+        found = self.prediction(index)
+        self._check(index, (found.height, found.width), shape)
+        return found.confidence
+
+    def objects(self, index: int, shape: tuple[int, int]) -> Objects:
+        """The pipeline's own objects."""
+        found = self._predictions[index].objects
+        return [thing.rle for thing in found], [thing.confidence for thing in found]
+
+    def detector_score(self, index: int, shape: tuple[int, int]) -> F32:
+        """The detector's normalised score map, resized bilinearly to the label's size."""
+        return to_shape(np.load(self._path(index), allow_pickle=False), shape)
+
+    def _path(self, index: int) -> Path:
+        return self._spool / f"{index}.npy"
+
+    def _check(self, index: int, size: tuple[int, int], shape: tuple[int, int]) -> None:
+        if size != shape:
+            frame = self._frames[index]
+            raise DatasetError(
+                f"the label {frame.label_path} is {shape[1]}x{shape[0]} pixels but its picture "
+                f"{frame.image_path} is {size[1]}x{size[0]}: they belong to different versions of the set"
+            )
+
+
+class DetectorOfPipeline:
+    """The detector alone: the score map that the pipeline's boxes were drawn from."""
+
+    bounded = False
+
+    def __init__(self, run: PipelineRun, name: str) -> None:
+        """Takes the finished run."""
+        self.name = name
+        self._run = run
+
+    def score(self, index: int, shape: tuple[int, int]) -> F32:
+        """The detector's score."""
+        return self._run.detector_score(index, shape)
+
+    def objects(self, index: int, shape: tuple[int, int]) -> None:
+        """A score map draws no objects."""
+        return
+
+
+class DetectorRun:
+    """A detector without a pipeline, run on pictures at their own size; the maps wait on disk."""
+
+    bounded = False
+
+    def __init__(self, detector: Detector, frames: Sequence[Frame], spool: Path, name: str) -> None:
+        """Takes the detector and a folder for the score maps; call `run` next."""
+        self.name = name
+        self._detector = detector
+        self._frames = frames
+        self._spool = spool
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        """Scores every frame; calls `progress` with the number done after each."""
+        import torch
+
+        from oodseg.images import read_image, to_tensor
+
+        for index, path in enumerate(_pictures(self._frames)):
+            with torch.inference_mode():
+                scores = self._detector.score(to_tensor(read_image(path))[None])[0]
+            _save(self._spool / f"{index}.npy", scores.cpu().numpy())
+            progress(index + 1)
+
+    def score(self, index: int, shape: tuple[int, int]) -> F32:
+        """The detector's score."""
+        return to_shape(np.load(self._spool / f"{index}.npy", allow_pickle=False), shape)
+
+    def objects(self, index: int, shape: tuple[int, int]) -> None:
+        """A score map draws no objects."""
+        return
+
+
+class FolderSource:
+    """Score files computed elsewhere, paired with the frames by name."""
+
+    bounded = False
+
+    def __init__(self, folder: str | os.PathLike[str], frames: Sequence[Frame], name: str) -> None:
+        """Finds one file a frame.
+
+        Raises:
+            ScoreMapError: A frame without a score file, or with several.
+        """
+        from oodseg.scoremaps import find_score_map
+
+        self.name = name
+        self._paths = [find_score_map(folder, frame.name, Path(frame.name).name) for frame in frames]
+
+    def score(self, index: int, shape: tuple[int, int]) -> F32:
+        """The score file's map."""
+        from oodseg.scoremaps import read_score_map
+
+        found = read_score_map(self._paths[index])
+        found.check_size(*shape)
+        return to_shape(found.scores, shape)
+
+    def objects(self, index: int, shape: tuple[int, int]) -> None:
+        """A score map draws no objects."""
+        return
+
+
+class ComponentSource:
+    """The baseline without prompts: connected components of a score map cut at one threshold.
+
+    Every component becomes an object whose confidence is its mean normalised score.
+    """
+
+    bounded = True
+
+    def __init__(self, base: Source, extremes: ScoreExtremes, threshold: float, minimum: int) -> None:
+        """Takes the score source, its set's extremes, the threshold (mask = score > it) and minimum size."""
+        self.name = f"{base.name} + components"
+        self._base = base
+        self._extremes = extremes
+        self._threshold = np.float32(threshold)
+        self._minimum = minimum
+
+    def score(self, index: int, shape: tuple[int, int]) -> F32:
+        """Every component filled with its confidence, 0 elsewhere."""
+        scores = self._base.score(index, shape)
+        labels, areas = drop_small(*label_components(scores > self._threshold), self._minimum)
+        sums = np.bincount(labels.ravel(), self._extremes.normalize(scores).ravel(), minlength=areas.size)
+        values = (sums / np.maximum(areas, 1)).astype(np.float32).clip(0.0, 1.0)
+        values[0] = 0.0
+        return np.asarray(values[labels], np.float32)
+
+    def objects(self, index: int, shape: tuple[int, int]) -> Objects:
+        """The components."""
+        scores = self._base.score(index, shape)
+        return objects_of_mask(scores > self._threshold, self._extremes.normalize(scores), self._minimum)
+
+
+def _pictures(frames: Sequence[Frame]) -> list[Path]:
+    """The frames' pictures; all are there, or none is predicted."""
+    for frame in frames:
+        if frame.image_path is None:
+            raise DatasetError(
+                f"there is no picture for the label {frame.label_path}: a pipeline needs the pictures, put "
+                "them into images/ beside labels/"
+            )
+    return [frame.image_path for frame in frames if frame.image_path is not None]
+
+
+def _save(path: Path, scores: NDArray[Any]) -> None:
+    with output_errors(path):
+        np.save(path, scores.astype(np.float32))
+
+
+def to_shape(scores: F32, shape: tuple[int, int]) -> F32:
+    """Resizes a score map bilinearly to `[H, W]`; one of that size comes back as it is."""
+    if scores.shape == shape:
+        return scores
+    import cv2
+
+    return np.asarray(cv2.resize(scores, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)

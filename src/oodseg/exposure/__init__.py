@@ -1,0 +1,1 @@
+"""Outlier exposure: scenes with unknown objects, pasted into known pictures or drawn from nothing."""

@@ -1,0 +1,235 @@
+"""Outlier-exposure scenes: street pictures with unknown objects, natural pictures of objects, drawn streets.
+
+Where a scene comes from is chosen at random; whatever is pasted, known or unknown, goes through the same
+`paste`, and the finished scene through the same camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from oodseg.datasets.duts import DutsIndex, DutsItem
+from oodseg.datasets.training import IGNORE, StreetPicture, street_pictures
+from oodseg.exposure.camera import shoot
+from oodseg.exposure.drawn import draw_scene
+from oodseg.exposure.paste import Cutout, cut_out, paste, rescale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE = 0, 1, 2, 3
+
+# WordNet ids of DUTS pictures that show a thing of a street class: hard negatives.
+_VEHICLES = frozenset(
+    "n04285008 n04146614 n03769881 n03770679 n03594945 n04487081 n04037443 n03670208 n03777568 n03790512 "
+    "n02924116 n02958343 n03792782 n03785016 n02701002 n03791053 n03100240 n02814533 n02834778".split()
+)
+_PEOPLE = frozenset("n03770439 n03710721 n03188531 n04371430 n10148035 n09835506 n03141823 n00007846".split())
+
+# Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
+# Cityscapes frames are large, IDD-Lite's are small already.
+_SOURCES = {"camvid": (0.33, 0.4), "idd_lite": (0.45, 0.5), "cityscapes_sample": (0.22, 0.2)}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One training scene.
+
+    Attributes:
+        image: uint8 `[H, W, 3]`, RGB.
+        labels: uint8 `[H, W]`: street classes 0..6; 255 where no class is known (unknown objects included).
+        unknown: uint8 `[H, W]`: 0 nothing unknown, 1..254 index of an unknown object, 255 not to be judged.
+        kind: `"street"`, `"natural"` or `"drawn"`.
+    """
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    unknown: NDArray[np.uint8]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often what happens in a scene.
+
+    Attributes:
+        natural: Share of scenes that are natural DUTS pictures, unpasted.
+        drawn: Share of scenes the project draws itself.
+        empty: Share of street scenes without any unknown object.
+        known: Chance that known things are pasted too, as hard negatives.
+        faint: Chance that a pasted object is half transparent.
+    """
+
+    natural: float = 0.24
+    drawn: float = 0.07
+    empty: float = 0.25
+    known: float = 0.45
+    faint: float = 0.12
+
+
+class SceneSampler:
+    """Makes outlier-exposure scenes of one size.
+
+    Args:
+        root: Folder of the training data (see `oodseg.datasets.training` and `oodseg.datasets.duts`).
+        size: Height and width of a scene in pixels.
+        split: `"train"`, or `"val"`: other drives, and objects of WordNet ids that are never trained on.
+        seed: Kept for the record; every choice comes from the generator given to `sample`.
+        mix: How often what happens.
+
+    Raises:
+        DatasetError: The data folder is incomplete.
+    """
+
+    def __init__(
+        self, root: str | Path, size: tuple[int, int], split: str = "train", seed: int = 0, mix: Mix | None = None
+    ) -> None:
+        self.size, self.split, self.seed, self.mix = size, split, seed, mix or Mix()
+        self._streets = street_pictures(root, split)
+        items = DutsIndex(Path(root) / "duts_tr", "held_out" if split == "val" else "train").items
+        self._unknown = [item for item in items if item.nonstreet]
+        # Few vehicles and people are held out; as negatives they serve both splits.
+        everything = DutsIndex(Path(root) / "duts_tr").items
+        self._known = [item for item in everything if item.wnid in _VEHICLES or item.wnid in _PEOPLE]
+
+    def sample(self, rng: np.random.Generator) -> Scene:
+        """Makes one scene; the generator's state decides everything."""
+        draw = rng.random()
+        if draw < self.mix.natural:
+            scene = self._natural(rng)
+        elif draw < self.mix.natural + self.mix.drawn:
+            drawn = draw_scene(rng, self.size)
+            scene = Scene(drawn.image, drawn.labels, drawn.unknown, "drawn")
+        else:
+            scene = self._street(rng)
+        return Scene(shoot(scene.image, rng), scene.labels, scene.unknown, scene.kind)
+
+    def _crop(
+        self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator
+    ) -> list[NDArray[np.uint8]]:
+        """Cuts a random window of the scene's aspect from all planes (picture first), scales and mirrors it."""
+        height, width = self.size
+        h, w = planes[0].shape[:2]
+        largest = min(h, w * height / width)
+        tall = largest * float(np.exp(rng.uniform(np.log(smallest), 0)))
+        wide = tall * width / height
+        top, left = rng.uniform(0, h - tall), rng.uniform(0, w - wide)
+        window = np.s_[int(top) : int(top + tall), int(left) : int(left + wide)]
+        cut = [plane[window] for plane in planes]
+        shrinks = tall > height
+        result = [
+            cv2.resize(cut[0], (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        ]
+        result += [cv2.resize(each, (width, height), interpolation=cv2.INTER_NEAREST) for each in cut[1:]]
+        if rng.random() < 0.5:
+            result = [np.ascontiguousarray(each[:, ::-1]) for each in result]
+        return result
+
+    def _some_street(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        names = list(self._streets)
+        shares = np.array([_SOURCES[name][0] for name in names])
+        source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+        picture: StreetPicture = self._streets[source][int(rng.integers(len(self._streets[source])))]
+        image, labels = self._crop(list(picture.read()), _SOURCES[source][1], rng)
+        return image, labels
+
+    def _street(self, rng: np.random.Generator) -> Scene:
+        image, labels = self._some_street(rng)
+        unknown = np.zeros(self.size, np.uint8)
+        if rng.random() < self.mix.known:
+            for _ in range(int(rng.integers(1, 3))):
+                self._paste_known(image, labels, rng)
+        if rng.random() >= self.mix.empty:
+            ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
+            for index in range(1, 1 + int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
+                self._paste_unknown(image, labels, unknown, index, ground, rng)
+        return Scene(image, labels, unknown, "street")
+
+    def _paste_unknown(
+        self,
+        image: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        unknown: NDArray[np.uint8],
+        index: int,
+        ground: NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> None:
+        thing = self._cut(self._unknown, rng)
+        if thing is None:
+            return
+        thing, left, top = self._place(thing, ground, rng)
+        opacity = float(rng.uniform(0.5, 0.95)) if rng.random() < self.mix.faint else 1.0
+        shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
+        covered = paste(image, thing, left, top, rng, opacity, shadow)
+        unknown[covered], labels[covered] = index, IGNORE
+
+    def _paste_known(self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator) -> None:
+        """A vehicle, a person, or a piece of another street in an object's outline: pasted, yet known."""
+        ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
+        shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
+        if rng.random() < 0.5:
+            item = self._known[int(rng.integers(len(self._known)))]
+            thing = cut_out(item.read_image(), item.read_mask())
+            if thing is None:
+                return
+            thing, left, top = self._place(thing, ground, rng)
+            covered = paste(image, thing, left, top, rng, 1.0, shadow)
+            labels[covered] = VEHICLE if item.wnid in _VEHICLES else LIVING
+            return
+        shape = self._cut(self._unknown, rng)
+        if shape is None:
+            return
+        shape, left, top = self._place(shape, ground, rng)
+        other, other_labels = self._some_street(rng)
+        h, w = min(shape.alpha.shape[0], self.size[0]), min(shape.alpha.shape[1], self.size[1])
+        y, x = int(rng.integers(self.size[0] - h + 1)), int(rng.integers(self.size[1] - w + 1))
+        window = np.s_[y : y + h, x : x + w]
+        piece = Cutout(other[window], np.ascontiguousarray(shape.alpha[:h, :w]))
+        covered = paste(image, piece, left, top, rng, 1.0, shadow)
+        source = np.full(self.size, IGNORE, np.uint8)
+        y0, x0, y1, x1 = max(top, 0), max(left, 0), min(top + h, self.size[0]), min(left + w, self.size[1])
+        if y1 > y0 and x1 > x0:
+            source[y0:y1, x0:x1] = other_labels[window][y0 - top : y1 - top, x0 - left : x1 - left]
+        labels[covered] = source[covered]
+
+    def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
+        item = items[int(rng.integers(len(items)))]
+        return cut_out(item.read_image(), item.read_mask())
+
+    def _place(
+        self, thing: Cutout, ground: NDArray[np.bool_], rng: np.random.Generator
+    ) -> tuple[Cutout, int, int]:
+        """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere."""
+        height, width = self.size
+        side = float(np.exp(rng.uniform(np.log(9), np.log(0.62 * height))))
+        if rng.random() < 0.7 and ground[::4, ::4].any():
+            rows, columns = np.nonzero(ground[::4, ::4])
+            pick = int(rng.integers(len(rows)))
+            foot, centre = int(rows[pick]) * 4, int(columns[pick]) * 4
+            nearness = (foot + 1) / height
+            thing = rescale(thing, max(8.0, side * (0.3 + nearness)), rng)
+            h, w = thing.alpha.shape
+            return thing, centre - w // 2, foot - h
+        thing = rescale(thing, side, rng)
+        h, w = thing.alpha.shape
+        return thing, int(rng.integers(-w // 3, width - w // 2)), int(rng.integers(-h // 3, height - h // 2))
+
+    def _natural(self, rng: np.random.Generator) -> Scene:
+        """A DUTS picture as it is: its object is unknown, or known where it is a vehicle or a person."""
+        known = rng.random() < 0.22
+        items = self._known if known else self._unknown
+        item = items[int(rng.integers(len(items)))]
+        image, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.6, rng)
+        labels, unknown = np.full(self.size, IGNORE, np.uint8), np.zeros(self.size, np.uint8)
+        if known:
+            labels[mask > 0] = VEHICLE if item.wnid in _VEHICLES else LIVING
+            # Around people and vehicles lies anything: only the thing itself is known to be known.
+            unknown[mask == 0] = IGNORE
+        else:
+            unknown = np.minimum(cv2.connectedComponents(mask)[1], 254).astype(np.uint8)
+        return Scene(image, labels, unknown, "natural")

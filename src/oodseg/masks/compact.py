@@ -1,0 +1,244 @@
+"""The shipped promptable segmenter: a small U-Net over a crop around each box, all boxes in one batch.
+
+Its prompt is the box and, where given, the anomaly score map around it: an object's score says
+roughly where it is, the picture says where it ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oodseg.errors import ConfigError
+from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+IMAGE_MEAN, IMAGE_STD = 0.45, 0.25
+SCORE_SCALE, SCORE_LOW, SCORE_HIGH = 4.0, -1.0, 3.0
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class CropEmbedding:
+    """A picture made ready for crops of any size: normalised, halved again and again.
+
+    Attributes:
+        pyramid: Float `[3, H / 2^i, W / 2^i]`.
+        height: Rows of the picture.
+        width: Columns of the picture.
+    """
+
+    pyramid: list[Tensor]
+    height: int
+    width: int
+
+
+class _Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        return F.relu(x + self.norm2(self.conv2(y)), inplace=True)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class CompactSegmenter(nn.Module):
+    """Box-prompted U-Net on crops.
+
+    Args:
+        size: Side of the crops in pixels; a multiple of `2 ** len(widths)`.
+        context: Factor by which a crop is larger than its box, >= 1.
+        widths: Channels at 1/2, 1/4, ... of the crop.
+        depths: Residual blocks at each of these; the way back up has one each.
+    """
+
+    name = "compact"
+
+    def __init__(
+        self,
+        size: int = 112,
+        context: float = 1.5,
+        widths: Sequence[int] = (24, 48, 96, 160),
+        depths: Sequence[int] = (1, 2, 3, 2),
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(depths) or not widths or size % 2 ** len(widths) or context < 1:
+            raise ConfigError(
+                f"compact: {len(widths)} widths need as many depths (got {len(depths)}), a crop size that "
+                f"is a multiple of {2 ** len(widths)} (got {size}) and a context of at least 1 (got {context})"
+            )
+        self.config: dict[str, Any] = {
+            "size": size,
+            "context": context,
+            "widths": list(widths),
+            "depths": list(depths),
+        }
+        self.size = size
+        self.context = context
+        # Colour 3, box 1, score 1, whether there is a score 1.
+        inputs = [6, *widths[:-1]]
+        self.down = nn.ModuleList(
+            nn.Sequential(_conv(before, width, 3, stride=2), *(_Residual(width) for _ in range(depth)))
+            for before, width, depth in zip(inputs, widths, depths, strict=True)
+        )
+        self.pooled = nn.Sequential(nn.Linear(widths[-1], widths[-1]), nn.ReLU(), nn.Linear(widths[-1], widths[-1]))
+        self.lateral = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width))
+            for width, deep in itertools.pairwise(widths)
+        )
+        self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
+        self.fine = _conv(widths[0] + 6, 16, 3)
+        self.head = nn.Conv2d(16, 1, 3, padding=1)
+        self.quality = nn.Sequential(nn.Linear(widths[-1] + widths[0], 64), nn.ReLU(), nn.Linear(64, 1))
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Outlines one object a crop.
+
+        Args:
+            crops: Float `[N, 6, size, size]`: normalised colour, box, score, has-score flag.
+
+        Returns:
+            Mask logits `[N, size, size]` and the logit `[N]` of the mask's expected IoU.
+        """
+        x = crops
+        skips = []
+        for stage in self.down:
+            x = stage(x)
+            skips.append(x)
+        pooled = x.mean(dim=(2, 3))
+        x = x + self.pooled(pooled)[:, :, None, None].to(x.dtype)
+        for lateral, block, skip in zip(
+            reversed(self.lateral), reversed(self.up), reversed(skips[:-1]), strict=True
+        ):
+            raised = F.interpolate(lateral(x), scale_factor=2.0, mode="nearest")
+            x = block(F.relu(skip + raised, inplace=True))
+        raised = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        logits = self.head(self.fine(torch.cat([raised, crops.to(raised.dtype)], dim=1))).float()
+        share = F.avg_pool2d(torch.sigmoid(logits.detach()), 2).to(x.dtype)
+        on_mask = (x * share).sum(dim=(2, 3)) / share.sum(dim=(2, 3)).clamp_min(1.0)
+        quality = self.quality(torch.cat([pooled, on_mask], dim=1).detach())
+        return logits[:, 0], quality[:, 0].float()
+
+    def embed(self, image: Tensor) -> CropEmbedding:
+        """Normalises a picture and halves it again and again.
+
+        Args:
+            image: Float32 `[3, H, W]`, RGB in 0..1.
+        """
+        height, width = image.shape[1:]
+        return CropEmbedding(build_pyramid((image - IMAGE_MEAN) / IMAGE_STD, self.size), height, width)
+
+    def segment(self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Outlines the object in each box; see `PromptableSegmenter.segment`."""
+        return self.segment_with_quality(embedding, boxes, scores)[0]
+
+    @torch.inference_mode()
+    def segment_with_quality(
+        self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Outlines the object in each box and says how well.
+
+        Args:
+            embedding: What `embed` returned.
+            boxes: Float32 `[N, 4]`, `xyxy` in pixels of the picture.
+            scores: Normalised score map, float32 `[h, w]`, covering the same picture; or none.
+
+        Returns:
+            Bool `[N, H, W]`, and the expected IoU of each mask, float32 `[N]` in 0..1. A mask lies
+            inside its box enlarged by `context`; one that the network leaves empty is its filled box.
+        """
+        boxes = boxes.float()
+        regions = crop_regions(boxes, self.context)
+        masks = torch.zeros((len(boxes), embedding.height, embedding.width), dtype=torch.bool)
+        qualities = torch.zeros(len(boxes))
+        for start in range(0, len(boxes), _BATCH):
+            part = slice(start, start + _BATCH)
+            crops = self.make_crops(embedding, boxes[part], regions[part], scores)
+            logits, quality = self(crops.contiguous(memory_format=torch.channels_last))
+            qualities[part] = quality.sigmoid().cpu()
+            for offset, logit in enumerate(logits.cpu().numpy()):
+                index = start + offset
+                _draw(masks[index].numpy(), logit, boxes[index].tolist(), regions[index].tolist())
+        return masks.to(boxes.device), qualities.to(boxes.device)
+
+    def make_crops(
+        self, embedding: CropEmbedding, boxes: Tensor, regions: Tensor, scores: Tensor | None
+    ) -> Tensor:
+        """Cuts the network's input, float `[N, 6, size, size]`, for boxes and their crop regions."""
+        colour = sample_crops(embedding.pyramid, regions, self.size)
+        drawn = box_channel(boxes, regions, self.size)
+        if scores is None:
+            return torch.cat([colour, drawn, torch.zeros_like(drawn), torch.zeros_like(drawn)], dim=1)
+        height, width = scores.shape
+        scale = boxes.new_tensor([width / embedding.width, height / embedding.height]).repeat(2)
+        scaled = (scores.float() / SCORE_SCALE).clamp(SCORE_LOW, SCORE_HIGH)
+        around = sample_crops(build_pyramid(scaled[None], self.size), regions * scale, self.size)
+        return torch.cat([colour, drawn, around, torch.ones_like(drawn)], dim=1)
+
+
+def _draw(
+    target: NDArray[np.bool_], logits: NDArray[np.float32], box: Sequence[float], region: Sequence[float]
+) -> None:
+    """Writes one mask into the picture: logit above 0, without stray pixels, never empty for a box on it."""
+    x0, y0, x1, y1 = region
+    rows, columns, pasted = paste_logits(logits, (x0, y0, x1, y1), *target.shape)
+    if pasted.size:
+        target[rows, columns] = drop_strays(pasted > 0)
+    if not target.any():
+        fill_box(target, box)
+
+
+def drop_strays(mask: NDArray[np.bool_], smallest_share: float = 0.02) -> NDArray[np.bool_]:
+    """Removes components (8-connected) below a share of the mask's area.
+
+    Args:
+        mask: Bool `[H, W]`.
+        smallest_share: Share of the whole area, 0..1.
+    """
+    import cv2
+    import numpy as np
+
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    keep = stats[:, cv2.CC_STAT_AREA] >= smallest_share * stats[1:, cv2.CC_STAT_AREA].sum()
+    keep[0] = False
+    kept: NDArray[np.bool_] = keep[labels]
+    return kept
+
+
+def fill_box(target: NDArray[np.bool_], box: Sequence[float]) -> None:
+    """Fills the pixels of a box, at least one where the box touches the picture."""
+    import math
+
+    height, width = target.shape
+    x0, y0, x1, y1 = box
+    if x1 < 0 or y1 < 0 or x0 > width or y0 > height:
+        return
+    left, top = min(max(round(x0), 0), width - 1), min(max(round(y0), 0), height - 1)
+    right, bottom = max(math.floor(x1 + 0.5), left + 1), max(math.floor(y1 + 0.5), top + 1)
+    target[top:bottom, left:right] = True

@@ -1,0 +1,149 @@
+"""Cuts a square crop around every box of a picture, and puts what was drawn in it back into place.
+
+A crop covers the box enlarged around its centre, stretched to a square of fixed size, so that a
+network sees every object at one scale, whatever its size in the picture.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MIN_SIDE = 12.0
+
+
+def crop_regions(boxes: Tensor, context: float) -> Tensor:
+    """Enlarges boxes around their centres to what their crops cover.
+
+    Args:
+        boxes: Float `[N, 4]`, `xyxy` in pixels.
+        context: Factor on each side, >= 1.
+
+    Returns:
+        Float `[N, 4]`, `xyxy`; every side at least `MIN_SIDE` pixels; may reach outside the picture.
+    """
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = ((boxes[:, 2:] - boxes[:, :2]) * context).clamp_min(MIN_SIDE) / 2
+    return torch.cat([centre - half, centre + half], dim=1)
+
+
+def build_pyramid(image: Tensor, smallest: int) -> list[Tensor]:
+    """Halves a picture by 2x2 means until its long side is below `2 * smallest`.
+
+    Args:
+        image: Float `[C, H, W]`.
+        smallest: Side of the crops to be cut, in pixels.
+
+    Returns:
+        Levels `[C, H / 2^i, W / 2^i]` (rounded up), the picture itself first.
+    """
+    levels = [image]
+    while max(levels[-1].shape[1:]) >= 2 * smallest:
+        levels.append(F.avg_pool2d(levels[-1][None], 2, ceil_mode=True)[0])
+    return levels
+
+
+def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int) -> Tensor:
+    """Samples square crops bilinearly, each from the level where it is once to twice its final size.
+
+    Args:
+        pyramid: What `build_pyramid` returned.
+        regions: Float `[N, 4]`, `xyxy` in pixels of the first level; outside the picture crops are 0.
+        size: Side of the crops.
+
+    Returns:
+        Float `[N, C, size, size]`.
+    """
+    channels = pyramid[0].shape[0]
+    crops = pyramid[0].new_zeros((len(regions), channels, size, size))
+    longest = (regions[:, 2:] - regions[:, :2]).amax(dim=1)
+    wanted = torch.log2((longest / size).clamp_min(1.0)).floor().long().clamp_max(len(pyramid) - 1)
+    # Pixel centres of a crop, in units of its side.
+    steps = (torch.arange(size, dtype=regions.dtype, device=regions.device) + 0.5) / size
+    for level in wanted.unique().tolist():
+        chosen = (wanted == level).nonzero()[:, 0]
+        source = pyramid[level]
+        height, width = source.shape[1:]
+        region = regions[chosen] / 2**level
+        x = region[:, 0, None] + steps * (region[:, 2] - region[:, 0])[:, None]
+        y = region[:, 1, None] + steps * (region[:, 3] - region[:, 1])[:, None]
+        grid = torch.stack(
+            [
+                (2 * x / width - 1)[:, None, :].expand(-1, size, -1),
+                (2 * y / height - 1)[:, :, None].expand(-1, -1, size),
+            ],
+            dim=-1,
+        )
+        crops[chosen] = F.grid_sample(
+            source[None].expand(len(chosen), -1, -1, -1), grid.to(source.dtype), align_corners=False
+        )
+    return crops
+
+
+def box_channel(boxes: Tensor, regions: Tensor, size: int) -> Tensor:
+    """Draws every box into its crop: 1 inside, 0 outside, a ramp of one crop pixel between.
+
+    Returns:
+        Float `[N, 1, size, size]`.
+    """
+    scale = size / (regions[:, 2:] - regions[:, :2])
+    low = (boxes[:, :2] - regions[:, :2]) * scale
+    high = (boxes[:, 2:] - regions[:, :2]) * scale
+    centres = torch.arange(size, dtype=boxes.dtype, device=boxes.device) + 0.5
+    inside = (centres - low[..., None] + 0.5).clamp(0, 1) * (high[..., None] - centres + 0.5).clamp(0, 1)
+    return (inside[:, 1, :, None] * inside[:, 0, None, :])[:, None]
+
+
+def paste_logits(
+    logits: NDArray[np.float32], region: tuple[float, float, float, float], height: int, width: int
+) -> tuple[slice, slice, NDArray[np.float32]]:
+    """Brings a crop's logits to the pixels of the picture that it covers.
+
+    Args:
+        logits: Float32 `[size, size]` over `region`.
+        region: `xyxy` in pixels of the picture.
+        height: Rows of the picture.
+        width: Columns of the picture.
+
+    Returns:
+        Rows and columns of the picture whose centres lie in the region, and the logits on them;
+        empty slices where the region misses the picture.
+    """
+    import cv2
+    import numpy as np
+
+    x0, y0, x1, y1 = region
+    left, right = _covered(x0, x1, width)
+    top, bottom = _covered(y0, y1, height)
+    rows, columns = slice(top, bottom), slice(left, right)
+    if right <= left or bottom <= top:
+        return slice(0, 0), slice(0, 0), np.zeros((0, 0), np.float32)
+    scale_x, scale_y = logits.shape[1] / (x1 - x0), logits.shape[0] / (y1 - y0)
+    to_crop = np.array(
+        [
+            [scale_x, 0, (left + 0.5 - x0) * scale_x - 0.5],
+            [0, scale_y, (top + 0.5 - y0) * scale_y - 0.5],
+        ]
+    )
+    pasted: NDArray[np.float32] = cv2.warpAffine(
+        logits,
+        to_crop,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return rows, columns, pasted
+
+
+def _covered(low: float, high: float, limit: int) -> tuple[int, int]:
+    """First and one-past-last pixel whose centre lies in `low..high`, clipped to the picture."""
+    import math
+
+    return max(0, math.ceil(low - 0.5)), min(limit, math.floor(high - 0.5) + 1)

@@ -1,0 +1,143 @@
+"""COCO's average precision from one matching, for the whole set and for any resampling of its pictures.
+
+pycocotools matches predictions with objects (Lin et al., ECCV 2014, arXiv 1405.0312); what it would
+accumulate afterwards is done here with a weight a picture, so that bootstrap intervals need no second
+matching.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from oodseg.metrics.pixel import F64
+
+RECALLS: F64 = np.linspace(0.0, 1.0, 101)
+_BLOCK = 64  # resamples at a time: bounds memory at about 64 x predictions
+
+
+@dataclass
+class PictureObjects:
+    """Run-length masks of one picture.
+
+    Attributes:
+        size: Rows and columns.
+        truths: Its objects.
+        ignored: Its ignored region, or None.
+        masks: Predictions.
+        confidences: One a prediction.
+    """
+
+    size: tuple[int, int]
+    truths: list[dict[str, Any]]
+    ignored: dict[str, Any] | None
+    masks: list[dict[str, Any]]
+    confidences: list[float] = field(default_factory=list)
+
+
+class ObjectMatches:
+    """Which prediction found which object at IoU 0.50, 0.55 … 0.95, best prediction first.
+
+    At most 100 predictions a picture count. The ignored region is a crowd: predictions in it count neither
+    way.
+    """
+
+    def __init__(self, pictures: Sequence[PictureObjects]) -> None:
+        """Matches all pictures."""
+        self._objects = np.array([len(picture.truths) for picture in pictures], np.float64)
+        found = _match(pictures) if self._objects.any() else []
+        scores = [np.asarray(one["dtScores"]) for one in found]
+        order = np.argsort(-np.concatenate(scores), kind="stable") if scores else np.empty(0, np.int64)
+        ids = [np.full(len(s), one["image_id"] - 1) for s, one in zip(scores, found, strict=True)]
+        self._picture = np.concatenate(ids)[order] if ids else np.empty(0, np.int64)
+        hit = [np.asarray(one["dtMatches"]) > 0 for one in found]
+        ignored = [np.asarray(one["dtIgnore"]) > 0 for one in found]
+        empty = np.empty((10, 0), bool)
+        hits = (np.concatenate(hit, 1) if hit else empty)[:, order]
+        counted = ~(np.concatenate(ignored, 1) if ignored else empty)[:, order]
+        self._tp, self._fp = hits & counted, ~hits & counted
+
+    def figures(self, weights: F64) -> dict[str, F64]:
+        """Accumulates with a weight a picture.
+
+        Args:
+            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+
+        Returns:
+            `ap`, `ap50` and `ar`, float64 `[B]` each; NaN where a resampled set holds no object.
+        """
+        blocks = [self._block(weights[k : k + _BLOCK]) for k in range(0, len(weights), _BLOCK)]
+        ap, ar = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        return {"ap": ap.mean(1), "ap50": ap[:, 0], "ar": ar.mean(1)}
+
+    def _block(self, weights: F64) -> tuple[F64, F64]:
+        """AP and recall at each IoU, float64 `[B, 10]` each."""
+        objects = weights @ self._objects
+        ap, ar = np.full((2, len(weights), len(self._tp)), np.nan)
+        mine = weights[:, self._picture]
+        for level, (hit, wrong) in enumerate(zip(self._tp, self._fp, strict=True)):
+            tp, fp = np.cumsum(mine * hit, 1), np.cumsum(mine * wrong, 1)
+            precision = tp / np.maximum(tp + fp, np.spacing(1))
+            best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+            for row in np.flatnonzero(objects):
+                recall = tp[row] / objects[row]
+                at = np.searchsorted(recall, RECALLS, side="left")
+                reached = at < recall.size
+                ap[row, level] = best[row, at[reached]].sum() / RECALLS.size
+                ar[row, level] = recall[-1] if recall.size else 0.0
+        return ap, ar
+
+
+def _match(pictures: Sequence[PictureObjects]) -> list[dict[str, Any]]:
+    """Pycocotools' records of the pictures that hold an object or a prediction."""
+    evaluation = coco_evaluation(pictures)
+    if evaluation is None:
+        return []
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+    records: list[dict[str, Any] | None] = evaluation.evalImgs[: len(pictures)]  # the first area range: all
+    return [record for record in records if record is not None]
+
+
+def coco_evaluation(pictures: Sequence[PictureObjects]) -> Any:
+    """A class-agnostic `pycocotools.cocoeval.COCOeval` over the pictures; None without a prediction."""
+    from pycocotools import mask as coco
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth: dict[str, Any] = {"info": {}, "images": [], "annotations": []}
+    truth["categories"] = [{"id": 1, "name": "object"}]
+    found = []
+    for index, picture in enumerate(pictures, 1):
+        truth["images"].append({"id": index, "height": picture.size[0], "width": picture.size[1]})
+        crowds = [picture.ignored] if picture.ignored else []
+        for mask in [*picture.truths, *crowds]:
+            truth["annotations"].append(
+                {
+                    "id": len(truth["annotations"]) + 1,
+                    "image_id": index,
+                    "category_id": 1,
+                    "iscrowd": int(mask is picture.ignored),
+                    "segmentation": mask,
+                    "area": float(coco.area(mask)),
+                    "bbox": coco.toBbox(mask).tolist(),
+                }
+            )
+        found += [
+            {"image_id": index, "category_id": 1, "segmentation": mask, "score": score}
+            for mask, score in zip(picture.masks, picture.confidences, strict=True)
+        ]
+    if not found:
+        return None
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground = COCO()
+        ground.dataset = truth
+        ground.createIndex()
+        evaluation = COCOeval(ground, ground.loadRes(found), "segm")
+    evaluation.params.useCats = 0
+    return evaluation

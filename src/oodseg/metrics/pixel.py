@@ -1,0 +1,313 @@
+"""Pixel-level detection figures, pooled over the set: AuPRC, FPR at 95 % TPR, AUROC and best F1.
+
+Definitions follow SegmentMeIfYouCan (Chan et al., NeurIPS D&B 2021, arXiv 2104.14812): the anomaly class is
+positive, ignored pixels are left out, all pixels of all pictures form one pool, AuPRC is the step sum
+of recall steps times precision (as scikit-learn's `average_precision_score`), and FPR95 is read at
+the first threshold whose TPR reaches 0.95.
+
+`PixelCurve` is exact, by sorting, up to a number of pixels; beyond it falls back to a histogram of 2^22
+bins over the order of the 32-bit floats themselves. Such a bin spans at most 2^-13 of a score's own
+size, needs no range beforehand, and bounds the error of AuPRC, which is reported with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANOMALY, IGNORE = 1, 255
+_KEY_BITS = 22
+_SHIFT = np.uint32(32 - _KEY_BITS)
+_SIGN = np.uint32(0x80000000)
+_TPR = 0.95
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PixelMetrics:
+    """Pooled pixel figures; NaN where the set holds no anomaly or nothing else.
+
+    Attributes:
+        auprc: Area under precision-recall as the step sum, 0..1.
+        fpr95: False positive rate at the first threshold with TPR >= 0.95, 0..1.
+        auroc: Area under the ROC curve, ties counted half, 0..1.
+        best_f1: Largest F1 over all thresholds, 0..1.
+        threshold: Score of that F1: pixels with score >= threshold count as found.
+        positives: Anomalous pixels.
+        negatives: In-distribution pixels.
+        exact: True if sorted, False if from the histogram.
+        auprc_error: Largest possible distance between `auprc` and its exact value (0 when exact).
+    """
+
+    auprc: float
+    fpr95: float
+    auroc: float
+    best_f1: float
+    threshold: float
+    positives: int
+    negatives: int
+    exact: bool
+    auprc_error: float
+
+    @property
+    def mask_threshold(self) -> float:
+        """Threshold t for which the mask `score > t` holds the pixels of `best_f1`.
+
+        The curve counts `score >= threshold` while masks are cut by `>`; with a map of few distinct
+        values that would lose its whole top plateau, so t is the next smaller float32.
+        """
+        return float(np.nextafter(np.float32(self.threshold), np.float32(-np.inf)))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The curve at every distinct score that holds an anomalous pixel, highest score first."""
+
+    values: F64
+    here: I64  # anomalous pixels at exactly this score
+    tp: I64  # anomalous pixels at this score or above
+    fp: I64  # in-distribution pixels at this score or above
+    fp_above: I64  # in-distribution pixels strictly above this score
+    positives: int
+    negatives: int
+
+
+class PixelCurve:
+    """Collects the pixels of a set, picture by picture.
+
+    Memory is 4 bytes a pixel up to `exact_limit` pixels and constant (64 MB) beyond.
+    """
+
+    def __init__(self, exact_limit: int = 1 << 26) -> None:
+        """Starts empty; more than `exact_limit` pixels go into the histogram (0: at once)."""
+        self._limit = exact_limit
+        self._positive: list[F32] = []
+        self._negative: list[F32] = []
+        self._size = 0
+        self._histogram: NDArray[np.int64] | None = None  # [2, bins], in-distribution and anomalous
+        if exact_limit <= 0:
+            self._spill()
+
+    def update(self, score: NDArray[Any], label: NDArray[np.uint8]) -> None:
+        """Adds one picture.
+
+        Args:
+            score: Float `[H, W]`, finite, higher = more anomalous.
+            label: uint8 `[H, W]`: 0 in-distribution, 1 anomaly, 255 ignored.
+
+        Raises:
+            ValueError: Shapes differ, or a score that counts is not finite.
+        """
+        positive, negative = _split(score, label)
+        if self._histogram is None:
+            self._positive.append(positive)
+            self._negative.append(negative)
+            self._size += positive.size + negative.size
+            if self._size > self._limit:
+                self._spill()
+        else:
+            self._count(negative, positive)
+
+    def compute(self) -> PixelMetrics:
+        """Returns the pooled figures of everything added so far."""
+        steps = self._steps()
+        if steps.positives == 0 or steps.negatives == 0:
+            nan = float("nan")
+            return PixelMetrics(
+                nan, nan, nan, nan, nan, steps.positives, steps.negatives, self._histogram is None, 0.0
+            )
+        precision = steps.tp / (steps.tp + steps.fp)
+        auprc = float(np.sum(steps.here * precision) / steps.positives)
+        first = int(np.argmax(steps.tp >= _TPR * steps.positives))
+        below = steps.negatives - 0.5 * (steps.fp + steps.fp_above)
+        f1 = 2.0 * steps.tp / (steps.tp + steps.fp + steps.positives)
+        best = int(np.argmax(f1))
+        return PixelMetrics(
+            auprc=auprc,
+            fpr95=float(steps.fp[first] / steps.negatives),
+            auroc=float(np.sum(steps.here * below) / steps.positives / steps.negatives),
+            best_f1=float(f1[best]),
+            threshold=float(steps.values[best]),
+            positives=steps.positives,
+            negatives=steps.negatives,
+            exact=self._histogram is None,
+            auprc_error=0.0 if self._histogram is None else _auprc_error(steps, auprc),
+        )
+
+    def precision_recall(self, points: int = 400) -> tuple[F64, F64]:
+        """Returns recall and precision, float64 `[<= points]` each, thinned evenly in recall."""
+        steps = self._steps()
+        if steps.positives == 0:
+            return np.empty(0), np.empty(0)
+        recall = steps.tp / steps.positives
+        precision = steps.tp / (steps.tp + steps.fp)
+        keep = np.unique(np.searchsorted(recall, np.linspace(0, recall[-1], points)).clip(0, recall.size - 1))
+        return recall[keep], precision[keep]
+
+    def bin_edges(self, bins: int = 512) -> F32:
+        """Returns float32 thresholds, ascending: about `bins` equal parts of the pixels of either class."""
+        steps = self._steps()
+        edges = [np.zeros(1, np.float32)]
+        if steps.positives:
+            wanted = np.linspace(1, steps.positives, bins)
+            edges.append(steps.values[np.searchsorted(steps.tp, wanted)].astype(np.float32))
+        if steps.negatives:
+            edges.append(self._negative_quantiles(bins))
+        return np.unique(np.concatenate(edges))
+
+    def _negative_quantiles(self, bins: int) -> F32:
+        if self._histogram is None:
+            values = _sorted(self._negative)
+            return values[np.linspace(0, values.size - 1, bins).astype(np.int64)]
+        below = np.cumsum(self._histogram[0])
+        wanted = np.linspace(1, below[-1], bins)
+        return _bin_floor(np.searchsorted(below, wanted))
+
+    def _steps(self) -> _Steps:
+        return self._sorted_steps() if self._histogram is None else self._histogram_steps(self._histogram)
+
+    def _sorted_steps(self) -> _Steps:
+        positive, negative = _sorted(self._positive), _sorted(self._negative)
+        values, counts = np.unique(positive, return_counts=True)
+        here = counts[::-1].astype(np.int64)
+        fp = negative.size - np.searchsorted(negative, values, side="left")[::-1]
+        above = negative.size - np.searchsorted(negative, values, side="right")[::-1]
+        return _Steps(
+            values[::-1].astype(np.float64),
+            here,
+            np.cumsum(here),
+            fp.astype(np.int64),
+            above.astype(np.int64),
+            positive.size,
+            negative.size,
+        )
+
+    def _histogram_steps(self, histogram: NDArray[np.int64]) -> _Steps:
+        filled = np.flatnonzero(histogram[1])[::-1]
+        tp = np.cumsum(histogram[1][::-1])[::-1]
+        fp = np.cumsum(histogram[0][::-1])[::-1]
+        return _Steps(
+            _bin_floor(filled).astype(np.float64),
+            histogram[1][filled],
+            tp[filled],
+            fp[filled],
+            fp[filled] - histogram[0][filled],
+            int(tp[0]),
+            int(fp[0]),
+        )
+
+    def _spill(self) -> None:
+        self._histogram = np.zeros((2, 1 << _KEY_BITS), np.int64)
+        for positive, negative in zip(self._positive, self._negative, strict=True):
+            self._count(negative, positive)
+        self._positive, self._negative = [], []
+
+    def _count(self, negative: F32, positive: F32) -> None:
+        if self._histogram is None:
+            return
+        for row, values in enumerate((negative, positive)):
+            self._histogram[row] += np.bincount(_bin_of(values), minlength=1 << _KEY_BITS)
+
+
+def pixel_metrics(score: NDArray[Any], label: NDArray[np.uint8]) -> PixelMetrics:
+    """Computes the exact figures of arrays held in memory; see `PixelCurve.update` for the arguments."""
+    curve = PixelCurve(exact_limit=score.size)
+    curve.update(score, label)
+    return curve.compute()
+
+
+class BinnedPixels:
+    """Keeps a small histogram a picture, from which any resampling of the pictures can be scored.
+
+    Meant for the second pass over a set, with the edges that `PixelCurve.bin_edges` chose in the first:
+    between two of them lie at most about 1/512 of the pixels of either class, unless these share one score.
+    """
+
+    def __init__(self, edges: F32) -> None:
+        """Starts empty; `edges` float32 `[E]` ascending, a bin reaching from one edge to the next."""
+        self.edges = edges
+        self._rows: list[I64] = []
+
+    def update(self, score: NDArray[Any], label: NDArray[np.uint8]) -> None:
+        """Adds one picture; arguments as in `PixelCurve.update`."""
+        positive, negative = _split(score, label)
+        bins = self.edges.size + 1
+        counts = [
+            np.bincount(np.searchsorted(self.edges, values, side="right"), minlength=bins)
+            for values in (negative, positive)
+        ]
+        self._rows.append(np.stack(counts))
+
+    def resample(self, weights: F64) -> dict[str, F64]:
+        """Scores resampled sets.
+
+        Args:
+            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+
+        Returns:
+            `auprc`, `fpr95`, `auroc` and `best_f1`, float64 `[B]` each.
+        """
+        table = np.stack(self._rows)[:, :, ::-1].astype(np.float64)
+        here_fp, here_tp = weights @ table[:, 0], weights @ table[:, 1]
+        tp, fp = np.cumsum(here_tp, 1), np.cumsum(here_fp, 1)
+        positives, negatives = tp[:, -1:], fp[:, -1:]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            precision = np.where(tp + fp > 0, tp / (tp + fp), 0.0)
+            auprc = (here_tp * precision).sum(1) / positives[:, 0]
+            first = np.argmax(tp >= _TPR * positives, axis=1)
+            fpr95 = np.take_along_axis(fp, first[:, None], 1)[:, 0] / negatives[:, 0]
+            auroc = (here_tp * (negatives - fp + 0.5 * here_fp)).sum(1) / (positives * negatives)[:, 0]
+            best_f1 = (2 * tp / (tp + fp + positives)).max(1)
+        return {"auprc": auprc, "fpr95": fpr95, "auroc": auroc, "best_f1": best_f1}
+
+    def totals(self) -> I64:
+        """Returns int64 `[2, E + 1]`: in-distribution and anomalous pixels a bin over the set."""
+        return np.asarray(np.sum(self._rows, axis=0), np.int64)
+
+
+def _split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[F32, F32]:
+    """Returns the anomalous and the in-distribution scores as finite float32 vectors, -0.0 made 0.0."""
+    if score.shape != label.shape:
+        raise ValueError(f"score and label differ in shape: {score.shape} and {label.shape}")
+    values = score.astype(np.float32, copy=False)
+    positive, negative = values[label == ANOMALY], values[label == 0]
+    for part in (positive, negative):
+        if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
+            raise ValueError("scores must be finite")
+    return positive + np.float32(0.0), negative + np.float32(0.0)
+
+
+def _sorted(chunks: list[F32]) -> F32:
+    """Sorts all chunks together, leaving the one sorted array in their place to save memory and time."""
+    if len(chunks) != 1:
+        joined = np.concatenate(chunks) if chunks else np.empty(0, np.float32)
+        chunks[:] = [joined]
+    chunks[0].sort()
+    return chunks[0]
+
+
+def _bin_of(values: F32) -> NDArray[np.uint32]:
+    """Maps float32 to bins in the floats' own order: flip negatives, set the sign bit of the rest."""
+    bits = values.view(np.uint32)
+    return np.where(bits >= _SIGN, ~bits, bits | _SIGN) >> _SHIFT
+
+
+def _bin_floor(bins: NDArray[np.intp]) -> F32:
+    """Smallest float32 that falls into each bin."""
+    keys = bins.astype(np.uint32) << _SHIFT
+    bits = np.where(keys >= _SIGN, keys & ~_SIGN, ~keys)
+    return bits.astype(np.uint32).view(np.float32)
+
+
+def _auprc_error(steps: _Steps, auprc: float) -> float:
+    """Bounds how far any order of the pixels inside each bin can move the step sum."""
+    before = steps.tp - steps.here
+    high = np.sum(steps.here * (steps.tp / (steps.tp + steps.fp_above))) / steps.positives
+    low = np.sum(steps.here * ((before + 1) / (before + 1 + steps.fp))) / steps.positives
+    return float(max(high - auprc, auprc - low))

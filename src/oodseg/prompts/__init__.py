@@ -1,0 +1,10 @@
+"""Score map to boxes with confidences; a new generator is one new file and one line here."""
+
+from oodseg.prompts.base import BoxPrompts, PromptGenerator
+
+PROMPTS: dict[str, str] = {
+    "faster_rcnn": "oodseg.prompts.faster_rcnn:FasterRCNNPrompts",
+    "components": "oodseg.prompts.components:ComponentPrompts",
+}
+
+__all__ = ["PROMPTS", "BoxPrompts", "PromptGenerator"]

@@ -1,0 +1,172 @@
+"""The paper's prompt generator: a Faster R-CNN that sees the anomaly score map alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import MultiScaleRoIAlign
+
+from oodseg.errors import ConfigError
+from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
+from oodseg.prompts.base import BoxPrompts
+from oodseg.prompts.geometry import as_prompts, checked, suppress_nested
+
+_RATIOS = (0.5, 1.0, 2.0)
+_LEVELS = ["0", "1", "2", "3"]
+# Normalised scores reach from -4 to 16; a quarter of that is what the first convolution expects.
+_GAIN = 0.25
+# The coarsest level has stride 64: padding to it keeps every level's stride exact.
+_MULTIPLE = 64
+# Boxes below this are noise in any use; choosing `min_confidence` looks at all above it.
+_FLOOR = 0.02
+
+
+class _Canvas(nn.Module):
+    """Stands in for torchvision's transform: pads to one size and never rescales.
+
+    The release of the paper trained at 800 px and ran at native size; here both see the same map.
+    """
+
+    def forward(self, images: list[Tensor], targets: Any = None) -> tuple[Any, Any]:
+        sizes = [(int(each.shape[-2]), int(each.shape[-1])) for each in images]
+        height, width = (-(-max(side) // _MULTIPLE) * _MULTIPLE for side in zip(*sizes, strict=True))
+        canvas = images[0].new_zeros((len(images), images[0].shape[0], height, width))
+        for slot, image in zip(canvas, images, strict=True):
+            slot[:, : image.shape[-2], : image.shape[-1]] = image
+        return ImageList(canvas.contiguous(memory_format=torch.channels_last), sizes), targets
+
+    def postprocess(self, result: Any, image_shapes: Any, original_image_sizes: Any) -> Any:
+        return result
+
+
+def _compact() -> Any:
+    backbone = CompactBackbone()
+    roi, width = 7, 192
+    return FasterRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator(((12,), (28,), (64,), (144,), (320,)), (_RATIOS,) * 5),
+        # The default sends every box below 112 px to the finest level, whose cells see too little of it.
+        box_roi_pool=MultiScaleRoIAlign(_LEVELS, roi, 2, canonical_scale=112),
+        box_head=TwoMLPHead(backbone.out_channels * roi * roi, width),
+        box_predictor=FastRCNNPredictor(width, 2),
+        rpn_pre_nms_top_n_train=600,
+        rpn_post_nms_top_n_train=300,
+        rpn_pre_nms_top_n_test=300,
+        rpn_post_nms_top_n_test=100,
+        box_batch_size_per_image=128,
+    )
+
+
+def _resnet50() -> Any:
+    return FasterRCNN(
+        resnet50_backbone(),
+        num_classes=2,
+        rpn_anchor_generator=AnchorGenerator(((32,), (64,), (128,), (256,), (512,)), (_RATIOS,) * 5),
+        rpn_pre_nms_top_n_train=2000,
+        rpn_post_nms_top_n_train=1000,
+        rpn_pre_nms_top_n_test=1000,
+        rpn_post_nms_top_n_test=1000,
+    )
+
+
+_BUILDERS = {"compact": _compact, "resnet50": _resnet50}
+
+
+class FasterRCNNPrompts(nn.Module):
+    """Draws one box around every object that stands out in a score map (S2M, CVPR 2024, Sec. 3.2).
+
+    Args:
+        backbone: `"compact"` (shipped; 2.1 M parameters, anchors from 12 to 320 px) or `"resnet50"` (the
+            paper's: ResNet-50-FPN, score tiled to three channels, anchors from 32 to 512 px, 1,000
+            proposals, two layers of 1,024).
+        min_confidence: Boxes below are not proposed. Chosen once on synthetic validation scenes with
+            `oodseg.training.prompt_selection.choose_min_confidence`; nothing a user needs to set.
+        nms: Boxes of a larger IoU with a more confident one go.
+        nested: Boxes that overlap a more confident one in more than this share of the smaller of the two
+            go; 1 keeps all.
+        max_boxes: Most boxes a picture.
+
+    Raises:
+        ConfigError: An unknown backbone or a number out of range.
+    """
+
+    name = "faster_rcnn"
+
+    def __init__(
+        self,
+        backbone: str = "compact",
+        min_confidence: float = 0.5,
+        nms: float = 0.5,
+        nested: float = 0.8,
+        max_boxes: int = 100,
+    ) -> None:
+        super().__init__()
+        if backbone not in _BUILDERS:
+            raise ConfigError(f"there is no backbone '{backbone}'; choose one of: {', '.join(_BUILDERS)}")
+        shares = {"min_confidence": min_confidence, "nms": nms, "nested": nested}
+        for key, value in shares.items():
+            if not 0.0 <= value <= 1.0:
+                raise ConfigError(f"{key} must lie between 0 and 1, got {value}")
+        if max_boxes < 1:
+            raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
+        self.config: dict[str, Any] = {"backbone": backbone, **shares, "max_boxes": max_boxes}
+        self.rcnn = _BUILDERS[backbone]()
+        self.rcnn.transform = _Canvas()
+        # A sixth faster on CPUs.
+        self.rcnn.to(memory_format=torch.channels_last)
+        heads = self.rcnn.roi_heads
+        heads.score_thresh, heads.nms_thresh, heads.detections_per_img = _FLOOR, nms, max_boxes
+        self.in_channels: int = self.rcnn.backbone.in_channels
+        self.eval()
+
+    def losses(self, scores: list[Tensor], boxes: list[Tensor]) -> dict[str, Tensor]:
+        """The four training losses of Faster R-CNN (in training mode only).
+
+        Args:
+            scores: Normalised maps, float32 `[H, W]` each, sizes may differ.
+            boxes: Float32 `[N, 4]` each, `xyxy`, N may be 0.
+        """
+        targets = [
+            {"boxes": each, "labels": torch.ones(len(each), dtype=torch.int64, device=each.device)}
+            for each in boxes
+        ]
+        losses: dict[str, Tensor] = self.rcnn([self._image(each) for each in scores], targets)
+        return losses
+
+    @torch.inference_mode()
+    def candidates(self, scores: Tensor) -> list[BoxPrompts]:
+        """Boxes down to a confidence of 0.02, whatever `min_confidence` says; to choose it by.
+
+        Suppression goes from the most confident box down, so that the boxes at any `min_confidence` are
+        exactly the first ones of these.
+        """
+        scores = checked(scores).to(next(self.parameters()).device)
+        if len(scores) == 0:
+            return []
+        found = []
+        for result in self.rcnn([self._image(each) for each in scores]):
+            boxes, confidence = result["boxes"], result["scores"].clamp(0.0, 1.0)
+            keep = suppress_nested(boxes, self.config["nested"])
+            found.append(as_prompts(boxes[keep], confidence[keep], self.config["max_boxes"]))
+        return found
+
+    def propose(self, scores: Tensor) -> list[BoxPrompts]:
+        """Proposes boxes; see `PromptGenerator.propose`.
+
+        Raises:
+            ScoreMapError: Scores of a wrong shape or not finite.
+        """
+        proposals = []
+        for each in self.candidates(scores):
+            sure = int((each.confidence >= self.config["min_confidence"]).sum())
+            proposals.append(BoxPrompts(each.boxes[:sure], each.confidence[:sure]))
+        return proposals
+
+    def _image(self, score: Tensor) -> Tensor:
+        return (score.float() * _GAIN).expand(self.in_channels, -1, -1)

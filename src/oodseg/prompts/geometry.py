@@ -1,0 +1,81 @@
+"""What every prompt generator shares: the check of its input, box suppression, the sorted result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oodseg.errors import ScoreMapError
+from oodseg.prompts.base import BoxPrompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def checked(scores: Tensor) -> Tensor:
+    """Returns normalised score maps as float32 `[B, H, W]`.
+
+    Raises:
+        ScoreMapError: Not three dimensions, an empty map, or values that are not finite.
+    """
+    if scores.ndim != 3 or scores.shape[1] == 0 or scores.shape[2] == 0:
+        raise ScoreMapError(
+            f"a prompt generator reads score maps of shape [pictures, rows, columns], got "
+            f"{list(scores.shape)}: add or drop dimensions"
+        )
+    scores = scores.float()
+    if not bool(scores.isfinite().all()):
+        raise ScoreMapError("the score map holds NaN or infinite values: replace them before proposing boxes")
+    return scores
+
+
+def overlap_of_smaller(boxes: Tensor) -> Tensor:
+    """Pairwise intersection over the area of the smaller box.
+
+    Args:
+        boxes: Float `[N, 4]`, `xyxy`.
+
+    Returns:
+        Float `[N, N]` in 0..1, symmetric; 1 where one box lies in the other, 0 for boxes without area.
+    """
+    corner = boxes[:, None, :2].maximum(boxes[None, :, :2])
+    opposite = boxes[:, None, 2:].minimum(boxes[None, :, 2:])
+    intersection = (opposite - corner).clamp(min=0).prod(dim=2)
+    area = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)
+    smaller = area[:, None].minimum(area[None, :])
+    return (intersection / smaller.clamp(min=1e-9)).clamp(max=1.0)
+
+
+def suppress_nested(boxes: Tensor, share: float) -> Tensor:
+    """Drops every box that lies in, or covers, a more confident one.
+
+    Plain non-maximum suppression keeps a part of an object beside the whole (their IoU is small); the
+    mask of a doubtful part would then drag the confidence of the whole object down, as where masks
+    overlap the lowest confidence wins (S2M, CVPR 2024, Sec. 3).
+
+    Args:
+        boxes: Float `[N, 4]`, `xyxy`, most confident first.
+        share: A box goes when it and a kept one overlap in more than this share, 0..1, of the smaller.
+
+    Returns:
+        Int64 indices of the boxes that stay, ascending.
+    """
+    import torch
+
+    clash = (overlap_of_smaller(boxes) > share).cpu().numpy()
+    kept: list[int] = []
+    for index in range(len(boxes)):
+        if not clash[index, kept].any():
+            kept.append(index)
+    return torch.tensor(kept, dtype=torch.int64, device=boxes.device)
+
+
+def as_prompts(boxes: Tensor, confidence: Tensor, limit: int) -> BoxPrompts:
+    """Sorts boxes by confidence, keeps the first `limit`, and hands them over detached in float32.
+
+    Args:
+        boxes: Float `[N, 4]`, `xyxy`.
+        confidence: Float `[N]` in 0..1, any order.
+        limit: Most boxes a picture.
+    """
+    confidence, order = confidence.detach().float().sort(descending=True, stable=True)
+    return BoxPrompts(boxes.detach().float()[order[:limit]], confidence[:limit])

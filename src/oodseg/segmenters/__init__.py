@@ -1,0 +1,1 @@
+"""Picture to class logits: the bundled compact network."""

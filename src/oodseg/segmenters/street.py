@@ -1,0 +1,141 @@
+"""The bundled compact network: seven street classes and, beside them, objectness.
+
+A U-Net with residual blocks after Ronneberger et al. (MICCAI 2015) and He et al. (CVPR 2016); the
+deepest stage is dilated and sees a pooled summary of the whole picture. Both heads share everything
+but their last layers: the classes say what is known, objectness says that something is a thing and not
+one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.datasets.training import CLASSES
+from oodseg.errors import ConfigError
+
+_MEAN = (0.45, 0.45, 0.45)
+_STD = (0.26, 0.26, 0.26)
+STRIDE = 32
+
+
+def _conv(inside: int, outside: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, kernel, stride, padding, dilation, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = _conv(width, width, dilation=dilation)
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))
+
+
+class _Up(nn.Module):
+    """Doubles the resolution and takes in the encoder's stage of that resolution."""
+
+    def __init__(self, below: int, beside: int, width: int) -> None:
+        super().__init__()
+        self.narrow = _conv(below, width, kernel=1)
+        self.beside = _conv(beside, width, kernel=1)
+        self.mix = _conv(width, width)
+
+    def forward(self, below: Tensor, beside: Tensor) -> Tensor:
+        raised = F.interpolate(self.narrow(below), beside.shape[-2:], mode="bilinear", align_corners=False)
+        return self.mix(raised + self.beside(beside))  # type: ignore[no-any-return]
+
+
+class StreetNet(nn.Module):
+    """Picture to class logits and an objectness logit.
+
+    Args:
+        widths: Channels at strides 2, 4, 8, 16 and 32.
+        depths: Residual blocks at strides 4, 8, 16 and 32.
+        objectness: Whether there is an objectness head.
+    """
+
+    name = "street"
+    classes = CLASSES
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (24, 48, 96, 144, 192),
+        depths: Sequence[int] = (1, 2, 2, 2),
+        objectness: bool = True,
+    ) -> None:
+        super().__init__()
+        if len(widths) != 5 or len(depths) != 4:
+            raise ConfigError("the street network takes five widths and four depths; see its recipe")
+        self.config: dict[str, Any] = {
+            "widths": list(widths),
+            "depths": list(depths),
+            "objectness": objectness,
+        }
+        self.stem = nn.Sequential(_conv(3, widths[0], stride=2), _conv(widths[0], widths[0]))
+        self.stages = nn.ModuleList()
+        for index, depth in enumerate(depths):
+            dilations = [1, 2, 4][:depth] if index == 3 else [1] * depth
+            blocks = [_Residual(widths[index + 1], dilation) for dilation in dilations]
+            self.stages.append(nn.Sequential(_conv(widths[index], widths[index + 1], stride=2), *blocks))
+        self.context = _conv(widths[4], widths[4], kernel=1)
+        self.ups = nn.ModuleList(_Up(widths[index + 1], widths[index], widths[index]) for index in (3, 2, 1))
+        self.class_head = nn.Conv2d(widths[1], len(CLASSES), 1)
+        self.fine = _Up(widths[1], widths[0], widths[0]) if objectness else None
+        self.object_head = nn.Conv2d(widths[0], 1, 1) if objectness else None
+        if self.object_head is not None:
+            nn.init.constant_(self.object_head.bias, -2.0)  # objects are rare
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Decoder features, coarse to fine (strides 16, 8, 4), then the stem's at stride 2.
+
+        Args:
+            images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
+        """
+        mean = images.new_tensor(_MEAN).view(1, 3, 1, 1)
+        std = images.new_tensor(_STD).view(1, 3, 1, 1)
+        levels = [self.stem(((images - mean) / std).contiguous(memory_format=torch.channels_last))]
+        for stage in self.stages:
+            levels.append(stage(levels[-1]))
+        x = levels[4] + self.context(levels[4].mean((2, 3), keepdim=True))
+        decoded = []
+        for up, beside in zip(self.ups, (levels[3], levels[2], levels[1]), strict=True):
+            x = up(x, beside)
+            decoded.append(x)
+        return [*decoded, levels[0]]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Low-resolution logits.
+
+        Args:
+            images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
+
+        Returns:
+            Class logits `[B, 7, H/4, W/4]` and objectness logits `[B, H/2, W/2]` (`None` without the head).
+        """
+        *_, decoded, stem = self.features(images)
+        logits = self.class_head(decoded)
+        if self.fine is None or self.object_head is None:
+            return logits, None
+        return logits, self.object_head(self.fine(decoded, stem))[:, 0]
+
+
+def pad_to_stride(images: Tensor, stride: int = STRIDE) -> Tensor:
+    """Pads right and below with the border's pixels until H and W are multiples of `stride`."""
+    height, width = images.shape[-2:]
+    down, right = -height % stride, -width % stride
+    if not (down or right):
+        return images
+    return F.pad(images, (0, right, 0, down), mode="replicate")

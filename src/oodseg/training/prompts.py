@@ -1,0 +1,279 @@
+"""Trains the prompt generator on score maps of outlier-exposure scenes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from oodseg.files import write_json
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.training.common import (
+    Ema,
+    last_checkpoint,
+    load_recipe,
+    make_trainer,
+    save_weights,
+    stream_loader,
+)
+from oodseg.training.prompt_selection import choose_min_confidence, collect, summary
+from oodseg.training.score_augment import Map, ScoreAugment
+from oodseg.training.score_cache import ChannelDetector, ScoreCache, cache_scores
+
+
+class PromptRecipe(BaseModel):
+    """What `recipes/prompts.yaml` holds.
+
+    Attributes:
+        seed: Of the scenes, the order and the augmentation.
+        backbone: Of `FasterRCNNPrompts`.
+        sizes: Height and width of the scenes, each an equal share of them.
+        scenes: Training scenes in the cache.
+        val_scenes: Validation scenes.
+        steps: Optimiser steps.
+        batch_size: Score maps a step.
+        optimizer: `"adamw"`, or `"sgd"` with momentum 0.9 as in the paper.
+        learning_rate: After the warm-up.
+        warmup_from: Learning rate of the first step.
+        warmup_steps: Steps of the linear warm-up.
+        milestones: Steps at which the learning rate falls to a tenth.
+        decay_fraction: Share of the steps, at the end, over which it falls linearly to zero.
+        weight_decay: Of the optimiser.
+        ema_decay: Of the averaged weights, which are those that ship.
+        gradient_clip: Largest gradient norm.
+        bfloat16: Run the backbone in bfloat16; a third faster on processors that know it.
+        val_every: Steps between validations.
+        checkpoint_minutes: Wall-clock minutes between checkpoints.
+        workers: Processes that read and augment.
+        main_share: How often the detector's shipped score is used; else one of its other scores.
+        augment: See `ScoreAugment`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int = 0
+    backbone: Literal["compact", "resnet50"] = "compact"
+    sizes: list[tuple[int, int]] = Field(min_length=1)
+    scenes: int = Field(ge=1)
+    val_scenes: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: Literal["adamw", "sgd"]
+    learning_rate: float = Field(gt=0)
+    warmup_from: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    milestones: list[int] = []
+    decay_fraction: float = Field(default=0.0, ge=0, le=1)
+    weight_decay: float = Field(ge=0)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    gradient_clip: float | None = None
+    bfloat16: bool = False
+    val_every: int = Field(ge=1)
+    checkpoint_minutes: float = Field(default=3.0, gt=0)
+    workers: int = Field(default=1, ge=0)
+    main_share: float = Field(default=0.7, ge=0, le=1)
+    augment: ScoreAugment = ScoreAugment()
+
+
+def rate_factor(recipe: PromptRecipe) -> Callable[[int], float]:
+    """Learning rate over its plateau, by step: linear warm-up, then tenths at milestones or linear decay."""
+    first = recipe.warmup_from / recipe.learning_rate
+    decay_steps = recipe.steps * recipe.decay_fraction
+
+    def factor(step: int) -> float:
+        done = min(1.0, step / recipe.warmup_steps) if recipe.warmup_steps else 1.0
+        rise = first + (1.0 - first) * done
+        fall = min(1.0, max(0.0, recipe.steps - step) / decay_steps) if decay_steps else 1.0
+        return rise * fall * 0.1 ** sum(step >= each for each in recipe.milestones)
+
+    return factor
+
+
+class _Samples:
+    """Training sample by number, from the cache."""
+
+    def __init__(self, cache: ScoreCache, recipe: PromptRecipe) -> None:
+        self.cache, self.recipe = cache, recipe
+        self._epoch, self._order = -1, np.zeros(0, np.int64)
+
+    def __call__(self, number: int) -> tuple[Map, Map]:
+        recipe = self.recipe
+        epoch, place = divmod(number, len(self.cache))
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self.cache.order(epoch, recipe.seed)
+        scene = self.cache[int(self._order[place])]
+        rng = np.random.default_rng([recipe.seed, number, 1])
+        others = len(scene.scores) - 1
+        channel = 0 if others == 0 or rng.random() < recipe.main_share else 1 + int(rng.integers(others))
+        return recipe.augment(scene.scores[channel], scene.boxes, rng)
+
+
+def _as_lists(samples: list[tuple[Map, Map]]) -> tuple[list[Tensor], list[Tensor]]:
+    return [torch.from_numpy(score) for score, _ in samples], [torch.from_numpy(box) for _, box in samples]
+
+
+def _in_bfloat16(backbone: torch.nn.Module) -> None:
+    """Runs the backbone in bfloat16; boxes stay in float32, as 8 bits would move them by pixels."""
+    forward = backbone.forward
+
+    def reduced(x: Tensor) -> Any:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            levels = forward(x)
+        return type(levels)((name, level.float()) for name, level in levels.items())
+
+    backbone.forward = reduced  # type: ignore[method-assign]
+
+
+class _PromptTraining(LightningModule):  # type: ignore[misc]
+    def __init__(self, recipe: PromptRecipe, cache: ScoreCache, validation: ScoreCache) -> None:
+        super().__init__()
+        self.recipe, self.cache, self.validation = recipe, cache, validation
+        self.network = FasterRCNNPrompts(backbone=recipe.backbone)
+        if recipe.bfloat16:
+            _in_bfloat16(self.network.rcnn.backbone)
+        # Lightning keeps the mode it finds.
+        self.network.train()
+
+    def training_step(self, batch: tuple[list[Tensor], list[Tensor]], batch_idx: int) -> Tensor:
+        losses = self.network.losses(*batch)
+        total = torch.stack(list(losses.values())).sum()
+        self.log("loss", total, prog_bar=True, batch_size=len(batch[0]))
+        self.log_dict({name: each.detach() for name, each in losses.items()}, batch_size=len(batch[0]))
+        return total
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        found = collect(self.network.candidates, self.validation)
+        values = summary(found, 0.5)
+        self.log_dict({f"val_{name}": value for name, value in values.items()}, batch_size=1)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        start = self.trainer.global_step * self.recipe.batch_size
+        samples = _Samples(self.cache, self.recipe)
+        return stream_loader(samples, self.recipe.batch_size, start, self.recipe.workers, _as_lists)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader([0], collate_fn=list)  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.recipe
+        # Weight decay on biases and batch norm would only pull them off.
+        weights = [each for each in self.network.parameters() if each.ndim > 1]
+        others = [each for each in self.network.parameters() if each.ndim <= 1]
+        groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+        options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        if recipe.optimizer == "sgd":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=0.9, **options)
+        else:
+            optimizer = torch.optim.AdamW(groups, **options)
+        schedule = LambdaLR(optimizer, rate_factor(recipe))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def make_caches(
+    recipe: PromptRecipe, data_root: Path, out: Path, detector: ChannelDetector, progress: bool = True
+) -> None:
+    """Fills `out/scores-train` and `out/scores-val` with the detector's score maps; resumable.
+
+    Args:
+        recipe: Sizes, numbers and seed.
+        data_root: Folder of the training data.
+        out: Folder of the run.
+        detector: The one whose scores the generator is to read.
+        progress: Show a progress bar.
+    """
+    from oodseg.exposure.scenes import SceneSampler
+
+    for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
+        samplers = [
+            SceneSampler(data_root, size=(height, width), split=split, seed=recipe.seed)
+            for height, width in recipe.sizes
+        ]
+        seed = recipe.seed + (split == "val") * 1_000_003
+        cache_scores(detector, samplers, count, out / f"scores-{split}", seed, progress)
+
+
+def fit(recipe: PromptRecipe, out: Path, resume: bool = True, progress: bool = True) -> dict[str, Any]:
+    """Trains from the caches in `out`; writes `out/prompts.safetensors` and `out/metrics.json`.
+
+    Args:
+        recipe: All settings.
+        out: Folder of the run, with the caches of `make_caches`.
+        resume: Go on from `out/last.ckpt` if there is one.
+        progress: Show a progress bar.
+
+    Returns:
+        What `metrics.json` holds: the recipe, and the chosen confidence with the quality at it.
+    """
+    validation = ScoreCache(out / "scores-val")
+    average = Ema(recipe.ema_decay)
+    trainer = make_trainer(
+        out,
+        recipe.steps,
+        seed=recipe.seed,
+        val_every_steps=recipe.val_every,
+        checkpoint_minutes=recipe.checkpoint_minutes,
+        gradient_clip=recipe.gradient_clip,
+        callbacks=[average],
+        progress=progress,
+    )
+    module = _PromptTraining(recipe, ScoreCache(out / "scores-train"), validation)
+    trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
+    generator = FasterRCNNPrompts(backbone=recipe.backbone)
+    state = {**module.network.state_dict(), **average.ema_state_dict()}
+    generator.load_state_dict(state)
+    generator.eval()
+    choice = choose_min_confidence(generator, validation)
+    generator.config["min_confidence"] = choice["min_confidence"]
+    metadata = {"config": json.dumps(generator.config), "seed": str(recipe.seed)}
+    save_weights(state, out / "prompts.safetensors", metadata)
+    metrics = {"recipe": recipe.model_dump(), "config": generator.config, "validation": _finite(choice)}
+    write_json(out / "metrics.json", metrics, indent=1)
+    return metrics
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def train(
+    recipe: PromptRecipe | str | Path,
+    data_root: Path,
+    out: Path,
+    detector: ChannelDetector,
+    resume: bool = True,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Makes the score maps, then trains; an interrupted call goes on where it stopped.
+
+    Args:
+        recipe: The settings, or a recipe's name or file (`"prompts"`, `"prompts_resnet50"`).
+        data_root: Folder of the training data.
+        out: Folder of the run.
+        detector: The one whose scores the generator is to read.
+        resume: Go on from the last checkpoint.
+        progress: Show a progress bar.
+
+    Returns:
+        See `fit`.
+
+    Raises:
+        ConfigError: A recipe that cannot be used.
+        DatasetError: Missing data, or `out` holds score maps of another detector.
+    """
+    if not isinstance(recipe, PromptRecipe):
+        recipe = load_recipe(recipe, PromptRecipe)
+    make_caches(recipe, data_root, out, detector, progress)
+    return fit(recipe, out, resume, progress)

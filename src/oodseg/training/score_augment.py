@@ -1,0 +1,85 @@
+"""What a cached score map goes through before each training step of the prompt generator."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Map = NDArray[np.floating[Any]]
+_CLAMP = (-4.0, 16.0)  # the range of `ScoreNormalizer`
+_MIN_SIDE = 4
+_MIN_VISIBLE = 0.25
+
+
+class ScoreAugment(BaseModel):
+    """Mirrors, rescales and disturbs normalised score maps.
+
+    Attributes:
+        flip: Chance of mirroring.
+        scale: Smallest and largest factor of the map's size.
+        gain: Smallest and largest factor of the normalised score, so that other scores fit.
+        bias: Largest shift of the normalised score, either way.
+        fluctuation: Random factor 1 ± this on every element, drawn anew each time (S2M, CVPR 2024: 0.01).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    flip: float = Field(default=0.5, ge=0, le=1)
+    scale: tuple[float, float] = (1.0, 1.0)
+    gain: tuple[float, float] = (1.0, 1.0)
+    bias: float = Field(default=0.0, ge=0)
+    fluctuation: float = Field(default=0.01, ge=0, lt=1)
+
+    def __call__(self, score: Map, boxes: Map, rng: np.random.Generator) -> tuple[Map, Map]:
+        """Augments one map.
+
+        A map that grows is cut back to its size at a random place; boxes that are mostly cut away, or
+        too small after shrinking, go.
+
+        Args:
+            score: Float `[H, W]`.
+            boxes: Float `[N, 4]`, `xyxy`.
+            rng: Source of every choice.
+
+        Returns:
+            Float32 `[h, w]` with `h <= H`, `w <= W`, and float32 `[n, 4]` within it.
+        """
+        score = score.astype(np.float32)
+        if rng.random() < self.flip:
+            width = score.shape[1]
+            score = score[:, ::-1]
+            boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
+        factor = _log_uniform(rng, self.scale)
+        if factor != 1.0:
+            score, boxes = _rescale(score, boxes, factor, rng)
+        score = score * _log_uniform(rng, self.gain) + rng.uniform(-self.bias, self.bias)
+        score = score * rng.uniform(1 - self.fluctuation, 1 + self.fluctuation, score.shape)
+        return score.clip(*_CLAMP).astype(np.float32), boxes.astype(np.float32)
+
+
+def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
+    low, high = limits
+    return math.exp(rng.uniform(math.log(low), math.log(high))) if low < high else low
+
+
+def _rescale(score: Map, boxes: Map, factor: float, rng: np.random.Generator) -> tuple[Map, Map]:
+    old = np.array(score.shape)
+    new = np.maximum(1, np.rint(old * factor)).astype(int)
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    height, width = int(new[0]), int(new[1])
+    score = cv2.resize(np.ascontiguousarray(score, np.float32), (width, height), interpolation=how)
+    top, left = (int(rng.integers(0, spare + 1)) for spare in np.maximum(0, new - old))
+    score = score[top : top + int(old[0]), left : left + int(old[1])]
+    y, x = new / old
+    moved = boxes * np.array([x, y, x, y]) - np.array([left, top, left, top])
+    limit = np.array([score.shape[1], score.shape[0]] * 2)
+    cut = moved.clip(0, limit)
+    side = cut[:, 2:] - cut[:, :2]
+    whole = (moved[:, 2:] - moved[:, :2]).prod(axis=1)
+    stays = (side.min(axis=1, initial=np.inf) >= _MIN_SIDE) & (side.prod(axis=1) >= _MIN_VISIBLE * whole)
+    return score, cut[stays]

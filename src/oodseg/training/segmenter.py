@@ -1,0 +1,265 @@
+"""Trains the street network: seven classes, uncertain where objects are unknown, and objectness.
+
+Loss: cross-entropy on the classes; on pasted objects cross-entropy to the uniform distribution, which
+raises their entropy (Meta-OoD: Chan et al., ICCV 2021, Eq. 3); on the objectness head binary
+cross-entropy and soft Dice over unknown against everything else.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from oodseg.datasets.training import IGNORE
+from oodseg.exposure.scenes import Mix, Scene, SceneSampler
+from oodseg.files import write_json
+from oodseg.metrics.pixel import pixel_metrics
+from oodseg.segmenters.street import StreetNet
+from oodseg.training.common import (
+    Ema,
+    last_checkpoint,
+    load_recipe,
+    make_trainer,
+    save_weights,
+    stream_loader,
+    warmup_constant_decay,
+)
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class MixRecipe(BaseModel):
+    """Shares of `oodseg.exposure.scenes.Mix`."""
+
+    model_config = ConfigDict(extra="forbid")
+    natural: float = Field(0.24, ge=0, le=1)
+    drawn: float = Field(0.07, ge=0, le=1)
+    empty: float = Field(0.25, ge=0, le=1)
+    known: float = Field(0.45, ge=0, le=1)
+    faint: float = Field(0.12, ge=0, le=1)
+
+
+class SegmenterRecipe(BaseModel):
+    """All settings of a training of the street network."""
+
+    model_config = ConfigDict(extra="forbid")
+    seed: int = 0
+    size: tuple[int, int] = (256, 320)
+    widths: list[int] = [16, 40, 80, 128, 192]
+    depths: list[int] = [1, 2, 2, 2]
+    max_steps: int = Field(10_000, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup_steps: int = Field(200, ge=0)
+    decay_fraction: float = Field(0.35, ge=0, le=1)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    precision: str = "bf16-mixed"
+    uniform_weight: float = Field(0.3, ge=0)
+    dice_weight: float = Field(0.5, ge=0)
+    object_weight: float = Field(2.0, ge=0)
+    mix: MixRecipe = MixRecipe()
+    workers: int = Field(1, ge=0)
+    val_scenes: int = Field(160, ge=1)
+    val_every_steps: int = Field(1000, ge=1)
+    checkpoint_minutes: float = Field(3, gt=0)
+
+
+def pixel_weights(scene: Scene) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """How much each pixel counts in the objectness loss: float32 `[H, W]`.
+
+    Small objects count more (up to fourfold), or the large ones would be all that is learned; the
+    background of natural pictures counts half, for it holds things nobody marked.
+    """
+    table = np.ones(256, np.float32)
+    area = np.bincount(scene.unknown.ravel(), minlength=256)
+    table[1:IGNORE] = np.clip(np.sqrt(900 / np.maximum(area[1:IGNORE], 1)), 1, 4)
+    if scene.kind == "natural":
+        table[0] = 0.5
+    table[IGNORE] = 0
+    weights: np.ndarray[Any, np.dtype[np.float32]] = table[scene.unknown]
+    return weights
+
+
+class SceneMaker:
+    """Number to sample: what `stream_loader` asks for. Everything depends on seed and number alone."""
+
+    def __init__(self, sampler: SceneSampler, seed: int) -> None:
+        self.sampler, self.seed = sampler, seed
+
+    def __call__(self, index: int) -> Batch:
+        """Picture uint8 `[3, H, W]`, labels and unknown uint8 `[H, W]`, weights float32 `[H, W]`."""
+        scene = self.sampler.sample(np.random.default_rng((self.seed, index)))
+        picture = torch.from_numpy(np.ascontiguousarray(scene.image.transpose(2, 0, 1)))
+        weights = torch.from_numpy(pixel_weights(scene))
+        return picture, torch.from_numpy(scene.labels), torch.from_numpy(scene.unknown), weights
+
+
+def street_loss(
+    logits: Tensor, objectness: Tensor, labels: Tensor, unknown: Tensor, weights: Tensor
+) -> dict[str, Tensor]:
+    """The parts of the loss, unweighted.
+
+    Args:
+        logits: Float `[B, 7, H/4, W/4]`.
+        objectness: Float `[B, H/2, W/2]`.
+        labels: uint8 `[B, H, W]`, 0..6 or 255.
+        unknown: uint8 `[B, H, W]`, 0, index of an object, or 255.
+        weights: Float `[B, H, W]` of `pixel_weights`.
+
+    Returns:
+        `"classes"`, `"uniform"`, `"objects"` (binary cross-entropy) and `"dice"`, all scalar.
+    """
+    logits, objectness = logits.float(), objectness.float()
+    coarse = labels[:, 2::4, 2::4].long()
+    # A mean over no pixel would be NaN: dividing the sum instead gives 0.
+    known = (coarse != IGNORE).sum().clamp_min(1)
+    classes = F.cross_entropy(logits, coarse, ignore_index=IGNORE, reduction="sum") / known
+    strange = unknown[:, 2::4, 2::4]
+    strange = ((strange > 0) & (strange < IGNORE)).float()
+    to_uniform = torch.logsumexp(logits, 1) - logits.mean(1)
+    uniform = (to_uniform * strange).sum() / strange.sum().clamp_min(1)
+    fine, weight = unknown[:, 1::2, 1::2], weights[:, 1::2, 1::2]
+    target = ((fine > 0) & (fine < IGNORE)).float()
+    entropy = F.binary_cross_entropy_with_logits(objectness, target, weight, reduction="sum")
+    probability = objectness.sigmoid()
+    shared = (probability * target * weight).sum()
+    dice = 1 - (2 * shared + 1) / ((probability * weight).sum() + (target * weight).sum() + 1)
+    return {
+        "classes": classes,
+        "uniform": uniform,
+        "objects": entropy / weight.sum().clamp_min(1),
+        "dice": dice,
+    }
+
+
+class SegmenterModule(LightningModule):  # type: ignore[misc]
+    """Lightning's view of the training; `network` is what is shipped."""
+
+    def __init__(self, recipe: SegmenterRecipe, train_make: SceneMaker, val_make: SceneMaker) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = StreetNet(recipe.widths, recipe.depths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._makers = (train_make, val_make)
+        self._found: list[tuple[Tensor, Tensor]] = []
+        self._confusion = torch.zeros(7, 7, dtype=torch.long)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One step; see `street_loss`."""
+        pictures, labels, unknown, weights = batch
+        logits, objectness = self.network(pictures.float() / 255)
+        parts = street_loss(logits, objectness, labels, unknown, weights)
+        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
+        recipe = self.recipe
+        total = (
+            parts["classes"]
+            + recipe.uniform_weight * parts["uniform"]
+            + recipe.object_weight * (parts["objects"] + recipe.dice_weight * parts["dice"])
+        )
+        self.log("train/loss", total.detach(), prog_bar=True)
+        return total
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Collects objectness and class counts on scenes of unseen drives and objects."""
+        pictures, labels, unknown, _ = batch
+        logits, objectness = self.network(pictures.float() / 255)
+        self._found.append((objectness.float().cpu(), unknown[:, 1::2, 1::2].cpu()))
+        truth, guess = labels[:, 2::4, 2::4].long(), logits.argmax(1)
+        judged = truth != IGNORE
+        counts = torch.bincount(truth[judged] * 7 + guess[judged], minlength=49).view(7, 7)
+        self._confusion += counts.cpu()
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs AuPRC and FPR95 of objectness and the mean IoU of the classes."""
+        scores = torch.cat([score.flatten() for score, _ in self._found]).numpy()
+        codes = torch.cat([code.flatten() for _, code in self._found]).numpy()
+        labels = np.where((codes > 0) & (codes < IGNORE), 1, codes).astype(np.uint8)
+        metrics = pixel_metrics(scores, labels)
+        shared = self._confusion.diag().double()
+        iou = shared / (self._confusion.sum(0) + self._confusion.sum(1) - shared).clamp_min(1)
+        self.log_dict(
+            {"val/auprc": metrics.auprc, "val/fpr95": metrics.fpr95, "val/miou": float(iou.mean())}, prog_bar=True
+        )
+        self._found, self._confusion = [], torch.zeros(7, 7, dtype=torch.long)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Endless scenes, going on from the step that a resumed training has reached."""
+        start = self.trainer.global_step * self.recipe.batch_size
+        return stream_loader(self._makers[0], self.recipe.batch_size, start, self.recipe.workers)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The same scenes every time."""
+        fixed = [self._makers[1](index) for index in range(self.recipe.val_scenes)]
+        return DataLoader(fixed, batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW; warm-up, constant rate, linear decay."""
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        schedule = warmup_constant_decay(
+            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train(
+    recipe: SegmenterRecipe | str | Path,
+    data_root: Path,
+    out: Path,
+    resume: bool = True,
+    progress: bool = True,
+) -> Path:
+    """Trains the street network.
+
+    Args:
+        recipe: The settings, or a recipe's name or file.
+        data_root: Folder of the training data.
+        out: Folder of the run: checkpoints, `curve/`, `segmenter.safetensors`, `metrics.json`.
+        resume: Go on from the last checkpoint.
+        progress: Show a progress bar.
+
+    Returns:
+        The weight file: averaged weights in float16, the network's settings in its header.
+
+    Raises:
+        ConfigError: A recipe that cannot be used.
+        DatasetError: Missing data.
+    """
+    if not isinstance(recipe, SegmenterRecipe):
+        recipe = load_recipe(recipe, SegmenterRecipe)
+    mix = Mix(**recipe.mix.model_dump())
+    makers = [
+        SceneMaker(SceneSampler(data_root, recipe.size, split, recipe.seed, mix), recipe.seed + offset)
+        for split, offset in (("train", 0), ("val", 1_000_003))
+    ]
+    average = Ema(recipe.ema_decay)
+    trainer = make_trainer(
+        out,
+        recipe.max_steps,
+        seed=recipe.seed,
+        val_every_steps=recipe.val_every_steps,
+        checkpoint_minutes=recipe.checkpoint_minutes,
+        precision=recipe.precision,
+        callbacks=[average],
+        progress=progress,
+    )
+    module = SegmenterModule(recipe, makers[0], makers[1])
+    trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
+    trainer.validate(module, verbose=False)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    path = out / "segmenter.safetensors"
+    state = {**module.network.state_dict(), **average.ema_state_dict()}
+    save_weights(state, path, {"config": json.dumps(module.network.config), "seed": str(recipe.seed)})
+    write_json(out / "metrics.json", {"recipe": recipe.model_dump(), "validation": metrics}, indent=1)
+    return path

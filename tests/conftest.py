@@ -1,0 +1,21 @@
+"""Shared by all tests: one torch thread (two cores run two workers) and a fixed seed."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_and_seed() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

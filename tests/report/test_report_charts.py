@@ -1,0 +1,48 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from oodseg.report.charts import Line, histogram_chart, line_chart
+
+
+def points(figure):
+    root = ET.fromstring(figure)
+    return [
+        [tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()]
+        for line in root.iter("polyline")
+    ]
+
+
+def test_curves_stay_inside_the_frame_and_rise_with_the_value():
+    (line,) = points(line_chart("t", [Line("a", [0, 0.5, 1], [0, 0.5, 1])], "x", "y"))
+    assert [x for x, _ in line] == sorted(x for x, _ in line)
+    assert [y for _, y in line] == sorted((y for _, y in line), reverse=True)
+    assert all(0 <= x <= 460 and 0 <= y <= 300 for x, y in line)
+
+
+@pytest.mark.parametrize(("peak", "axis"), [(0.03, "0.05"), (0.18, "0.2"), (0.25, "0.3"), (0.81, "1")])
+def test_the_axis_fits_low_curves(peak, axis):
+    figure = line_chart("t", [Line("a", [0, 1], [0, peak])], "x", "y", top=None)
+    assert f">{axis}</text>" in figure
+
+
+def test_every_curve_has_a_legend_entry_and_its_own_dash():
+    figure = line_chart("t <1>", [Line(f"m&{k}", [0, 1], [0, 1]) for k in range(3)], "x", "y")
+    assert re.findall(r"</svg>(m&amp;\d)</li>", figure) == [
+        "m&amp;0",
+        "m&amp;1",
+        "m&amp;2",
+    ]
+    assert len(set(re.findall(r'<polyline[^>]*stroke-dasharray="([^"]*)"', figure))) == 3
+    assert "t &lt;1&gt;" in figure
+
+
+def test_histograms_are_steps_on_a_log_axis_and_empty_bins_lie_on_the_floor():
+    edges = np.linspace(0, 1, 3)
+    (line,) = points(histogram_chart("t", edges, [("a", np.array([1.0, 0.0]))], "score"))
+    (_, top), (middle, still_top), (same, floor), (_, bottom) = line
+    assert top == still_top
+    assert middle == same
+    assert floor == bottom > top

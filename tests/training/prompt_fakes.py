@@ -1,0 +1,57 @@
+"""Stand-ins for scenes and detector: smooth noise as score, blobs where something is unknown."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oodseg.detectors import ScoreNormalizer
+
+
+@dataclass
+class FakeScene:
+    image: NDArray[np.uint8]
+    unknown: NDArray[np.uint8]
+
+
+def smooth(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> NDArray[np.float32]:
+    field = cv2.GaussianBlur(rng.standard_normal(size).astype(np.float32), (0, 0), sigma)
+    return field / field.std()
+
+
+class FakeSampler:
+    """Ellipses with holes in their score, on clouds; every fifth scene is empty."""
+
+    def __init__(self, size: tuple[int, int] = (96, 128)) -> None:
+        self.size = size
+
+    def sample(self, rng: np.random.Generator) -> FakeScene:
+        height, width = self.size
+        unknown = np.zeros(self.size, np.uint8)
+        score = smooth(rng, self.size, 5) * 0.7 + smooth(rng, self.size, 1) * 0.5
+        count = 0 if rng.random() < 0.2 else int(rng.integers(1, 4))
+        for index in range(1, count + 1):
+            axes = np.exp(rng.uniform(np.log(4), np.log(height / 3), 2)).astype(int)
+            centre = int(rng.integers(0, width)), int(rng.integers(0, height))
+            blob = np.zeros(self.size, np.uint8)
+            cv2.ellipse(blob, centre, (int(axes[0]), int(axes[1])), 0, 0, 360, 1, -1)
+            unknown[blob > 0] = index
+            holes = smooth(rng, self.size, 6) > 0.8
+            score += 4.0 * cv2.GaussianBlur((blob * ~holes).astype(np.float32), (0, 0), 1.5)
+        grey = np.clip(score * 16 + 64, 0, 255).astype(np.uint8)
+        return FakeScene(np.repeat(grey[..., None], 3, axis=2), unknown)
+
+
+class FakeDetector:
+    """Reads the score off the grey value, and a second one of another range."""
+
+    def __init__(self, mean: float = 0.25) -> None:
+        self.channel_normalizers = {
+            "energy": ScoreNormalizer(-2.5, 0.5),
+            "combined": ScoreNormalizer(mean, 1 / 16),
+        }
+
+    def score_channels(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"energy": images[:, 0] * 6 - 4, "combined": images[:, 0]}

@@ -1,0 +1,142 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oodseg.prompts.base import BoxPrompts
+from oodseg.training.prompt_selection import (
+    FALSE_PER_EMPTY,
+    Found,
+    assign,
+    average_precision,
+    choose_min_confidence,
+    summary,
+)
+from oodseg.training.score_cache import CachedScene
+
+
+def found(boxes, confidence, truth) -> Found:
+    def as_boxes(values):
+        return np.array(values, np.float32).reshape(-1, 4)
+
+    return Found(as_boxes(boxes), np.array(confidence, np.float32), as_boxes(truth))
+
+
+A, B = (0, 0, 10, 10), (20, 20, 60, 60)
+SHIFTED = (0, 2, 10, 12)  # IoU 2/3 with A
+
+
+@pytest.mark.parametrize(
+    ("boxes", "truth", "min_iou", "expected"),
+    [
+        ([A, B], [B, A], 0.5, [1, 0]),
+        ([SHIFTED], [A], 0.5, [0]),
+        ([SHIFTED], [A], 0.75, [-1]),
+        ([A, SHIFTED], [A], 0.5, [0, -1]),
+        ([A], [], 0.5, [-1]),
+        ([], [A], 0.5, []),
+    ],
+)
+def test_assign(boxes, truth, min_iou, expected) -> None:
+    assert assign(found(boxes, np.linspace(1, 0.5, len(boxes)), truth), min_iou).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("scenes", "expected"),
+    [
+        ([found([A], [0.9], [A])], 1.0),
+        ([found([B], [0.9], [A])], 0.0),
+        ([found([A], [0.9], [A, B])], 0.5),
+        ([found([B, A], [0.9, 0.8], [A])], 0.5),
+        ([found([A], [0.4], [A]), found([B], [0.9], [])], 0.5),
+        ([found([], [], [A])], 0.0),
+    ],
+)
+def test_average_precision(scenes, expected) -> None:
+    assert average_precision(scenes, 0.5) == pytest.approx(expected)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_average_precision_against_a_plain_sum(seed) -> None:
+    rng = np.random.default_rng(seed)
+    scenes = []
+    for _ in range(4):
+        truth = [(x, y, x + 20, y + 20) for x, y in rng.integers(0, 60, (rng.integers(0, 4), 2))]
+        boxes = [(x, y, x + 20, y + 20) for x, y in rng.integers(0, 60, (rng.integers(0, 6), 2))]
+        boxes += [each for each in truth if rng.random() < 0.7]
+        scenes.append(found(boxes, np.sort(rng.random(len(boxes)))[::-1], truth))
+    total = sum(len(each.truth) for each in scenes)
+    if total == 0:
+        assert math.isnan(average_precision(scenes, 0.5))
+        return
+    points = []
+    for threshold in sorted({float(c) for each in scenes for c in each.confidence}, reverse=True):
+        kept = [assign(each, 0.5)[each.confidence >= threshold] for each in scenes]
+        true = sum(int((each >= 0).sum()) for each in kept)
+        points.append((true / total, true / sum(len(each) for each in kept)))
+    area, before = 0.0, 0.0
+    for index, (recall, _) in enumerate(points):
+        area += (recall - before) * max(precision for _, precision in points[index:])
+        before = recall
+    assert average_precision(scenes, 0.5) == pytest.approx(area)
+
+
+def test_summary_counts() -> None:
+    scenes = [
+        found([B, SHIFTED, (70, 70, 80, 80)], [0.9, 0.8, 0.2], [A, B]),
+        found([A], [0.6], []),
+        found([], [], []),
+    ]
+    values = summary(scenes, 0.5)
+    assert values["recall50"] == 1.0
+    assert values["recall75"] == 0.5
+    assert values["recall50_small"] == values["recall50_medium"] == 1.0
+    assert math.isnan(values["recall50_large"])
+    assert values["precision50"] == pytest.approx(2 / 3)
+    assert values["f1"] == pytest.approx(4 / 5)
+    assert values["false_per_picture"] == pytest.approx(1 / 3)
+    assert values["false_per_empty"] == 0.5
+    assert summary(scenes, 0.1)["false_per_picture"] == pytest.approx(2 / 3)
+
+
+class Scripted:
+    """Answers with the boxes of one scene after another."""
+
+    def __init__(self, answers: list[Found]) -> None:
+        self.answers = iter(answers)
+
+    def candidates(self, scores: torch.Tensor) -> list[BoxPrompts]:
+        each = next(self.answers)
+        return [BoxPrompts(torch.from_numpy(each.boxes), torch.from_numpy(each.confidence))]
+
+
+def choose(answers: list[Found]) -> dict:
+    scenes = [CachedScene(np.zeros((1, 4, 4), np.float16), each.truth) for each in answers]
+    return choose_min_confidence(Scripted(answers), scenes)
+
+
+def test_empty_scenes_decide() -> None:
+    empty = [found([A], [0.3 + index / 100], []) for index in range(40)]
+    full = [found([A], [0.2], [A]) for _ in range(40)]
+    choice = choose(empty + full)
+    left = sum(float(each.confidence[0]) >= choice["min_confidence"] for each in empty)
+    assert left <= FALSE_PER_EMPTY * len(empty)
+    assert choice["min_confidence"] == pytest.approx(choice["quiet"], abs=1e-4)
+    assert choice["summary"]["false_per_empty"] <= FALSE_PER_EMPTY
+
+
+def test_best_f1_decides_where_empty_scenes_are_quiet() -> None:
+    empty = [found([], [], []) for _ in range(10)]
+    full = [found([A, B], [0.7, 0.4], [A]) for _ in range(10)]
+    choice = choose(empty + full)
+    assert choice["quiet"] == 0.0
+    assert choice["min_confidence"] == pytest.approx(0.7, abs=1e-3)
+    assert choice["summary"]["f1"] == 1.0
+
+
+def test_no_box_at_all() -> None:
+    assert choose([found([], [], []), found([], [], [A])])["min_confidence"] == 0.0
