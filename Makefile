@@ -27,5 +27,16 @@ test: lint  ## lint, types and every test
 test-fast: setup  ## what to run while editing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+# Every step goes on where it stopped.
+RUNS ?= runs/weights
+
+weights: setup  ## train a whole pipeline from the data in DATA
+	@test -n "$(DATA)" || { echo "name the folder of the training data: make weights DATA=FOLDER"; exit 2; }
+	$(BIN)/oodseg train segmenter --data "$(DATA)" --out $(RUNS)/segmenter
+	$(BIN)/oodseg train detector --segmenter $(RUNS)/segmenter --data "$(DATA)" --out $(RUNS)/detector
+	$(BIN)/oodseg train prompts --detector $(RUNS)/detector --data "$(DATA)" --out $(RUNS)/prompts
+	$(BIN)/oodseg train masks --data "$(DATA)" --out $(RUNS)/masks
+	$(BIN)/oodseg train bundle --detector $(RUNS)/detector --prompts $(RUNS)/prompts --masks $(RUNS)/masks --out $(RUNS)/street
+
 clean:
-	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

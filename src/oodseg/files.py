@@ -76,4 +76,5 @@ def write_json(target: str | os.PathLike[str], value: Any, *, indent: int | None
         OodsegError: The file cannot be written; the message says why.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    write_bytes(target, (text + "\n").encode())
+    # File names that are no UTF-8 arrive as lone surrogates; escaped like this they are JSON still.
+    write_bytes(target, (text + "\n").encode("utf-8", "backslashreplace"))

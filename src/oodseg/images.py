@@ -47,7 +47,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             to 100 megapixels (seen in the header, before anything is decoded).
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
         raise ImageError(f"{path} is a folder, not a picture: name a picture inside it")
     try:
         if path.stat().st_size == 0:
@@ -57,7 +57,9 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist: check the path for typing errors") from None
     except OSError as error:
-        raise ImageError(f"{path} cannot be opened ({error.strerror or error}): check its permissions") from error
+        raise ImageError(
+            f"{path} cannot be opened ({error.strerror or error}): check its permissions"
+        ) from error
 
 
 def _decode(file: Any, name: str) -> NDArray[np.uint8]:
@@ -134,13 +136,14 @@ def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
                 f"{name} holds floating-point pixels outside 0..1 ({low:g} to {high:g}): "
                 "save it with 8 or 16 bits a channel"
             )
-        return np.rint(np.nan_to_num(values) * 255.0).astype(np.uint8)
+        return np.asarray(np.rint(np.nan_to_num(values) * 255.0), np.uint8)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ImageError(
-            f"{name} holds pixel values outside 0..65535 ({low} to {high}): save it with 8 or 16 bits a channel"
+            f"{name} holds pixel values outside 0..65535 ({low} to {high}): "
+            "save it with 8 or 16 bits a channel"
         )
-    return np.rint(values.astype(np.float32) / 257.0).astype(np.uint8)
+    return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
 
 
 def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
@@ -161,7 +164,8 @@ def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim not in {2, 3} or picture.shape[2:] not in {(), (3,)}:
             raise ImageError(
-                f"{name} is an array of {picture.dtype} {list(picture.shape)}: pass uint8 [H, W, 3] in RGB order"
+                f"{name} is an array of {picture.dtype} {list(picture.shape)}: "
+                "pass uint8 [H, W, 3] in RGB order"
             )
         _check_size(picture.shape[0], picture.shape[1], name)
         return np.ascontiguousarray(np.dstack([picture] * 3) if picture.ndim == 2 else picture)
@@ -170,7 +174,8 @@ def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
     if isinstance(picture, Image.Image):
         return _to_rgb(picture, name)
     raise ImageError(
-        f"{name} is a {type(picture).__name__}: pass a path, a PIL image or a uint8 array [H, W, 3] in RGB order"
+        f"{name} is a {type(picture).__name__}: "
+        "pass a path, a PIL image or a uint8 array [H, W, 3] in RGB order"
     )
 
 
@@ -219,10 +224,12 @@ def find_images(
 
 def _expand(argument: str, out: str | None) -> list[Path]:
     path = Path(argument)
-    if path.is_dir():
+    if os.path.isdir(path):
         pictures = _pictures_below(path, out)
         if not pictures:
-            raise ImageError(f"the folder {path} holds no picture ({', '.join(sorted(SUFFIXES))}): check the path")
+            raise ImageError(
+                f"the folder {path} holds no picture ({', '.join(sorted(SUFFIXES))}): check the path"
+            )
         return pictures
     if os.path.lexists(path):
         return [path]
@@ -256,6 +263,9 @@ def _is_below(path: Path, out: str | None) -> bool:
 
 def _natural_key(path: Path) -> list[tuple[tuple[int, int | str], ...]]:
     return [
-        tuple((0, int(piece)) if piece.isdecimal() else (1, piece.casefold()) for piece in re.split(r"(\d+)", part))
+        tuple(
+            (0, int(piece)) if piece.isdecimal() else (1, piece.casefold())
+            for piece in re.split(r"(\d+)", part)
+        )
         for part in path.parts
     ]

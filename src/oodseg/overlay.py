@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont, ImageFont
@@ -73,7 +72,6 @@ def _draw_outline(
 ) -> None:
     import cv2
 
-    # A margin keeps outlines closed where an object touches the border of the picture.
     canvas[mask] = np.rint((1 - _FILL) * canvas[mask] + _FILL * np.array(colour)).astype(np.uint8)
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, contours, -1, _INK, line + 2 * max(1, line // 2), cv2.LINE_AA)
@@ -103,7 +101,12 @@ def _draw_text(canvas: NDArray[np.uint8], prediction: Prediction, line: int) -> 
     for position, found in enumerate(prediction.objects):
         chips.append(
             _draw_chip(
-                draw, f"{found.confidence:.2f}", found.box, COLOURS[position % len(COLOURS)], chips, image.size
+                draw,
+                f"{found.confidence:.2f}",
+                found.box,
+                COLOURS[position % len(COLOURS)],
+                chips,
+                image.size,
             )
         )
     return np.asarray(image)
@@ -115,9 +118,15 @@ def _draw_strip(draw: ImageDraw, width: int, height: int, count: int) -> int:
     words = (caption(count), f"{count} unknown", str(count))
     pad = max(2, size // 2)
     # The longest caption that fits, in a smaller letter if need be, down to 8 pixels.
-    fitting = [(text, size) for size in range(size, 7, -1) for text in words[:1]] + [(text, 8) for text in words]
+    fitting = [(text, size) for size in range(size, 7, -1) for text in words[:1]] + [
+        (text, 8) for text in words
+    ]
     text, size = next(
-        ((text, size) for text, size in fitting if draw.textlength(text, font=_font(size)) + 2 * pad <= width),
+        (
+            (text, size)
+            for text, size in fitting
+            if draw.textlength(text, font=_font(size)) + 2 * pad <= width
+        ),
         (words[-1], 8),
     )
     strip = min(height, round(size * 1.7))
@@ -141,13 +150,14 @@ def _draw_chip(
     width, height = draw.textlength(text, font=font) + 2 * pad, round(letter * 1.35)
     x0, y0, x1, y1 = box
     places = [(x0, y0 - height), (x0, y1), (x0, y0), (x1 - width, y0 - height), (x1 - width, y1), (x1, y0)]
-    clamped = [
-        (max(0.0, min(x, size[0] - width)), max(0.0, min(y, size[1] - height))) for x, y in places
-    ]
+    clamped = [(max(0.0, min(x, size[0] - width)), max(0.0, min(y, size[1] - height))) for x, y in places]
     free = [
         (x, y)
         for x, y in clamped
-        if not any(x < right and left < x + width and y < low and high < y + height for left, high, right, low in taken)
+        if not any(
+            x < right and left < x + width and y < low and high < y + height
+            for left, high, right, low in taken
+        )
     ]
     x, y = (free or clamped)[0]
     draw.rounded_rectangle((x, y, x + width - 1, y + height - 1), radius=height / 4, fill=colour)

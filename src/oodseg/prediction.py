@@ -67,7 +67,8 @@ def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) ->
     count = len(confidence)
     if masks.ndim != 3 or masks.shape[0] != count or boxes.shape != (count, 4):
         raise ValueError(
-            f"masks {masks.shape}, boxes {boxes.shape} and confidence {confidence.shape} do not belong together"
+            f"masks {masks.shape}, boxes {boxes.shape} and confidence {confidence.shape} "
+            "do not belong together"
         )
     objects = []
     for mask, box, value in zip(masks, boxes, confidence, strict=True):
@@ -162,7 +163,7 @@ class Prediction:
         return index
 
     def to_coco(self, image_id: int, first_annotation_id: int = 1) -> list[dict[str, Any]]:
-        """COCO annotations (`segmentation` as run lengths, `bbox` of the mask, `area`, `score`), JSON-able."""
+        """JSON-able COCO annotations: `segmentation` in run lengths, `bbox` of the mask, `area`, `score`."""
         return [
             {
                 "id": first_annotation_id + position,

@@ -34,7 +34,7 @@ class ScoreMap:
     """A checked score map.
 
     Attributes:
-        scores: Float32 `[h, w]`, finite, not constant, higher = more anomalous.
+        scores: Float32 `[h, w]`, finite, higher = more anomalous; constant only if allowed.
         name: What error messages call it: its path, if it has one.
         warnings: What was mended, one sentence each.
     """
@@ -61,19 +61,30 @@ class ScoreMap:
             )
 
 
-def read_score_map(path: str | os.PathLike[str]) -> ScoreMap:
+def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False) -> ScoreMap:
     """Reads a score map.
 
-    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; grey PNG (16 bits, scaled
-    to 0..1; 8 bits with a warning); `.hdf5` with a data set `value`, as SegmentMeIfYouCan has it. Axes of
-    length 1 are dropped.
+    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; grey PNG (16 bits,
+    scaled to 0..1; 8 bits with a warning); `.hdf5` with a data set `value`, as SegmentMeIfYouCan has it.
+    Axes of length 1 are dropped.
+
+    Args:
+        path: The file.
+        allow_constant: Whether one value everywhere is fine: it is for a confidence map, which is 0 all over
+            where its picture shows no object.
 
     Raises:
         ScoreMapError: Unreadable, not one 2-D map of numbers, all NaN, or constant.
         MissingDependencyError: An HDF5 file without h5py.
     """
     path = Path(path)
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".png": _read_png, ".hdf5": _read_hdf5, ".h5": _read_hdf5}
+    readers = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".png": _read_png,
+        ".hdf5": _read_hdf5,
+        ".h5": _read_hdf5,
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise ScoreMapError(f"{path} is no score map: save it as one of {', '.join(SUFFIXES)}")
@@ -86,18 +97,19 @@ def read_score_map(path: str | os.PathLike[str]) -> ScoreMap:
     except Exception as error:  # numpy, zipfile, Pillow and h5py each have their own words for a broken file
         raise ScoreMapError(f"{path} cannot be read ({error}): write it again") from error
     if path.suffix.lower() != ".png":
-        return as_score_map(values, str(path))
-    checked = as_score_map(values / np.iinfo(values.dtype).max, str(path))
+        return as_score_map(values, str(path), allow_constant=allow_constant)
+    checked = as_score_map(values / np.iinfo(values.dtype).max, str(path), allow_constant=allow_constant)
     if values.dtype == np.uint16:
         return checked
     coarse = f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart"
     return replace(checked, warnings=(*checked.warnings, coarse))
 
 
-def as_score_map(values: Any, name: str = "the score map") -> ScoreMap:
+def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bool = False) -> ScoreMap:
     """Checks scores that are in memory already (array `[h, w]` of numbers, higher = more anomalous).
 
-    NaN and -Inf become the lowest, +Inf the highest finite score, with a warning.
+    NaN and -Inf become the lowest, +Inf the highest finite score, with a warning. For `allow_constant` see
+    `read_score_map`.
 
     Raises:
         ScoreMapError: Not one 2-D map of numbers, under 16 pixels a side, all NaN, or constant.
@@ -118,11 +130,14 @@ def as_score_map(values: Any, name: str = "the score map") -> ScoreMap:
     scores = values.astype(np.float64)
     finite = np.isfinite(scores)
     if not finite.any():
-        raise ScoreMapError(f"{name} holds no finite value: the detector that wrote it has failed, run it again")
-    low, high = scores[finite].min(), scores[finite].max()
-    if low == high:
         raise ScoreMapError(
-            f"{name} is {low:g} everywhere, so nothing stands out: check that it holds the scores and not a label"
+            f"{name} holds no finite value: the detector that wrote it has failed, run it again"
+        )
+    low, high = scores[finite].min(), scores[finite].max()
+    if low == high and not allow_constant:
+        raise ScoreMapError(
+            f"{name} is {low:g} everywhere, so nothing stands out: "
+            "check that it holds the scores and not a label"
         )
     bad = int(scores.size - np.count_nonzero(finite))
     if bad:
@@ -160,7 +175,9 @@ def _read_png(path: Path) -> NDArray[Any]:
     if values is None:
         raise ScoreMapError(f"{path} is not a PNG, or a damaged one: write it again")
     if values.ndim != 2:
-        raise ScoreMapError(f"{path} is a colour picture of scores: save the scores themselves as 16-bit grey")
+        raise ScoreMapError(
+            f"{path} is a colour picture of scores: save the scores themselves as 16-bit grey"
+        )
     return np.asarray(values)
 
 

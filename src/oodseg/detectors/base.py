@@ -16,13 +16,16 @@ class Detector(Protocol):
 
     Attributes:
         name: Key in `DETECTORS`.
-        config: JSON-able constructor arguments; `DETECTORS[name](**config)` rebuilds the detector.
         normalizer: Statistics of the score on in-distribution pictures, fitted once.
     """
 
     name: str
-    config: dict[str, Any]
     normalizer: ScoreNormalizer
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments: `DETECTORS[name](**config)` rebuilds the detector."""
+        ...
 
     def score(self, images: Tensor) -> Tensor:
         """Scores a batch.

@@ -182,7 +182,8 @@ class FolderSource:
         """The score file's map."""
         from oodseg.scoremaps import read_score_map
 
-        found = read_score_map(self._paths[index])
+        # Confidence maps are score files too, and 0 everywhere where nothing was found.
+        found = read_score_map(self._paths[index], allow_constant=True)
         found.check_size(*shape)
         return to_shape(found.scores, shape)
 

@@ -1,4 +1,4 @@
-"""Boxes to outlines: embed a picture once, segment any number of boxes; a new model is one file and one line."""
+"""Boxes to outlines: embed a picture once, segment any number of boxes; a new one is a file and a line."""
 
 from oodseg.masks.base import PromptableSegmenter
 

@@ -14,11 +14,14 @@ class PromptableSegmenter(Protocol):
 
     Attributes:
         name: Key in `MASKS`.
-        config: JSON-able constructor arguments; `MASKS[name](**config)` rebuilds the segmenter.
     """
 
     name: str
-    config: dict[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments: `MASKS[name](**config)` rebuilds the segmenter."""
+        ...
 
     def embed(self, image: Tensor) -> Any:
         """Encodes one picture.

@@ -10,17 +10,19 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from oodseg.devices import fast_autocast
 from oodseg.errors import ConfigError
+from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 IMAGE_MEAN, IMAGE_STD = 0.45, 0.25
@@ -30,10 +32,10 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class CropEmbedding:
-    """A picture made ready for crops of any size: normalised, halved again and again.
+    """A picture made ready for crops of any size: halved again and again.
 
     Attributes:
-        pyramid: Float `[3, H / 2^i, W / 2^i]`.
+        pyramid: Float32 `[3, H / 2^i, W / 2^i]`, RGB in 0..1.
         height: Rows of the picture.
         width: Columns of the picture.
     """
@@ -74,6 +76,9 @@ class CompactSegmenter(nn.Module):
         context: Factor by which a crop is larger than its box, >= 1.
         widths: Channels at 1/2, 1/4, ... of the crop.
         depths: Residual blocks at each of these; the way back up has one each.
+
+    Raises:
+        ConfigError: The arguments do not fit together.
     """
 
     name = "compact"
@@ -88,8 +93,9 @@ class CompactSegmenter(nn.Module):
         super().__init__()
         if len(widths) != len(depths) or not widths or size % 2 ** len(widths) or context < 1:
             raise ConfigError(
-                f"compact: {len(widths)} widths need as many depths (got {len(depths)}), a crop size that "
-                f"is a multiple of {2 ** len(widths)} (got {size}) and a context of at least 1 (got {context})"
+                f"compact: {len(widths)} widths need as many depths (got {len(depths)}), a crop size "
+                f"that is a multiple of {2 ** len(widths)} (got {size}), "
+                f"and a context of at least 1 (got {context})"
             )
         self.config: dict[str, Any] = {
             "size": size,
@@ -105,7 +111,8 @@ class CompactSegmenter(nn.Module):
             nn.Sequential(_conv(before, width, 3, stride=2), *(_Residual(width) for _ in range(depth)))
             for before, width, depth in zip(inputs, widths, depths, strict=True)
         )
-        self.pooled = nn.Sequential(nn.Linear(widths[-1], widths[-1]), nn.ReLU(), nn.Linear(widths[-1], widths[-1]))
+        deepest = widths[-1]
+        self.pooled = nn.Sequential(nn.Linear(deepest, deepest), nn.ReLU(), nn.Linear(deepest, deepest))
         self.lateral = nn.ModuleList(
             nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width))
             for width, deep in itertools.pairwise(widths)
@@ -113,7 +120,7 @@ class CompactSegmenter(nn.Module):
         self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
         self.fine = _conv(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
-        self.quality = nn.Sequential(nn.Linear(widths[-1] + widths[0], 64), nn.ReLU(), nn.Linear(64, 1))
+        self.quality = nn.Sequential(nn.Linear(deepest + widths[0], 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Outlines one object a crop.
@@ -143,59 +150,47 @@ class CompactSegmenter(nn.Module):
         quality = self.quality(torch.cat([pooled, on_mask], dim=1).detach())
         return logits[:, 0], quality[:, 0].float()
 
+    @torch.inference_mode()
     def embed(self, image: Tensor) -> CropEmbedding:
-        """Normalises a picture and halves it again and again.
-
-        Args:
-            image: Float32 `[3, H, W]`, RGB in 0..1.
-        """
-        height, width = image.shape[1:]
-        return CropEmbedding(build_pyramid((image - IMAGE_MEAN) / IMAGE_STD, self.size), height, width)
-
-    def segment(self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Outlines the object in each box; see `PromptableSegmenter.segment`."""
-        return self.segment_with_quality(embedding, boxes, scores)[0]
+        """Halves a picture, float32 `[3, H, W]`, RGB in 0..1, again and again."""
+        return CropEmbedding(build_pyramid(image, self.size), image.shape[1], image.shape[2])
 
     @torch.inference_mode()
-    def segment_with_quality(
-        self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Outlines the object in each box and says how well.
+    def segment(self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
+        """Outlines the object in each box, 32 boxes a batch; see `PromptableSegmenter.segment`.
 
-        Args:
-            embedding: What `embed` returned.
-            boxes: Float32 `[N, 4]`, `xyxy` in pixels of the picture.
-            scores: Normalised score map, float32 `[h, w]`, covering the same picture; or none.
-
-        Returns:
-            Bool `[N, H, W]`, and the expected IoU of each mask, float32 `[N]` in 0..1. A mask lies
-            inside its box enlarged by `context`; one that the network leaves empty is its filled box.
+        A mask lies inside its box enlarged by `context`. One that the network leaves empty is its
+        filled box; the mask of a box outside the picture is empty. Puts the network into eval mode.
         """
-        boxes = boxes.float()
-        regions = crop_regions(boxes, self.context)
-        masks = torch.zeros((len(boxes), embedding.height, embedding.width), dtype=torch.bool)
-        qualities = torch.zeros(len(boxes))
+        self.eval()
+        height, width = embedding.height, embedding.width
+        prompts = boxes.to(embedding.pyramid[0])
+        regions = crop_regions(prompts, self.context)
+        crops = self._crops(embedding, prompts, regions, scores)
+        masks = np.zeros((len(boxes), height, width), dtype=np.bool_)
         for start in range(0, len(boxes), _BATCH):
             part = slice(start, start + _BATCH)
-            crops = self.make_crops(embedding, boxes[part], regions[part], scores)
-            logits, quality = self(crops.contiguous(memory_format=torch.channels_last))
-            qualities[part] = quality.sigmoid().cpu()
-            for offset, logit in enumerate(logits.cpu().numpy()):
-                index = start + offset
-                _draw(masks[index].numpy(), logit, boxes[index].tolist(), regions[index].tolist())
-        return masks.to(boxes.device), qualities.to(boxes.device)
+            with fast_autocast(crops.device):
+                logits = self(crops[part].contiguous(memory_format=torch.channels_last))[0]
+            for mask, logit, box, region in zip(
+                masks[part], logits.cpu().numpy(), prompts[part].tolist(), regions[part].tolist(), strict=True
+            ):
+                _draw(mask, logit, box, region)
+        return torch.from_numpy(masks).to(boxes.device)
 
-    def make_crops(
+    def _crops(
         self, embedding: CropEmbedding, boxes: Tensor, regions: Tensor, scores: Tensor | None
     ) -> Tensor:
-        """Cuts the network's input, float `[N, 6, size, size]`, for boxes and their crop regions."""
-        colour = sample_crops(embedding.pyramid, regions, self.size)
+        """The network's input, float `[N, 6, size, size]`, for boxes and their crop regions."""
+        # Normalised here, not in `embed`: the crops have far fewer pixels than the picture.
+        colour = (sample_crops(embedding.pyramid, regions, self.size, IMAGE_MEAN) - IMAGE_MEAN) / IMAGE_STD
         drawn = box_channel(boxes, regions, self.size)
         if scores is None:
-            return torch.cat([colour, drawn, torch.zeros_like(drawn), torch.zeros_like(drawn)], dim=1)
+            nothing = torch.zeros_like(drawn)
+            return torch.cat([colour, drawn, nothing, nothing], dim=1)
         height, width = scores.shape
         scale = boxes.new_tensor([width / embedding.width, height / embedding.height]).repeat(2)
-        scaled = (scores.float() / SCORE_SCALE).clamp(SCORE_LOW, SCORE_HIGH)
+        scaled = (scores.to(boxes) / SCORE_SCALE).clamp(SCORE_LOW, SCORE_HIGH)
         around = sample_crops(build_pyramid(scaled[None], self.size), regions * scale, self.size)
         return torch.cat([colour, drawn, around, torch.ones_like(drawn)], dim=1)
 
@@ -203,42 +198,17 @@ class CompactSegmenter(nn.Module):
 def _draw(
     target: NDArray[np.bool_], logits: NDArray[np.float32], box: Sequence[float], region: Sequence[float]
 ) -> None:
-    """Writes one mask into the picture: logit above 0, without stray pixels, never empty for a box on it."""
+    """Writes one mask, logit above 0, into the picture `target`; the filled box where that is empty."""
     x0, y0, x1, y1 = region
+    inside = box_pixels(box, *target.shape)
     rows, columns, pasted = paste_logits(logits, (x0, y0, x1, y1), *target.shape)
-    if pasted.size:
-        target[rows, columns] = drop_strays(pasted > 0)
-    if not target.any():
-        fill_box(target, box)
-
-
-def drop_strays(mask: NDArray[np.bool_], smallest_share: float = 0.02) -> NDArray[np.bool_]:
-    """Removes components (8-connected) below a share of the mask's area.
-
-    Args:
-        mask: Bool `[H, W]`.
-        smallest_share: Share of the whole area, 0..1.
-    """
-    import cv2
-    import numpy as np
-
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2:
-        return mask
-    keep = stats[:, cv2.CC_STAT_AREA] >= smallest_share * stats[1:, cv2.CC_STAT_AREA].sum()
-    keep[0] = False
-    kept: NDArray[np.bool_] = keep[labels]
-    return kept
-
-
-def fill_box(target: NDArray[np.bool_], box: Sequence[float]) -> None:
-    """Fills the pixels of a box, at least one where the box touches the picture."""
-    import math
-
-    height, width = target.shape
-    x0, y0, x1, y1 = box
-    if x1 < 0 or y1 < 0 or x0 > width or y0 > height:
-        return
-    left, top = min(max(round(x0), 0), width - 1), min(max(round(y0), 0), height - 1)
-    right, bottom = max(math.floor(x1 + 0.5), left + 1), max(math.floor(y1 + 0.5), top + 1)
-    target[top:bottom, left:right] = True
+    if inside[0].stop and pasted.size:
+        local = (
+            slice(max(inside[0].start - rows.start, 0), inside[0].stop - rows.start),
+            slice(max(inside[1].start - columns.start, 0), inside[1].stop - columns.start),
+        )
+        mask = drop_strays(pasted > 0, local)
+        if mask.any():
+            target[rows, columns] = mask
+            return
+    target[inside] = True

@@ -50,13 +50,14 @@ def build_pyramid(image: Tensor, smallest: int) -> list[Tensor]:
     return levels
 
 
-def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int) -> Tensor:
+def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int, outside: float = 0.0) -> Tensor:
     """Samples square crops bilinearly, each from the level where it is once to twice its final size.
 
     Args:
         pyramid: What `build_pyramid` returned.
-        regions: Float `[N, 4]`, `xyxy` in pixels of the first level; outside the picture crops are 0.
+        regions: Float `[N, 4]`, `xyxy` in pixels of the first level.
         size: Side of the crops.
+        outside: Value outside the picture.
 
     Returns:
         Float `[N, C, size, size]`.
@@ -67,7 +68,7 @@ def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int) -> Tensor:
     wanted = torch.log2((longest / size).clamp_min(1.0)).floor().long().clamp_max(len(pyramid) - 1)
     # Pixel centres of a crop, in units of its side.
     steps = (torch.arange(size, dtype=regions.dtype, device=regions.device) + 0.5) / size
-    for level in wanted.unique().tolist():
+    for level in sorted(set(wanted.tolist())):
         chosen = (wanted == level).nonzero()[:, 0]
         source = pyramid[level]
         height, width = source.shape[1:]
@@ -84,7 +85,15 @@ def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int) -> Tensor:
         crops[chosen] = F.grid_sample(
             source[None].expand(len(chosen), -1, -1, -1), grid.to(source.dtype), align_corners=False
         )
+        if outside:
+            share = _share_inside(y, height)[:, None, :, None] * _share_inside(x, width)[:, None, None, :]
+            crops[chosen] += outside * (1 - share)
     return crops
+
+
+def _share_inside(positions: Tensor, length: int) -> Tensor:
+    """How much of a bilinear sample at these positions comes from within `0..length`, in 0..1."""
+    return (positions + 0.5).clamp(0, 1) * (length - positions + 0.5).clamp(0, 1)
 
 
 def box_channel(boxes: Tensor, regions: Tensor, size: int) -> Tensor:

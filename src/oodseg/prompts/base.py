@@ -28,11 +28,14 @@ class PromptGenerator(Protocol):
 
     Attributes:
         name: Key in `PROMPTS`.
-        config: JSON-able constructor arguments; `PROMPTS[name](**config)` rebuilds the generator.
     """
 
     name: str
-    config: dict[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments: `PROMPTS[name](**config)` rebuilds the generator."""
+        ...
 
     def propose(self, scores: Tensor) -> list[BoxPrompts]:
         """Proposes boxes.

@@ -218,7 +218,9 @@ def make_trainer(
     log_every_steps: int = 20,
     progress: bool = True,
 ) -> Trainer:
-    """Builds the trainer: seeded, logged to `out/curve/version_<part>/metrics.csv`, checkpointed to `out/last.ckpt`.
+    """Builds the trainer: seeded, checkpointed to `out/last.ckpt`, its curve in `out/curve`.
+
+    Every start and every resumption writes a `version_N/metrics.csv` of its own there, N = 0, 1, ...
 
     Args:
         out: Folder of the run; made if missing.

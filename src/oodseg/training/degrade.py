@@ -22,7 +22,7 @@ def degrade(shot: Shot, rng: np.random.Generator) -> Shot:
         A shot whose target is never empty.
     """
     if rng.random() < 0.5:
-        shot = type(shot)(*(np.ascontiguousarray(a[:, ::-1]) for a in (shot.picture, shot.target, shot.others)))
+        shot = _part(shot, (slice(None), slice(None, None, -1)))
     if rng.random() < 0.25:
         shot = _turned(shot, rng)
     if rng.random() < 0.12:
@@ -40,8 +40,18 @@ def degrade(shot: Shot, rng: np.random.Generator) -> Shot:
     if rng.random() < 0.3:
         quality = int(rng.integers(30, 95))
         coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return replace(shot, picture=picture)
+
+
+def _part(shot: Shot, kept: tuple[slice, slice]) -> Shot:
+    """The shot's kept rows and columns."""
+    return replace(
+        shot,
+        picture=np.ascontiguousarray(shot.picture[kept]),
+        target=np.ascontiguousarray(shot.target[kept]),
+        others=np.ascontiguousarray(shot.others[kept]),
+    )
 
 
 def _turned(shot: Shot, rng: np.random.Generator) -> Shot:
@@ -75,7 +85,7 @@ def _cut(shot: Shot, rng: np.random.Generator) -> Shot:
     kept = (keep_rows, keep_columns)
     if shot.target[kept].sum() < _SMALLEST_TARGET:
         return shot
-    return type(shot)(*(np.ascontiguousarray(each[kept]) for each in (shot.picture, shot.target, shot.others)))
+    return _part(shot, kept)
 
 
 def _shrunk(shot: Shot, scale: float) -> Shot:

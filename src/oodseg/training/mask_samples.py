@@ -73,11 +73,13 @@ def jitter_box(
     """Moves each side by a normal share of the box's width or height; clipped to the picture, >= 1 px."""
     x0, y0, x1, y1 = box
     size = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0], np.float32)
-    moved = np.array(box, np.float32) + (rng.normal(0, sigma, 4) * size).clip(-0.35 * size, 0.35 * size)
+    shift = (rng.normal(0, sigma, 4) * size).clip(-0.35 * size, 0.35 * size)
+    moved = np.array(box, np.float32) + shift
     moved = moved.clip(0, np.array([width, height, width, height], np.float32))
     moved[:2] = np.minimum(moved[:2], np.array([width - 1, height - 1], np.float32))
     moved[2:] = np.maximum(moved[2:], moved[:2] + 1)
-    return moved.astype(np.float32)
+    jittered: NDArray[np.float32] = moved.astype(np.float32)
+    return jittered
 
 
 class ShotMaker:
@@ -108,7 +110,7 @@ class ShotMaker:
         for part in _BACKGROUNDS:
             images = sorted((root / part / "images").glob("*.jpg"))
             if not images:
-                raise DatasetError(f"{root / part / 'images'} holds no .jpg: street pictures are needed there")
+                raise DatasetError(f"{root / part / 'images'} holds no .jpg: put street pictures there")
             # The few large frames have fine texture that the others lack: show them more often.
             self.backgrounds += images * (20 if len(images) < 50 else 1)
             if part in _THINGS:
@@ -196,7 +198,8 @@ class ShotMaker:
         _, components, stats, _ = cv2.connectedComponentsWithStats((labels == code).astype(np.uint8))
         width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
         area = stats[:, cv2.CC_STAT_AREA]
-        single = (np.minimum(width, height) >= 12) & (area >= 0.4 * width * height) & (area < 0.3 * labels.size)
+        solid = (area >= 0.4 * width * height) & (area < 0.3 * labels.size)
+        single = solid & (np.minimum(width, height) >= 12)
         single[0] = False
         chosen = np.flatnonzero(single)
         if not len(chosen):

@@ -112,7 +112,10 @@ class MasksModule(LightningModule):  # type: ignore[misc]
         decayed = [each for each in self.network.parameters() if each.ndim > 1]
         plain = [each for each in self.network.parameters() if each.ndim <= 1]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": recipe.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=recipe.learning_rate,
         )
         schedule = warmup_constant_decay(
@@ -194,7 +197,9 @@ class MasksData(LightningDataModule):  # type: ignore[misc]
         return loaders
 
 
-def train(recipe: MasksRecipe, data_root: Path, out: Path, resume: bool = True, progress: bool = True) -> Path:
+def train(
+    recipe: MasksRecipe, data_root: Path, out: Path, resume: bool = True, progress: bool = True
+) -> Path:
     """Trains `compact` and writes its averaged weights.
 
     Args:

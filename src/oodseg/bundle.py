@@ -1,0 +1,181 @@
+"""A pretrained pipeline is a folder: `config.json`, one safetensors file a part, `README.md`.
+
+Nothing in it is ever unpickled. Weights lie in float16 and are used in float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from oodseg import __version__
+from oodseg.detectors import DETECTORS, ScoreNormalizer
+from oodseg.errors import OodsegError, WeightsError
+from oodseg.files import atomic_path, write_bytes, write_json
+from oodseg.masks import MASKS
+from oodseg.prompts import PROMPTS
+from oodseg.registry import resolve
+
+FORMAT = 1
+ROOMS = {"detector": ("detectors", DETECTORS), "prompts": ("prompts", PROMPTS), "masks": ("masks", MASKS)}
+
+
+def bundled_names() -> list[str]:
+    """Names of the pipelines that ship with the package."""
+    folder = files("oodseg") / "weights"
+    return sorted(each.name for each in folder.iterdir() if (each / "config.json").is_file())
+
+
+def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Finds a pipeline folder by bundled name or path.
+
+    Raises:
+        WeightsError: Neither a bundled name nor a folder with a `config.json`.
+    """
+    name = os.fspath(name_or_folder)
+    if name in bundled_names():
+        return Path(str(files("oodseg") / "weights" / name))
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    known = ", ".join(bundled_names()) or "none"
+    fault = "holds no config.json" if folder.is_dir() else "does not exist"
+    raise WeightsError(
+        f"the pipeline folder {folder} {fault}: give a folder written by save_pretrained, or one of the "
+        f"bundled pipelines ({known})"
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads and checks `config.json`.
+
+    Raises:
+        WeightsError: Not JSON, of another format, or incomplete.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path} is not readable JSON ({error}): fetch or write the pipeline again") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise WeightsError(
+            f"{path} is of pipeline format {found}, this oodseg {__version__} reads format {FORMAT}: "
+            "install the oodseg version that wrote it, or save the pipeline again"
+        )
+    missing = [key for key in (*ROOMS, "working_side") if key not in config]
+    if missing:
+        raise WeightsError(f"{path} has no entry {', '.join(missing)}: write the pipeline again")
+    return config
+
+
+def load_part(folder: Path, config: dict[str, Any], key: str) -> Any:
+    """Builds one part of a pipeline and loads its weights.
+
+    Args:
+        folder: The pipeline's folder.
+        config: What `read_config` returned.
+        key: `"detector"`, `"prompts"` or `"masks"`.
+
+    Raises:
+        WeightsError: A weight file is missing, damaged, or does not fit the part.
+    """
+    entry = config[key]
+    room, registry = ROOMS[key]
+    try:
+        part = resolve(registry, room, entry["name"])(**entry["config"])
+        if entry.get("normalizer"):
+            part.normalizer = ScoreNormalizer(**entry["normalizer"])
+    except (TypeError, KeyError) as error:
+        raise WeightsError(
+            f"{folder / 'config.json'}: the entry '{key}' does not fit this oodseg {__version__} ({error}); "
+            "install the version that wrote it, or save the pipeline again"
+        ) from error
+    if entry.get("weights"):
+        _load_weights(part, folder / entry["weights"], entry.get("sha256"))
+    return part
+
+
+def _load_weights(part: Any, path: Path, sha256: str | None) -> None:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"the weight file {path} cannot be read ({error.strerror}): fetch it again") from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(
+            f"the weight file {path} is damaged or not the one its config.json names (the checksum differs): "
+            "fetch the pipeline again"
+        )
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise WeightsError(f"the weight file {path} is no whole safetensors file ({error}): fetch it again") from error
+    state = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+    try:
+        part.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        fault = str(error).splitlines()[-1].strip()
+        raise WeightsError(
+            f"the weight file {path} does not fit the part its config.json describes ({fault}): "
+            "use the two files of one version"
+        ) from error
+    if isinstance(part, torch.nn.Module):
+        part.eval().requires_grad_(False)
+
+
+def save_part(folder: Path, key: str, part: Any) -> dict[str, Any]:
+    """Writes one part's weights; returns its entry for `config.json`."""
+    entry: dict[str, Any] = {"name": part.name, "config": part.config, "weights": None}
+    normalizer = getattr(part, "normalizer", None)
+    if normalizer is not None:
+        entry["normalizer"] = {"mean": normalizer.mean, "std": normalizer.std}
+    state = part.state_dict() if hasattr(part, "state_dict") else {}
+    if state:
+        from safetensors.torch import save
+
+        tensors = {
+            name: (each.half() if each.is_floating_point() else each).contiguous().cpu()
+            for name, each in state.items()
+        }
+        data = save(tensors, metadata={"part": key, "name": part.name, "oodseg": __version__})
+        entry["weights"] = f"{key}.safetensors"
+        entry["sha256"] = hashlib.sha256(data).hexdigest()
+        write_bytes(folder / entry["weights"], data)
+    return entry
+
+
+def save_bundle(folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Any]) -> None:
+    """Writes a pipeline folder; `config.json` comes last, so that a broken-off save is no pipeline.
+
+    Raises:
+        OodsegError: The folder cannot be written, or a part cannot be described.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OodsegError(f"{folder} is a file: choose a folder to save the pipeline in")
+    config: dict[str, Any] = {
+        "format": FORMAT,
+        "oodseg": __version__,
+        "name": name,
+        "working_side": list(working_side),
+    }
+    for key, part in parts.items():
+        config[key] = save_part(folder, key, part)
+    card = folder / "README.md"
+    if not card.exists():
+        with atomic_path(card) as temporary:
+            temporary.write_text(_card(config), encoding="utf-8")
+    write_json(folder / "config.json", config, indent=1)
+
+
+def _card(config: dict[str, Any]) -> str:
+    lines = [f"# {config['name']}", "", f"A pipeline saved by oodseg {__version__}.", ""]
+    lines += [f"- {key}: `{config[key]['name']}`" for key in ROOMS]
+    return "\n".join([*lines, "", "Add here: data and their terms, recipe, seed, hours, known failures.", ""])

@@ -1,0 +1,96 @@
+"""The `oodseg` command: its verbs, and how errors reach people."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from oodseg import __version__
+from oodseg.cli.bench import HELP as BENCH_HELP
+from oodseg.cli.bench import bench
+from oodseg.cli.datasets import datasets_app
+from oodseg.cli.demo import demo
+from oodseg.cli.evaluate import evaluate
+from oodseg.cli.predict import HELP as PREDICT_HELP
+from oodseg.cli.predict import predict, printable
+from oodseg.cli.train import train_app
+from oodseg.errors import OodsegError
+
+_FAULT, _INTERRUPTED = 2, 130  # exit codes
+
+
+class _Verbs(TyperGroup):
+    """Turns what a user can mend, and Ctrl-C, into one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OodsegError as error:
+            _say(str(error))
+            raise typer.Exit(_FAULT) from error
+        except KeyboardInterrupt as error:
+            _say(str(error) or "interrupted: every file written so far is whole")
+            raise typer.Exit(_INTERRUPTED) from error
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            _say("the disk is full: free some space and run the same command again")
+            raise typer.Exit(_FAULT) from error
+
+
+def _say(sentence: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(printable(sentence), style="red"), soft_wrap=True)
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Find every object a street-scene model was never taught, and draw its outline.",
+    epilog="Start with `oodseg demo`, then `oodseg predict` your own pictures.",
+)
+app.command()(demo)
+app.command(help=PREDICT_HELP)(predict)
+app.command()(evaluate)
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(train_app, name="train")
+app.command(help=BENCH_HELP)(bench)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"oodseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Takes the options that stand before the verb."""
+
+
+def main() -> None:
+    """Runs the command line; the `oodseg` script calls it."""
+    # Consoles that cannot show a character shall not end a run over it.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    # What Pillow mutters about a broken picture, its error says in a sentence.
+    warnings.filterwarnings("ignore", module="PIL")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""S2M: anomaly score map to box prompts to outlines (Zhao et al., CVPR 2024, arXiv 2311.16516)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oodseg.bundle import ROOMS, find_bundle, load_part, read_config, save_bundle
+from oodseg.errors import ConfigError, ScoreMapError
+from oodseg.images import as_image, find_images, resize, to_tensor
+from oodseg.prediction import OodObject, Prediction, encode_objects
+from oodseg.registry import resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from oodseg.detectors import Detector, ScoreNormalizer
+    from oodseg.masks import PromptableSegmenter
+    from oodseg.prompts import PromptGenerator
+    from oodseg.scoremaps import ScoreMap
+
+_BOXES_AT_ONCE = 16  # bounds the memory of full-size masks
+
+
+class S2M:
+    """Finds every unknown object of a picture and outlines it; there is no threshold.
+
+    Every stage can be replaced: `S2M.from_pretrained("street", masks="grabcut")`, or
+    `S2M(detector=mine, prompts=..., masks=...)` with objects that keep the contracts of
+    `oodseg.detectors.Detector`, `oodseg.prompts.PromptGenerator` and `oodseg.masks.PromptableSegmenter`.
+
+    Args:
+        detector: Picture to anomaly score; None if only external score maps are to be used.
+        prompts: Score map to boxes.
+        masks: Boxes to outlines.
+        name: How the pipeline calls itself when saved.
+        working_side: Detector and prompts work on the picture at half its size, but with a long side of at
+            least the first and at most the second number, and never enlarged. Outlines are drawn at full size.
+        device: Torch device of the parts.
+    """
+
+    def __init__(
+        self,
+        detector: Detector | None,
+        prompts: PromptGenerator,
+        masks: PromptableSegmenter,
+        *,
+        name: str = "custom",
+        working_side: tuple[int, int] = (640, 1024),
+        device: str = "cpu",
+    ) -> None:
+        low, high = working_side
+        if not 32 <= low <= high:
+            raise ConfigError(f"working_side needs 32 <= least <= most, not {low} and {high}")
+        self.detector, self.prompts, self.masks = detector, prompts, masks
+        self.name, self.working_side, self.device = name, (int(low), int(high)), device
+        for part in (detector, prompts, masks):
+            if hasattr(part, "to"):
+                part.to(device)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | os.PathLike[str] = "street",
+        device: str = "cpu",
+        *,
+        detector: Detector | str | None = None,
+        prompts: PromptGenerator | str | None = None,
+        masks: PromptableSegmenter | str | None = None,
+    ) -> S2M:
+        """Loads a bundled pipeline by name or a saved one by folder.
+
+        Args:
+            name_or_folder: `"street"`, or a folder written by `save_pretrained`.
+            device: Torch device, `"cpu"` or `"cuda"`.
+            detector: Replaces that part: an object, or a name from `DETECTORS`.
+            prompts: Likewise, from `PROMPTS`.
+            masks: Likewise, from `MASKS`.
+
+        Raises:
+            WeightsError: The folder is missing, damaged, or of another version.
+            ConfigError: An unknown name.
+        """
+        folder = find_bundle(name_or_folder)
+        config = read_config(folder)
+        parts: dict[str, Any] = {"detector": detector, "prompts": prompts, "masks": masks}
+        for key, given in parts.items():
+            if given is None or given == config[key]["name"]:
+                parts[key] = load_part(folder, config, key)
+            elif isinstance(given, str):
+                room, registry = ROOMS[key]
+                parts[key] = resolve(registry, room, given)()
+        low, high = config["working_side"]
+        return cls(**parts, name=config.get("name", folder.name), working_side=(low, high), device=device)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Writes the pipeline as a folder: `config.json`, one safetensors file a part, `README.md`.
+
+        Raises:
+            OodsegError: The folder cannot be written, or there is no detector to save.
+        """
+        if self.detector is None:
+            raise ConfigError("a pipeline without a detector cannot be saved: give it one first")
+        parts = {"detector": self.detector, "prompts": self.prompts, "masks": self.masks}
+        save_bundle(Path(folder), self.name, self.working_side, parts)
+
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which detector and prompts work on a picture of that size."""
+        long_side = max(height, width)
+        target = min(max(long_side / 2, self.working_side[0]), self.working_side[1], long_side)
+        scale = target / long_side
+        return max(16, round(height * scale)), max(16, round(width * scale))
+
+    def __call__(
+        self,
+        picture: Any,
+        score_map: Any = None,
+        score_normalizer: ScoreNormalizer | None = None,
+    ) -> Prediction:
+        """Finds and outlines the unknown objects of one picture.
+
+        Args:
+            picture: Path, `PIL.Image.Image`, or uint8 `[H, W, 3]` (RGB).
+            score_map: Anomaly scores computed elsewhere, in place of the detector: array `[h, w]` (higher =
+                more anomalous) covering the same picture, or a path that `read_score_map` reads.
+            score_normalizer: Statistics of such scores on in-distribution pictures; without it they are taken
+                from this one map.
+
+        Raises:
+            ImageError: The picture cannot be read.
+            ScoreMapError: The score map cannot be used, or the detector's scores are not finite.
+        """
+        import torch
+
+        started = time.perf_counter()
+        image = as_image(picture)
+        watch = _Watch(started)
+        watch.lap("read")
+        with torch.inference_mode():
+            normalized, warnings = self._scores(image, score_map, score_normalizer)
+            watch.lap("detector")
+            found = self.prompts.propose(normalized[None])[0]
+            watch.lap("prompts")
+            objects = self._outline(image, found.boxes, found.confidence, normalized)
+            watch.lap("masks")
+        path = Path(picture) if isinstance(picture, str | os.PathLike) else None
+        height, width = image.shape[:2]
+        return Prediction(
+            path, height, width, objects, normalized.cpu().numpy(), warnings, watch.finish(started)
+        )
+
+    def predict(self, pictures: Any, score_normalizer: ScoreNormalizer | None = None) -> Iterator[Prediction]:
+        """Predicts picture after picture.
+
+        Args:
+            pictures: A folder, a file, a glob, or an iterable of whatever `__call__` takes.
+            score_normalizer: Passed on.
+        """
+        if isinstance(pictures, str | os.PathLike):
+            pictures = find_images([pictures])
+        items: Iterable[Any] = pictures
+        for picture in items:
+            yield self(picture, score_normalizer=score_normalizer)
+
+    def _scores(
+        self, image: NDArray[np.uint8], score_map: Any, normalizer: ScoreNormalizer | None
+    ) -> tuple[Tensor, list[str]]:
+        """Normalised scores `[h, w]` at the working size."""
+        import torch
+
+        from oodseg.detectors import ScoreNormalizer
+
+        height, width = self.working_size(*image.shape[:2])
+        if score_map is not None:
+            checked = _external(score_map, *image.shape[:2])
+            raw = torch.from_numpy(resize(checked.scores, height, width)).to(self.device)
+            normalizer = normalizer or ScoreNormalizer.fit([raw])
+            return normalizer(raw), list(checked.warnings)
+        if self.detector is None:
+            raise ConfigError("this pipeline has no detector: hand in a score map with every picture")
+        small = to_tensor(resize(image, height, width)).to(self.device)
+        raw = self.detector.score(small[None])[0]
+        if not bool(torch.isfinite(raw).all()):
+            raise ScoreMapError(
+                f"the detector '{self.detector.name}' gave scores that are not finite: its weights may be damaged"
+            )
+        return (normalizer or self.detector.normalizer)(raw), []
+
+    def _outline(
+        self, image: NDArray[np.uint8], boxes: Tensor, confidence: Tensor, normalized: Tensor
+    ) -> list[OodObject]:
+        if not len(boxes):
+            return []
+        height, width = image.shape[:2]
+        scale = boxes.new_tensor([width / normalized.shape[1], height / normalized.shape[0]]).repeat(2)
+        boxes = boxes * scale
+        limit = boxes.new_tensor([width, height, width, height])
+        boxes = boxes.clamp(min=0).minimum(limit)
+        embedding = self.masks.embed(to_tensor(image).to(self.device))
+        objects: list[OodObject] = []
+        for start in range(0, len(boxes), _BOXES_AT_ONCE):
+            part = slice(start, start + _BOXES_AT_ONCE)
+            masks = self.masks.segment(embedding, boxes[part], normalized)
+            objects += encode_objects(
+                masks.cpu().numpy(), boxes[part].cpu().numpy(), confidence[part].cpu().numpy()
+            )
+        return objects
+
+
+class _Watch:
+    """Laps in milliseconds."""
+
+    def __init__(self, started: float) -> None:
+        self._last = started
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = (now - self._last) * 1e3
+        self._last = now
+
+    def finish(self, started: float) -> dict[str, float]:
+        return {**self._laps, "total": (self._last - started) * 1e3}
+
+
+def _external(score_map: Any, height: int, width: int) -> ScoreMap:
+    """Reads and checks a score map from elsewhere against the picture's size."""
+    from oodseg.scoremaps import ScoreMap, as_score_map, read_score_map
+
+    if isinstance(score_map, str | os.PathLike):
+        checked = read_score_map(score_map)
+    else:
+        checked = score_map if isinstance(score_map, ScoreMap) else as_score_map(score_map)
+    checked.check_size(height, width)
+    return checked

@@ -1,0 +1,95 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import oodseg
+from oodseg.cli import main as module
+from oodseg.cli.main import app
+from oodseg.errors import ConfigError
+
+
+def test_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.strip() == f"oodseg {oodseg.__version__}"
+
+
+def test_help_names_every_verb():
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    for verb in ("predict", "evaluate", "datasets", "train", "bench", "demo"):
+        assert verb in result.output
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "datasets", "train", "bench", "demo"])
+def test_every_verb_explains_itself(verb):
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_help_needs_no_heavy_library():
+    heavy = ("torch", "torchvision", "lightning", "cv2", "matplotlib", "numpy")
+    code = (
+        "import sys; from oodseg.cli.main import app\n"
+        "try: app(['--help'])\n"
+        f"finally: print('loaded', [name for name in {heavy} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "predict" in found.stdout
+    assert found.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_package_names_are_found_when_used():
+    code = (
+        "import sys, oodseg; print('numpy' in sys.modules); oodseg.Prediction; oodseg.OodObject; "
+        "print('torch' in sys.modules, 'S2M' in dir(oodseg))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "False", "True"]
+    from oodseg.pipeline import S2M
+
+    assert oodseg.S2M is S2M
+    with pytest.raises(AttributeError, match="nonsense"):
+        oodseg.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (ConfigError("there is no 'x': choose y"), 2, "there is no 'x': choose y\n"),
+        (KeyboardInterrupt(), 130, "interrupted: every file written so far is whole\n"),
+        (KeyboardInterrupt("interrupted after 3"), 130, "interrupted after 3\n"),
+        (OSError(errno.ENOSPC, "No space"), 2, "the disk is full: free some space"),
+        (ConfigError("a [bold]name[/bold] in brackets stays"), 2, "a [bold]name[/bold] in brackets stays\n"),
+    ],
+)
+def test_errors_become_one_sentence(monkeypatch, error, code, sentence):
+    def failing(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("oodseg.images.find_images", failing)
+    result = CliRunner().invoke(app, ["predict", "x.jpg"])
+    assert result.exit_code == code
+    assert result.stderr.startswith(sentence)
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_bugs_are_not_hidden(monkeypatch):
+    def failing(*args, **kwargs):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("oodseg.images.find_images", failing)
+    assert isinstance(CliRunner().invoke(app, ["predict", "x.jpg"]).exception, ZeroDivisionError)
+
+
+def test_main_exits_with_the_code_of_the_verb(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["oodseg", "predict", "nowhere.jpg"])
+    with pytest.raises(SystemExit) as stopped:
+        module.main()
+    assert stopped.value.code == 2
+    assert "nowhere.jpg does not exist" in capsys.readouterr().err

@@ -1,0 +1,153 @@
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from oodseg import S2M
+from oodseg.cli.train import train_app
+from oodseg.detectors.street import StreetDetector
+from oodseg.errors import ConfigError, MissingDependencyError, OodsegError, WeightsError
+from oodseg.files import write_json
+from oodseg.masks.compact import CompactSegmenter
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.training.common import save_weights
+from training_data import make_training_data
+
+TINY = ["size=[64, 96]", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]", "max_steps=1", "batch_size=2",
+        "precision=32-true", "workers=0", "val_scenes=24", "val_every_steps=1"]  # fmt: skip
+
+
+def run(*arguments):
+    return CliRunner().invoke(train_app, [str(each) for each in arguments], catch_exceptions=False)
+
+
+def changes(values):
+    return [part for value in values for part in ("--set", value)]
+
+
+@pytest.mark.parametrize(("verb", "recipes"), [
+    ("segmenter", {"segmenter"}), ("prompts", {"prompts", "prompts_resnet50"}), ("masks", {"masks"}),
+])  # fmt: skip
+def test_help_lists_the_shipped_recipes(verb, recipes) -> None:
+    shown = CliRunner().invoke(train_app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    listed = re.search(r"Shipped recipe \(([^)]*)\)", " ".join(shown.output.split()))
+    assert recipes <= set(listed[1].split(", "))
+
+
+@pytest.mark.parametrize("verb", ["segmenter", "prompts", "masks"])
+def test_a_printed_recipe_can_be_used_again(verb, tmp_path) -> None:
+    printed = run(verb, "--print-recipe", "--set", "seed=7", "--set", "learning_rate=1e-3").output
+    assert yaml.safe_load(printed)["seed"] == 7
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(printed, encoding="utf-8")
+    assert run(verb, "--recipe", mine, "--print-recipe").output == printed
+
+
+def test_entries_inside_entries_can_be_set() -> None:
+    printed = run(
+        "prompts", "--print-recipe", "--set", "augment.flip=0.25", "--set", "sizes=[[64, 96]]"
+    ).output
+    recipe = yaml.safe_load(printed)
+    assert recipe["augment"]["flip"] == 0.25
+    assert recipe["sizes"] == [[64, 96]]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["segmenter", "--set", "stepz=3"], r"--set stepz=3 names no entry of the recipe: .*max_steps"),
+    (["segmenter", "--set", "mix.some=3"], "names no entry"),
+    (["segmenter", "--set", "seed.deep=3"], "names no entry"),
+    (["segmenter", "--set", "max_steps"], "KEY=VALUE"),
+    (["segmenter", "--set", "max_steps=0"], "--set max_steps cannot be used"),
+    (["segmenter", "--set", "max_steps=[1"], "no valid YAML"),
+    (["masks", "--recipe", "none"], "there is no recipe 'none'"),
+    (["masks"], "--data and --out"),
+    (["prompts", "--data", "d", "--out", "o"], "--detector"),
+])  # fmt: skip
+def test_bad_arguments_are_one_sentence(arguments, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(*arguments)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["detector", "--segmenter", "RUN", "--data", "d", "--out", "o"], "train segmenter"),
+    (["prompts", "--detector", "RUN", "--data", "d", "--out", "o"], "train detector"),
+    (["bundle", "--detector", "RUN", "--prompts", "RUN", "--masks", "RUN", "--out", "o"], "train detector"),
+])  # fmt: skip
+def test_a_run_that_is_not_finished_is_named(arguments, message, tmp_path) -> None:
+    with pytest.raises(WeightsError, match=f"{tmp_path} holds no .*{message}"):
+        run(*[str(tmp_path) if each == "RUN" else each for each in arguments])
+
+
+def test_missing_data_is_named(tmp_path) -> None:
+    with pytest.raises(OodsegError, match="must hold images/ and labels/"):
+        run("segmenter", "--data", tmp_path, "--out", tmp_path / "run")
+
+
+def test_missing_training_libraries(monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("oodseg.training.masks")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'oodseg\[train\]'"):
+        run("masks", "--print-recipe")
+
+
+def test_trains_a_segmenter_and_goes_on(tmp_path) -> None:
+    data, out = make_training_data(tmp_path / "data"), tmp_path / "run"
+    done = run("segmenter", "--data", data, "--out", out, *changes(TINY))
+    assert done.exit_code == 0
+    assert f"wrote {out / 'segmenter.safetensors'}" in done.output
+    run("segmenter", "--data", data, "--out", out, *changes([*TINY, "max_steps=2"]))
+    assert torch.load(out / "last.ckpt", weights_only=True)["global_step"] == 2
+    run("segmenter", "--data", data, "--out", out, "--no-resume", *changes(TINY))
+    assert load_file(out / "segmenter.safetensors")["stem.0.1.num_batches_tracked"].item() == 1
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """What the single trainings leave, untrained."""
+    import json
+
+    parts = {
+        "detector": StreetDetector({"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}),
+        "prompts": FasterRCNNPrompts(min_confidence=0.3),
+        "masks": CompactSegmenter(32, 1.5, [4, 8], [1, 1]),
+    }
+    for name, part in parts.items():
+        (tmp_path / name).mkdir()
+        save_weights(
+            part.state_dict(), tmp_path / name / f"{name}.safetensors", {"config": json.dumps(part.config)}
+        )
+    write_json(tmp_path / "detector" / "detector.json", {"config": parts["detector"].config})
+    return tmp_path
+
+
+def bundle(runs, out):
+    folders = [part for name in ("detector", "prompts", "masks") for part in (f"--{name}", runs / name)]
+    return run("bundle", *folders, "--out", out)
+
+
+def test_bundle_is_a_pipeline(runs, tmp_path, rng) -> None:
+    out = tmp_path / "mine"
+    assert f"wrote {out}" in bundle(runs, out).output
+    s2m = S2M.from_pretrained(out)
+    assert s2m.name == "mine"
+    assert s2m.prompts.config["min_confidence"] == 0.3
+    picture = rng.integers(0, 255, (96, 128, 3)).astype("uint8")
+    assert s2m(picture).mask.shape == (96, 128)
+    for name in ("prompts", "masks"):
+        before, after = load_file(runs / name / f"{name}.safetensors"), load_file(out / f"{name}.safetensors")
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors at all"])
+def test_bundle_names_a_damaged_file(runs, tmp_path, content) -> None:
+    Path(runs / "masks" / "masks.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"masks\.safetensors is no whole weight file"):
+        bundle(runs, tmp_path / "mine")

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from oodseg.datasets.training import IGNORE
+from oodseg.errors import DatasetError
+from oodseg.exposure.scenes import Mix, SceneSampler
+from training_data import make_training_data
+
+SIZE = (64, 96)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_training_data(tmp_path_factory.mktemp("data"))
+
+
+def scenes(root, count=12, split="train", **mix):
+    sampler = SceneSampler(root, SIZE, split, mix=Mix(**mix))
+    return [sampler.sample(np.random.default_rng(seed)) for seed in range(count)]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_shapes_codes_and_all_kinds(root, split) -> None:
+    found = scenes(root, 60, split)
+    for scene in found:
+        assert scene.image.shape == (*SIZE, 3)
+        assert scene.labels.shape == scene.unknown.shape == SIZE
+        assert {scene.image.dtype, scene.labels.dtype, scene.unknown.dtype} == {np.dtype(np.uint8)}
+        assert set(np.unique(scene.labels)) <= {*range(7), IGNORE}
+    assert {scene.kind for scene in found} == {"street", "natural", "drawn"}
+
+
+def test_the_generator_decides_everything(root) -> None:
+    sampler = SceneSampler(root, SIZE)
+    for seed in range(8):
+        first, second = (sampler.sample(np.random.default_rng(seed)) for _ in range(2))
+        np.testing.assert_array_equal(first.image, second.image)
+        np.testing.assert_array_equal(first.unknown, second.unknown)
+        np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def test_unknown_objects_have_no_class(root) -> None:
+    found = scenes(root, natural=0, drawn=0, empty=0)
+    assert sum(scene.unknown.any() for scene in found) >= 10
+    for scene in found:
+        assert scene.kind == "street"
+        assert (scene.labels[scene.unknown > 0] == IGNORE).all()
+        assert scene.unknown.max() <= 4
+
+
+def test_empty_streets_hold_nothing_unknown(root) -> None:
+    for scene in scenes(root, natural=0, drawn=0, empty=1, known=1):
+        assert not scene.unknown.any()
+
+
+def test_known_things_change_the_picture_but_not_what_is_unknown(root) -> None:
+    sampler = SceneSampler(root, SIZE, mix=Mix(natural=0, drawn=0, empty=1, known=1))
+    changed = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        image, labels = sampler._some_street(rng)
+        before, codes = image.copy(), labels.copy()
+        sampler._paste_known(image, labels, rng)
+        # Labels change only where pixels were pasted, and to a class (or the ignore code).
+        assert set(np.unique(labels)) <= {*range(7), IGNORE}
+        assert ((labels == codes) | (image != before).any(2)).mean() > 0.99
+        changed += bool((image != before).any())
+    assert changed >= 4
+
+
+def test_natural_pictures_are_unknown_objects_or_known_ones(root) -> None:
+    kinds = set()
+    for scene in scenes(root, 30, natural=1, drawn=0):
+        assert scene.kind == "natural"
+        if (scene.unknown == IGNORE).any():
+            kinds.add("known")
+            assert set(np.unique(scene.unknown)) <= {0, IGNORE}
+            assert set(np.unique(scene.labels[scene.unknown == 0])) <= {2, 3}
+        else:
+            kinds.add("unknown")
+            assert (scene.labels == IGNORE).all()
+            assert scene.unknown.any()
+    assert kinds == {"known", "unknown"}
+
+
+def test_drawn_scenes(root) -> None:
+    for scene in scenes(root, 4, natural=0, drawn=1):
+        assert scene.kind == "drawn"
+        np.testing.assert_array_equal(scene.labels == IGNORE, scene.unknown > 0)
+
+
+def test_validation_objects_are_never_trained_on(root) -> None:
+    train, val = (SceneSampler(root, SIZE, split) for split in ("train", "val"))
+    ids = [{item.wnid for item in sampler._unknown} for sampler in (train, val)]
+    assert ids[0]
+    assert ids[1]
+    assert not ids[0] & ids[1]
+
+
+def test_faint_objects_let_the_street_shine_through(root) -> None:
+    sampler = {
+        faint: SceneSampler(root, SIZE, mix=Mix(natural=0, drawn=0, empty=0, known=0, faint=faint))
+        for faint in (0.0, 1.0)
+    }
+    difference = [
+        np.abs(sampler[0.0].sample(np.random.default_rng(seed)).image.astype(int)
+               - sampler[1.0].sample(np.random.default_rng(seed)).image).mean()
+        for seed in range(6)
+    ]  # fmt: skip
+    assert max(difference) > 0
+
+
+def test_an_incomplete_folder_is_named(tmp_path) -> None:
+    with pytest.raises(DatasetError, match="camvid"):
+        SceneSampler(tmp_path, SIZE)

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+import torch
+
+from oodseg.datasets.training import CLASSES
+from oodseg.errors import ConfigError
+from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
+
+TINY = {"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}
+
+
+@pytest.fixture
+def network():
+    return StreetNet(**TINY).eval()
+
+
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (2, 64, 96), (1, 96, 160)])
+@torch.no_grad()
+def test_shapes(network, batch, height, width) -> None:
+    logits, objectness = network(torch.rand(batch, 3, height, width))
+    assert logits.shape == (batch, len(CLASSES), height // 4, width // 4)
+    assert objectness.shape == (batch, height // 2, width // 2)
+    assert logits.isfinite().all()
+    assert objectness.isfinite().all()
+
+
+@torch.no_grad()
+def test_features_coarse_to_fine(network) -> None:
+    levels = network.features(torch.rand(1, 3, 64, 64))
+    assert [tuple(each.shape[1:]) for each in levels] == [(8, 4, 4), (8, 8, 8), (6, 16, 16), (4, 32, 32)]
+
+
+@torch.no_grad()
+def test_without_objectness() -> None:
+    network = StreetNet(**TINY, objectness=False).eval()
+    logits, objectness = network(torch.rand(1, 3, 32, 32))
+    assert objectness is None
+    assert logits.shape[1] == 7
+    assert not any(name.startswith(("fine", "object_head")) for name in network.state_dict())
+
+
+@torch.no_grad()
+def test_config_rebuilds_the_network(network) -> None:
+    config = json.loads(json.dumps(network.config))
+    twin = StreetNet(**config).eval()
+    twin.load_state_dict(network.state_dict())
+    picture = torch.rand(1, 3, 64, 64)
+    for mine, other in zip(network(picture), twin(picture), strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=0)
+    assert twin.config == network.config
+
+
+@torch.no_grad()
+def test_pictures_of_a_batch_do_not_touch(network) -> None:
+    pictures = torch.rand(3, 3, 32, 64)
+    together = network(pictures)[0]
+    alone = torch.cat([network(each[None])[0] for each in pictures])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_every_weight_learns() -> None:
+    network = StreetNet(**TINY).train()
+    logits, objectness = network(torch.rand(2, 3, 64, 64))
+    (logits.square().mean() + objectness.square().mean()).backward()
+    assert [name for name, each in network.named_parameters() if each.grad is None] == []
+
+
+def test_objects_are_rare_at_the_start(network) -> None:
+    assert network.object_head.bias.item() == -2
+
+
+@pytest.mark.parametrize("config", [{"widths": [4, 4]}, {"depths": [1, 1, 1]}])
+def test_a_wrong_number_of_stages(config) -> None:
+    with pytest.raises(ConfigError, match="five widths and four depths"):
+        StreetNet(**{**TINY, **config})
+
+
+@pytest.mark.parametrize(("size", "padded"), [
+    ((32, 64), (32, 64)), ((33, 64), (64, 64)), ((1, 1), (32, 32)), ((720, 1280), (736, 1280)),
+])  # fmt: skip
+def test_padding(size, padded) -> None:
+    pictures = torch.rand(2, 3, *size)
+    result = pad_to_stride(pictures)
+    assert result.shape == (2, 3, *padded)
+    torch.testing.assert_close(result[..., : size[0], : size[1]], pictures, rtol=0, atol=0)
+    torch.testing.assert_close(result[..., -1, -1], pictures[..., -1, -1], rtol=0, atol=0)
+    assert all(side % STRIDE == 0 for side in result.shape[-2:])

@@ -1,0 +1,106 @@
+import json
+
+import pytest
+import torch
+from mask_fakes import fabricate_data
+from pydantic import ValidationError
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from oodseg.errors import ConfigError, DatasetError
+from oodseg.masks.compact import CompactSegmenter
+from oodseg.training.common import load_recipe
+from oodseg.training.masks import MasksModule, MasksRecipe, mask_iou, mask_loss, train
+
+TINY = {
+    "size": 32, "widths": [8, 8], "depths": [1, 1], "batch_size": 2, "warmup_steps": 0, "workers": 0,
+    "precision": "32-true", "val_samples": 3, "val_every_steps": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return fabricate_data(tmp_path_factory.mktemp("data"))
+
+
+def test_the_shipped_recipe_builds_its_network():
+    recipe = load_recipe("masks", MasksRecipe)
+    assert MasksModule(recipe).network.config == CompactSegmenter().config
+    with pytest.raises(ValidationError):
+        MasksRecipe(batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "wanted", "inside", "expected"),
+    [
+        ([1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], 1.0),
+        ([1, 1, 1, 0], [0, 1, 1, 1], [1, 1, 1, 1], 0.5),
+        ([1, 1, 1, 0], [0, 1, 1, 1], [0, 1, 1, 1], 2 / 3),
+        ([0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1], 1.0),
+        ([1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1], 0.0),
+    ],
+)
+def test_mask_iou(drawn, wanted, inside, expected):
+    shape = (1, 2, 2)
+    logits = torch.tensor(drawn).view(shape) * 2.0 - 1.0
+    given = torch.tensor(wanted).view(shape).float(), torch.tensor(inside).view(shape).float()
+    assert float(mask_iou(logits, *given)) == pytest.approx(expected)
+
+
+def test_the_loss_falls_with_the_right_mask_and_ignores_what_is_off_the_picture():
+    target = torch.zeros(1, 16, 16)
+    target[:, 4:12, 4:12] = 1
+    weight = torch.ones_like(target)
+    right, wrong = (target * 2 - 1) * 8, (1 - target * 2) * 8
+    assert mask_loss(right, target, weight, 2.0) < 0.01
+    assert mask_loss(wrong, target, weight, 2.0) > 2
+    weight[:, :4] = 0
+    spoilt = right.clone()
+    spoilt[:, :4] = 8
+    torch.testing.assert_close(
+        mask_loss(spoilt, target, weight, 2.0), mask_loss(right, target, weight, 2.0), atol=1e-3, rtol=0
+    )
+
+
+def test_two_steps_give_weights_that_load(root, tmp_path):
+    weights = train(MasksRecipe(max_steps=2, **TINY), root, tmp_path, progress=False)
+    with safe_open(weights, "pt") as file:
+        config = json.loads(file.metadata()["config"])
+    network = CompactSegmenter(**config)
+    loaded = {k: v.float() if v.is_floating_point() else v for k, v in load_file(weights).items()}
+    network.load_state_dict(loaded)
+    masks = network.segment(network.embed(torch.rand(3, 40, 50)), torch.tensor([[5.0, 5, 30, 30]]))
+    assert masks.shape == (1, 40, 50)
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert report["steps"] == 2
+    assert 0 <= report["validation"]["val/iou"] <= 1
+    assert report["recipe"]["size"] == 32
+    assert (tmp_path / "curve" / "version_0" / "metrics.csv").is_file()
+
+
+def test_an_interrupted_training_resumes_to_the_same_weights(root, tmp_path, monkeypatch):
+    recipe = MasksRecipe(max_steps=4, checkpoint_minutes=1e-9, **TINY)
+    straight = load_file(train(recipe, root, tmp_path / "straight", progress=False))
+
+    step = MasksModule.training_step
+
+    def fails_at_the_third(self, batch, batch_index):
+        if self.global_step == 2:
+            raise RuntimeError("power cut")
+        return step(self, batch, batch_index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MasksModule, "training_step", fails_at_the_third)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(recipe, root, tmp_path / "cut", progress=False)
+    assert not (tmp_path / "cut" / "masks.safetensors").exists()
+    resumed = load_file(train(recipe, root, tmp_path / "cut", progress=False))
+    for name, expected in straight.items():
+        assert torch.equal(resumed[name], expected), name
+
+
+def test_faults_are_told_before_the_first_step(root, tmp_path):
+    with pytest.raises(ConfigError, match="compact"):
+        train(MasksRecipe(max_steps=1, **{**TINY, "size": 33}), root, tmp_path, progress=False)
+    with pytest.raises(DatasetError, match="not a DUTS folder"):
+        train(MasksRecipe(max_steps=1, **TINY), tmp_path, tmp_path / "run", progress=False)

@@ -1,0 +1,149 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from oodseg.datasets.training import IGNORE
+from oodseg.errors import ConfigError, DatasetError
+from oodseg.exposure.scenes import Scene, SceneSampler
+from oodseg.segmenters.street import StreetNet
+from oodseg.training.common import load_recipe
+from oodseg.training.segmenter import SceneMaker, SegmenterRecipe, pixel_weights, street_loss, train
+from training_data import make_training_data
+
+TINY = {
+    "size": (64, 96),
+    "widths": [4, 6, 8, 8, 8],
+    "depths": [1, 1, 1, 1],
+    "max_steps": 2,
+    "batch_size": 2,
+    "warmup_steps": 1,
+    "precision": "32-true",
+    "workers": 0,
+    "val_scenes": 24,
+    "val_every_steps": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_training_data(tmp_path_factory.mktemp("data"))
+
+
+def uniform(batch=1, height=8, width=8):
+    """Logits of zero, labels of class 0, nothing unknown, weight 1."""
+    return {
+        "logits": torch.zeros(batch, 7, height // 4, width // 4),
+        "objectness": torch.zeros(batch, height // 2, width // 2),
+        "labels": torch.zeros(batch, height, width, dtype=torch.uint8),
+        "unknown": torch.zeros(batch, height, width, dtype=torch.uint8),
+        "weights": torch.ones(batch, height, width),
+    }
+
+
+def test_loss_of_a_network_that_knows_nothing() -> None:
+    parts = street_loss(**uniform())
+    assert parts["classes"].item() == pytest.approx(math.log(7))
+    assert parts["objects"].item() == pytest.approx(math.log(2))
+    assert parts["uniform"].item() == 0
+    assert parts["dice"].item() == pytest.approx(1 - 1 / (0.5 * 16 + 1))
+
+
+def test_loss_without_any_known_pixel_is_no_nan() -> None:
+    batch = uniform()
+    batch["labels"][:] = IGNORE
+    batch["weights"][:] = 0
+    parts = street_loss(**batch)
+    assert parts["classes"].item() == 0
+    assert all(value.isfinite() for value in parts.values())
+
+
+def test_unknown_objects_are_pulled_to_the_uniform_distribution() -> None:
+    batch = uniform()
+    batch["unknown"][:] = 3
+    batch["labels"][:] = IGNORE
+    assert street_loss(**batch)["uniform"].item() == pytest.approx(math.log(7))
+    batch["logits"][:, 2] = 20
+    assert street_loss(**batch)["uniform"].item() == pytest.approx(20 - 20 / 7, rel=1e-3)
+    # 255 means "not to be judged".
+    batch["unknown"][:] = IGNORE
+    assert street_loss(**batch)["uniform"].item() == 0
+
+
+def test_finding_the_object_lowers_both_parts() -> None:
+    batch = uniform(height=32, width=32)
+    batch["unknown"][:, 8:20, 8:20] = 1
+    lost = street_loss(**batch)
+    batch["objectness"] = torch.full((1, 16, 16), -9.0)
+    batch["objectness"][:, 4:10, 4:10] = 9.0
+    found = street_loss(**batch)
+    assert found["objects"] < 0.01 < lost["objects"]
+    assert found["dice"] < 0.05 < lost["dice"]
+
+
+def test_weightless_pixels_do_not_count() -> None:
+    batch = uniform(height=16, width=16)
+    batch["unknown"][:, :, 8:] = IGNORE
+    batch["weights"][:, :, 8:] = 0
+    before = street_loss(**batch)
+    batch["objectness"][:, :, 4:] = 50
+    after = street_loss(**batch)
+    assert after["objects"] == before["objects"]
+    assert after["dice"] == before["dice"]
+
+
+@pytest.mark.parametrize(("side", "weight"), [(60, 1), (30, 1), (15, 2), (5, 4)])
+def test_small_objects_count_more(side, weight) -> None:
+    unknown = np.zeros((64, 64), np.uint8)
+    unknown[:side, :side] = 1
+    unknown[63] = IGNORE
+    blank = np.zeros((64, 64, 3), np.uint8)
+    weights = pixel_weights(Scene(blank, unknown, unknown, "street"))
+    assert weights[0, 0] == pytest.approx(weight)
+    assert weights[62, 63] == 1
+    assert weights[63, 0] == 0
+    assert pixel_weights(Scene(blank, unknown, unknown, "natural"))[62, 63] == 0.5
+
+
+def test_samples_depend_on_seed_and_number_alone(root) -> None:
+    sampler = SceneSampler(root, (64, 96))
+    first, second = SceneMaker(sampler, 5)(17), SceneMaker(sampler, 5)(17)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0], SceneMaker(sampler, 6)(17)[0])
+    assert [tuple(each.shape) for each in first] == [(3, 64, 96), (64, 96), (64, 96), (64, 96)]
+
+
+def test_shipped_recipe_is_valid() -> None:
+    recipe = load_recipe("segmenter", SegmenterRecipe)
+    assert len(recipe.widths) == 5
+    assert not set(recipe.model_dump()) - set(SegmenterRecipe.model_fields)
+
+
+def test_trains_writes_and_resumes(root, tmp_path) -> None:
+    path = train(SegmenterRecipe(**TINY), root, tmp_path, progress=False)
+    with safe_open(path, "pt") as file:
+        config = json.loads(file.metadata()["config"])
+    state = load_file(path)
+    network = StreetNet(**config)
+    network.load_state_dict(state)
+    assert {each.dtype for each in state.values() if each.is_floating_point()} == {torch.float16}
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert {"val/auprc", "val/fpr95", "val/miou"} <= set(metrics["validation"])
+    assert metrics["recipe"]["max_steps"] == 2
+    assert list((tmp_path / "curve").rglob("metrics.csv"))
+    assert state["stem.0.1.num_batches_tracked"].item() == 2
+    train(SegmenterRecipe(**{**TINY, "max_steps": 3}), root, tmp_path, progress=False)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
+    assert load_file(path)["stem.0.1.num_batches_tracked"].item() == 3
+
+
+def test_errors_name_recipe_and_folder(root, tmp_path) -> None:
+    (tmp_path / "mine.yaml").write_text("mix: {drawn: 2}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml cannot be used \(mix\.drawn"):
+        train(tmp_path / "mine.yaml", root, tmp_path)
+    with pytest.raises(DatasetError, match="must hold images/ and labels/"):
+        train(SegmenterRecipe(**TINY), tmp_path, tmp_path / "run")
