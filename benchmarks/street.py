@@ -27,7 +27,17 @@ KNOWN = ("roads_without_anomalies", "camvid/test/images", "idd_lite/val/images")
 def compare(pipeline: S2M, folder: Path, console: Console) -> None:
     """Prints pipeline against detector on every set below `folder`."""
     table = Table(title="S2M against its own detector at its best threshold (preset code, %)")
-    for head in ("set", "AuIoU", "detector", "IoU threshold-free", "best IoU", "mean F1", "detector", "AuPRC", "FPR95"):
+    for head in (
+        "set",
+        "AuIoU",
+        "detector",
+        "IoU threshold-free",
+        "best IoU",
+        "mean F1",
+        "detector",
+        "AuPRC",
+        "FPR95",
+    ):
         table.add_column(head, justify="left" if head == "set" else "right")
     rows = []
     for each in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -62,7 +72,11 @@ def false_alarms(pipeline: S2M, data: Path, console: Console) -> None:
             for path in track(find_images([data / name]), name, console=console, transient=True)
         ]
         table.add_row(
-            name, str(len(counts)), str(sum(counts)), f"{sum(counts) / len(counts):.3f}", str(sum(map(bool, counts)))
+            name,
+            str(len(counts)),
+            str(sum(counts)),
+            f"{sum(counts) / len(counts):.3f}",
+            str(sum(map(bool, counts))),
         )
         pictures, boxes, hit = pictures + len(counts), boxes + sum(counts), hit + sum(map(bool, counts))
     table.add_row("all", str(pictures), str(boxes), f"{boxes / pictures:.3f}", str(hit), style="bold")
@@ -70,8 +84,12 @@ def false_alarms(pipeline: S2M, data: Path, console: Console) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with benchmarks_dev/, camvid/, idd_lite/")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with benchmarks_dev/, camvid/, idd_lite/"
+    )
     parser.add_argument("--pipeline", default="street", help="bundled name or folder")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -135,7 +135,7 @@ def test_truncated_anywhere(tmp_path, noise, suffix, share):
     path = saved(tmp_path, f"a.{suffix}", Image.fromarray(noise))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ImageError, match="export it again|is not a picture"):
+    with pytest.raises(ImageError, match=r"export it again|is not a picture"):
         read_image(path)
 
 

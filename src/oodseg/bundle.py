@@ -60,7 +60,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(f"{path} is not readable JSON ({error}): fetch or write the pipeline again") from error
+        raise WeightsError(
+            f"{path} is not readable JSON ({error}): fetch or write the pipeline again"
+        ) from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else None
         raise WeightsError(
@@ -108,7 +110,9 @@ def _load_weights(part: Any, path: Path, sha256: str | None) -> None:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"the weight file {path} cannot be read ({error.strerror}): fetch it again") from error
+        raise WeightsError(
+            f"the weight file {path} cannot be read ({error.strerror}): fetch it again"
+        ) from error
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise WeightsError(
             f"the weight file {path} is damaged or not the one its config.json names (the checksum differs): "
@@ -117,7 +121,9 @@ def _load_weights(part: Any, path: Path, sha256: str | None) -> None:
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise WeightsError(f"the weight file {path} is no whole safetensors file ({error}): fetch it again") from error
+        raise WeightsError(
+            f"the weight file {path} is no whole safetensors file ({error}): fetch it again"
+        ) from error
     state = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
     try:
         part.load_state_dict(state, strict=True)

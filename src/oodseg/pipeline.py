@@ -40,7 +40,8 @@ class S2M:
         masks: Boxes to outlines.
         name: How the pipeline calls itself when saved.
         working_side: Detector and prompts work on the picture at half its size, but with a long side of at
-            least the first and at most the second number, and never enlarged. Outlines are drawn at full size.
+            least the first and at most the second number, and never enlarged. Outlines are drawn at full
+            size.
         device: Torch device of the parts.
     """
 
@@ -59,7 +60,8 @@ class S2M:
             raise ConfigError(f"working_side needs 32 <= least <= most, not {low} and {high}")
         self.detector, self.prompts, self.masks = detector, prompts, masks
         self.name, self.working_side, self.device = name, (int(low), int(high)), device
-        for part in (detector, prompts, masks):
+        parts: list[Any] = [detector, prompts, masks]
+        for part in parts:
             if hasattr(part, "to"):
                 part.to(device)
 
@@ -187,7 +189,8 @@ class S2M:
         raw = self.detector.score(small[None])[0]
         if not bool(torch.isfinite(raw).all()):
             raise ScoreMapError(
-                f"the detector '{self.detector.name}' gave scores that are not finite: its weights may be damaged"
+                f"the detector '{self.detector.name}' gave scores that are not finite: "
+                "its weights may be damaged"
             )
         return (normalizer or self.detector.normalizer)(raw), []
 

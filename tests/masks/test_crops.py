@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oodseg.masks.crops import MIN_SIDE, box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
@@ -38,6 +38,7 @@ def test_pyramid_halves_until_the_crop_size_is_near():
     torch.testing.assert_close(levels[1][:, -1, 0], image[:, -1, :2].mean(dim=1))
 
 
+@settings(max_examples=60, deadline=None)
 @given(region=edges, outside=st.sampled_from([0.0, 0.45]))
 def test_crops_are_bilinear_samples(region, outside):
     x0, y0, width, height = region
@@ -62,6 +63,7 @@ def test_each_crop_comes_from_its_own_level():
     torch.testing.assert_close(together[0], means)
 
 
+@settings(max_examples=60, deadline=None)
 @given(box=edges)
 def test_box_channel_has_the_area_of_the_box(box):
     x0, y0, width, height = box
@@ -76,6 +78,7 @@ def test_box_channel_has_the_area_of_the_box(box):
     assert float(drawn.sum()) == pytest.approx(area, rel=0.02, abs=0.5)
 
 
+@settings(max_examples=60, deadline=None)
 @given(region=edges)
 def test_pasted_logits_are_bilinear_samples_of_the_crop(region):
     x0, y0, width, height = region

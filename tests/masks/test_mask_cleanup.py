@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -27,6 +27,7 @@ def test_box_pixels_rounds_outwards_and_clips(box, rows, columns):
     assert box_pixels(box, 12, 10) == (slice(*rows), slice(*columns))
 
 
+@settings(max_examples=60, deadline=None)
 @given(x0=st.floats(0, 30), y0=st.floats(0, 20), width=st.floats(0, 30), height=st.floats(0, 20))
 def test_box_pixels_covers_the_box_and_little_more(x0, y0, width, height):
     rows, columns = box_pixels((x0, y0, x0 + width, y0 + height), 20, 30)
@@ -38,6 +39,7 @@ def test_box_pixels_covers_the_box_and_little_more(x0, y0, width, height):
     assert columns.stop - columns.start <= math.ceil(width) + 1
 
 
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), density=st.floats(0.05, 0.9))
 def test_drop_strays_keeps_what_a_loop_over_components_keeps(seed, density):
     rng = np.random.default_rng(seed)

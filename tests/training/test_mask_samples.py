@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_fakes import fabricate_data
 
@@ -26,6 +26,7 @@ def disc_shot(rng, size=(90, 120)):
     return Shot(rng.integers(0, 255, (*size, 3)).astype(np.uint8), target, others)
 
 
+@settings(max_examples=80, deadline=None)
 @given(x0=st.integers(0, 20), y0=st.integers(0, 15), width=st.integers(1, 9), height=st.integers(1, 9))
 def test_tight_box_of_a_rectangle_is_that_rectangle(x0, y0, width, height):
     mask = np.zeros((24, 29), bool)
@@ -43,6 +44,7 @@ def test_split_objects():
     assert sorted(part.sum() for part in split_objects(mask)) == [36, 100]
 
 
+@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 1000), sigma=st.sampled_from([0.0, 0.1, 0.2]),
     x0=st.integers(0, 60), y0=st.integers(0, 40), width=st.integers(1, 40), height=st.integers(1, 40),

@@ -184,7 +184,8 @@ def _show(report: dict[str, Any]) -> None:
     machine = report["machine"]
     console.print(
         Text(
-            f"medians of {report['results'][0]['runs']} warm runs; loaded in {report['load_seconds']:.1f} s; "
+            f"medians of {report['results'][0]['runs']} warm runs; "
+            f"loaded in {report['load_seconds']:.1f} s, imports included; "
             f"{machine['cores']} cores ({machine['processor']}), torch {machine['torch']}",
             style="dim",
         ),

@@ -267,7 +267,9 @@ def _progress(console: Console | None) -> Any:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, disable=console is None, transient=True)
+    return Progress(
+        *columns, console=console, disable=console is None or not console.is_terminal, transient=True
+    )
 
 
 def show_summary(summary: RunSummary, console: Console) -> None:

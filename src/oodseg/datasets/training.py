@@ -67,7 +67,9 @@ class StreetPicture:
 
         picture, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), cv2.imread(str(self.label), 0)
         if picture is None or codes is None:
-            raise DatasetError(f"{self.image if picture is None else self.label} cannot be read: fetch the set anew")
+            raise DatasetError(
+                f"{self.image if picture is None else self.label} cannot be read: fetch the set anew"
+            )
         if picture.shape[:2] != codes.shape:
             raise DatasetError(f"{self.label} is not of the size of its picture {self.image}")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))

@@ -41,9 +41,7 @@ class StreetDetector(nn.Module):
         super().__init__()
         self.network = StreetNet(**(network or {})).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.combination = dict(combination or {"objectness": 1.0})
-        self.channel_normalizers = {
-            name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()
-        }
+        self.channel_normalizers = {name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()}
         for name in ("objectness", "entropy", "energy", MAIN):
             self.channel_normalizers.setdefault(name, ScoreNormalizer())
         self.eval()

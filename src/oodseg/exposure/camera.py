@@ -37,7 +37,8 @@ def shoot(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if chance[4] < 0.45:
         quality = int(rng.integers(35, 95))
-        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return image
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from oodseg.exposure.drawn_texture import (
 )  # fmt: skip
 
 ROAD, VERGE, LIVING, VEHICLE, ROADSIDE, FAR, SKY, IGNORE = 0, 1, 2, 3, 4, 5, 6, 255
+Quad = list[tuple[float, float, float]]
+
 NEAR = 1.5  # metres: nothing is drawn closer to the camera
 
 
@@ -60,14 +63,16 @@ class Place:
     def seen(self, colour: Colour, z: float) -> tuple[float, float, float]:
         """A colour in this light through the air between."""
         clear = float(np.exp(-self.fog * z))
-        r, g, b = (c * k * clear + h * (1 - clear) for c, k, h in zip(colour, self.gain, self.haze, strict=True))
-        return (min(r, 255.0), min(g, 255.0), min(b, 255.0))
+        through = zip(colour, self.gain, self.haze, strict=True)
+        r, g, b = (min(c * k * clear + h * (1 - clear), 255.0) for c, k, h in through)
+        return (r, g, b)
 
     def face(self, points: Points, colour: Colour, label: int | None = None) -> None:
         """Fills a flat polygon given in metres; with a label also in the label map."""
         corners = np.asarray(points, np.float64).reshape(-1, 3)
         shape = fixed(self.project(corners))
-        cv2.fillPoly(self.image, [shape], self.seen(colour, float(corners[:, 2].mean())), cv2.LINE_AA, SUBPIXEL)
+        tone = self.seen(colour, float(corners[:, 2].mean()))
+        cv2.fillPoly(self.image, [shape], tone, cv2.LINE_AA, SUBPIXEL)
         if label is not None:
             cv2.fillPoly(self.labels, [shape], label, cv2.LINE_8, SUBPIXEL)
 
@@ -77,6 +82,11 @@ class Place:
             shapes = fixed(self.project(quads)).reshape(len(quads), -1, 2)
             tone = self.seen(colour, float(quads[..., 2].mean()))
             cv2.fillPoly(self.image, list(shapes), tone, cv2.LINE_AA, SUBPIXEL)
+
+    def line(self, points: Points, colour: Colour, z: float) -> None:
+        """Draws a line a pixel wide in the tone of depth z; the label map stays as it is."""
+        tone = self.seen(colour, z)
+        cv2.polylines(self.image, [fixed(self.project(points))], False, tone, 1, cv2.LINE_AA, SUBPIXEL)
 
     def cast(self, x: float, z: float, wide: float, long: float, dark: float, height: float = 0.0) -> None:
         """Darkens the ground under something and, in the sun, beside it."""
@@ -93,14 +103,30 @@ class Place:
             cv2.fillPoly(self.shade, [shape], 1.0 - dark * share, cv2.LINE_AA, SUBPIXEL)
 
 
+def lying(left: float, right: float, near: float, far: float) -> Quad:
+    """A rectangle on the ground."""
+    return [(left, 0, near), (right, 0, near), (right, 0, far), (left, 0, far)]
+
+
+def facing(left: float, right: float, low: float, high: float, z: float) -> Quad:
+    """An upright rectangle across the road, facing the camera."""
+    return [(left, low, z), (right, low, z), (right, high, z), (left, high, z)]
+
+
+def flanking(x: float, low: float, high: float, near: float, far: float) -> Quad:
+    """An upright rectangle along the road."""
+    return [(x, low, near), (x, low, far), (x, high, far), (x, high, near)]
+
+
 def paint_sky(place: Place, rng: np.random.Generator, zenith: Colour, rim: Colour, cloudy: float) -> None:
     """Gradient from zenith to horizon with clouds."""
     rows = min(place.height, max(1, int(place.horizon) + 2))
     t = (np.linspace(0, 1, rows, dtype=np.float32) ** 1.3)[:, None, None]
-    sky = np.broadcast_to(np.float32(zenith) * (1 - t) + np.float32(rim) * t, (rows, place.width, 3))
+    column = np.asarray(zenith, np.float32) * (1 - t) + np.asarray(rim, np.float32) * t
+    sky = np.broadcast_to(column, (rows, place.width, 3))
     small = noise(rng, max(2, rows // 2), max(2, place.width // 6), "cloud", place.height / 500)
     cover = cv2.resize(np.clip(small * 0.5 + cloudy - 0.35, 0, 1), (place.width, rows))[..., None]
-    white = np.float32([252, 250, 248]) * np.float32(place.gain) ** 0.5
+    white = np.asarray([252, 250, 248], np.float32) * np.asarray(place.gain, np.float32) ** 0.5
     puff = white * np.clip(0.92 - 0.35 * cover, 0, 1)
     cover = np.minimum(cover * 1.6, 0.95)
     place.image[:rows] = np.clip(sky * (1 - cover) + puff * cover, 0, 255).astype(np.uint8)
@@ -116,29 +142,30 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
     z = place.focal * place.eye / np.maximum(v - place.horizon, 0.5)
     u = np.arange(place.width, dtype=np.float32) + 0.5 - place.width / 2
     x = (z / place.focal)[:, None] * u[None] - place.centre(z).astype(np.float32)[:, None]
-    wobble = (0.0 if place.pavement else 0.25) * noise_field("cloud")[(z * 9).astype(np.int64) % 1024, 3][:, None]
+    ragged = noise_field("cloud")[(z * 9).astype(np.int64) % 1024, 3][:, None]
+    wobble = (0.0 if place.pavement else 0.25) * ragged
     zone = np.full(x.shape, 2, np.uint8)
     zone[(x > place.left - place.pavement + wobble) & (x < place.right + place.pavement + wobble)] = 1
     zone[(x > place.left + wobble) & (x < place.right + wobble)] = 0
-    colours = np.float32([asphalt, kerb if place.pavement else place.ground, place.ground])
+    colours = np.asarray([asphalt, kerb if place.pavement else place.ground, place.ground], np.float32)
     offset = rng.integers(0, 1024, 6)
     fine = noise_field("grain")[((z * 55).astype(np.int64) + offset[0])[:, None] & 1023,
                                 ((x * 90).astype(np.int64) + offset[1]) & 1023]  # fmt: skip
     broad = noise_field("cloud")[((z * 9).astype(np.int64) + offset[2])[:, None] & 1023,
                                  ((x * 30).astype(np.int64) + offset[3]) & 1023]  # fmt: skip
     near = np.clip(14.0 / z, 0.08, 1.0)[:, None]
-    rough = np.float32([0.05, 0.05, 0.14])[zone]
-    patchy = np.float32([0.045, 0.06, 0.16])[zone]
+    rough = np.asarray([0.05, 0.05, 0.14], np.float32)[zone]
+    patchy = np.asarray([0.045, 0.06, 0.16], np.float32)[zone]
     gain = 1.0 + fine * near * rough + broad * patchy
     wheel = np.abs(np.mod(x - place.left, 3.4) - 1.7)
     gain -= np.float32(0.05) * ((np.abs(wheel - 0.8) < 0.3) & (zone == 0))
     joints = (zone == 1) & ((np.mod(x, 0.6) < 0.03) | (np.mod(z, 0.6)[:, None] < 0.04)) & (z < 25)[:, None]
     gain -= np.float32(0.22 if place.pavement else 0.0) * joints
-    rows = colours[zone] * gain[..., None] * np.float32(place.gain)
+    rows = colours[zone] * gain[..., None] * np.asarray(place.gain, np.float32)
     clear = np.exp(-place.fog * z)[:, None, None]
-    rows = rows * clear + np.float32(place.haze) * (1 - clear)
+    rows = rows * clear + np.asarray(place.haze, np.float32) * (1 - clear)
     place.image[top:] = np.clip(rows, 0, 255).astype(np.uint8)
-    place.labels[top:] = np.uint8([ROAD, VERGE, VERGE])[zone]
+    place.labels[top:] = np.asarray([ROAD, VERGE, VERGE], np.uint8)[zone]
 
 
 def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes: int) -> None:
@@ -149,12 +176,12 @@ def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes
         w, d = rng.uniform(0.6, 2.5), rng.uniform(1, 6)
         tone = scaled((78, 78, 80), rng.uniform(0.85, 1.25))
         x2 = min(x + w, place.right)
-        place.face([(x, 0, z), (x2, 0, z), (x2, 0, z + d), (x, 0, z + d)], tone)
+        place.face(lying(x, x2, z, z + d), tone)
     for _ in range(int(rng.integers(0, 4))):
-        z = np.cumsum(rng.uniform(0.3, 1.2, 12)) + rng.uniform(3, 20)
-        x = rng.uniform(place.left, place.right) + np.cumsum(rng.normal(0, 0.18, 12))
-        line = place.project(np.stack([np.clip(x, place.left, place.right), 0 * z, z], 1))
-        cv2.polylines(place.image, [fixed(line)], False, place.seen((52, 52, 54), 10), 1, cv2.LINE_AA, SUBPIXEL)
+        depths = np.cumsum(rng.uniform(0.3, 1.2, 12)) + rng.uniform(3, 20)
+        drift = rng.uniform(place.left, place.right) + np.cumsum(rng.normal(0, 0.18, 12))
+        crack = np.stack([np.clip(drift, place.left, place.right), 0 * depths, depths], 1)
+        place.line(crack, (52, 52, 54), 10)
     if lanes:
         quads = []
         for k in range(lanes + 1):
@@ -162,14 +189,14 @@ def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes
             step = 3.0 if k in {0, lanes} else 9.0
             mark = step if k in {0, lanes} else rng.choice([3.0, 4.5])
             for z in np.arange(NEAR + rng.uniform(0, 4), 110, step):
-                quads.append([(x - 0.08, 0, z), (x + 0.08, 0, z), (x + 0.08, 0, z + mark), (x - 0.08, 0, z + mark)])
+                quads.append(lying(x - 0.08, x + 0.08, z, z + mark))
         near, far = [q for q in quads if q[0][2] < 25], [q for q in quads if q[0][2] >= 25]
         place.faces(np.asarray(far, np.float64), colour)
         place.faces(np.asarray(near, np.float64), colour)
     if lanes and rng.random() < 0.2:  # zebra crossing
         z = rng.uniform(8, 30)
         bars = np.arange(place.left + 0.3, place.right - 0.4, 0.9)
-        place.faces(np.asarray([[(x, 0, z), (x + 0.45, 0, z), (x + 0.45, 0, z + 3), (x, 0, z + 3)] for x in bars]), colour)
+        place.faces(np.asarray([lying(x, x + 0.45, z, z + 3) for x in bars]), colour)
 
 
 def paint_skyline(place: Place, rng: np.random.Generator, leafy: Colour, tall: float) -> None:
@@ -185,7 +212,7 @@ def paint_skyline(place: Place, rng: np.random.Generator, leafy: Colour, tall: f
         return
     inside = mask[low:high] > 0
     gain = 1 + 0.22 * noise(rng, high - low, w, "grain", place.height / 360)
-    tone = np.float32(place.seen(leafy, 90))
+    tone = np.asarray(place.seen(leafy, 90), np.float32)
     place.image[low:high][inside] = np.clip(tone * gain[..., None], 0, 255).astype(np.uint8)[inside]
     place.labels[low:high][inside] = FAR
 
@@ -197,20 +224,21 @@ def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: 
     while starts[-1] < 120:
         starts.append(starts[-1] + float(rng.uniform(7, 24)))
     walls: tuple[Colour, ...] = (
-        (176, 158, 134), (148, 96, 74), (196, 190, 178), (130, 128, 126), (206, 184, 140), (112, 86, 72), (168, 172, 176),
+        (176, 158, 134), (148, 96, 74), (196, 190, 178), (130, 128, 126), (206, 184, 140), (112, 86, 72),
+        (168, 172, 176),
     )  # fmt: skip
-    for near, far in reversed(list(zip(starts[:-1], starts[1:], strict=True))):
+    for near, far in reversed(list(pairwise(starts))):
         if rng.random() < 0.12:
             continue
         x = side * (edge + rng.uniform(0, 2.0) * (rng.random() < 0.4))
-        tall = float(rng.choice([1, 2, 3, 4, 5, 7], p=[0.1, 0.2, 0.25, 0.2, 0.15, 0.1])) * 3.2 + rng.uniform(0.5, 1.5)
+        storeys = float(rng.choice([1, 2, 3, 4, 5, 7], p=[0.1, 0.2, 0.25, 0.2, 0.15, 0.1]))
+        tall = storeys * 3.2 + rng.uniform(0.5, 1.5)
         wall = tint(rng, walls[int(rng.integers(len(walls)))], 12)
         lit = 1.1 if (side > 0) == (place.light[0] < 0) else 0.72
-        deep = x + side * 12
         end = far - rng.uniform(0, 0.6)
-        place.face([(x, 0, near), (deep, 0, near), (deep, tall, near), (x, tall, near)], scaled(wall, 0.85), FAR)
-        place.face([(x, 0, near), (x, 0, end), (x, tall, end), (x, tall, near)], scaled(wall, lit), FAR)
-        place.face([(x, tall - 0.5, near), (x, tall - 0.5, end), (x, tall, end), (x, tall, near)], scaled(wall, lit * 0.75))
+        place.face(facing(x, x + side * 12, 0, tall, near), scaled(wall, 0.85), FAR)
+        place.face(flanking(x, 0, tall, near, end), scaled(wall, lit), FAR)
+        place.face(flanking(x, tall - 0.5, tall, near, end), scaled(wall, lit * 0.75))
         floors, bays = int(tall // 3.2), max(1, int((end - near) // rng.uniform(2.2, 3.6)))
         bay = (end - near) / bays
         glass = tint(rng, (66, 76, 88), 14)
@@ -223,9 +251,10 @@ def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: 
                  for y, s in ((low, -1), (low, 1), (high, 1), (high, -1))], 1,
             )  # fmt: skip
             quads = quads[z > NEAR + half]
-            place.faces(quads + [0, 0.06, 0], scaled(wall, lit * 1.25))
+            place.faces(quads + np.array([0, 0.06, 0]), scaled(wall, lit * 1.25))
             place.faces(quads, scaled(glass, rng.uniform(0.7, 1.3)))
         if floors and rng.random() < 0.4:
-            awning = tint(rng, ((170, 50, 44), (40, 90, 60), (40, 60, 120), (210, 200, 180))[int(rng.integers(4))])
+            cloth = ((170, 50, 44), (40, 90, 60), (40, 60, 120), (210, 200, 180))[int(rng.integers(4))]
+            awning = tint(rng, cloth)
             x2 = x - side * 1.0
             place.face([(x, 3.1, near), (x, 3.1, end), (x2, 2.6, end), (x2, 2.6, near)], awning, FAR)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -17,6 +18,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Colour = tuple[float, float, float]
+Point = Sequence[float] | npt.NDArray[Any]
 Points = Sequence[Sequence[float]] | npt.NDArray[Any]
 
 FIELD = 1024
@@ -102,11 +104,15 @@ class Pen:
         cv2.fillPoly(self.rgb, [corners], colour, cv2.LINE_8, SUBPIXEL)
         cv2.fillPoly(self.alpha, [corners], 255, cv2.LINE_8, SUBPIXEL)
 
-    def ellipse(self, centre: Points, axes: Points, colour: Colour, angle: float = 0.0) -> None:
+    def rect(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
+        """Fills an upright rectangle."""
+        self.poly([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
+
+    def ellipse(self, centre: Point, axes: tuple[float, float], colour: Colour, angle: float = 0.0) -> None:
         """Fills an ellipse of half axes `axes`, turned by `angle` degrees."""
         arc = np.linspace(0, 2 * np.pi, 28, endpoint=False)
         turn = np.deg2rad(angle)
-        a, b = float(axes[0]), float(axes[1])  # type: ignore[arg-type]
+        a, b = axes
         x, y = a * np.cos(arc), b * np.sin(arc)
         rim = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], 1)
         self.poly(rim + np.asarray(centre), colour)
@@ -114,12 +120,11 @@ class Pen:
     def limb(self, points: Points, widths: Sequence[float], colour: Colour) -> None:
         """Draws a tapering limb through points with a width at each."""
         path = np.asarray(points, np.float64)
-        for (p, q), (a, b) in zip(
-            zip(path[:-1], path[1:], strict=True), zip(widths[:-1], widths[1:], strict=True), strict=True
-        ):
+        for (p, q), (a, b) in zip(pairwise(path), pairwise(widths), strict=True):
             along = q - p
             normal = np.array([-along[1], along[0]]) / (np.hypot(*along) + 1e-9)
-            self.poly([p + normal * a / 2, q + normal * b / 2, q - normal * b / 2, p - normal * a / 2], colour)
+            near, far = normal * a / 2, normal * b / 2
+            self.poly(np.stack([p + near, q + far, q - far, p - near]), colour)
             self.ellipse(p, (a / 2, a / 2), colour)
             self.ellipse(q, (b / 2, b / 2), colour)
 
@@ -142,17 +147,22 @@ class Pen:
         lit = -(dx * light[0] + dy * light[1]) / np.sqrt(1.0 + dx * dx + dy * dy)
         self.multiply(1.0 + contrast * lit)
 
+    def noise(self, rng: np.random.Generator, kind: str, scale: float = 1.0) -> Floats:
+        """A piece of noise as large as the canvas; see `noise`."""
+        height, width = self.alpha.shape
+        return noise(rng, height, width, kind, scale)
+
     def multiply(self, gain: Floats) -> None:
         """Multiplies the colours by a gain `[size, width]`."""
         self.rgb = np.clip(self.rgb * gain[..., None], 0, 255).astype(np.uint8)
 
     def speckle(self, rng: np.random.Generator, amount: float, scale: float = 1.0) -> None:
         """Multiplies by fine noise (fur, cloth, rust)."""
-        self.multiply(1.0 + amount * noise(rng, *self.alpha.shape, "grain", scale))
+        self.multiply(1.0 + amount * self.noise(rng, "grain", scale))
 
     def spots(self, rng: np.random.Generator, colour: Colour, share: float, scale: float) -> None:
         """Paints smooth patches of another colour over about `share` of the object."""
-        cut = noise(rng, *self.alpha.shape, "cloud", scale)
+        cut = self.noise(rng, "cloud", scale)
         where = (cut > np.quantile(cut[::4, ::4], 1.0 - share)) & (self.alpha > 0)
         self.rgb[where] = np.asarray(colour, np.uint8)
 

@@ -9,11 +9,12 @@ from oodseg.exposure.drawn_street import FAR, ROADSIDE, VEHICLE, Place
 from oodseg.exposure.drawn_texture import SUBPIXEL, Bytes, Colour, Pen, fixed, noise, scaled, tint
 
 PAINT: tuple[Colour, ...] = (
-    (228, 228, 226), (36, 38, 42), (128, 132, 136), (150, 30, 32), (36, 62, 120), (186, 188, 190), (70, 84, 70),
-    (212, 178, 60), (92, 60, 48),
+    (228, 228, 226), (36, 38, 42), (128, 132, 136), (150, 30, 32), (36, 62, 120), (186, 188, 190),
+    (70, 84, 70), (212, 178, 60), (92, 60, 48),
 )  # fmt: skip
 CLOTH: tuple[Colour, ...] = (
-    (40, 44, 60), (120, 40, 44), (210, 208, 200), (60, 84, 60), (30, 30, 32), (70, 100, 150), (190, 150, 70), (150, 110, 130),
+    (40, 44, 60), (120, 40, 44), (210, 208, 200), (60, 84, 60), (30, 30, 32), (70, 100, 150), (190, 150, 70),
+    (150, 110, 130),
 )  # fmt: skip
 
 # Outline of a vehicle from the side: (share of its length from the rear, share of its height).
@@ -91,8 +92,9 @@ def draw_person(rng: np.random.Generator, size: int, light: tuple[float, float])
     skin = tint(rng, ((222, 178, 148), (150, 104, 78), (92, 62, 48))[int(rng.integers(3))], 8)
     top, legs = (tint(rng, CLOTH[int(k)], 12) for k in rng.integers(0, len(CLOTH), 2))
     step = rng.uniform(0.0, 0.12)
-    pen.limb([(0.36, 0.5), (0.36 + step * 0.6, 0.74), (0.35 + step, 0.97)], [0.11, 0.085, 0.06], scaled(legs, 0.75))
-    pen.limb([(0.32, 0.5), (0.32 - step * 0.4, 0.74), (0.32 - step, 0.97)], [0.11, 0.085, 0.06], legs)
+    thick = (0.11, 0.085, 0.06)
+    pen.limb([(0.36, 0.5), (0.36 + step * 0.6, 0.74), (0.35 + step, 0.97)], thick, scaled(legs, 0.75))
+    pen.limb([(0.32, 0.5), (0.32 - step * 0.4, 0.74), (0.32 - step, 0.97)], thick, legs)
     pen.limb([(0.34 - step, 0.975), (0.30 - step, 0.98)], [0.04, 0.035], (36, 32, 30))
     swing = rng.uniform(-0.08, 0.1)
     pen.limb([(0.42, 0.2), (0.46, 0.36), (0.44 + swing, 0.5)], [0.075, 0.06, 0.045], scaled(top, 0.8))
@@ -122,10 +124,13 @@ def draw_rider(rng: np.random.Generator, size: int, light: tuple[float, float]) 
     pen.alpha[:] = 0
     top, legs = (tint(rng, CLOTH[int(k)], 12) for k in rng.integers(0, len(CLOTH), 2))
     for s in (-1, 1):
-        pen.limb([(0.3 + s * 0.07, 0.5), (0.3 + s * 0.14, 0.64), (0.3 + s * 0.1, 0.85)], [0.11, 0.09, 0.06], legs)
-        pen.limb([(0.3 + s * 0.1, 0.2), (0.3 + s * 0.17, 0.34), (0.3 + s * 0.16, 0.45)], [0.08, 0.06, 0.04], scaled(top, 0.9))
+        leg = [(0.3 + s * 0.07, 0.5), (0.3 + s * 0.14, 0.64), (0.3 + s * 0.1, 0.85)]
+        pen.limb(leg, [0.11, 0.09, 0.06], legs)
+        arm = [(0.3 + s * 0.1, 0.2), (0.3 + s * 0.17, 0.34), (0.3 + s * 0.16, 0.45)]
+        pen.limb(arm, [0.08, 0.06, 0.04], scaled(top, 0.9))
     pen.limb([(0.3, 0.2), (0.3, 0.5)], [0.24, 0.2], top)
-    pen.ellipse((0.3, 0.085), (0.07, 0.08), tint(rng, ((40, 40, 44), (200, 40, 40), (230, 230, 230))[int(rng.integers(3))]))
+    helmet = ((40, 40, 44), (200, 40, 40), (230, 230, 230))[int(rng.integers(3))]
+    pen.ellipse((0.3, 0.085), (0.07, 0.08), tint(rng, helmet))
     machine[pen.alpha > 0] = 0
     pen.alpha |= machine
     pen.rounded(0.05, light, 0.4)
@@ -134,7 +139,9 @@ def draw_rider(rng: np.random.Generator, size: int, light: tuple[float, float]) 
     return pen.rgb[box], pen.alpha[box], machine[box]
 
 
-def draw_tree(rng: np.random.Generator, size: int, light: tuple[float, float], leaf: Colour) -> tuple[Bytes, Bytes]:
+def draw_tree(
+    rng: np.random.Generator, size: int, light: tuple[float, float], leaf: Colour
+) -> tuple[Bytes, Bytes]:
     """A broad-leaved tree, conifer or bush of noisy foliage, RGB and alpha."""
     aspect = rng.uniform(0.6, 1.0)
     pen = Pen(size, aspect)
@@ -153,25 +160,27 @@ def draw_tree(rng: np.random.Generator, size: int, light: tuple[float, float], l
         front = ball > body
         body = np.maximum(body, ball)
         shine = np.where(front, (light[0] * (x - cx) + light[1] * (y - cy)) / r, shine)
-    clumps = noise(rng, *pen.alpha.shape, "grain", size / 130)
-    leaves = body + 0.3 * clumps + 0.1 * noise(rng, *pen.alpha.shape, "white", size / 250) > 0.1
+    clumps = pen.noise(rng, "grain", size / 130)
+    leaves = body + 0.3 * clumps + 0.1 * pen.noise(rng, "white", size / 250) > 0.1
     tone = 1.0 + 0.32 * np.clip(shine, -1, 1) + 0.26 * clumps
-    green = np.clip(np.float32(leaf) * tone[..., None], 0, 255).astype(np.uint8)
+    green = np.clip(np.asarray(leaf, np.float32) * tone[..., None], 0, 255).astype(np.uint8)
     pen.rgb[leaves] = green[leaves]
     pen.alpha[leaves] = 255
     return pen.sprite()
 
 
-def draw_bush(rng: np.random.Generator, size: int, light: tuple[float, float], leaf: Colour) -> tuple[Bytes, Bytes]:
+def draw_bush(
+    rng: np.random.Generator, size: int, light: tuple[float, float], leaf: Colour
+) -> tuple[Bytes, Bytes]:
     """A low clump of leaves, RGB and alpha."""
     pen = Pen(size, rng.uniform(1.2, 2.4))
     wide = pen.alpha.shape[1] / size
     y, x = np.mgrid[: pen.alpha.shape[0], : pen.alpha.shape[1]].astype(np.float32) / size
-    clumps = noise(rng, *pen.alpha.shape, "grain", size / 80)
+    clumps = pen.noise(rng, "grain", size / 80)
     dome = 1.0 - ((x - wide / 2) / (wide / 2)) ** 2 - ((y - 1) / 0.95) ** 2
     leaves = dome + 0.18 * clumps > 0.1
     tone = 1.15 + 0.28 * clumps - 0.55 * y + 0.15 * light[0] * (x - wide / 2)
-    pen.rgb[:] = np.clip(np.float32(leaf) * tone[..., None], 0, 255).astype(np.uint8)
+    pen.rgb[:] = np.clip(np.asarray(leaf, np.float32) * tone[..., None], 0, 255).astype(np.uint8)
     pen.alpha[leaves] = 255
     return pen.sprite()
 

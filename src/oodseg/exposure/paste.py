@@ -46,8 +46,9 @@ def rescale(thing: Cutout, long_side: float, rng: np.random.Generator) -> Cutout
     stretch = float(np.exp(rng.normal(0, 0.12)))
     size = (max(4, round(w * scale * stretch)), max(4, round(h * scale / stretch)))
     shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    image, alpha = cv2.resize(thing.image, size, interpolation=shrink), cv2.resize(
-        thing.alpha, size, interpolation=shrink
+    image, alpha = (
+        cv2.resize(thing.image, size, interpolation=shrink),
+        cv2.resize(thing.alpha, size, interpolation=shrink),
     )
     if rng.random() < 0.5:
         image, alpha = image[:, ::-1], alpha[:, ::-1]

@@ -6,7 +6,7 @@ Where a scene comes from is chosen at random; whatever is pasted, known or unkno
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,40 @@ DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE = 0, 1, 2, 3
 
 # WordNet ids of DUTS pictures that show a thing of a street class: hard negatives.
 _VEHICLES = frozenset(
-    "n04285008 n04146614 n03769881 n03770679 n03594945 n04487081 n04037443 n03670208 n03777568 n03790512 "
-    "n02924116 n02958343 n03792782 n03785016 n02701002 n03791053 n03100240 n02814533 n02834778".split()
+    (
+        "n04285008",
+        "n04146614",
+        "n03769881",
+        "n03770679",
+        "n03594945",
+        "n04487081",
+        "n04037443",
+        "n03670208",
+        "n03777568",
+        "n03790512",
+        "n02924116",
+        "n02958343",
+        "n03792782",
+        "n03785016",
+        "n02701002",
+        "n03791053",
+        "n03100240",
+        "n02814533",
+        "n02834778",
+    )
 )
-_PEOPLE = frozenset("n03770439 n03710721 n03188531 n04371430 n10148035 n09835506 n03141823 n00007846".split())
+_PEOPLE = frozenset(
+    (
+        "n03770439",
+        "n03710721",
+        "n03188531",
+        "n04371430",
+        "n10148035",
+        "n09835506",
+        "n03141823",
+        "n00007846",
+    )
+)
 
 # Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
 # Cityscapes frames are large, IDD-Lite's are small already.
@@ -45,12 +75,14 @@ class Scene:
         labels: uint8 `[H, W]`: street classes 0..6; 255 where no class is known (unknown objects included).
         unknown: uint8 `[H, W]`: 0 nothing unknown, 1..254 index of an unknown object, 255 not to be judged.
         kind: `"street"`, `"natural"` or `"drawn"`.
+        known: Bool `[H, W]`: where a known thing was pasted over the picture.
     """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     unknown: NDArray[np.uint8]
     kind: str
+    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -87,7 +119,12 @@ class SceneSampler:
     """
 
     def __init__(
-        self, root: str | Path, size: tuple[int, int], split: str = "train", seed: int = 0, mix: Mix | None = None
+        self,
+        root: str | Path,
+        size: tuple[int, int],
+        split: str = "train",
+        seed: int = 0,
+        mix: Mix | None = None,
     ) -> None:
         self.size, self.split, self.seed, self.mix = size, split, seed, mix or Mix()
         self._streets = street_pictures(root, split)
@@ -104,15 +141,15 @@ class SceneSampler:
             scene = self._natural(rng)
         elif draw < self.mix.natural + self.mix.drawn:
             drawn = draw_scene(rng, self.size)
-            scene = Scene(drawn.image, drawn.labels, drawn.unknown, "drawn")
+            scene = Scene(drawn.image, drawn.labels, drawn.unknown, "drawn", np.zeros(self.size, bool))
         else:
             scene = self._street(rng)
-        return Scene(shoot(scene.image, rng), scene.labels, scene.unknown, scene.kind)
+        return replace(scene, image=shoot(scene.image, rng))
 
     def _crop(
         self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator
     ) -> list[NDArray[np.uint8]]:
-        """Cuts a random window of the scene's aspect from all planes (picture first), scales and mirrors it."""
+        """Cuts a random window of the scene's aspect from all planes (picture first), scales, mirrors."""
         height, width = self.size
         h, w = planes[0].shape[:2]
         largest = min(h, w * height / width)
@@ -140,15 +177,15 @@ class SceneSampler:
 
     def _street(self, rng: np.random.Generator) -> Scene:
         image, labels = self._some_street(rng)
-        unknown = np.zeros(self.size, np.uint8)
+        unknown, known = np.zeros(self.size, np.uint8), np.zeros(self.size, bool)
         if rng.random() < self.mix.known:
             for _ in range(int(rng.integers(1, 3))):
-                self._paste_known(image, labels, rng)
+                known |= self._paste_known(image, labels, rng)
         if rng.random() >= self.mix.empty:
             ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
             for index in range(1, 1 + int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
                 self._paste_unknown(image, labels, unknown, index, ground, rng)
-        return Scene(image, labels, unknown, "street")
+        return Scene(image, labels, unknown, "street", known & (unknown == 0))
 
     def _paste_unknown(
         self,
@@ -168,7 +205,9 @@ class SceneSampler:
         covered = paste(image, thing, left, top, rng, opacity, shadow)
         unknown[covered], labels[covered] = index, IGNORE
 
-    def _paste_known(self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    def _paste_known(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
         """A vehicle, a person, or a piece of another street in an object's outline: pasted, yet known."""
         ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
@@ -176,14 +215,14 @@ class SceneSampler:
             item = self._known[int(rng.integers(len(self._known)))]
             thing = cut_out(item.read_image(), item.read_mask())
             if thing is None:
-                return
+                return np.zeros(self.size, bool)
             thing, left, top = self._place(thing, ground, rng)
             covered = paste(image, thing, left, top, rng, 1.0, shadow)
             labels[covered] = VEHICLE if item.wnid in _VEHICLES else LIVING
-            return
+            return covered
         shape = self._cut(self._unknown, rng)
         if shape is None:
-            return
+            return np.zeros(self.size, bool)
         shape, left, top = self._place(shape, ground, rng)
         other, other_labels = self._some_street(rng)
         h, w = min(shape.alpha.shape[0], self.size[0]), min(shape.alpha.shape[1], self.size[1])
@@ -196,6 +235,7 @@ class SceneSampler:
         if y1 > y0 and x1 > x0:
             source[y0:y1, x0:x1] = other_labels[window][y0 - top : y1 - top, x0 - left : x1 - left]
         labels[covered] = source[covered]
+        return covered
 
     def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
         item = items[int(rng.integers(len(items)))]
@@ -232,4 +272,4 @@ class SceneSampler:
             unknown[mask == 0] = IGNORE
         else:
             unknown = np.minimum(cv2.connectedComponents(mask)[1], 254).astype(np.uint8)
-        return Scene(image, labels, unknown, "natural")
+        return Scene(image, labels, unknown, "natural", np.zeros(self.size, bool))

@@ -96,7 +96,7 @@ class StreetNet(nn.Module):
         self.fine = _Up(widths[1], widths[0], widths[0]) if objectness else None
         self.object_head = nn.Conv2d(widths[0], 1, 1) if objectness else None
         if self.object_head is not None:
-            nn.init.constant_(self.object_head.bias, -2.0)  # objects are rare
+            nn.init.constant_(self.object_head.bias, -2.0)  # type: ignore[arg-type]  # objects are rare
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Decoder features, coarse to fine (strides 16, 8, 4), then the stem's at stride 2.

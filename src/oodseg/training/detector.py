@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
@@ -46,7 +45,9 @@ def detector_from_weights(path: Path) -> StreetDetector:
     try:
         with safe_open(path, "pt") as file:
             settings = json.loads((file.metadata() or {})["config"])
-        state = {name: each.float() if each.is_floating_point() else each for name, each in load_file(path).items()}
+        state = {
+            name: each.float() if each.is_floating_point() else each for name, each in load_file(path).items()
+        }
     except (OSError, SafetensorError, KeyError) as error:
         raise WeightsError(
             f"{path} is no weight file of a segmenter training ({error}): run `oodseg train segmenter` first"
@@ -95,8 +96,8 @@ def fit_combination(
         scene = samplers[index % len(samplers)].sample(np.random.default_rng((seed + 2_000_003, index)))
         scores = detector.score_channels(to_tensor(scene.image)[None])
         for name in ("objectness", "entropy", "energy"):
-            z = detector.channel_normalizers[name](scores[name])[0, ::_EVERY, ::_EVERY]
-            columns.setdefault(name, []).append(z.flatten().numpy())
+            normalized = detector.channel_normalizers[name](scores[name])[0, ::_EVERY, ::_EVERY]
+            columns.setdefault(name, []).append(normalized.flatten().numpy())
         codes = scene.unknown[::_EVERY, ::_EVERY].ravel()
         labels.append(np.where((codes > 0) & (codes < IGNORE), 1, codes).astype(np.uint8))
     z = {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -150,7 +151,11 @@ def load_detector(folder: Path) -> StreetDetector:
         config = json.loads((folder / "detector.json").read_text(encoding="utf-8"))["config"]
         tensors = load_file(folder / "detector.safetensors")
     except (OSError, KeyError, ValueError) as error:
-        raise WeightsError(f"{folder} holds no detector ({error}): run `oodseg train detector` first") from error
+        raise WeightsError(
+            f"{folder} holds no detector ({error}): run `oodseg train detector` first"
+        ) from error
     detector = StreetDetector(**config)
-    detector.load_state_dict({name: each.float() if each.is_floating_point() else each for name, each in tensors.items()})
+    detector.load_state_dict(
+        {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+    )
     return detector.eval()

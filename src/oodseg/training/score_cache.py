@@ -34,8 +34,15 @@ _HEAD = "cache.json"
 class Scene(Protocol):
     """What is read of a synthetic scene: the picture, and the index of the unknown object per pixel."""
 
-    image: NDArray[np.uint8]
-    unknown: NDArray[np.uint8]
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """uint8 `[H, W, 3]`, RGB."""
+        ...
+
+    @property
+    def unknown(self) -> NDArray[np.uint8]:
+        """uint8 `[H, W]`: 0, index of the unknown object, or 255."""
+        ...
 
 
 class Sampler(Protocol):

@@ -41,11 +41,11 @@ class MixRecipe(BaseModel):
     """Shares of `oodseg.exposure.scenes.Mix`."""
 
     model_config = ConfigDict(extra="forbid")
-    natural: float = Field(0.24, ge=0, le=1)
-    drawn: float = Field(0.07, ge=0, le=1)
-    empty: float = Field(0.25, ge=0, le=1)
-    known: float = Field(0.45, ge=0, le=1)
-    faint: float = Field(0.12, ge=0, le=1)
+    natural: float = Field(default=0.24, ge=0, le=1)
+    drawn: float = Field(default=0.07, ge=0, le=1)
+    empty: float = Field(default=0.25, ge=0, le=1)
+    known: float = Field(default=0.45, ge=0, le=1)
+    faint: float = Field(default=0.12, ge=0, le=1)
 
 
 class SegmenterRecipe(BaseModel):
@@ -56,22 +56,22 @@ class SegmenterRecipe(BaseModel):
     size: tuple[int, int] = (256, 320)
     widths: list[int] = [16, 40, 80, 128, 192]
     depths: list[int] = [1, 2, 2, 2]
-    max_steps: int = Field(10_000, ge=1)
-    batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    warmup_steps: int = Field(200, ge=0)
-    decay_fraction: float = Field(0.35, ge=0, le=1)
-    ema_decay: float = Field(0.999, ge=0, lt=1)
+    max_steps: int = Field(default=10_000, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    warmup_steps: int = Field(default=200, ge=0)
+    decay_fraction: float = Field(default=0.35, ge=0, le=1)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
     precision: str = "bf16-mixed"
-    uniform_weight: float = Field(0.3, ge=0)
-    dice_weight: float = Field(0.5, ge=0)
-    object_weight: float = Field(2.0, ge=0)
+    uniform_weight: float = Field(default=0.3, ge=0)
+    dice_weight: float = Field(default=0.5, ge=0)
+    object_weight: float = Field(default=2.0, ge=0)
     mix: MixRecipe = MixRecipe()
-    workers: int = Field(1, ge=0)
-    val_scenes: int = Field(160, ge=1)
-    val_every_steps: int = Field(1000, ge=1)
-    checkpoint_minutes: float = Field(3, gt=0)
+    workers: int = Field(default=1, ge=0)
+    val_scenes: int = Field(default=160, ge=1)
+    val_every_steps: int = Field(default=1000, ge=1)
+    checkpoint_minutes: float = Field(default=3, gt=0)
 
 
 def pixel_weights(scene: Scene) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -187,7 +187,8 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
         shared = self._confusion.diag().double()
         iou = shared / (self._confusion.sum(0) + self._confusion.sum(1) - shared).clamp_min(1)
         self.log_dict(
-            {"val/auprc": metrics.auprc, "val/fpr95": metrics.fpr95, "val/miou": float(iou.mean())}, prog_bar=True
+            {"val/auprc": metrics.auprc, "val/fpr95": metrics.fpr95, "val/miou": float(iou.mean())},
+            prog_bar=True,
         )
         self._found, self._confusion = [], torch.zeros(7, 7, dtype=torch.long)
 
