@@ -37,8 +37,8 @@ def read_street_hazards(root: Path, split: str) -> BenchmarkSet:
     frames = []
     for image, label in _pairs(folder / _LIST):
         name = str(image.with_suffix(""))
-        paths = [_locate(root, folder, path, folder / _LIST) for path in (image, label)]
-        frames.append(Frame(name, *paths, STREET_HAZARDS))
+        picture, truth = (_locate(root, folder, path, folder / _LIST) for path in (image, label))
+        frames.append(Frame(name, picture, truth, STREET_HAZARDS))
     return BenchmarkSet(
         "street_hazards",
         "StreetHazards",
@@ -64,8 +64,8 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
     frames = []
     if (root / _BDD_LIST).is_file():
         for image, label in _pairs(root / _BDD_LIST):
-            paths = [_locate(root, root, path, root / _BDD_LIST) for path in (image, label)]
-            frames.append(Frame(image.stem, *paths, BDD))
+            listed, truth = (_locate(root, root, path, root / _BDD_LIST) for path in (image, label))
+            frames.append(Frame(image.stem, listed, truth, BDD))
     else:
         for label in natural(
             p for kind in ("labels", "train_labels") for p in (root / "seg" / kind).rglob("*.png")

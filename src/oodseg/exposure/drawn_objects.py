@@ -6,146 +6,31 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oodseg.exposure.drawn_texture import Bytes, Colour, Pen, noise, scaled, tint
+from oodseg.exposure.drawn_animals import bird, cow, deer, dog, elephant, sheep, zebra
+from oodseg.exposure.drawn_palette import BRIGHT, FUR, WOOD, pick
+from oodseg.exposure.drawn_texture import Bytes, Light, Pen, scaled, tint
 
-Light = tuple[float, float]
 Draw = Callable[[np.random.Generator, int, Light], Pen]
-
-FUR: tuple[Colour, ...] = (
-    (120, 84, 52), (70, 48, 34), (232, 226, 214), (40, 38, 38), (168, 128, 84), (142, 136, 128), (196, 160, 112),
-)  # fmt: skip
-BRIGHT: tuple[Colour, ...] = (
-    (196, 44, 38), (30, 88, 178), (238, 196, 38), (46, 138, 66), (240, 118, 30), (238, 238, 232), (34, 34, 38),
-    (120, 60, 140), (60, 170, 180), (214, 120, 150),
-)  # fmt: skip
-WOOD: tuple[Colour, ...] = ((172, 132, 84), (134, 96, 60), (196, 164, 118), (104, 80, 58))
-
-
-def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    return tint(rng, colours[int(rng.integers(len(colours)))], 14)
-
-
-def _quadruped(
-    rng: np.random.Generator, size: int, light: Light, *,
-    legs: float, neck: float, head: float, bulk: float, kind: str,
-) -> Pen:  # fmt: skip
-    """An animal seen from the side; lengths in its own height, `kind` adds horns, trunk, antlers or stripes."""
-    pen = Pen(size, 1.9)
-    fur = (tint(rng, (128, 122, 118), 10) if kind == "trunk" else _pick(rng, FUR))
-    dark = scaled(fur, 0.6)
-    back, belly = 1 - legs - bulk, 1 - legs
-    middle = (back + belly) / 2
-    left, right = 0.55, 1.25
-    thick = bulk * rng.uniform(0.2, 0.3) if kind != "trunk" else bulk * 0.36
-    stride = rng.uniform(-0.07, 0.07)
-    for x, tone, swing in (
-        (left + 0.08, dark, -stride), (right - 0.02, dark, stride),
-        (left, fur, stride), (right - 0.1, fur, -stride),
-    ):  # fmt: skip
-        knee = (x + swing * 0.6, belly + legs * 0.5)
-        pen.limb([(x, belly - bulk * 0.3), knee, (x + swing, 0.985)], [thick * 1.5, thick, thick * 0.75], tone)
-    pen.ellipse(((left + right) / 2, middle), ((right - left) / 2 + 0.08, bulk * 0.5), fur, rng.uniform(-4, 4))
-    pen.ellipse((left + 0.04, middle - 0.01), (bulk * 0.42, bulk * 0.52), fur)
-    pen.ellipse((right - 0.05, middle), (bulk * 0.44, bulk * 0.5), fur)
-    tail = rng.uniform(-0.1, 0.16)
-    pen.limb([(right + 0.08, middle - bulk * 0.3), (right + 0.17, middle + tail)], [0.045, 0.025], dark)
-    top = max(0.1, back - neck)
-    skull = (left - 0.08 - neck * 0.5, top)
-    pen.limb([(left + 0.02, middle - bulk * 0.12), skull], [bulk * 0.75, head * 0.9], fur)
-    pen.ellipse(skull, (head * 0.62, head * 0.48), fur, -20)
-    snout = (skull[0] - head * 0.75, skull[1] + head * 0.38)
-    pen.limb([skull, snout], [head * 0.8, head * 0.5], fur)
-    if kind == "trunk":
-        pen.limb(
-            [snout, (snout[0] - 0.05, snout[1] + 0.25), (snout[0] + 0.02, min(0.92, snout[1] + 0.5))],
-            [head * 0.5, head * 0.34, head * 0.2], fur,
-        )  # fmt: skip
-        pen.ellipse((skull[0] + head * 0.5, skull[1] + 0.04), (head * 0.55, head * 0.75), scaled(fur, 0.85), 10)
-    else:
-        pen.ellipse((skull[0] + head * 0.3, skull[1] - head * 0.45), (head * 0.16, head * 0.3), dark, 25)
-        pen.ellipse((snout[0], snout[1]), (head * 0.2, head * 0.2), scaled(fur, 0.7))
-    if kind in {"horns", "antlers"}:
-        reach = 0.14 if kind == "horns" else 0.26
-        bone: Colour = (200, 188, 160)
-        tip = (skull[0] + rng.uniform(-0.12, 0.12), max(0.01, skull[1] - reach))
-        pen.limb([(skull[0], skull[1] - head * 0.35), tip], [0.035, 0.02], bone)
-        if kind == "antlers":
-            for share in (0.4, 0.7):
-                y = skull[1] - head * 0.35 - share * reach * 0.7
-                pen.limb([(skull[0], y), (skull[0] - 0.1, max(0.01, y - 0.07))], [0.025, 0.015], bone)
-    coat = rng.random()
-    if kind == "stripes":
-        pen.rgb[pen.alpha > 0] = (226, 222, 214)
-        pen.stripes((34, 32, 32), rng.uniform(0.08, 0.14), 10, noise(rng, *pen.alpha.shape, "cloud", 1.0))
-    elif kind != "trunk" and coat < 0.45:
-        pen.spots(rng, _pick(rng, FUR), rng.uniform(0.1, 0.6), size / 400)
-    pen.rounded(bulk * 0.45, light, 0.5)
-    pen.speckle(rng, 0.06)
-    if rng.random() < 0.5:
-        pen.rgb, pen.alpha = pen.rgb[:, ::-1].copy(), pen.alpha[:, ::-1].copy()
-    return pen
-
-
-def _cow(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    kind = "horns" if rng.random() < 0.6 else "plain"
-    return _quadruped(rng, size, light, legs=0.38, neck=0.1, head=0.2, bulk=0.42, kind=kind)
-
-
-def _dog(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    return _quadruped(rng, size, light, legs=0.4, neck=0.2, head=0.22, bulk=0.28, kind="plain")
-
-
-def _deer(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    return _quadruped(rng, size, light, legs=0.42, neck=0.22, head=0.15, bulk=0.24, kind="antlers")
-
-
-def _zebra(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    return _quadruped(rng, size, light, legs=0.42, neck=0.2, head=0.18, bulk=0.3, kind="stripes")
-
-
-def _elephant(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    return _quadruped(rng, size, light, legs=0.34, neck=0.02, head=0.3, bulk=0.56, kind="trunk")
-
-
-def _sheep(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    return _quadruped(rng, size, light, legs=0.26, neck=0.06, head=0.2, bulk=0.56, kind="plain")
-
-
-def _bird(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    pen = Pen(size, 1.3)
-    coat = _pick(rng, FUR + BRIGHT)
-    pen.limb([(0.6, 0.7), (0.58, 0.98)], [0.05, 0.04], (190, 140, 60))
-    pen.limb([(0.7, 0.7), (0.72, 0.98)], [0.05, 0.04], (170, 124, 54))
-    pen.ellipse((0.65, 0.52), (0.36, 0.22), coat, -18)
-    pen.poly([(0.9, 0.4), (1.24, 0.22), (1.2, 0.5), (0.92, 0.6)], scaled(coat, 0.7))
-    pen.limb([(0.42, 0.45), (0.32, 0.2)], [0.18, 0.13], coat)
-    pen.ellipse((0.31, 0.16), (0.1, 0.1), scaled(coat, 0.9))
-    pen.poly([(0.23, 0.13), (0.1, 0.19), (0.23, 0.21)], (226, 170, 60))
-    pen.ellipse((0.7, 0.5), (0.24, 0.11), scaled(coat, 0.75), -14)
-    pen.rounded(0.14, light)
-    pen.speckle(rng, 0.08)
-    return pen
 
 
 def _crate(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 1.8)
     wooden = rng.random() < 0.5
-    base = _pick(rng, WOOD) if wooden or rng.random() < 0.5 else _pick(rng, BRIGHT)
+    base = pick(rng, WOOD) if wooden or rng.random() < 0.5 else pick(rng, BRIGHT)
     width, depth, lift = rng.uniform(0.6, 1.2), rng.uniform(0.15, 0.5), rng.uniform(0.08, 0.25)
-    front = [(0.05, lift), (0.05 + width, lift), (0.05 + width, 0.99), (0.05, 0.99)]
-    shift = (depth, -lift)
-    side = [front[1], (front[1][0] + depth, 0.0), (front[2][0] + depth, 0.99 - lift * 1.2), front[2]]
+    right = 0.05 + width
+    side = [(right, lift), (right + depth, 0.0), (right + depth, 0.99 - lift * 1.2), (right, 0.99)]
     pen.poly(side, scaled(base, 0.62 if light[0] < 0 else 0.9))
-    pen.poly([front[0], (front[0][0] + shift[0], 0.0), (front[1][0] + shift[0], 0.0), front[1]], scaled(base, 1.18))
-    pen.poly(front, base)
+    pen.poly([(0.05, lift), (0.05 + depth, 0.0), (right + depth, 0.0), (right, lift)], scaled(base, 1.18))
+    pen.rect(0.05, lift, right, 0.99, base)
     planks = int(rng.integers(3, 7)) if wooden else int(rng.integers(0, 3))
     for k in range(1, planks + 1):
         y = lift + (0.99 - lift) * k / (planks + 1)
-        pen.limb([(0.05, y), (0.05 + width, y)], [0.016, 0.016], scaled(base, 0.5))
+        pen.limb([(0.05, y), (right, y)], [0.016, 0.016], scaled(base, 0.5))
     if not wooden and rng.random() < 0.7:
         x, y = 0.05 + width * rng.uniform(0.1, 0.5), rng.uniform(0.4, 0.6)
-        pen.poly([(x, y), (x + width * 0.35, y), (x + width * 0.35, y + 0.2), (x, y + 0.2)], _pick(rng, BRIGHT))
-    pen.multiply(1.0 + 0.07 * noise(rng, *pen.alpha.shape, "cloud", 0.5))
+        pen.rect(x, y, x + width * 0.35, y + 0.2, pick(rng, BRIGHT))
+    pen.multiply(1.0 + 0.07 * pen.noise(rng, "cloud", 0.5))
     pen.speckle(rng, 0.04)
     return pen
 
@@ -158,7 +43,7 @@ def _tyre(rng: np.random.Generator, size: int, light: Light) -> Pen:
         wide, slab = pen.rgb.shape[1] / size / 2 - 0.01, 0.98 / (count + 0.6)
         for k in range(count):
             y = 0.98 - slab * k
-            pen.poly([(0.01, y - slab), (2 * wide, y - slab), (2 * wide, y - slab * 0.3), (0.01, y - slab * 0.3)], rubber)
+            pen.rect(0.01, y - slab, 2 * wide, y - slab * 0.3, rubber)
             pen.ellipse((wide, y - slab * 0.3), (wide, slab * 0.3), rubber)
             pen.ellipse((wide, y - slab), (wide, slab * 0.34), scaled(rubber, 1.6))
             pen.ellipse((wide, y - slab), (wide * 0.55, slab * 0.17), scaled(rubber, 0.4))
@@ -175,46 +60,49 @@ def _tyre(rng: np.random.Generator, size: int, light: Light) -> Pen:
 
 def _ball(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 1.0)
-    colour = _pick(rng, BRIGHT)
+    colour = pick(rng, BRIGHT)
     pen.ellipse((0.5, 0.5), (0.49, 0.49), colour)
     style = rng.random()
     if style < 0.35:
-        pen.stripes(_pick(rng, BRIGHT), rng.uniform(0.3, 0.6), rng.uniform(0, 180))
+        pen.stripes(pick(rng, BRIGHT), rng.uniform(0.3, 0.6), rng.uniform(0, 180))
     elif style < 0.6:
-        pen.spots(rng, _pick(rng, BRIGHT), 0.3, size / 300)
+        pen.spots(rng, pick(rng, BRIGHT), 0.3, size / 300)
     pen.rounded(0.5, light, 0.75)
     return pen
 
 
 def _barrel(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 0.8)
-    colour = _pick(rng, BRIGHT + WOOD)
+    colour = pick(rng, BRIGHT + WOOD)
     bulge = rng.uniform(0.0, 0.06)
-    pen.poly([(0.08, 0.1), (0.72, 0.1), (0.72 + bulge, 0.5), (0.72, 0.9), (0.08, 0.9), (0.08 - bulge, 0.5)], colour)
+    rim = [(0.08, 0.1), (0.72, 0.1), (0.72 + bulge, 0.5), (0.72, 0.9), (0.08, 0.9), (0.08 - bulge, 0.5)]
+    pen.poly(rim, colour)
     pen.ellipse((0.4, 0.9), (0.32, 0.085), colour)
     for y in (0.35, 0.62):
-        pen.poly([(0.05, y), (0.75, y), (0.75, y + 0.05), (0.05, y + 0.05)], scaled(colour, rng.uniform(0.5, 1.4)))
+        pen.rect(0.05, y, 0.75, y + 0.05, scaled(colour, rng.uniform(0.5, 1.4)))
     x = np.linspace(-1, 1, pen.alpha.shape[1], dtype=np.float32)
-    pen.multiply(np.broadcast_to(1.1 - 0.55 * (x + 0.3 * np.sign(light[0])) ** 2, pen.alpha.shape).astype(np.float32))
+    round_shade = 1.1 - 0.55 * (x + 0.3 * np.sign(light[0])) ** 2
+    pen.multiply(np.broadcast_to(round_shade, pen.alpha.shape).astype(np.float32))
     pen.ellipse((0.4, 0.1), (0.32, 0.085), scaled(colour, 0.8))
-    pen.multiply(1.0 + 0.08 * noise(rng, *pen.alpha.shape, "cloud", 0.5))
+    pen.multiply(1.0 + 0.08 * pen.noise(rng, "cloud", 0.5))
     return pen
 
 
 def _couch(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 2.3)
-    cloth = _pick(rng, BRIGHT + FUR)
+    cloth = pick(rng, BRIGHT + FUR)
     wide = rng.uniform(1.3, 2.2)
     for x in (0.12, wide - 0.16):
-        pen.poly([(x, 0.9), (x + 0.05, 0.9), (x + 0.05, 0.99), (x, 0.99)], (60, 42, 30))
-    pen.poly([(0.08, 0.08), (0.16, 0.0), (wide - 0.16, 0.0), (wide - 0.08, 0.08), (wide - 0.08, 0.9), (0.08, 0.9)], cloth)
+        pen.rect(x, 0.9, x + 0.05, 0.99, (60, 42, 30))
+    end = wide - 0.08
+    pen.poly([(0.08, 0.08), (0.16, 0.0), (wide - 0.16, 0.0), (end, 0.08), (end, 0.9), (0.08, 0.9)], cloth)
     seats = int(rng.integers(1, 4))
     step = (wide - 0.4) / seats
     for k in range(seats):
         x = 0.2 + k * step
-        pen.poly([(x + 0.01, 0.5), (x + step - 0.01, 0.5), (x + step - 0.01, 0.7), (x + 0.01, 0.7)], scaled(cloth, 1.2))
+        pen.rect(x + 0.01, 0.5, x + step - 0.01, 0.7, scaled(cloth, 1.2))
         pen.limb([(x, 0.1), (x, 0.5)], [0.012, 0.012], scaled(cloth, 0.6))
-    pen.poly([(0.2, 0.7), (wide - 0.2, 0.7), (wide - 0.2, 0.92), (0.2, 0.92)], scaled(cloth, 0.8))
+    pen.rect(0.2, 0.7, wide - 0.2, 0.92, scaled(cloth, 0.8))
     for x in (0.1, wide - 0.1):
         pen.limb([(x, 0.42), (x, 0.84)], [0.2, 0.2], scaled(cloth, 0.95))
     pen.rounded(0.08, light, 0.4)
@@ -230,7 +118,7 @@ def _trunk(rng: np.random.Generator, size: int, light: Light) -> Pen:
         pen.limb([(x, 0.5), (x + rng.uniform(-0.4, 0.4), 0.02)], [0.16, 0.05], bark)
     sag = rng.uniform(-0.08, 0.08)
     pen.limb([(0.32, 0.66), (long / 2, 0.66 + sag), (long - 0.25, 0.68)], [0.6, 0.52, 0.4], bark)
-    pen.multiply(1.0 + 0.25 * noise(rng, pen.alpha.shape[0], pen.alpha.shape[1], "grain", 1.5))
+    pen.multiply(1.0 + 0.25 * pen.noise(rng, "grain", 1.5))
     pen.rounded(0.3, light, 0.6)
     pen.ellipse((0.3, 0.66), (0.14, 0.3), (196, 162, 116))
     pen.ellipse((0.3, 0.66), (0.08, 0.18), (170, 132, 90))
@@ -239,7 +127,7 @@ def _trunk(rng: np.random.Generator, size: int, light: Light) -> Pen:
 
 def _boat(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 2.6)
-    hull, stripe = _pick(rng, BRIGHT), _pick(rng, BRIGHT)
+    hull, stripe = pick(rng, BRIGHT), pick(rng, BRIGHT)
     if rng.random() < 0.6:
         pen.poly([(0.9, 0.5), (1.0, 0.05), (1.7, 0.05), (1.9, 0.5)], (226, 226, 222))
         pen.poly([(1.05, 0.32), (1.1, 0.13), (1.62, 0.13), (1.7, 0.32)], (50, 66, 80))
@@ -251,24 +139,24 @@ def _boat(rng: np.random.Generator, size: int, light: Light) -> Pen:
 
 def _tent(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 2.0)
-    cloth = _pick(rng, BRIGHT)
+    cloth = pick(rng, BRIGHT)
     ridge = rng.uniform(0.2, 0.7)
     pen.poly([(0.7, 0.03), (0.7 + ridge, 0.01), (1.3 + ridge, 0.95), (1.3, 0.99)], scaled(cloth, 0.68))
     pen.poly([(0.7, 0.03), (1.3, 0.99), (0.05, 0.99)], cloth)
     pen.poly([(0.7, 0.2), (0.86, 0.99), (0.54, 0.99)], scaled(cloth, 0.3))
-    pen.multiply(1.0 + 0.1 * noise(rng, *pen.alpha.shape, "cloud", 0.6))
+    pen.multiply(1.0 + 0.1 * pen.noise(rng, "cloud", 0.6))
     return pen
 
 
 def _barrow(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 1.7)
-    colour = _pick(rng, BRIGHT)
+    colour = pick(rng, BRIGHT)
     pen.limb([(0.3, 0.7), (1.6, 0.35)], [0.05, 0.05], (84, 62, 44))
     pen.limb([(1.1, 0.5), (1.15, 0.98)], [0.05, 0.05], (70, 70, 72))
     pen.poly([(0.25, 0.15), (1.3, 0.1), (1.05, 0.6), (0.55, 0.65)], colour)
     pen.poly([(0.25, 0.15), (1.3, 0.1), (1.2, 0.2), (0.36, 0.24)], scaled(colour, 0.5))
     if rng.random() < 0.5:
-        pen.ellipse((0.78, 0.15), (0.42, 0.13), _pick(rng, WOOD))
+        pen.ellipse((0.78, 0.15), (0.42, 0.13), pick(rng, WOOD))
     pen.ellipse((0.32, 0.8), (0.19, 0.19), (36, 36, 38))
     pen.ellipse((0.32, 0.8), (0.09, 0.09), (140, 140, 140))
     pen.rounded(0.06, light, 0.35)
@@ -277,13 +165,13 @@ def _barrow(rng: np.random.Generator, size: int, light: Light) -> Pen:
 
 def _bag(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 1.3)
-    cloth = _pick(rng, BRIGHT + FUR + ((24, 24, 28), (30, 30, 36), (236, 236, 238)))
+    cloth = pick(rng, BRIGHT + FUR + ((24, 24, 28), (30, 30, 36), (236, 236, 238)))
     arc = np.linspace(0, 2 * np.pi, 22, endpoint=False)
     radius = 1 + rng.normal(0, 0.07, len(arc))
     rim = np.stack([0.65 + 0.5 * radius * np.cos(arc), 0.6 + 0.36 * radius * np.sin(arc)], 1)
     pen.poly(np.clip(rim, [0.01, 0.05], [1.29, 0.97]), cloth)
     pen.poly([(0.5, 0.34), (0.8, 0.34), (0.72, 0.16), (0.86, 0.02), (0.46, 0.02), (0.6, 0.16)], cloth)
-    folds = noise(rng, *pen.alpha.shape, "cloud", size / 250)
+    folds = pen.noise(rng, "cloud", size / 250)
     pen.multiply(1.0 + 0.28 * folds)
     pen.rounded(0.3, light, 0.6)
     return pen
@@ -299,14 +187,14 @@ def _blob(rng: np.random.Generator, size: int, light: Light) -> Pen:
         radius += rng.normal(0, 0.32 / order) * np.cos(order * arc + rng.uniform(0, 6.3))
     rim = np.stack([np.cos(arc), np.sin(arc)], 1) * np.clip(radius, 0.3, 2)[:, None]
     low, high = rim.min(0), rim.max(0)
-    pen.poly((rim - low) / (high - low) * [aspect - 0.03, 0.97] + 0.01, _pick(rng, BRIGHT + FUR + WOOD))
+    pen.poly((rim - low) / (high - low) * [aspect - 0.03, 0.97] + 0.01, pick(rng, BRIGHT + FUR + WOOD))
     style = rng.random()
     if style < 0.3:
-        pen.spots(rng, _pick(rng, BRIGHT + FUR), rng.uniform(0.1, 0.7), size / rng.uniform(150, 600))
+        pen.spots(rng, pick(rng, BRIGHT + FUR), rng.uniform(0.1, 0.7), size / rng.uniform(150, 600))
     elif style < 0.5:
-        wobble = noise(rng, *pen.alpha.shape, "cloud", 1.0)
-        pen.stripes(_pick(rng, BRIGHT + FUR), rng.uniform(0.06, 0.4), rng.uniform(0, 180), wobble)
-    pen.multiply(1.0 + rng.uniform(0.0, 0.3) * noise(rng, *pen.alpha.shape, "cloud", rng.uniform(0.2, 1.5)))
+        wobble = pen.noise(rng, "cloud", 1.0)
+        pen.stripes(pick(rng, BRIGHT + FUR), rng.uniform(0.06, 0.4), rng.uniform(0, 180), wobble)
+    pen.multiply(1.0 + rng.uniform(0.0, 0.3) * pen.noise(rng, "cloud", rng.uniform(0.2, 1.5)))
     pen.speckle(rng, rng.uniform(0, 0.12), rng.uniform(0.5, 2))
     pen.rounded(rng.uniform(0.1, 0.5), light, rng.uniform(0.3, 0.8))
     return pen
@@ -314,7 +202,7 @@ def _blob(rng: np.random.Generator, size: int, light: Light) -> Pen:
 
 def _chair(rng: np.random.Generator, size: int, light: Light) -> Pen:
     pen = Pen(size, 0.8)
-    colour = _pick(rng, WOOD + BRIGHT)
+    colour = pick(rng, WOOD + BRIGHT)
     dark = scaled(colour, 0.65)
     for x, y, tone in ((0.28, 0.9, dark), (0.68, 0.9, dark), (0.12, 0.985, colour), (0.56, 0.985, colour)):
         pen.limb([(x, 0.55), (x, y)], [0.06, 0.05], tone)
@@ -328,8 +216,8 @@ def _chair(rng: np.random.Generator, size: int, light: Light) -> Pen:
 
 
 KINDS: dict[str, tuple[Draw, float, float]] = {
-    "cow": (_cow, 1.2, 1.7), "dog": (_dog, 0.4, 0.9), "deer": (_deer, 1.2, 2.0), "zebra": (_zebra, 1.2, 1.7),
-    "elephant": (_elephant, 2.0, 3.2), "sheep": (_sheep, 0.7, 1.1), "bird": (_bird, 0.3, 1.3),
+    "cow": (cow, 1.2, 1.7), "dog": (dog, 0.4, 0.9), "deer": (deer, 1.2, 2.0), "zebra": (zebra, 1.2, 1.7),
+    "elephant": (elephant, 2.0, 3.2), "sheep": (sheep, 0.7, 1.1), "bird": (bird, 0.3, 1.3),
     "crate": (_crate, 0.3, 1.4), "tyre": (_tyre, 0.4, 1.0), "ball": (_ball, 0.2, 0.9),
     "barrel": (_barrel, 0.6, 1.1), "couch": (_couch, 0.7, 1.0), "trunk": (_trunk, 0.3, 0.8),
     "boat": (_boat, 1.0, 2.2), "tent": (_tent, 1.0, 2.0), "barrow": (_barrow, 0.6, 1.0),

@@ -9,9 +9,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from oodseg.exposure.drawn_palette import AWNINGS, WALLS, pick
 from oodseg.exposure.drawn_texture import (
-    SUBPIXEL, Bytes, Colour, Floats, Points, field as noise_field, fixed, noise, scaled, tint,
-)  # fmt: skip
+    FIELD,
+    SUBPIXEL,
+    Bytes,
+    Colour,
+    Floats,
+    Light,
+    Points,
+    fixed,
+    noise,
+    noise_field,
+    scaled,
+    tint,
+)
 
 ROAD, VERGE, LIVING, VEHICLE, ROADSIDE, FAR, SKY, IGNORE = 0, 1, 2, 3, 4, 5, 6, 255
 Quad = list[tuple[float, float, float]]
@@ -33,7 +45,7 @@ class Place:
     left: float
     right: float
     pavement: float
-    light: tuple[float, float]
+    light: Light
     sun: float
     gain: tuple[float, float, float]
     fog: float
@@ -96,9 +108,8 @@ class Place:
             if stretch == 0.0 and share != 1.0:
                 continue
             shift = -np.sign(self.light[0]) * stretch * 0.5
-            rim = np.stack(
-                [x + shift + (wide / 2 + stretch * 0.5) * np.cos(arc), 0 * arc, z + long / 2 * np.sin(arc)], 1
-            )
+            across = (wide / 2 + stretch * 0.5) * np.cos(arc)
+            rim = np.stack([x + shift + across, 0 * arc, z + long / 2 * np.sin(arc)], 1)
             shape = fixed(self.project(rim) / 2)
             cv2.fillPoly(self.shade, [shape], 1.0 - dark * share, cv2.LINE_AA, SUBPIXEL)
 
@@ -142,17 +153,23 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
     z = place.focal * place.eye / np.maximum(v - place.horizon, 0.5)
     u = np.arange(place.width, dtype=np.float32) + 0.5 - place.width / 2
     x = (z / place.focal)[:, None] * u[None] - place.centre(z).astype(np.float32)[:, None]
-    ragged = noise_field("cloud")[(z * 9).astype(np.int64) % 1024, 3][:, None]
+    ragged = noise_field("cloud")[(z * 9).astype(np.int64) % FIELD, 3][:, None]
     wobble = (0.0 if place.pavement else 0.25) * ragged
     zone = np.full(x.shape, 2, np.uint8)
     zone[(x > place.left - place.pavement + wobble) & (x < place.right + place.pavement + wobble)] = 1
     zone[(x > place.left + wobble) & (x < place.right + wobble)] = 0
     colours = np.asarray([asphalt, kerb if place.pavement else place.ground, place.ground], np.float32)
-    offset = rng.integers(0, 1024, 6)
-    fine = noise_field("grain")[((z * 55).astype(np.int64) + offset[0])[:, None] & 1023,
-                                ((x * 90).astype(np.int64) + offset[1]) & 1023]  # fmt: skip
-    broad = noise_field("cloud")[((z * 9).astype(np.int64) + offset[2])[:, None] & 1023,
-                                 ((x * 30).astype(np.int64) + offset[3]) & 1023]  # fmt: skip
+    offset = rng.integers(0, FIELD, 6)
+
+    def ground_noise(kind: str, ahead: int, across: int, start: int) -> Floats:
+        """Noise that lies on the ground, `ahead` and `across` field pixels a metre."""
+        rows = (z * ahead).astype(np.int64) + offset[start]
+        columns = (x * across).astype(np.int64) + offset[start + 1]
+        wrap = FIELD - 1  # a mask, as FIELD is a power of two: much faster than the remainder
+        piece: Floats = noise_field(kind)[rows[:, None] & wrap, columns & wrap]
+        return piece
+
+    fine, broad = ground_noise("grain", 55, 90, 0), ground_noise("cloud", 9, 30, 2)
     near = np.clip(14.0 / z, 0.08, 1.0)[:, None]
     rough = np.asarray([0.05, 0.05, 0.14], np.float32)[zone]
     patchy = np.asarray([0.045, 0.06, 0.16], np.float32)[zone]
@@ -204,7 +221,8 @@ def paint_skyline(place: Place, rng: np.random.Generator, leafy: Colour, tall: f
     w = place.width
     contour = noise(rng, 2, w, "cloud", w / 500)[0] * 0.35 + noise(rng, 2, w, "grain", 2)[0] * 0.06
     tops = place.horizon - place.focal * tall / 110 * np.clip(1.0 + contour, 0.15, 3)
-    rim = np.concatenate([np.stack([np.arange(w), tops], 1), [(w, place.horizon + 3), (0, place.horizon + 3)]])
+    foot = place.horizon + 3
+    rim = np.concatenate([np.stack([np.arange(w), tops], 1), [(w, foot), (0, foot)]])
     mask = np.zeros(place.labels.shape, np.uint8)
     cv2.fillPoly(mask, [fixed(rim)], 255, cv2.LINE_8, SUBPIXEL)
     low, high = max(0, int(tops.min())), min(place.height, int(place.horizon) + 4)
@@ -223,17 +241,13 @@ def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: 
     starts = [float(rng.uniform(1.0, 12.0))]
     while starts[-1] < 120:
         starts.append(starts[-1] + float(rng.uniform(7, 24)))
-    walls: tuple[Colour, ...] = (
-        (176, 158, 134), (148, 96, 74), (196, 190, 178), (130, 128, 126), (206, 184, 140), (112, 86, 72),
-        (168, 172, 176),
-    )  # fmt: skip
     for near, far in reversed(list(pairwise(starts))):
         if rng.random() < 0.12:
             continue
         x = side * (edge + rng.uniform(0, 2.0) * (rng.random() < 0.4))
         storeys = float(rng.choice([1, 2, 3, 4, 5, 7], p=[0.1, 0.2, 0.25, 0.2, 0.15, 0.1]))
         tall = storeys * 3.2 + rng.uniform(0.5, 1.5)
-        wall = tint(rng, walls[int(rng.integers(len(walls)))], 12)
+        wall = pick(rng, WALLS, 12)
         lit = 1.1 if (side > 0) == (place.light[0] < 0) else 0.72
         end = far - rng.uniform(0, 0.6)
         place.face(facing(x, x + side * 12, 0, tall, near), scaled(wall, 0.85), FAR)
@@ -254,7 +268,6 @@ def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: 
             place.faces(quads + np.array([0, 0.06, 0]), scaled(wall, lit * 1.25))
             place.faces(quads, scaled(glass, rng.uniform(0.7, 1.3)))
         if floors and rng.random() < 0.4:
-            cloth = ((170, 50, 44), (40, 90, 60), (40, 60, 120), (210, 200, 180))[int(rng.integers(4))]
-            awning = tint(rng, cloth)
+            awning = pick(rng, AWNINGS, 12)
             x2 = x - side * 1.0
             place.face([(x, 3.1, near), (x, 3.1, end), (x2, 2.6, end), (x2, 2.6, near)], awning, FAR)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Colour = tuple[float, float, float]
+Light = tuple[float, float]  # where the light comes from, (x, y), y down
 Point = Sequence[float] | npt.NDArray[Any]
 Points = Sequence[Sequence[float]] | npt.NDArray[Any]
 
@@ -26,7 +27,7 @@ SUBPIXEL = 4  # fractional bits of the coordinates handed to OpenCV
 
 
 @lru_cache(maxsize=4)
-def field(kind: str) -> Floats:
+def noise_field(kind: str) -> Floats:
     """Returns a fixed noise field, float32 `[FIELD, FIELD]`, mean 0, standard deviation 1.
 
     Args:
@@ -51,7 +52,7 @@ def noise(rng: np.random.Generator, height: int, width: int, kind: str, scale: f
         rng: Where the cut lies.
         height: Rows wanted.
         width: Columns wanted.
-        kind: See `field`.
+        kind: See `noise_field`.
         scale: Output pixels a field pixel; raised where the field would be too small.
 
     Returns:
@@ -60,7 +61,7 @@ def noise(rng: np.random.Generator, height: int, width: int, kind: str, scale: f
     scale = max(scale, height / (FIELD - 2), width / (FIELD - 2))
     rows, columns = max(2, round(height / scale)), max(2, round(width / scale))
     top, left = rng.integers(0, FIELD - rows + 1), rng.integers(0, FIELD - columns + 1)
-    cut = field(kind)[top : top + rows, left : left + columns]
+    cut = noise_field(kind)[top : top + rows, left : left + columns]
     if rng.random() < 0.5:
         cut = cut[:, ::-1]
     if cut.shape == (height, width):
@@ -128,7 +129,7 @@ class Pen:
             self.ellipse(p, (a / 2, a / 2), colour)
             self.ellipse(q, (b / 2, b / 2), colour)
 
-    def rounded(self, roundness: float, light: tuple[float, float], contrast: float = 0.45) -> None:
+    def rounded(self, roundness: float, light: Light, contrast: float = 0.45) -> None:
         """Shades the canvas as if it bulged towards the camera.
 
         Args:
