@@ -148,6 +148,7 @@ def main() -> None:
     else:
         parser.error(f"there is no pipeline '{options.pipeline}': give --weights FILE")
     segmenters = {"box": BoxSegmenter(), "grabcut": GrabCutSegmenter(), "compact": compact}
+    compact.use_scores = True  # the rows without "+" hand none in
     rng = np.random.default_rng(options.seed)
     sets = {"DUTS, held out": duts_cases(options.data, options.objects, rng)}
     if options.benchmarks is not None:

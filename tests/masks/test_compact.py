@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 60, 80
 def tiny(bias=None):
     """An untrained network; with a bias that drowns all else, it draws all or nothing."""
     torch.manual_seed(1)
-    network = CompactSegmenter(size=16, context=1.5, widths=(8, 12), depths=(1, 1))
+    network = CompactSegmenter(size=16, context=1.5, widths=(8, 12), depths=(1, 1), use_scores=True)
     if bias is not None:
         torch.nn.init.zeros_(network.head.weight)
         torch.nn.init.constant_(network.head.bias, bias)
@@ -127,6 +127,14 @@ def test_the_score_channel_follows_the_score_map_at_any_resolution(image):
         assert (with_score[:, 5] == 1).all()
     clamped = network._crops(embedding, boxes, regions, torch.full((15, 20), 16.0))[0, 4]
     assert clamped.max() == 3
+
+
+def test_a_network_told_not_to_use_scores_ignores_them(image):
+    network = tiny()
+    network.use_scores = False
+    embedding, boxes = network.embed(image), some_boxes(2)
+    with_score = network.segment(embedding, boxes, torch.full((HEIGHT, WIDTH), 8.0))
+    assert torch.equal(with_score, network.segment(embedding, boxes))
 
 
 def test_off_the_picture_crops_have_the_mean_colour(image):

@@ -76,6 +76,9 @@ class CompactSegmenter(nn.Module):
         context: Factor by which a crop is larger than its box, >= 1.
         widths: Channels at 1/2, 1/4, ... of the crop.
         depths: Residual blocks at each of these; the way back up has one each.
+        use_scores: Whether `segment` shows the network the score map beside the box. It is trained for
+            both. With simulated scores the map helps; with those of the `street` detector it does not
+            (`benchmarks/masks.py` prints both), so it is off.
 
     Raises:
         ConfigError: The arguments do not fit together.
@@ -89,6 +92,7 @@ class CompactSegmenter(nn.Module):
         context: float = 1.5,
         widths: Sequence[int] = (24, 48, 96, 160),
         depths: Sequence[int] = (1, 2, 3, 2),
+        use_scores: bool = False,
     ) -> None:
         super().__init__()
         if len(widths) != len(depths) or not widths or size % 2 ** len(widths) or context < 1:
@@ -102,7 +106,9 @@ class CompactSegmenter(nn.Module):
             "context": context,
             "widths": list(widths),
             "depths": list(depths),
+            "use_scores": use_scores,
         }
+        self.use_scores = use_scores
         self.size = size
         self.context = context
         # Colour 3, box 1, score 1, whether there is a score 1.
@@ -120,35 +126,30 @@ class CompactSegmenter(nn.Module):
         self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
         self.fine = _conv(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
-        self.quality = nn.Sequential(nn.Linear(deepest + widths[0], 64), nn.ReLU(), nn.Linear(64, 1))
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor) -> Tensor:
         """Outlines one object a crop.
 
         Args:
             crops: Float `[N, 6, size, size]`: normalised colour, box, score, has-score flag.
 
         Returns:
-            Mask logits `[N, size, size]` and the logit `[N]` of the mask's expected IoU.
+            Mask logits `[N, size, size]`.
         """
         x = crops
         skips = []
         for stage in self.down:
             x = stage(x)
             skips.append(x)
-        pooled = x.mean(dim=(2, 3))
-        x = x + self.pooled(pooled)[:, :, None, None].to(x.dtype)
+        x = x + self.pooled(x.mean(dim=(2, 3)))[:, :, None, None].to(x.dtype)
         for lateral, block, skip in zip(
             reversed(self.lateral), reversed(self.up), reversed(skips[:-1]), strict=True
         ):
             raised = F.interpolate(lateral(x), scale_factor=2.0, mode="nearest")
             x = block(F.relu(skip + raised, inplace=True))
         raised = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        logits = self.head(self.fine(torch.cat([raised, crops.to(raised.dtype)], dim=1))).float()
-        share = F.avg_pool2d(torch.sigmoid(logits.detach()), 2).to(x.dtype)
-        on_mask = (x * share).sum(dim=(2, 3)) / share.sum(dim=(2, 3)).clamp_min(1.0)
-        quality = self.quality(torch.cat([pooled, on_mask], dim=1).detach())
-        return logits[:, 0], quality[:, 0].float()
+        logits: Tensor = self.head(self.fine(torch.cat([raised, crops.to(raised.dtype)], dim=1)))
+        return logits[:, 0].float()
 
     @torch.inference_mode()
     def embed(self, image: Tensor) -> CropEmbedding:
@@ -171,7 +172,7 @@ class CompactSegmenter(nn.Module):
         for start in range(0, len(boxes), _BATCH):
             part = slice(start, start + _BATCH)
             with fast_autocast(crops.device):
-                logits = self(crops[part].contiguous(memory_format=torch.channels_last))[0]
+                logits = self(crops[part].contiguous(memory_format=torch.channels_last))
             for mask, logit, box, region in zip(
                 masks[part], logits.cpu().numpy(), prompts[part].tolist(), regions[part].tolist(), strict=True
             ):
@@ -185,7 +186,7 @@ class CompactSegmenter(nn.Module):
         # Normalised here, not in `embed`: the crops have far fewer pixels than the picture.
         colour = (sample_crops(embedding.pyramid, regions, self.size, IMAGE_MEAN) - IMAGE_MEAN) / IMAGE_STD
         drawn = box_channel(boxes, regions, self.size)
-        if scores is None:
+        if scores is None or not self.use_scores:
             nothing = torch.zeros_like(drawn)
             return torch.cat([colour, drawn, nothing, nothing], dim=1)
         height, width = scores.shape

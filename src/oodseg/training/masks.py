@@ -55,7 +55,7 @@ class MasksRecipe(BaseModel):
     context: float = Field(1.5, ge=1)
     widths: list[int] = [24, 48, 96, 160]
     depths: list[int] = [1, 2, 3, 2]
-    max_steps: int = Field(4500, ge=1)
+    max_steps: int = Field(1750, ge=1)
     batch_size: int = Field(32, ge=2)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
@@ -90,18 +90,16 @@ class MasksModule(LightningModule):  # type: ignore[misc]
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
         inputs, target, weight = batch
-        logits, quality = self.network(inputs.contiguous(memory_format=torch.channels_last))
+        logits = self.network(inputs.contiguous(memory_format=torch.channels_last))
         loss = mask_loss(logits, target, weight, self.recipe.boundary_weight)
         iou = mask_iou(logits, target, weight)
-        judged = F.binary_cross_entropy_with_logits(quality, iou)
         self.log_dict({"train/loss": loss, "train/iou": iou.mean()}, prog_bar=True)
-        self.log("train/quality_loss", judged)
-        return loss + 0.1 * judged
+        return loss
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Mean IoU on held-out crops, without and with a simulated score map."""
         inputs, target, weight = batch
-        logits, _ = self.network(inputs.contiguous(memory_format=torch.channels_last))
+        logits = self.network(inputs.contiguous(memory_format=torch.channels_last))
         name = ("val/iou", "val/iou_with_score")[dataloader_idx]
         iou = mask_iou(logits, target, weight).mean()
         self.log(name, iou, prog_bar=True, batch_size=len(inputs), add_dataloader_idx=False)

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from oodseg import S2M
+from oodseg.detectors import ScoreNormalizer
+from oodseg.errors import ConfigError, ImageError, ScoreMapError
+from oodseg.masks.box import BoxSegmenter
+from oodseg.prompts.components import ComponentPrompts
+from redness import Redness, make_pipeline, save_street, street
+
+
+def iou(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+def red(image):
+    return image[..., 0] > 200
+
+
+def test_finds_every_red_rectangle_as_an_object_of_its_own():
+    image = street((10, 20, 40, 50), (80, 10, 120, 60))
+    prediction = make_pipeline()(image)
+    assert len(prediction.objects) == 2
+    assert iou(prediction.mask, red(image)) > 0.85
+    assert prediction.confidence[~prediction.mask].max() == 0
+    assert prediction.score.dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["path", "string", "pil", "array"])
+def test_takes_a_picture_in_every_form(tmp_path, kind):
+    path = save_street(tmp_path / "a.png", (10, 20, 40, 50))
+    picture = {
+        "path": path,
+        "string": str(path),
+        "pil": Image.open(path),
+        "array": np.asarray(Image.open(path)),
+    }[kind]
+    prediction = make_pipeline()(picture)
+    assert len(prediction.objects) == 1
+    assert prediction.path == (path if kind in {"path", "string"} else None)
+
+
+def test_a_picture_without_anything_red_has_no_object():
+    prediction = make_pipeline()(street())
+    assert not prediction.objects
+    assert not prediction.mask.any()
+    assert prediction.mask.shape == (96, 128)
+
+
+def test_large_pictures_are_worked_on_at_half_size_and_outlined_at_full_size():
+    image = street((100, 200, 500, 600), size=(720, 1280))
+    prediction = make_pipeline()(image)
+    assert prediction.score.shape == (360, 640)
+    assert prediction.mask.shape == (720, 1280)
+    assert iou(prediction.mask, red(image)) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((720, 1280), (360, 640)),
+        ((1024, 2048), (512, 1024)),
+        ((1080, 1920), (540, 960)),
+        ((360, 480), (360, 480)),
+        ((227, 320), (227, 320)),
+        ((4320, 7680), (576, 1024)),
+        ((1280, 720), (640, 360)),
+    ],
+)
+def test_working_size(size, expected):
+    assert make_pipeline().working_size(*size) == expected
+
+
+@given(st.integers(16, 9000), st.integers(16, 9000))
+def test_working_size_never_enlarges_and_stays_in_bounds(height, width):
+    h, w = make_pipeline().working_size(height, width)
+    assert 16 <= h <= max(height, 16)
+    assert 16 <= w <= max(width, 16)
+    assert max(h, w) <= 1024
+
+
+def test_every_stage_is_timed():
+    timings = make_pipeline()(street((10, 20, 40, 50))).timings
+    assert set(timings) == {"read", "detector", "prompts", "masks", "total"}
+    assert timings["total"] == pytest.approx(sum(timings.values()) - timings["total"])
+
+
+def test_score_maps_from_elsewhere_take_the_detectors_place(tmp_path):
+    scores = np.zeros((96, 128), np.float32)
+    scores[30:60, 40:90] = 100.0
+    pipeline = S2M(None, ComponentPrompts(threshold=1.5, min_area=20), BoxSegmenter())
+    prediction = pipeline(street(), score_map=scores)
+    assert iou(prediction.mask, scores > 0) > 0.85
+    np.save(tmp_path / "scores.npy", scores)
+    again = pipeline(street(), score_map=tmp_path / "scores.npy")
+    assert np.array_equal(again.mask, prediction.mask)
+    # Statistics that call 100 ordinary leave nothing to be found.
+    assert not pipeline(street(), score_map=scores, score_normalizer=ScoreNormalizer(100.0, 50.0)).objects
+
+
+def test_a_score_map_of_another_shape_is_refused():
+    with pytest.raises(ScoreMapError, match="50x50 pixels but its picture is 128x96"):
+        make_pipeline()(street(), score_map=np.random.default_rng(0).random((50, 50)))
+
+
+def test_without_detector_and_score_map_it_says_what_is_missing():
+    with pytest.raises(ConfigError, match="no detector"):
+        S2M(None, ComponentPrompts(), BoxSegmenter())(street())
+    with pytest.raises(ConfigError, match="without a detector"):
+        S2M(None, ComponentPrompts(), BoxSegmenter()).save_pretrained("nowhere")
+
+
+def test_scores_that_are_not_finite_are_an_error():
+    class Broken(Redness):
+        def score(self, images):
+            return super().score(images) * torch.nan
+
+    with pytest.raises(ScoreMapError, match="not finite"):
+        S2M(Broken(), ComponentPrompts(), BoxSegmenter())(street())
+
+
+def test_predict_goes_through_a_folder_in_natural_order(tmp_path):
+    for name in ("10.png", "2.png", "1.png"):
+        save_street(tmp_path / name, (10, 20, 40, 50))
+    found = list(make_pipeline().predict(tmp_path))
+    assert [each.path.name for each in found] == ["1.png", "2.png", "10.png"]
+    assert len(list(make_pipeline().predict([street(), street((10, 20, 40, 50))]))) == 2
+
+
+def test_a_missing_picture_is_named():
+    with pytest.raises(ImageError, match="nowhere"):
+        make_pipeline()("nowhere.png")
+
+
+@pytest.mark.parametrize("side", [(16, 640), (800, 640)])
+def test_an_impossible_working_side_is_refused(side):
+    with pytest.raises(ConfigError, match="working_side"):
+        S2M(None, ComponentPrompts(), BoxSegmenter(), working_side=side)
+
+
+def test_many_boxes_are_outlined_in_bounded_batches():
+    class Counting(BoxSegmenter):
+        most = 0
+
+        def segment(self, embedding, boxes, scores=None):
+            self.most = max(self.most, len(boxes))
+            return super().segment(embedding, boxes, scores)
+
+    masks = Counting()
+    boxes = [(x, y, x + 8, y + 8) for y in range(4, 150, 16) for x in range(4, 150, 16)]
+    prediction = S2M(Redness(), ComponentPrompts(min_area=20), masks)(street(*boxes, size=(160, 160)))
+    assert len(prediction.objects) == len(boxes)
+    assert masks.most == 16
