@@ -102,11 +102,11 @@ def test_small_objects_count_more(side, weight) -> None:
     unknown[:side, :side] = 1
     unknown[63] = IGNORE
     blank = np.zeros((64, 64, 3), np.uint8)
-    weights = pixel_weights(Scene(blank, unknown, unknown, "street"))
+    weights = pixel_weights(Scene(blank, unknown, unknown, "street", unknown == 1))
     assert weights[0, 0] == pytest.approx(weight)
     assert weights[62, 63] == 1
     assert weights[63, 0] == 0
-    assert pixel_weights(Scene(blank, unknown, unknown, "natural"))[62, 63] == 0.5
+    assert pixel_weights(Scene(blank, unknown, unknown, "natural", unknown == 1))[62, 63] == 0.75
 
 
 def test_samples_depend_on_seed_and_number_alone(root) -> None:

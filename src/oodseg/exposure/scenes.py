@@ -94,6 +94,8 @@ class Mix:
         drawn: Share of scenes the project draws itself.
         empty: Share of street scenes without any unknown object.
         known: Chance that known things are pasted too, as hard negatives.
+        pieces: Share of the known things that are pieces of another street in an object's outline. Too many
+            teach that something odd on the road is nothing.
         faint: Chance that a pasted object is half transparent.
     """
 
@@ -101,6 +103,7 @@ class Mix:
     drawn: float = 0.07
     empty: float = 0.25
     known: float = 0.45
+    pieces: float = 0.12
     faint: float = 0.12
 
 
@@ -211,7 +214,7 @@ class SceneSampler:
         """A vehicle, a person, or a piece of another street in an object's outline: pasted, yet known."""
         ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
-        if rng.random() < 0.5:
+        if rng.random() >= self.mix.pieces:
             item = self._known[int(rng.integers(len(self._known)))]
             thing = cut_out(item.read_image(), item.read_mask())
             if thing is None:

@@ -45,6 +45,7 @@ class MixRecipe(BaseModel):
     drawn: float = Field(default=0.07, ge=0, le=1)
     empty: float = Field(default=0.25, ge=0, le=1)
     known: float = Field(default=0.45, ge=0, le=1)
+    pieces: float = Field(default=0.12, ge=0, le=1)
     faint: float = Field(default=0.12, ge=0, le=1)
 
 
@@ -56,7 +57,7 @@ class SegmenterRecipe(BaseModel):
     size: tuple[int, int] = (256, 320)
     widths: list[int] = [16, 40, 80, 128, 192]
     depths: list[int] = [1, 2, 2, 2]
-    max_steps: int = Field(default=7600, ge=1)
+    max_steps: int = Field(default=8900, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
@@ -78,13 +79,13 @@ def pixel_weights(scene: Scene) -> np.ndarray[Any, np.dtype[np.float32]]:
     """How much each pixel counts in the objectness loss: float32 `[H, W]`.
 
     Small objects count more (up to fourfold), or the large ones would be all that is learned; the
-    background of natural pictures counts half, for it holds things nobody marked.
+    background of natural pictures counts less, for it holds things nobody marked.
     """
     table = np.ones(256, np.float32)
     area = np.bincount(scene.unknown.ravel(), minlength=256)
     table[1:IGNORE] = np.clip(np.sqrt(900 / np.maximum(area[1:IGNORE], 1)), 1, 4)
     if scene.kind == "natural":
-        table[0] = 0.5
+        table[0] = 0.75
     table[IGNORE] = 0
     weights: np.ndarray[Any, np.dtype[np.float32]] = table[scene.unknown]
     return weights
