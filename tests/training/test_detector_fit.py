@@ -32,7 +32,7 @@ def test_the_fitted_detector_is_normalised_and_loads_again(tmp_path, weights, mo
     scores = torch.cat(
         [
             detector.normalizer(detector.score(each)).flatten()
-            for each in fitting._known_pictures(tmp_path / "data")
+            for each in fitting.known_pictures(tmp_path / "data")
         ]
     )
     assert abs(scores.mean()) < 0.3

@@ -57,7 +57,8 @@ def detector_from_weights(path: Path) -> StreetDetector:
     return detector.eval()
 
 
-def _known_pictures(data_root: Path) -> Iterator[Tensor]:
+def known_pictures(data_root: Path) -> Iterator[Tensor]:
+    """Validation street pictures as they are, float `[1, 3, H, W]` in 0..1: nothing in them is unknown."""
     for pictures in street_pictures(data_root, "val").values():
         for each in pictures:
             yield to_tensor(each.read()[0])[None]
@@ -66,7 +67,7 @@ def _known_pictures(data_root: Path) -> Iterator[Tensor]:
 def fit_statistics(detector: StreetDetector, data_root: Path, progress: bool = True) -> None:
     """Fits mean and standard deviation of every score on in-distribution pictures, in place."""
     values: dict[str, list[Tensor]] = {}
-    for picture in track(list(_known_pictures(data_root)), "statistics", disable=not progress):
+    for picture in track(list(known_pictures(data_root)), "statistics", disable=not progress):
         for name, score in detector.score_channels(picture).items():
             values.setdefault(name, []).append(score[:, ::_EVERY, ::_EVERY].flatten())
     for name, maps in values.items():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oodseg.prompts.base import BoxPrompts
     from oodseg.training.score_cache import CachedScene
 
-FALSE_PER_EMPTY = 0.05
+FALSE_PER_EMPTY = 0.08
 # Side of a square of the same area, in pixels.
 SIZES = {"small": (0.0, 24.0), "medium": (24.0, 72.0), "large": (72.0, float("inf"))}
 
@@ -132,21 +132,27 @@ def summary(found: list[Found], min_confidence: float) -> dict[str, float]:
     return values
 
 
-def choose_min_confidence(generator: Candidates, scenes: Iterable[CachedScene]) -> dict[str, Any]:
+def choose_min_confidence(
+    generator: Candidates, scenes: Iterable[CachedScene], ordinary: Iterable[Tensor] = ()
+) -> dict[str, Any]:
     """Chooses the confidence below which no box is proposed, once and for all users.
 
-    The smallest one that leaves at most 0.05 boxes a picture where nothing is unknown, or the one of
+    The smallest one that leaves at most 0.08 boxes a picture where nothing is unknown, or the one of
     the best F1 if that is higher.
 
     Args:
         generator: In evaluation mode.
         scenes: Synthetic validation scenes, some of them without any unknown object.
+        ordinary: Normalised score maps `[H, W]` of real pictures in which nothing is unknown. Where there
+            are any, they and not the empty scenes say what is quiet: made-up scenes are harder than roads.
 
     Returns:
         `min_confidence` with the two it comes from (`quiet`, `best_f1`), and the `summary` at it.
     """
     found = collect(generator.candidates, scenes)
-    quiet = _quiet(found)
+    nothing = np.zeros((0, 4), np.float32)
+    known = [Found.of(generator.candidates(each[None])[0], nothing) for each in ordinary]
+    quiet = _quiet(known or found)
     best = _best_f1(found)
     # Rounded up or down so that neither loses what it stands for.
     chosen = min(1.0, max(math.ceil(quiet * 1e4), math.floor(best * 1e4)) / 1e4)

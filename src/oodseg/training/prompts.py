@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +26,10 @@ from oodseg.training.common import (
     save_weights,
     stream_loader,
 )
+from oodseg.training.detector import known_pictures
 from oodseg.training.prompt_selection import choose_min_confidence, collect, summary
 from oodseg.training.score_augment import Map, ScoreAugment
-from oodseg.training.score_cache import ChannelDetector, ScoreCache, cache_scores
+from oodseg.training.score_cache import MAIN_CHANNEL, ChannelDetector, ScoreCache, cache_scores
 
 
 class PromptRecipe(BaseModel):
@@ -202,7 +203,13 @@ def make_caches(
         cache_scores(detector, samplers, count, out / f"scores-{split}", seed, progress)
 
 
-def fit(recipe: PromptRecipe, out: Path, resume: bool = True, progress: bool = True) -> dict[str, Any]:
+def fit(
+    recipe: PromptRecipe,
+    out: Path,
+    resume: bool = True,
+    progress: bool = True,
+    ordinary: Iterable[Tensor] = (),
+) -> dict[str, Any]:
     """Trains from the caches in `out`; writes `out/prompts.safetensors` and `out/metrics.json`.
 
     Args:
@@ -210,6 +217,7 @@ def fit(recipe: PromptRecipe, out: Path, resume: bool = True, progress: bool = T
         out: Folder of the run, with the caches of `make_caches`.
         resume: Go on from `out/last.ckpt` if there is one.
         progress: Show a progress bar.
+        ordinary: See `choose_min_confidence`.
 
     Returns:
         What `metrics.json` holds: the recipe, and the chosen confidence with the quality at it.
@@ -232,13 +240,20 @@ def fit(recipe: PromptRecipe, out: Path, resume: bool = True, progress: bool = T
     state = {**module.network.state_dict(), **average.ema_state_dict()}
     generator.load_state_dict(state)
     generator.eval()
-    choice = choose_min_confidence(generator, validation)
+    choice = choose_min_confidence(generator, validation, ordinary)
     generator.config["min_confidence"] = choice["min_confidence"]
     metadata = {"config": json.dumps(generator.config), "seed": str(recipe.seed)}
     save_weights(state, out / "prompts.safetensors", metadata)
     metrics = {"recipe": recipe.model_dump(), "config": generator.config, "validation": _finite(choice)}
     write_json(out / "metrics.json", metrics, indent=1)
     return metrics
+
+
+def _ordinary(detector: ChannelDetector, data_root: Path) -> Iterator[Tensor]:
+    """Normalised score maps of validation pictures in which nothing is unknown."""
+    for picture in known_pictures(data_root):
+        raw = detector.score_channels(picture)[MAIN_CHANNEL][0]
+        yield detector.channel_normalizers[MAIN_CHANNEL](raw)
 
 
 def _finite(value: Any) -> Any:
@@ -276,4 +291,4 @@ def train(
     if not isinstance(recipe, PromptRecipe):
         recipe = load_recipe(recipe, PromptRecipe)
     make_caches(recipe, data_root, out, detector, progress)
-    return fit(recipe, out, resume, progress)
+    return fit(recipe, out, resume, progress, _ordinary(detector, data_root))
