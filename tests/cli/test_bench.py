@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from redness import HEIGHT, WIDTH, make_pipeline, save_street, street
 from typer.testing import CliRunner
 
 from oodseg.cli import bench as module
 from oodseg.cli.main import app
+from redness import HEIGHT, WIDTH, make_pipeline, save_street, street
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
-from redness import HEIGHT, WIDTH, save_street
 from typer.testing import CliRunner
 
 from oodseg.cli.main import app
 from oodseg.pipeline import S2M
+from redness import HEIGHT, WIDTH, save_street
 
 BOX = (20, 30, 60, 70)
 
