@@ -1,6 +1,7 @@
 """A pretrained pipeline is a folder: `config.json`, one safetensors file a part, `README.md`.
 
-Nothing in it is ever unpickled. Weights lie in float16 and are used in float32.
+Nothing in it is ever unpickled. Learned weights lie in float16 and are used in float32; statistics (the
+buffers of a module) lie as they are, because half precision would ruin a covariance or a running variance.
 """
 
 from __future__ import annotations
@@ -98,11 +99,21 @@ def load_part(folder: Path, config: dict[str, Any], key: str) -> Any:
             "install the version that wrote it, or save the pipeline again"
         ) from error
     if entry.get("weights"):
-        _load_weights(part, folder / entry["weights"], entry.get("sha256"))
+        load_weights(part, folder / entry["weights"], entry.get("sha256"))
     return part
 
 
-def _load_weights(part: Any, path: Path, sha256: str | None) -> None:
+def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
+    """Loads a safetensors file into a part, in float32.
+
+    Args:
+        part: Has `load_state_dict`; a module is put into evaluation mode and frozen.
+        path: The weight file.
+        sha256: Its checksum, if known.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or does not fit the part.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -124,7 +135,7 @@ def _load_weights(part: Any, path: Path, sha256: str | None) -> None:
         raise WeightsError(
             f"the weight file {path} is no whole safetensors file ({error}): fetch it again"
         ) from error
-    state = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+    state = {name: each.float() if each.dtype == torch.float16 else each for name, each in tensors.items()}
     try:
         part.load_state_dict(state, strict=True)
     except RuntimeError as error:
@@ -147,8 +158,11 @@ def save_part(folder: Path, key: str, part: Any) -> dict[str, Any]:
     if state:
         from safetensors.torch import save
 
+        buffers = {name for name, _ in part.named_buffers()} if hasattr(part, "named_buffers") else set()
         tensors = {
-            name: (each.half() if each.is_floating_point() else each).contiguous().cpu()
+            name: (each.half() if each.is_floating_point() and name not in buffers else each)
+            .contiguous()
+            .cpu()
             for name, each in state.items()
         }
         data = save(tensors, metadata={"part": key, "name": part.name, "oodseg": __version__})

@@ -9,10 +9,11 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import logsumexp
 from scipy.stats import entropy as scipy_entropy
 
-from oodseg.detectors.scores import SCORES, energy, entropy, max_logit, msp
+from oodseg.detectors.scores import energy, entropy, kl_to_templates, max_logit, msp, softmax_entropy
 from oodseg.errors import ConfigError
 
 LN2, LN3 = math.log(2), math.log(3)
+SCORES = {each.__name__: each for each in (energy, entropy, max_logit, msp, softmax_entropy)}
 
 logits = hnp.arrays(
     np.float64,
@@ -66,6 +67,8 @@ def test_against_scipy(values) -> None:
     p = np.exp(values - logsumexp(values, axis=1, keepdims=True))
     np.testing.assert_allclose(entropy(tensor).numpy(), scipy_entropy(p, axis=1, base=2), atol=1e-9)
     np.testing.assert_allclose(msp(tensor).numpy(), 1 - p.max(1), atol=1e-12)
+    nats = scipy_entropy(p, axis=1) / math.log(values.shape[1])
+    np.testing.assert_allclose(softmax_entropy(tensor).numpy(), nats, atol=1e-9)
 
 
 @given(logits)
@@ -108,6 +111,8 @@ def test_sign_shape_and_order_of_classes(name) -> None:
 def test_a_forbidden_class_leaves_the_score_finite(name) -> None:
     column = torch.tensor([[1.0, float("-inf"), 0.0]])
     assert SCORES[name](column).isfinite().all()
+    if name == "softmax_entropy":
+        return  # it is divided by the number of classes
     # As if the class were not there.
     torch.testing.assert_close(SCORES[name](column), SCORES[name](torch.tensor([[1.0, 0.0]])))
 
@@ -119,7 +124,69 @@ def test_needs_two_classes(name, shape) -> None:
         SCORES[name](torch.zeros(shape))
 
 
-@pytest.mark.parametrize("temperature", [0, -1, float("nan")])
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), "2"])
 def test_temperature_must_be_positive(temperature) -> None:
     with pytest.raises(ConfigError, match="above 0"):
         energy(torch.zeros(1, 2), temperature)
+
+
+@pytest.mark.parametrize(("values", "templates", "expected"), [
+    ([0, 0], [[0.5, 0.5]], 0.0),
+    ([0, 0], [[0.25, 0.75]], 0.5 * math.log(2) + 0.5 * math.log(2 / 3)),
+    ([LN3, 0], [[0.5, 0.5]], 0.75 * math.log(1.5) + 0.25 * math.log(0.5)),
+    ([LN3, 0], [[0.5, 0.5], [0.75, 0.25]], 0.0),  # the nearest of two
+])  # fmt: skip
+def test_kl_to_templates(values, templates, expected) -> None:
+    column, rows = (torch.tensor(each, dtype=torch.float64) for each in ([values], templates))
+    score = kl_to_templates(column, rows)
+    assert score.item() == pytest.approx(expected, abs=1e-12)
+
+
+@given(logits, st.integers(1, 4), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_kl_against_scipy(values, count, seed) -> None:
+    templates = np.random.default_rng(seed).dirichlet(np.ones(values.shape[1]), count).clip(1e-6)
+    templates /= templates.sum(1, keepdims=True)
+    p = np.exp(values - logsumexp(values, axis=1, keepdims=True))
+    shape = (1, -1, *[1] * (values.ndim - 2))
+    expected = np.min([scipy_entropy(p, each.reshape(shape), axis=1) for each in templates], axis=0)
+    score = kl_to_templates(torch.from_numpy(values), torch.from_numpy(templates))
+    np.testing.assert_allclose(score.numpy(), expected, atol=1e-9)
+    assert (score >= 0).all()
+
+
+def test_kl_needs_templates_of_the_same_classes() -> None:
+    with pytest.raises(ConfigError, match="logits of 3 classes"):
+        kl_to_templates(torch.zeros(1, 3, 2, 2), torch.full((2, 4), 0.25))
+
+
+@given(logits, st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_the_order_of_the_classes_is_of_no_account(values, random) -> None:
+    order = list(range(values.shape[1]))
+    random.shuffle(order)
+    tensor = torch.from_numpy(values)
+    for score in SCORES.values():
+        torch.testing.assert_close(score(tensor[:, order]), score(tensor), atol=1e-9, rtol=1e-9)
+    templates = torch.linspace(0.1, 1, values.shape[1]).double()[None]
+    before, after = kl_to_templates(tensor, templates), kl_to_templates(tensor[:, order], templates[:, order])
+    torch.testing.assert_close(after, before, atol=1e-9, rtol=1e-9)
+
+
+@given(hnp.arrays(np.float32, (1, 4, 3, 3), elements=st.sampled_from([-1e4, -1.0, 0.0, 3.0, 1e4])))
+@settings(max_examples=40, deadline=None)
+def test_extreme_logits_give_finite_scores(values) -> None:
+    tensor = torch.from_numpy(values)
+    for name, score in SCORES.items():
+        assert score(tensor).isfinite().all(), name
+    assert kl_to_templates(tensor, torch.eye(4)).isfinite().all()
+
+
+@given(st.floats(0, 20), st.floats(0.01, 20), st.integers(2, 6))
+def test_the_surer_the_lower(gap, more, classes) -> None:
+    """Raising the winning logit alone never raises a score."""
+    columns = torch.zeros(2, classes, dtype=torch.float64)
+    columns[:, 0] = torch.tensor([gap, gap + more])
+    for name, score in SCORES.items():
+        unsure, sure = score(columns)
+        assert sure <= unsure + 1e-12, name

@@ -2,8 +2,6 @@ import pytest
 import torch
 
 from oodseg.detectors import Detector, ScoreNormalizer
-from oodseg.detectors.logit import LogitDetector
-from oodseg.detectors.scores import energy
 from oodseg.detectors.street import StreetDetector
 from oodseg.errors import ConfigError
 
@@ -48,42 +46,23 @@ def test_one_picture_scores_alike_alone_and_in_a_batch():
     torch.testing.assert_close(detector.score(batch)[1:], detector.score(batch[1:]), atol=1e-2, rtol=1e-2)
 
 
-def test_any_callable_makes_a_detector():
-    def segmenter(images):
-        return images.mean(1, keepdim=True) * torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
-
-    images = pictures(64, 64)
-    detector = LogitDetector(segmenter, "energy")
-    torch.testing.assert_close(detector.score(images), energy(segmenter(images)))
-    with pytest.raises(ConfigError, match="cannot be saved"):
-        _ = detector.config
-
-
-def test_smoothing_keeps_the_mean_of_a_flat_score_and_lowers_a_peak():
-    images = torch.zeros(1, 3, 64, 64)
-    images[:, :, 32, 32] = 1.0
-
-    def segmenter(batch):
-        return torch.cat([-batch[:, :1], batch[:, :1] * 0], 1)
-
-    sharp = LogitDetector(segmenter, "max_logit").score(images)
-    smooth = LogitDetector(segmenter, "max_logit", smooth=1.0).score(images)
-    assert smooth.shape == sharp.shape
-    assert smooth.std() < sharp.std() or sharp.std() == 0
-    flat = LogitDetector(segmenter, "energy", smooth=1.0).score(torch.zeros(1, 3, 64, 64))
-    torch.testing.assert_close(flat, torch.full_like(flat, flat.mean().item()))
+def test_reductions_are_averaged():
+    both = StreetDetector(TINY, reductions=[1, 2])
+    whole, half = (StreetDetector(TINY, reductions=[factor]) for factor in (1, 2))
+    for each in (whole, half):
+        each.load_state_dict(both.state_dict())
+    picture = pictures(50, 70)
+    expected = {
+        name: (score + half.score_channels(picture)[name]) / 2
+        for name, score in whole.score_channels(picture).items()
+    }
+    for name, score in both.score_channels(picture).items():
+        assert score.shape == (2, 50, 70)
+        torch.testing.assert_close(score, expected[name], atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(half.score(picture), whole.score(picture), atol=1e-3)
 
 
-def test_the_bundled_network_under_another_score_can_be_saved():
-    detector = LogitDetector(TINY, "entropy")
-    again = LogitDetector(**detector.config)
-    again.load_state_dict(detector.state_dict())
-    torch.testing.assert_close(again.score(pictures()), detector.score(pictures()))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"), [({"score": "magic"}, "no score 'magic'"), ({"smooth": -1}, "cannot be -1")]
-)
-def test_wrong_settings_are_named(arguments, message):
-    with pytest.raises(ConfigError, match=message):
-        LogitDetector(TINY, **arguments)
+@pytest.mark.parametrize("reductions", [[], [0], [1, -2]])
+def test_bad_reductions_are_refused(reductions):
+    with pytest.raises(ConfigError, match="reductions"):
+        StreetDetector(TINY, reductions=reductions)

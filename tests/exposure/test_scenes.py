@@ -60,12 +60,36 @@ def test_known_things_change_the_picture_but_not_what_is_unknown(root) -> None:
         rng = np.random.default_rng(seed)
         image, labels = sampler._some_street(rng)
         before, codes = image.copy(), labels.copy()
-        sampler._paste_known(image, labels, rng)
+        sampler._paste_known(image, labels, np.isin(labels, (0, 1)), rng)
         # Labels change only where pixels were pasted, and to a class (or the ignore code).
         assert set(np.unique(labels)) <= {*range(7), IGNORE}
         assert ((labels == codes) | (image != before).any(2)).mean() > 0.99
         changed += bool((image != before).any())
     assert changed >= 4
+
+
+def test_country_and_shadows_add_nothing_unknown(root) -> None:
+    quiet = {"natural": 0, "drawn": 0, "empty": 1, "known": 0}
+    plain = scenes(root, country=0, shadows=0, **quiet)
+    changed = scenes(root, country=1, shadows=1, **quiet)
+    assert not any(scene.unknown.any() for scene in changed)
+    # Natural backgrounds have no street class.
+    assert np.mean([(scene.labels == IGNORE).mean() for scene in changed]) > np.mean(
+        [(scene.labels == IGNORE).mean() for scene in plain]
+    )
+
+
+def test_known_things_are_borrowed_from_other_streets(root) -> None:
+    sampler = SceneSampler(root, SIZE, mix=Mix(borrowed=1))
+    found = [sampler._some_known(np.random.default_rng(seed)) for seed in range(20)]
+    assert {label for thing, label in found if thing is not None} <= {2, 3}
+    assert any(thing is not None for thing, _ in found)
+
+
+def test_natural_pictures_can_be_crowded(root) -> None:
+    found = scenes(root, 20, natural=1, crowded=1)
+    assert any((scene.unknown == 201).any() for scene in found)
+    assert not any((scene.unknown == 201).any() for scene in scenes(root, 20, natural=1, crowded=0))
 
 
 def test_natural_pictures_are_unknown_objects_or_known_ones(root) -> None:

@@ -5,7 +5,7 @@ import torch
 
 from oodseg.errors import ConfigError, ScoreMapError
 from oodseg.prompts import PROMPTS, PromptGenerator
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, _Canvas
+from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
 from oodseg.prompts.geometry import overlap_of_smaller
 from oodseg.registry import resolve
 
@@ -87,7 +87,7 @@ def test_nested_boxes_go() -> None:
 
 def test_canvas_keeps_size_and_pads_with_the_mean() -> None:
     images = [torch.ones(1, 5, 70), torch.ones(1, 64, 3)]
-    padded, _ = _Canvas()(images)
+    padded, _ = Canvas(64)(images)
     assert padded.image_sizes == [(5, 70), (64, 3)]
     assert padded.tensors.shape == (2, 1, 64, 128)
     assert padded.tensors.sum().item() == 5 * 70 + 64 * 3
@@ -123,6 +123,8 @@ def test_resnet50_is_one_config_line_away() -> None:
         ({"nms": -0.1}, "nms"),
         ({"nested": 2.0}, "nested"),
         ({"max_boxes": 0}, "max_boxes"),
+        ({"calibration": (0.0, 0.0)}, "calibration"),
+        ({"calibration": (1.0,)}, "calibration"),
     ],
 )
 def test_refuses(arguments, says) -> None:
@@ -135,3 +137,11 @@ def test_refuses_wrong_scores(generator) -> None:
         generator.propose(torch.zeros(4, 4))
     with pytest.raises(ScoreMapError):
         generator.propose(torch.full((1, 4, 4), float("inf")))
+
+
+def test_a_flat_first_map_does_not_change_what_is_seen_in_later_ones() -> None:
+    first, second = FasterRCNNPrompts(), FasterRCNNPrompts()
+    second.load_state_dict(first.state_dict())
+    scores = torch.randn(1, 128, 160)
+    first.candidates(torch.randn(1, 16, 160))
+    assert torch.equal(first.candidates(scores)[0].boxes, second.candidates(scores)[0].boxes)

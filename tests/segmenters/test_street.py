@@ -5,6 +5,7 @@ import torch
 
 from oodseg.datasets.training import CLASSES
 from oodseg.errors import ConfigError
+from oodseg.segmenters.base import Segmenter
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 TINY = {"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}
@@ -86,3 +87,19 @@ def test_padding(size, padded) -> None:
     torch.testing.assert_close(result[..., : size[0], : size[1]], pictures, rtol=0, atol=0)
     torch.testing.assert_close(result[..., -1, -1], pictures[..., -1, -1], rtol=0, atol=0)
     assert all(side % STRIDE == 0 for side in result.shape[-2:])
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 70)])
+def test_segment_covers_the_picture(size, network):
+    net = network
+    images = torch.rand(2, 3, *size)
+    found = net.segment(images)
+    assert isinstance(net, Segmenter)
+    with torch.inference_mode():
+        logits, _ = net(pad_to_stride(images))
+        torch.testing.assert_close(net.class_head(found.features), found.logits, rtol=1e-4, atol=1e-5)
+    full = torch.nn.functional.interpolate(
+        logits, pad_to_stride(images).shape[-2:], mode="bilinear", align_corners=False
+    )[..., : size[0], : size[1]]
+    expected = logits if size == (64, 96) else full
+    torch.testing.assert_close(found.logits, expected)

@@ -12,6 +12,7 @@ from oodseg.training.prompt_selection import (
     Found,
     assign,
     average_precision,
+    calibrate,
     choose_min_confidence,
     summary,
 )
@@ -140,3 +141,56 @@ def test_best_f1_decides_where_empty_scenes_are_quiet() -> None:
 
 def test_no_box_at_all() -> None:
     assert choose([found([], [], []), found([], [], [A])])["min_confidence"] == 0.0
+
+
+class Fixed:
+    """Gives back what it was told, map after map; the map's first pixel says which."""
+
+    def __init__(self, answers) -> None:
+        self.answers = answers
+
+    def candidates(self, scores):
+        boxes, confidence = self.answers[int(scores[0, 0, 0])]
+        return [BoxPrompts(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.tensor(confidence))]
+
+
+def numbered(index: int) -> np.ndarray:
+    return np.full((1, 4, 4), index, np.float16)
+
+
+def test_calibration_gives_the_chance_of_an_object() -> None:
+    # At a confidence of 0.5, 30 of 40 scenes hold a true box; of 40 ordinary pictures 10 hold a false one:
+    # with one object a picture that is a chance of 0.75 / (0.75 + 0.25).
+    hit, nothing = ([list(A)], [0.5]), ([], [])
+    answers = [hit] * 30 + [nothing] * 10 + [hit] * 10 + [nothing] * 30
+    scenes = [CachedScene(numbered(index), np.array([A], np.float32)) for index in range(40)]
+    ordinary = [torch.from_numpy(numbered(index)[0].astype(np.float32)) for index in range(40, 80)]
+    slope, offset = calibrate(Fixed(answers), scenes, ordinary)
+    assert slope > 0
+    assert 1 / (1 + math.exp(-offset)) == pytest.approx(0.75, abs=0.01)
+
+
+def test_calibration_agrees_with_scikit_learn() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(3)
+    answers, scenes, ordinary = [], [], []
+    for index in range(120):
+        confidence = float(rng.beta(3, 2) if index < 80 else rng.beta(2, 3))
+        answers.append(([list(A)], [confidence]))
+        if index < 80:
+            scenes.append(CachedScene(numbered(index), np.array([A], np.float32)))
+        else:
+            ordinary.append(torch.from_numpy(numbered(index)[0].astype(np.float32)))
+    x = np.array([each[1][0] for each in answers], np.float32).astype(np.float64)
+    logit = np.log(x / (1 - x))[:, None]
+    hit = np.arange(120) < 80
+    reference = LogisticRegression(C=1e6).fit(logit, hit, np.where(hit, 1 / 80, 1 / 40) * 1e4)
+    slope, offset = calibrate(Fixed(answers), scenes, ordinary)
+    assert slope == pytest.approx(float(reference.coef_[0, 0]), rel=0.02)
+    assert offset == pytest.approx(float(reference.intercept_[0]), abs=0.02)
+
+
+def test_nothing_to_calibrate_by_changes_nothing() -> None:
+    scenes = [CachedScene(numbered(0), np.array([A], np.float32))]
+    assert calibrate(Fixed([([], [])]), scenes, []) == (1.0, 0.0)

@@ -84,3 +84,15 @@ def test_gain_and_bias_are_affine_and_clamped(rng) -> None:
 def test_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError):
         ScoreAugment(shear=1)
+
+
+def test_unevenness_is_smooth_and_no_stronger_than_asked(rng) -> None:
+    flat = np.zeros((90, 120), np.float32)
+    spread = []
+    for _ in range(30):
+        score, _ = ScoreAugment(**QUIET, unevenness=0.5)(flat, np.zeros((0, 4), np.float32), rng)
+        # Neighbouring pixels differ far less than far ones.
+        assert np.diff(score, axis=1).std() <= 0.25 * score.std() + 1e-6
+        spread.append(score.std())
+    assert 0.02 < np.mean(spread) < 0.5
+    assert max(spread) < 0.8

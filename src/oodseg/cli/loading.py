@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,15 +28,38 @@ PipelineOption = Annotated[
     str, typer.Option(metavar="NAME|DIR", help="Bundled pipeline, or a folder written by save_pretrained.")
 ]
 DetectorOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Replaces the pipeline's detector.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="PART",
+        help="Replaces the pipeline's detector: FAMILY:SOURCE+SCORE, e.g. segformer:my_folder+energy, or a "
+        ".yaml file.",
+        show_default=False,
+    ),
 ]
 PromptsOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Replaces its prompt generator, e.g. components.", show_default=False),
+    typer.Option(
+        metavar="PART",
+        help="Replaces its prompt generator, e.g. components, or a .yaml file.",
+        show_default=False,
+    ),
 ]
 MasksOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Replaces its segmenter, e.g. grabcut or box.", show_default=False),
+    typer.Option(
+        metavar="PART",
+        help="Replaces its segmenter, e.g. grabcut, box or sam:facebook/sam-vit-base, or a .yaml file.",
+        show_default=False,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.yaml",
+        help="The pipeline as YAML: pipeline, detector, prompts, masks; options given beside it win.",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")]
 
@@ -43,9 +68,9 @@ def load_pipeline(
     name: str,
     device: Device = Device.CPU,
     *,
-    detector: str | None = None,
-    prompts: str | None = None,
-    masks: str | None = None,
+    detector: str | Mapping[str, Any] | None = None,
+    prompts: str | Mapping[str, Any] | None = None,
+    masks: str | Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> S2M:
     """Loads a pipeline for a verb.
@@ -53,7 +78,8 @@ def load_pipeline(
     Args:
         name: Bundled name or folder.
         device: Where it runs.
-        detector: Registry name in place of the pipeline's own part; likewise `prompts` and `masks`.
+        detector: What `oodseg.specs` reads, in place of the pipeline's own part; likewise `prompts` and
+            `masks`.
         prompts: See `detector`.
         masks: See `detector`.
         threads: CPU threads; None leaves the choice to torch.

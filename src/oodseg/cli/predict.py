@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodseg.cli.loading import (
+    ConfigOption,
     DetectorOption,
     Device,
     DeviceOption,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oodseg.outputs import Record, RunFolder
+    from oodseg.pipeline import S2M
     from oodseg.prediction import Prediction
 
 HELP = """Outline every unknown object in pictures: files, folders, quoted patterns.
@@ -45,6 +47,8 @@ oodseg predict street.jpg
 oodseg predict photos/ 'more/**/*.png' --out found
 
 oodseg predict photos/ --masks grabcut --confidence-format npy
+
+oodseg predict photos/ --detector segformer:my_model+energy --masks sam:facebook/sam-vit-base
 
 Anomaly scores of your own model: oodseg predict photos/ --score-map my_scores/
 """
@@ -100,6 +104,7 @@ def predict(
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
     masks: MasksOption = None,
+    config: ConfigOption = None,
     score_map: Annotated[
         Path | None,
         typer.Option(
@@ -123,11 +128,22 @@ def predict(
     from rich.console import Console
 
     from oodseg.images import find_images
+    from oodseg.specs import read_pipeline, read_spec
 
     pictures = find_images(paths, exclude=out)
-    settings: dict[str, Any] = {"pipeline": pipeline, "pipeline_sha256": pipeline_identity(pipeline)}
-    settings |= {"detector": detector, "prompts": prompts, "masks": masks}
-    s2m = load_pipeline(pipeline, device, detector=detector, prompts=prompts, masks=masks, threads=threads)
+    typed = {"detector": detector, "prompts": prompts, "masks": masks}
+    parts = {} if config is None else read_pipeline(config)
+    configured = str(parts.pop("pipeline", pipeline))
+    name = configured if pipeline == "street" else pipeline
+    parts |= {key: read_spec(spec) for key, spec in typed.items() if spec is not None}
+    settings: dict[str, Any] = {"pipeline": name, "pipeline_sha256": pipeline_identity(name)}
+    settings |= {**dict.fromkeys(typed), **parts}
+    s2m = load_pipeline(name, device, **parts, threads=threads)
+    if score_map is None:
+        note = fit_to_pictures(s2m, pictures)
+        if note is not None and s2m.detector is not None:
+            Console(stderr=True).print(f"note: {note}", style="yellow", soft_wrap=True, highlight=False)
+            settings["fitted"] = [s2m.detector.normalizer.mean, s2m.detector.normalizer.std]
     summary = run_predict(
         s2m,
         pictures,
@@ -142,6 +158,43 @@ def predict(
     show_summary(summary, Console())
     if summary.failures:
         raise typer.Exit(1)
+
+
+def fit_to_pictures(s2m: S2M, pictures: Sequence[Path], most: int = 50) -> str | None:
+    """Fits a detector that was never fitted, on a sample of the very pictures that are due.
+
+    Unknown objects cover few of their pixels, so that they stand in for in-distribution pictures, as score
+    maps from elsewhere do.
+
+    Args:
+        s2m: The pipeline; its detector is fitted in place.
+        pictures: Those that are due.
+        most: How many of them are enough.
+
+    Returns:
+        What was done and what would be better, in one sentence; None where there was nothing to do.
+
+    Raises:
+        OodsegError: The detector cannot be fitted on them.
+    """
+    from oodseg.cli.fit import Pictures, spread
+    from oodseg.detectors import ScoreNormalizer
+
+    detector: Any = s2m.detector
+    if not hasattr(detector, "fit") or detector.normalizer != ScoreNormalizer():
+        return None
+    sample = Pictures(spread(pictures, most), s2m)
+    try:
+        detector.fit(sample)
+    except OodsegError:
+        if len(sample.failures) < len(sample.paths):
+            raise
+        return None  # no picture can be read, which each of them will say when its turn comes
+    return (
+        f"the detector's statistics were fitted on {len(sample.paths) - len(sample.failures)} of these "
+        "pictures, for want of better ones: fit them once on pictures in which nothing is unknown, with "
+        "`oodseg fit`"
+    )
 
 
 def run_predict(

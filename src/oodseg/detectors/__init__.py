@@ -6,6 +6,7 @@ from oodseg.detectors.normalization import ScoreNormalizer
 DETECTORS: dict[str, str] = {
     "street": "oodseg.detectors.street:StreetDetector",
     "logit": "oodseg.detectors.logit:LogitDetector",
+    "synthcp": "oodseg.detectors.synthcp:SynthCPDetector",
 }
 
 __all__ = ["DETECTORS", "Detector", "ScoreNormalizer"]

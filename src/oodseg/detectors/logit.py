@@ -1,8 +1,8 @@
-"""Any closed-set segmenter plus a score function makes a detector."""
+"""Any closed-set segmenter plus a score makes a detector."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,41 +10,47 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.detectors.normalization import ScoreNormalizer
-from oodseg.detectors.scores import SCORES
+from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
+from oodseg.detectors.smoothing import gaussian_blur
 from oodseg.errors import ConfigError
-from oodseg.segmenters.street import StreetNet, pad_to_stride
+from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
+from oodseg.segmenters.own import CallableSegmenter
+from oodseg.segmenters.street import STRIDE
 
 
 class LogitDetector(nn.Module):
-    """Scores a picture by the logits of a segmenter.
+    """Scores a picture by what a segmenter says about it.
 
     Args:
-        segmenter: Float `[B, 3, H, W]` in 0..1 to logits `[B, C, h, w]` of any resolution; or the settings
-            of the bundled `StreetNet` as a mapping.
-        score: Name in `SCORES`.
-        smooth: Standard deviation in pixels of a Gaussian over the score (7x7 with 1.0 in PEBAL and RPL),
-            0 for none.
-        normalizer: Statistics on in-distribution pictures; fit them with `ScoreNormalizer.fit`.
+        segmenter: A `Segmenter` (`oodseg.specs.build_segmenter` makes one of a name); or any callable from
+            float `[B, 3, H, W]` in 0..1 to logits, as `CallableSegmenter` takes it; or `{"name": ...,
+            "config": {...}}` to build one from `SEGMENTERS`; None for a street network that still needs
+            its weights.
+        score: Name in `SCORES`, or a mapping of `"name"` and options: `{"name": "energy",
+            "temperature": 2.0}`.
+        smooth: Standard deviation in pixels of a Gaussian over the score (7x7 with 1.0 in PEBAL, RPL and
+            the released S2M), 0 for none.
+        normalizer: Statistics on in-distribution pictures; `fit` finds them.
+
+    Raises:
+        ConfigError: No such segmenter or score, or an impossible option.
     """
 
     name = "logit"
 
     def __init__(
         self,
-        segmenter: Callable[[Tensor], Tensor] | Mapping[str, Any] | None = None,
-        score: str = "energy",
+        segmenter: Segmenter | Mapping[str, Any] | Callable[[Tensor], Any] | None = None,
+        score: str | Mapping[str, Any] | Score = "energy",
         smooth: float = 0.0,
         normalizer: ScoreNormalizer | None = None,
     ) -> None:
         super().__init__()
-        if score not in SCORES:
-            raise ConfigError(f"there is no score '{score}'; choose one of: {', '.join(sorted(SCORES))}")
-        if smooth < 0:
+        if not smooth >= 0:
             raise ConfigError(f"smooth is a standard deviation in pixels and cannot be {smooth}")
-        if segmenter is None or isinstance(segmenter, Mapping):
-            segmenter = StreetNet(**(segmenter or {}))
-        self.segmenter = segmenter
-        self.score_name, self.smooth = score, smooth
+        self.rule = build_score(score)
+        self.segmenter = _segmenter(segmenter)
+        self.smooth = smooth
         self.normalizer = normalizer or ScoreNormalizer()
         self.eval()
 
@@ -55,32 +61,47 @@ class LogitDetector(nn.Module):
         Raises:
             ConfigError: The segmenter is not one that this package can rebuild.
         """
-        if not isinstance(self.segmenter, StreetNet):
-            raise ConfigError(
-                "a pipeline around a segmenter of your own cannot be saved: keep your segmenter and build "
-                "the LogitDetector from it after loading"
-            )
-        return {"segmenter": self.segmenter.config, "score": self.score_name, "smooth": self.smooth}
+        segmenter = {"name": self.segmenter.name, "config": self.segmenter.config}
+        return {"segmenter": segmenter, "score": self.rule.config, "smooth": self.smooth}
 
     @torch.inference_mode()
     def score(self, images: Tensor) -> Tensor:
         """Scores a batch; see `Detector.score`."""
         height, width = images.shape[-2:]
-        padded = pad_to_stride(images)
-        logits: Any = self.segmenter(padded)
-        if isinstance(logits, tuple):
-            logits = logits[0]
-        score = SCORES[self.score_name](logits.float())
-        score = F.interpolate(score[:, None], padded.shape[-2:], mode="bilinear", align_corners=False)
-        if self.smooth:
-            score = _blur(score, self.smooth)
-        return score[:, 0, :height, :width].float()
+        score = self.rule(self._segment(images), (height, width)).float()
+        if score.shape[-2:] != (height, width):
+            score = F.interpolate(score[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+        return gaussian_blur(score, self.smooth) if self.smooth else score
+
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Fits the score's statistics, if it has any, and then the normalizer, one batch at a time.
+
+        Args:
+            batches: Float `[B, 3, H, W]` in 0..1 of pictures in which nothing is unknown; read twice, so
+                a list or whatever else can be iterated again.
+
+        Raises:
+            ConfigError: A generator, or a segmenter that does not give what the score needs.
+            ScoreMapError: No picture, or scores that do not vary.
+        """
+        if isinstance(batches, Iterator):
+            raise ConfigError("the pictures to fit on are read twice: give a list of batches, no generator")
+        if isinstance(self.rule, FittedScore):
+            self.rule.fit(self._segment(images) for images in batches)
+        self.normalizer = ScoreNormalizer.fit(self.score(images) for images in batches)
+
+    @torch.inference_mode()
+    def _segment(self, images: Tensor) -> Segmentation:
+        segmentation = self.segmenter.segment(images)
+        check_needs(self.rule, segmentation, self.segmenter.name)
+        return segmentation
 
 
-def _blur(score: Tensor, sigma: float) -> Tensor:
-    reach = max(1, round(3 * sigma))
-    offsets = torch.arange(-reach, reach + 1, dtype=score.dtype, device=score.device)
-    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    padded = F.pad(score, (reach, reach, reach, reach), mode="replicate")
-    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+def _segmenter(given: Any) -> Segmenter:
+    if given is None or isinstance(given, Mapping):
+        return make_segmenter(given or {"name": "street"})
+    # No isinstance: it would ask for `config`, which a network of the user's own does not have.
+    if hasattr(given, "segment"):
+        found: Segmenter = given
+        return found
+    return CallableSegmenter(given, multiple=STRIDE)

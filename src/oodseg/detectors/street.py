@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from oodseg.detectors.normalization import ScoreNormalizer
 from oodseg.detectors.scores import energy, entropy
 from oodseg.devices import fast_autocast
-from oodseg.segmenters.street import StreetNet, pad_to_stride
+from oodseg.errors import ConfigError
+from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 MAIN = "combined"
 
@@ -28,6 +29,8 @@ class StreetDetector(nn.Module):
         combination: Weight of `"objectness"`, `"entropy"` and `"energy"` in the shipped score.
         statistics: Mean and standard deviation on in-distribution pictures of each of the three and of
             `"combined"`.
+        reductions: Whole factors by which the picture is reduced before the network looks at it, once for
+            each; what it says is averaged. A reduced picture shows large objects whole and costs little.
     """
 
     name = "street"
@@ -37,8 +40,12 @@ class StreetDetector(nn.Module):
         network: Mapping[str, Any] | None = None,
         combination: Mapping[str, float] | None = None,
         statistics: Mapping[str, Sequence[float]] | None = None,
+        reductions: Sequence[int] = (1,),
     ) -> None:
         super().__init__()
+        if not reductions or min(reductions) < 1:
+            raise ConfigError(f"the street detector needs reductions of at least 1, not {list(reductions)}")
+        self.reductions = tuple(reductions)
         self.network = StreetNet(**(network or {})).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.combination = dict(combination or {"objectness": 1.0})
         self.channel_normalizers = {name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()}
@@ -53,6 +60,7 @@ class StreetDetector(nn.Module):
             "network": self.network.config,
             "combination": self.combination,
             "statistics": {name: [each.mean, each.std] for name, each in self.channel_normalizers.items()},
+            "reductions": list(self.reductions),
         }
 
     @property
@@ -78,20 +86,25 @@ class StreetDetector(nn.Module):
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
     def _parts(self, images: Tensor) -> dict[str, Tensor]:
-        """Objectness, entropy and energy, `[B, h, w]` at half the padded size."""
+        """Objectness, entropy and energy, `[B, h, w]` at half the padded size; means over the reductions."""
         padded = pad_to_stride(images)
+        half = [side // 2 for side in padded.shape[-2:]]
+        found = [self._look(padded, factor, half) for factor in self.reductions]
+        return {name: sum(each[name] for each in found) / len(found) for name in found[0]}  # type: ignore[misc]
+
+    def _look(self, padded: Tensor, factor: int, size: Sequence[int]) -> dict[str, Tensor]:
+        """Objectness, entropy and energy of the picture reduced by `factor`, brought to `size`."""
+        if factor > 1:
+            step = STRIDE * factor
+            sides = [(side + step - 1) // step * STRIDE for side in padded.shape[-2:]]
+            padded = F.interpolate(padded, sides, mode="bilinear", align_corners=False, antialias=True)
         with fast_autocast(padded.device):
             logits, objectness = self.network(padded)
         logits = logits.float()
-        if objectness is None:
-            half = [side // 2 for side in padded.shape[-2:]]
-            return {"entropy": _resize(entropy(logits), half), "energy": _resize(energy(logits), half)}
-        half = list(objectness.shape[-2:])
-        return {
-            "objectness": objectness.float(),
-            "entropy": _resize(entropy(logits), half),
-            "energy": _resize(energy(logits), half),
-        }
+        found = {"entropy": _resize(entropy(logits), size), "energy": _resize(energy(logits), size)}
+        if objectness is not None:
+            found = {"objectness": _resize(objectness.float(), size), **found}
+        return found
 
     def _combine(self, parts: Mapping[str, Tensor]) -> Tensor:
         total: Tensor | None = None
@@ -109,4 +122,6 @@ class StreetDetector(nn.Module):
 
 
 def _resize(score: Tensor, size: Sequence[int]) -> Tensor:
+    if list(score.shape[-2:]) == list(size):
+        return score
     return F.interpolate(score[:, None], list(size), mode="bilinear", align_corners=False)[:, 0]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from oodseg.exposure.drawn_objects import draw_unknown
-from oodseg.exposure.drawn_plan import Thing, choose_population, choose_strangers, extent, overlap
+from oodseg.exposure.drawn_plan import SPREAD, Thing, choose_population, choose_strangers, extent, overlap
 from oodseg.exposure.drawn_street import (
     FAR,
     IGNORE,
@@ -33,8 +33,10 @@ from oodseg.exposure.drawn_things import (
     paint_vehicle,
     paint_wires,
 )
+from oodseg.exposure.drawn_weather import WEATHERS, rain_streaks, wet_ground
 
 MOST = 4  # unknown objects a scene
+DOMAINS = {"city": 0.4, "country": 0.25, "highway": 0.15, "dusty": 0.2}  # with how often each is drawn
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,23 @@ class DrawnScene:
             5 far objects, 6 sky, 255 on unknown objects (they have no class).
         unknown: uint8 `[H, W]`: 0 nothing unknown, 1..N the visible pixels of the N unknown objects; their
             shadows are not part of them.
+        domain: A key of `DOMAINS`.
+        weather: A key of `oodseg.exposure.drawn_weather.WEATHERS`.
     """
 
     image: Bytes
     labels: Bytes
     unknown: Bytes
+    domain: str
+    weather: str
 
 
 def draw_scene(
-    rng: np.random.Generator, size: tuple[int, int] = (360, 640), unknown_count: int | None = None
+    rng: np.random.Generator,
+    size: tuple[int, int] = (360, 640),
+    unknown_count: int | None = None,
+    domain: str | None = None,
+    weather: str | None = None,
 ) -> DrawnScene:
     """Draws one scene.
 
@@ -63,12 +73,14 @@ def draw_scene(
         rng: Source of every choice; the same state gives the same scene.
         size: Height and width in pixels, at least 64 each.
         unknown_count: Number of unknown objects, 0 to 4; drawn at random when `None`.
+        domain: A key of `DOMAINS`; drawn at random when `None`.
+        weather: A key of `oodseg.exposure.drawn_weather.WEATHERS`; drawn at random when `None`.
 
     Returns:
         The picture with its labels.
 
     Raises:
-        ValueError: The size or the count is out of range.
+        ValueError: The size or the count is out of range, or domain or weather unknown.
     """
     height, width = size
     if min(height, width) < 64:
@@ -76,40 +88,58 @@ def draw_scene(
     if unknown_count is not None and not 0 <= unknown_count <= MOST:
         raise ValueError(f"a drawn scene holds 0 to {MOST} unknown objects, not {unknown_count}")
     count = int(rng.integers(0, MOST + 1)) if unknown_count is None else unknown_count
-    place, leaf = _street(rng, height, width)
+    chances = {name: share for name, (share, _) in WEATHERS.items()}
+    domain, weather = _choice(rng, "domain", DOMAINS, domain), _choice(rng, "weather", chances, weather)
+    place, leaf = _street(rng, height, width, domain, weather)
     things = choose_population(place, rng)
     strangers = choose_strangers(place, rng, count)
-    _ground_shadows(place, rng, things + strangers)
-    spots = [(s.z, extent(place, s)) for s in strangers]
+    things = [thing for thing in things if not _hides(place, thing, strangers)]
+    _ground_shadows(place, things + strangers)
     unknown = np.zeros((height, width), np.uint8)
     index = {id(s): k + 1 for k, s in enumerate(strangers)}
     for thing in sorted(things + strangers, key=lambda t: -t.z):
         if thing.kind == "unknown":
             rgb, alpha = draw_unknown(rng, thing.name, _canvas(place, thing), place.light)
             _paste(place, rgb, alpha, thing, IGNORE, unknown, index[id(thing)])
-        elif not any(thing.z < z and overlap(extent(place, thing), box) for z, box in spots):
+        else:
             _paint(place, rng, thing, leaf, unknown)
+    unknown[place.labels != IGNORE] = 0
+    if weather == "rain":
+        wet_ground(place, rng)
+        place.image = rain_streaks(place.image, rng)
     place.image = _camera(place, rng)
-    return DrawnScene(place.image, place.labels, unknown)
+    return DrawnScene(place.image, place.labels, unknown, domain, weather)
 
 
-def _street(rng: np.random.Generator, height: int, width: int) -> tuple[Place, Colour]:
-    """Chooses place and weather and paints what never moves."""
-    domain = str(rng.choice(["city", "country", "highway", "dusty"], p=[0.4, 0.25, 0.15, 0.2]))
-    weather = str(rng.choice(["noon", "dusk", "overcast"], p=[0.45, 0.15, 0.4]))
+def _choice(rng: np.random.Generator, what: str, chances: dict[str, float], asked: str | None) -> str:
+    drawn = str(rng.choice(list(chances), p=list(chances.values())))
+    if asked is not None and asked not in chances:
+        raise ValueError(f"a drawn scene has no {what} '{asked}': choose one of {', '.join(chances)}")
+    return asked or drawn
+
+
+def _hides(place: Place, thing: Thing, strangers: list[Thing]) -> bool:
+    """Whether a thing of the street would stand before an unknown object."""
+    if thing.kind == "fence":
+        return any(s.x / thing.x > 0.9 for s in strangers)
+    box = extent(place, thing)
+    return any(thing.z < s.z and overlap(box, extent(place, s)) for s in strangers)
+
+
+def _street(
+    rng: np.random.Generator, height: int, width: int, domain: str, weather: str
+) -> tuple[Place, Colour]:
+    """Chooses the place and paints what never moves."""
     # Every count is drawn in every domain: the choices after it read the same part of the stream.
     city_lanes, highway_lanes = int(rng.integers(2, 4)), int(rng.integers(3, 5))
     dusty_lanes = int(rng.choice([0, 2]))
     lanes = {"city": city_lanes, "country": 2, "highway": highway_lanes, "dusty": dusty_lanes}[domain]
     wide = {"city": 3.2, "country": 3.1, "highway": 3.6, "dusty": 3.3}[domain] * max(lanes, 2)
     shift = wide * rng.uniform(0.3, 0.7)
-    gain = {"noon": (1.08, 1.03, 0.96), "dusk": (0.62, 0.55, 0.56), "overcast": (0.82, 0.84, 0.86)}[weather]
-    zenith: Colour = {"noon": (92, 140, 206), "dusk": (84, 92, 130), "overcast": (168, 174, 182)}[weather]
-    rim: Colour = {"noon": (196, 212, 226), "dusk": (222, 170, 130), "overcast": (208, 210, 212)}[weather]
-    if domain == "dusty":
-        zenith, rim = (168, 176, 182), (216, 208, 194)
-    zenith, rim = tint(rng, zenith, 10), tint(rng, rim, 8)
-    foggy = rng.random() < 0.15
+    sky = WEATHERS[weather][1]
+    hazy = domain == "dusty" and weather == "noon"
+    zenith = tint(rng, (168, 176, 182) if hazy else sky.zenith, 10)
+    rim = tint(rng, (216, 208, 194) if hazy else sky.rim, 8)
     grounds: dict[str, Colour] = {
         "city": (112, 108, 98),
         "country": (96, 112, 58),
@@ -128,15 +158,14 @@ def _street(rng: np.random.Generator, height: int, width: int) -> tuple[Place, C
         right=wide - shift,
         pavement=rng.uniform(1.5, 3.5) if domain == "city" else 0.0,
         light=(float(rng.choice([-1, 1])) * rng.uniform(0.4, 0.8), -0.7),
-        sun={"noon": 1.0, "dusk": 0.3, "overcast": 0.0}[weather],
-        gain=gain,
-        fog=rng.uniform(0.015, 0.035) if foggy else rng.uniform(0.002, 0.008),
+        sun=sky.sun,
+        gain=sky.gain,
+        fog=rng.uniform(*sky.fog),
         haze=tint(rng, rim, 4),
         ground=tint(rng, grounds[domain], 10),
     )
     leaf = tint(rng, (78, 98, 44) if domain != "dusty" else (104, 108, 68), 8)
-    cloudy = {"noon": rng.uniform(0.0, 0.5), "dusk": 0.35, "overcast": rng.uniform(0.4, 0.9)}[weather]
-    paint_sky(place, rng, zenith, rim, cloudy)
+    paint_sky(place, rng, zenith, rim, rng.uniform(*sky.clouds))
     asphalt = tint(rng, (104, 104, 106) if domain != "dusty" else (138, 126, 110), 12)
     paint_ground(place, rng, asphalt, tint(rng, (150, 146, 140), 12))
     paint_skyline(place, rng, leaf, rng.uniform(5, 12) if domain != "city" else rng.uniform(8, 16))
@@ -161,14 +190,14 @@ def _wall_texture(place: Place, rng: np.random.Generator) -> None:
     np.copyto(part, textured, where=(place.labels[:rows] == FAR)[..., None])
 
 
-def _ground_shadows(place: Place, rng: np.random.Generator, things: list[Thing]) -> None:
+def _ground_shadows(place: Place, things: list[Thing]) -> None:
     """Collects every shadow in one map and darkens the ground with it."""
     for t in things:
         if t.kind == "vehicle":
             _, long, wide, tall = SHAPES[t.name]
             place.cast(t.x, t.z + long / 2, wide * 1.1, long * 1.05, 0.62, tall * 0.6)
         elif t.kind in {"person", "rider", "unknown"}:
-            wide = t.tall * (0.8 if t.kind == "unknown" else 0.35)
+            wide = t.tall * (SPREAD.get(t.name, 0.9) if t.kind == "unknown" else 0.35)
             place.cast(t.x, t.z + 0.1, wide, max(0.3, wide * 0.5), 0.5, t.tall * 0.7)
         elif t.kind in {"tree", "bush"}:
             place.cast(t.x, t.z, t.tall * 0.6, t.tall * 0.5, 0.25 + 0.25 * place.sun, t.tall * 0.5)
@@ -238,8 +267,9 @@ def _camera(place: Place, rng: np.random.Generator) -> Bytes:
     y = np.linspace(-1, 1, h, dtype=np.float32)[:, None] ** 2
     x = np.linspace(-1, 1, w, dtype=np.float32)[None] ** 2
     gain = rng.uniform(0.92, 1.1) * (1.0 - rng.uniform(0.0, 0.18) * (x + y))
-    grain = noise(rng, h, w, "white") * rng.uniform(1.0, 5.0)
-    exposed = np.clip(image * gain[..., None] + grain[..., None], 0, 255).astype(np.uint8)
+    strength = rng.uniform(1.0, 4.0)
+    grain = np.dstack([noise(rng, h, w, "white") * strength for _ in range(3)])
+    exposed = np.clip(image * gain[..., None] + grain, 0, 255).astype(np.uint8)
     quality = int(rng.integers(72, 96))
     _, packed = cv2.imencode(".jpg", exposed, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)

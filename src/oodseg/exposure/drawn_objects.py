@@ -133,6 +133,11 @@ def _boat(rng: np.random.Generator, size: int, light: Light) -> Pen:
         pen.poly([(1.05, 0.32), (1.1, 0.13), (1.62, 0.13), (1.7, 0.32)], (50, 66, 80))
     pen.poly([(0.02, 0.4), (2.5, 0.5), (2.4, 0.92), (2.2, 0.99), (0.6, 0.99), (0.25, 0.75)], hull)
     pen.poly([(0.05, 0.45), (2.5, 0.53), (2.48, 0.62), (0.14, 0.57)], stripe)
+    pen.poly([(0.25, 0.75), (2.4, 0.86), (2.2, 0.99), (0.6, 0.99)], scaled(hull, 0.55))
+    for share in (0.25, 0.5, 0.75):
+        plank = [(0.1 + 0.2 * share, 0.57 + 0.22 * share), (2.48 - 0.1 * share, 0.62 + 0.26 * share)]
+        pen.limb(plank, [0.014, 0.014], scaled(hull, 0.6))
+    pen.limb([(0.04, 0.41), (2.5, 0.5)], [0.04, 0.04], (206, 200, 186))
     pen.rounded(0.2, light, 0.4)
     return pen
 
@@ -238,4 +243,10 @@ def draw_unknown(rng: np.random.Generator, name: str, size: int, light: Light) -
     Returns:
         RGB uint8 `[h, w, 3]` and alpha uint8 `[h, w]`, cut to the object; it stands on the last row.
     """
-    return KINDS[name][0](rng, size, light).sprite()
+    pen = KINDS[name][0](rng, size, light)
+    # Light from the sky above, dark towards the ground, and wear: what no real surface lacks.
+    height = np.linspace(0, 1, size, dtype=np.float32)[:, None] ** 1.5
+    uneven = pen.noise(rng, "cloud", size / rng.uniform(150, 500))
+    pen.multiply(1.14 - rng.uniform(0.25, 0.5) * height + rng.uniform(0.05, 0.15) * uneven)
+    pen.speckle(rng, rng.uniform(0.02, 0.09), size / rng.uniform(150, 300))
+    return pen.sprite()

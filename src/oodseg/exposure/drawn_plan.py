@@ -11,6 +11,8 @@ from oodseg.exposure.drawn_street import Place
 from oodseg.exposure.drawn_things import SHAPES
 
 Box = tuple[float, float, float, float]
+SPREAD = {"trunk": 3.2, "boat": 2.3, "couch": 1.9, "crate": 1.2, "cow": 1.3, "elephant": 1.2, "tent": 1.5}
+"""Width of the unknown objects that are wider than 0.9 of their height, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,12 @@ def choose_strangers(place: Place, rng: np.random.Generator, count: int) -> list
             break
         name = names[int(rng.integers(len(names)))]
         tall = rng.uniform(*KINDS[name][1:])
-        pixels = _log_uniform(rng, 10, place.height / 3)
+        pixels = _log_uniform(rng, max(10, place.height / 30), place.height * 0.36)
+        pixels /= max(1.0, SPREAD.get(name, 0.9))
         deepest = place.focal * place.eye / (place.height * 0.985 - place.horizon)
         z = max(place.focal * tall / pixels, deepest)
         tall = pixels * z / place.focal if z == deepest else tall
-        if z > 85:
+        if z > min(85.0, 1.2 / place.fog):  # farther, fog leaves nothing to see
             continue
         on_road = rng.random() < 0.7
         reach = 0.0 if on_road else 3.5
@@ -100,7 +103,7 @@ def choose_strangers(place: Place, rng: np.random.Generator, count: int) -> list
             continue
         thing = Thing("unknown", rng.uniform(low, high), z, tall, name)
         box = extent(place, thing)
-        if attempt < 300 and any(overlap(box, other) for other in boxes):
+        if attempt < 350 and any(overlap(box, other) for other in boxes):
             continue
         chosen.append(thing)
         boxes.append(box)
@@ -110,7 +113,7 @@ def choose_strangers(place: Place, rng: np.random.Generator, count: int) -> list
 def extent(place: Place, thing: Thing) -> Box:
     """Generous `xyxy` extent of a thing in pixels."""
     halves = {"vehicle": 1.4, "tree": thing.tall * 0.5, "fence": 0.0, "pole": 0.6}
-    half = halves.get(thing.kind, thing.tall * 0.9)
+    half = halves.get(thing.kind, thing.tall * max(0.9, 0.75 * SPREAD.get(thing.name, 0.9)))
     low = place.project([(thing.x - half, 0, thing.z), (thing.x + half, thing.tall, thing.z)])
     return float(low[0, 0]), float(low[1, 1]), float(low[1, 0]), float(low[0, 1])
 

@@ -70,7 +70,7 @@ class Place:
         p = np.asarray(points, np.float64).reshape(-1, 3)
         z = np.maximum(p[:, 2], NEAR)
         u = self.width / 2 + self.focal * (p[:, 0] + self.centre(z)) / z
-        return np.stack([u, self.horizon + self.focal * (self.eye - p[:, 1]) / z], 1)
+        return np.column_stack((u, self.horizon + self.focal * (self.eye - p[:, 1]) / z))
 
     def seen(self, colour: Colour, z: float) -> tuple[float, float, float]:
         """A colour in this light through the air between."""
@@ -186,8 +186,8 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
 
 
 def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes: int) -> None:
-    """Lane lines, edge lines, patches and cracks on the road."""
-    span = place.right - place.left
+    """Lane lines, edge lines, patches and cracks on the road, all worn."""
+    span, bare = place.right - place.left, place.image.copy()
     for _ in range(int(rng.integers(0, 5))):
         x, z = rng.uniform(place.left, place.right - 1), rng.uniform(4, 40)
         w, d = rng.uniform(0.6, 2.5), rng.uniform(1, 6)
@@ -214,6 +214,10 @@ def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes
         z = rng.uniform(8, 30)
         bars = np.arange(place.left + 0.3, place.right - 0.4, 0.9)
         place.faces(np.asarray([lying(x, x + 0.45, z, z + 3) for x in bars]), colour)
+    wear = noise(rng, place.height, place.width, "grain", place.height / 360)
+    wear += noise(rng, place.height, place.width, "cloud", place.height / 500)
+    share = np.clip(0.78 + 0.13 * wear, 0.3, 0.97)[..., None]
+    place.image = (bare * (1 - share) + place.image * share).astype(np.uint8)
 
 
 def paint_skyline(place: Place, rng: np.random.Generator, leafy: Colour, tall: float) -> None:
@@ -229,9 +233,12 @@ def paint_skyline(place: Place, rng: np.random.Generator, leafy: Colour, tall: f
     if high <= low:
         return
     inside = mask[low:high] > 0
+    # The air between lies over the texture, so the noise belongs to the leaves alone.
+    near, air = np.asarray(place.seen(leafy, 0)), np.asarray(place.seen((0, 0, 0), 90))
+    clear = np.exp(-place.fog * 90)
     gain = 1 + 0.22 * noise(rng, high - low, w, "grain", place.height / 360)
-    tone = np.asarray(place.seen(leafy, 90), np.float32)
-    place.image[low:high][inside] = np.clip(tone * gain[..., None], 0, 255).astype(np.uint8)[inside]
+    tone = near * clear * gain[..., None] + air
+    place.image[low:high][inside] = np.clip(tone, 0, 255).astype(np.uint8)[inside]
     place.labels[low:high][inside] = FAR
 
 
@@ -264,10 +271,30 @@ def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: 
                 [np.stack([np.full(bays, x), np.full(bays, y), z + s * half], 1)
                  for y, s in ((low, -1), (low, 1), (high, 1), (high, -1))], 1,
             )  # fmt: skip
-            quads = quads[z > NEAR + half]
-            place.faces(quads + np.array([0, 0.06, 0]), scaled(wall, lit * 1.25))
-            place.faces(quads, scaled(glass, rng.uniform(0.7, 1.3)))
+            _paint_windows(place, rng, quads[z > NEAR + half], scaled(wall, lit), glass)
         if floors and rng.random() < 0.4:
             awning = pick(rng, AWNINGS, 12)
             x2 = x - side * 1.0
             place.face([(x, 3.1, near), (x, 3.1, end), (x2, 2.6, end), (x2, 2.6, near)], awning, FAR)
+
+
+def _paint_windows(
+    place: Place, rng: np.random.Generator, quads: npt.NDArray[np.float64], wall: Colour, glass: Colour
+) -> None:
+    """Windows `[N, 4, 3]` with a frame, a bar and, each by itself, dark glass, sky, a blind or a curtain."""
+    if not len(quads):
+        return
+    if quads[0, 0, 2] > 50:
+        place.faces(quads, scaled(glass, rng.uniform(0.7, 1.3)))
+        return
+    place.faces(quads + np.array([0, 0.07, 0]), scaled(wall, 1.25))
+    place.faces(quads + np.array([0, -0.07, 0]), scaled(wall, 0.7))
+    tones = (scaled(glass, 0.55), glass, scaled(glass, 1.5), (176.0, 170.0, 156.0))
+    kind = rng.choice(len(tones), len(quads), p=[0.35, 0.35, 0.2, 0.1])
+    for k, tone in enumerate(tones):
+        place.faces(quads[kind == k], tone)
+    mirrored = quads.copy()
+    mirrored[:, :2, 1] += rng.uniform(0.35, 0.7, (len(quads), 1)) * (quads[:, 2:3, 1] - quads[:, :1, 1])
+    place.faces(mirrored[kind < 2], scaled(glass, 1.35))
+    middle = quads.mean(1, keepdims=True)
+    place.faces(middle + (quads - middle) * np.array([1, 1, 0.06]), scaled(wall, 1.1))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from oodseg.exposure.drawn_palette import CLOTH, HELMETS, PAINT, SKIN, pick
-from oodseg.exposure.drawn_street import ROADSIDE, VEHICLE, Place, Quad, facing, flanking
-from oodseg.exposure.drawn_texture import Bytes, Colour, Light, Pen, scaled, tint
+from oodseg.exposure.drawn_street import IGNORE, ROADSIDE, VEHICLE, Place, Quad, facing, flanking
+from oodseg.exposure.drawn_texture import Bytes, Colour, Light, Pen, noise, scaled, tint
+
+Flags = npt.NDArray[np.bool_]
 
 # Outline of a vehicle from the side: (share of its length from the rear, share of its height).
 SEDAN = (
@@ -29,8 +32,29 @@ def paint_vehicle(place: Place, rng: np.random.Generator, x: float, z: float, na
     paint = pick(rng, PAINT, 10)
     away = rng.random() < 0.6
     glass = tint(rng, (48, 58, 68), 8)
+    behind = place.labels.copy()
+    place.labels[:] = IGNORE
     _paint_flank(place, x, z, name, away, paint, glass)
     _paint_end(place, x, z, name, away, paint, glass)
+    painted = place.labels == VEHICLE
+    np.copyto(place.labels, behind, where=~painted)
+    _polish(place, rng, painted, z)
+
+
+def _polish(place: Place, rng: np.random.Generator, painted: Flags, z: float) -> None:
+    """Lights a vehicle: the sky in what looks up, dirt below, unevenness everywhere."""
+    rows, columns = np.flatnonzero(painted.any(1)), np.flatnonzero(painted.any(0))
+    if not len(rows):
+        return
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    inside, part = painted[box], place.image[box]
+    h, w = inside.shape
+    t = np.linspace(0, 1, h, dtype=np.float32)[:, None]
+    gain = 1.16 - 0.42 * t**1.4 + 0.12 * np.exp(-(((t - 0.42) / 0.06) ** 2))
+    gain = gain + 0.09 * noise(rng, h, w, "cloud", h / 200) + 0.03 * noise(rng, h, w, "grain")
+    gain = 1 + (gain - 1) * np.float32(np.exp(-place.fog * z))
+    lit = np.clip(part * gain[..., None], 0, 255).astype(np.uint8)
+    np.copyto(part, lit, where=inside[..., None])
 
 
 def _paint_flank(

@@ -17,49 +17,14 @@ from oodseg.datasets.duts import DutsIndex, DutsItem
 from oodseg.datasets.training import IGNORE, StreetPicture, street_pictures
 from oodseg.exposure.camera import shoot
 from oodseg.exposure.drawn import draw_scene
+from oodseg.exposure.known import PEOPLE, VEHICLES
 from oodseg.exposure.paste import Cutout, cut_out, paste, rescale
+from oodseg.exposure.surroundings import blobs, cast_shadows, replace_surroundings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE = 0, 1, 2, 3
-
-# WordNet ids of DUTS pictures that show a thing of a street class: hard negatives.
-_VEHICLES = frozenset(
-    (
-        "n04285008",
-        "n04146614",
-        "n03769881",
-        "n03770679",
-        "n03594945",
-        "n04487081",
-        "n04037443",
-        "n03670208",
-        "n03777568",
-        "n03790512",
-        "n02924116",
-        "n02958343",
-        "n03792782",
-        "n03785016",
-        "n02701002",
-        "n03791053",
-        "n03100240",
-        "n02814533",
-        "n02834778",
-    )
-)
-_PEOPLE = frozenset(
-    (
-        "n03770439",
-        "n03710721",
-        "n03188531",
-        "n04371430",
-        "n10148035",
-        "n09835506",
-        "n03141823",
-        "n00007846",
-    )
-)
+DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE, ROADSIDE, FAR, SKY = range(7)
 
 # Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
 # Cityscapes frames are large, IDD-Lite's are small already.
@@ -96,15 +61,26 @@ class Mix:
         known: Chance that known things are pasted too, as hard negatives.
         pieces: Share of the known things that are pieces of another street in an object's outline. Too many
             teach that something odd on the road is nothing.
+        borrowed: Share of the known things that are vehicles and people cut from other street pictures.
+        country: Chance that a street's surroundings give way to those of a natural picture.
+        shadows: Chance of shadows on the ground.
+        crowded: Chance that unknown objects are pasted into a natural picture too.
         faint: Chance that a pasted object is half transparent.
+        zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
+            then looks as it does in a whole picture.
     """
 
     natural: float = 0.24
-    drawn: float = 0.07
+    drawn: float = 0.1
     empty: float = 0.25
     known: float = 0.45
     pieces: float = 0.12
+    borrowed: float = 0.4
+    country: float = 0.35
+    shadows: float = 0.25
+    crowded: float = 0.5
     faint: float = 0.12
+    zoomed: float = 0.0
 
 
 class SceneSampler:
@@ -135,28 +111,29 @@ class SceneSampler:
         self._unknown = [item for item in items if item.nonstreet]
         # Few vehicles and people are held out; as negatives they serve both splits.
         everything = DutsIndex(Path(root) / "duts_tr").items
-        self._known = [item for item in everything if item.wnid in _VEHICLES or item.wnid in _PEOPLE]
+        self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
 
     def sample(self, rng: np.random.Generator) -> Scene:
         """Makes one scene; the generator's state decides everything."""
         draw = rng.random()
+        zoom = float(np.exp(rng.uniform(0, np.log(2)))) if rng.random() < self.mix.zoomed else 1.0
         if draw < self.mix.natural:
-            scene = self._natural(rng)
+            scene = self._natural(rng, zoom)
         elif draw < self.mix.natural + self.mix.drawn:
             drawn = draw_scene(rng, self.size)
             scene = Scene(drawn.image, drawn.labels, drawn.unknown, "drawn", np.zeros(self.size, bool))
         else:
-            scene = self._street(rng)
+            scene = self._street(rng, zoom)
         return replace(scene, image=shoot(scene.image, rng))
 
     def _crop(
-        self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator
+        self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator, zoom: float = 1.0
     ) -> list[NDArray[np.uint8]]:
         """Cuts a random window of the scene's aspect from all planes (picture first), scales, mirrors."""
         height, width = self.size
         h, w = planes[0].shape[:2]
         largest = min(h, w * height / width)
-        tall = largest * float(np.exp(rng.uniform(np.log(smallest), 0)))
+        tall = largest * float(np.exp(rng.uniform(np.log(smallest), 0))) / zoom
         wide = tall * width / height
         top, left = rng.uniform(0, h - tall), rng.uniform(0, w - wide)
         window = np.s_[int(top) : int(top + tall), int(left) : int(left + wide)]
@@ -170,25 +147,47 @@ class SceneSampler:
             result = [np.ascontiguousarray(each[:, ::-1]) for each in result]
         return result
 
-    def _some_street(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _some_street(
+        self, rng: np.random.Generator, zoom: float = 1.0
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         names = list(self._streets)
         shares = np.array([_SOURCES[name][0] for name in names])
         source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
         picture: StreetPicture = self._streets[source][int(rng.integers(len(self._streets[source])))]
-        image, labels = self._crop(list(picture.read()), _SOURCES[source][1], rng)
+        image, labels = self._crop(list(picture.read()), _SOURCES[source][1], rng, zoom)
         return image, labels
 
-    def _street(self, rng: np.random.Generator) -> Scene:
-        image, labels = self._some_street(rng)
+    def _street(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
+        image, labels = self._some_street(rng, zoom)
+        ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
+        if rng.random() < self.mix.country:
+            self._to_country(image, labels, rng)
+        if rng.random() < self.mix.shadows:
+            cast_shadows(image, ground, rng)
         unknown, known = np.zeros(self.size, np.uint8), np.zeros(self.size, bool)
         if rng.random() < self.mix.known:
             for _ in range(int(rng.integers(1, 3))):
-                known |= self._paste_known(image, labels, rng)
+                known |= self._paste_known(image, labels, ground, rng, zoom)
         if rng.random() >= self.mix.empty:
-            ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
             for index in range(1, 1 + int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
-                self._paste_unknown(image, labels, unknown, index, ground, rng)
+                self._paste_unknown(image, labels, unknown, index, ground, rng, zoom)
         return Scene(image, labels, unknown, "street", known & (unknown == 0))
+
+    def _to_country(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> None:
+        """Replaces what stands beside the road, or random patches, by the background of a natural picture."""
+        item = self._unknown[int(rng.integers(len(self._unknown)))]
+        nature, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.4, rng)
+        if rng.random() < 0.65:
+            given_up = [NON_DRIVABLE, ROADSIDE, FAR, *([SKY] if rng.random() < 0.3 else [])]
+            where = np.isin(labels, given_up)
+        else:
+            share, cell = float(rng.uniform(0.1, 0.5)), float(rng.uniform(30, 160))
+            where = (blobs(self.size, share, cell, rng) > 0.5) & ~np.isin(labels, (LIVING, VEHICLE))
+        # The natural picture's own object stays out of it.
+        where &= cv2.dilate(mask, np.ones((9, 9), np.uint8)) == 0
+        labels[replace_surroundings(image, nature, where, rng)] = IGNORE
 
     def _paste_unknown(
         self,
@@ -198,35 +197,39 @@ class SceneSampler:
         index: int,
         ground: NDArray[np.bool_],
         rng: np.random.Generator,
+        zoom: float = 1.0,
     ) -> None:
         thing = self._cut(self._unknown, rng)
         if thing is None:
             return
-        thing, left, top = self._place(thing, ground, rng)
+        thing, left, top = self._place(thing, ground, rng, zoom)
         opacity = float(rng.uniform(0.5, 0.95)) if rng.random() < self.mix.faint else 1.0
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
         covered = paste(image, thing, left, top, rng, opacity, shadow)
         unknown[covered], labels[covered] = index, IGNORE
 
     def _paste_known(
-        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+        self,
+        image: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        ground: NDArray[np.bool_],
+        rng: np.random.Generator,
+        zoom: float = 1.0,
     ) -> NDArray[np.bool_]:
         """A vehicle, a person, or a piece of another street in an object's outline: pasted, yet known."""
-        ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
         if rng.random() >= self.mix.pieces:
-            item = self._known[int(rng.integers(len(self._known)))]
-            thing = cut_out(item.read_image(), item.read_mask())
+            thing, label = self._some_known(rng)
             if thing is None:
                 return np.zeros(self.size, bool)
-            thing, left, top = self._place(thing, ground, rng)
+            thing, left, top = self._place(thing, ground, rng, zoom)
             covered = paste(image, thing, left, top, rng, 1.0, shadow)
-            labels[covered] = VEHICLE if item.wnid in _VEHICLES else LIVING
+            labels[covered] = label
             return covered
         shape = self._cut(self._unknown, rng)
         if shape is None:
             return np.zeros(self.size, bool)
-        shape, left, top = self._place(shape, ground, rng)
+        shape, left, top = self._place(shape, ground, rng, zoom)
         other, other_labels = self._some_street(rng)
         h, w = min(shape.alpha.shape[0], self.size[0]), min(shape.alpha.shape[1], self.size[1])
         y, x = int(rng.integers(self.size[0] - h + 1)), int(rng.integers(self.size[1] - w + 1))
@@ -240,16 +243,32 @@ class SceneSampler:
         labels[covered] = source[covered]
         return covered
 
+    def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
+        """A vehicle or a person with its class, from another street or a natural picture."""
+        if rng.random() >= self.mix.borrowed:
+            item = self._known[int(rng.integers(len(self._known)))]
+            label = VEHICLE if item.wnid in VEHICLES else LIVING
+            return cut_out(item.read_image(), item.read_mask()), label
+        names = list(self._streets)
+        pictures = self._streets[names[int(rng.integers(len(names)))]]
+        image, labels = pictures[int(rng.integers(len(pictures)))].read()
+        label = int(rng.choice((LIVING, VEHICLE)))
+        _, parts, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
+        large = [index for index in range(1, len(stats)) if stats[index, cv2.CC_STAT_AREA] > 300]
+        if not large:
+            return None, label
+        return cut_out(image, parts == large[int(rng.integers(len(large)))]), label
+
     def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
         item = items[int(rng.integers(len(items)))]
         return cut_out(item.read_image(), item.read_mask())
 
     def _place(
-        self, thing: Cutout, ground: NDArray[np.bool_], rng: np.random.Generator
+        self, thing: Cutout, ground: NDArray[np.bool_], rng: np.random.Generator, zoom: float = 1.0
     ) -> tuple[Cutout, int, int]:
         """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere."""
         height, width = self.size
-        side = float(np.exp(rng.uniform(np.log(9), np.log(0.62 * height))))
+        side = float(np.exp(rng.uniform(np.log(9), np.log(0.62 * height * zoom))))
         if rng.random() < 0.7 and ground[::4, ::4].any():
             rows, columns = np.nonzero(ground[::4, ::4])
             pick = int(rng.integers(len(rows)))
@@ -262,17 +281,21 @@ class SceneSampler:
         h, w = thing.alpha.shape
         return thing, int(rng.integers(-w // 3, width - w // 2)), int(rng.integers(-h // 3, height - h // 2))
 
-    def _natural(self, rng: np.random.Generator) -> Scene:
+    def _natural(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
         """A DUTS picture as it is: its object is unknown, or known where it is a vehicle or a person."""
         known = rng.random() < 0.22
         items = self._known if known else self._unknown
         item = items[int(rng.integers(len(items)))]
-        image, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.6, rng)
+        image, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.6, rng, zoom)
         labels, unknown = np.full(self.size, IGNORE, np.uint8), np.zeros(self.size, np.uint8)
         if known:
-            labels[mask > 0] = VEHICLE if item.wnid in _VEHICLES else LIVING
+            labels[mask > 0] = VEHICLE if item.wnid in VEHICLES else LIVING
             # Around people and vehicles lies anything: only the thing itself is known to be known.
             unknown[mask == 0] = IGNORE
         else:
-            unknown = np.minimum(cv2.connectedComponents(mask)[1], 254).astype(np.uint8)
+            unknown = np.minimum(cv2.connectedComponents(mask)[1], 200).astype(np.uint8)
+            if rng.random() < self.mix.crowded:
+                nowhere = np.zeros(self.size, bool)
+                for index in range(201, 202 + int(rng.integers(2))):
+                    self._paste_unknown(image, labels, unknown, index, nowhere, rng)
         return Scene(image, labels, unknown, "natural", np.zeros(self.size, bool))

@@ -6,6 +6,12 @@ MASKS: dict[str, str] = {
     "compact": "oodseg.masks.compact:CompactSegmenter",
     "grabcut": "oodseg.masks.grabcut:GrabCutSegmenter",
     "box": "oodseg.masks.box:BoxSegmenter",
+    "sam": "oodseg.masks.sam:SamSegmenter",
+    "sam_hq": "oodseg.masks.sam:SamHQSegmenter",
+    "sam2": "oodseg.masks.sam:Sam2Segmenter",
+    "edgetam": "oodseg.masks.sam:EdgeTamSegmenter",
+    "sam3": "oodseg.masks.sam:Sam3Segmenter",
+    "everything": "oodseg.masks.everything:EverythingSegmenter",
 }
 
 __all__ = ["MASKS", "PromptableSegmenter"]

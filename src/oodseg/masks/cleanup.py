@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # A box that was scaled between two picture sizes misses whole pixels by float32 noise; rounded
 # outwards as it is, it would gain a row.
 _SLACK = 1e-2
+# Components below this share of a mask's area are specks.
+SMALLEST_SHARE = 0.02
 
 
 def box_pixels(box: Sequence[float], height: int, width: int) -> tuple[slice, slice]:
@@ -37,7 +39,7 @@ def box_pixels(box: Sequence[float], height: int, width: int) -> tuple[slice, sl
 
 
 def drop_strays(
-    mask: NDArray[np.bool_], box: tuple[slice, slice], smallest_share: float = 0.02
+    mask: NDArray[np.bool_], box: tuple[slice, slice], smallest_share: float = SMALLEST_SHARE
 ) -> NDArray[np.bool_]:
     """Keeps the components (8-connected) that reach into the box and are no specks.
 

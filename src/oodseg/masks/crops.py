@@ -66,28 +66,43 @@ def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int, outside: flo
     crops = pyramid[0].new_zeros((len(regions), channels, size, size))
     longest = (regions[:, 2:] - regions[:, :2]).amax(dim=1)
     wanted = torch.log2((longest / size).clamp_min(1.0)).floor().long().clamp_max(len(pyramid) - 1)
-    # Pixel centres of a crop, in units of its side.
-    steps = (torch.arange(size, dtype=regions.dtype, device=regions.device) + 0.5) / size
     for level in sorted(set(wanted.tolist())):
         chosen = (wanted == level).nonzero()[:, 0]
-        source = pyramid[level]
-        height, width = source.shape[1:]
-        region = regions[chosen] / 2**level
-        x = region[:, 0, None] + steps * (region[:, 2] - region[:, 0])[:, None]
-        y = region[:, 1, None] + steps * (region[:, 3] - region[:, 1])[:, None]
-        grid = torch.stack(
-            [
-                (2 * x / width - 1)[:, None, :].expand(-1, size, -1),
-                (2 * y / height - 1)[:, :, None].expand(-1, -1, size),
-            ],
-            dim=-1,
-        )
-        crops[chosen] = F.grid_sample(
-            source[None].expand(len(chosen), -1, -1, -1), grid.to(source.dtype), align_corners=False
-        )
-        if outside:
-            share = _share_inside(y, height)[:, None, :, None] * _share_inside(x, width)[:, None, None, :]
-            crops[chosen] += outside * (1 - share)
+        crops[chosen] = sample_level(pyramid[level], regions[chosen] / 2**level, size, outside)
+    return crops
+
+
+def sample_level(source: Tensor, regions: Tensor, size: int, outside: float = 0.0) -> Tensor:
+    """Samples square crops bilinearly from one picture.
+
+    Args:
+        source: Float `[C, H, W]`.
+        regions: Float `[N, 4]`, `xyxy` in its pixels.
+        size: Side of the crops.
+        outside: Value outside the picture.
+
+    Returns:
+        Float `[N, C, size, size]`.
+    """
+    height, width = source.shape[1:]
+    # Pixel centres of a crop, in units of its side.
+    steps = (torch.arange(size, dtype=regions.dtype, device=regions.device) + 0.5) / size
+    x = regions[:, 0, None] + steps * (regions[:, 2] - regions[:, 0])[:, None]
+    y = regions[:, 1, None] + steps * (regions[:, 3] - regions[:, 1])[:, None]
+    grid = torch.stack(
+        [
+            (2 * x / width - 1)[:, None, :].expand(-1, size, -1),
+            (2 * y / height - 1)[:, :, None].expand(-1, -1, size),
+        ],
+        dim=-1,
+    )
+    # All crops in one tall grid: as a batch, an exported graph would copy the picture N times.
+    tall = grid.reshape(1, -1, size, 2).to(source.dtype)
+    sampled = F.grid_sample(source[None], tall, align_corners=False)[0]
+    crops = sampled.reshape(source.shape[0], -1, size, size).transpose(0, 1)
+    if outside:
+        share = _share_inside(y, height)[:, None, :, None] * _share_inside(x, width)[:, None, None, :]
+        crops = crops + outside * (1 - share)
     return crops
 
 

@@ -4,6 +4,7 @@ from oodseg.prompts.base import BoxPrompts, PromptGenerator
 
 PROMPTS: dict[str, str] = {
     "faster_rcnn": "oodseg.prompts.faster_rcnn:FasterRCNNPrompts",
+    "detectron2": "oodseg.prompts.detectron2:DetectronPrompts",
     "components": "oodseg.prompts.components:ComponentPrompts",
 }
 

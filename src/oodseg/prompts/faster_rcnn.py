@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.poolers import initLevelMapper
 
 from oodseg.errors import ConfigError
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
@@ -25,23 +28,34 @@ _GAIN = 0.25
 _MULTIPLE = 64
 # Boxes below this are noise in any use; choosing `min_confidence` looks at all above it.
 _FLOOR = 0.02
+_EPSILON = 1e-4  # confidences nearer to 0 or 1 are no different to a logit in float32
 
 
-class _Canvas(nn.Module):
+class Canvas(nn.Module):
     """Stands in for torchvision's transform: pads to one size and never rescales.
 
     The release of the paper trained at 800 px and ran at native size; here both see the same map.
+
+    Args:
+        multiple: Height and width are padded to multiples of this.
     """
 
+    def __init__(self, multiple: int) -> None:
+        super().__init__()
+        self._multiple = multiple
+
     def forward(self, images: list[Tensor], targets: Any = None) -> tuple[Any, Any]:
-        sizes = [(int(each.shape[-2]), int(each.shape[-1])) for each in images]
-        height, width = (-(-max(side) // _MULTIPLE) * _MULTIPLE for side in zip(*sizes, strict=True))
-        canvas = images[0].new_zeros((len(images), images[0].shape[0], height, width))
-        for slot, image in zip(canvas, images, strict=True):
-            slot[:, : image.shape[-2], : image.shape[-1]] = image
-        return ImageList(canvas.contiguous(memory_format=torch.channels_last), sizes), targets
+        """Batches maps `[C, H, W]`."""
+        # Sizes stay what they are: in a traced graph they are tensors, and the graph fits any size.
+        sizes = [(each.shape[-2], each.shape[-1]) for each in images]
+        longest = [max(side) for side in zip(*sizes, strict=True)]
+        height, width = ((side + self._multiple - 1) // self._multiple * self._multiple for side in longest)
+        padded = [F.pad(each, (0, width - each.shape[-1], 0, height - each.shape[-2])) for each in images]
+        canvas = torch.stack(padded).contiguous(memory_format=torch.channels_last)
+        return ImageList(canvas, sizes), targets
 
     def postprocess(self, result: Any, image_shapes: Any, original_image_sizes: Any) -> Any:
+        """Boxes are in pixels of the map already."""
         return result
 
 
@@ -91,6 +105,8 @@ class FasterRCNNPrompts(nn.Module):
         nested: Boxes that overlap a more confident one in more than this share of the smaller of the two
             go; 1 keeps all.
         max_boxes: Most boxes a picture.
+        calibration: Slope (above 0) and offset that turn the logit of the network's confidence into that
+            of the confidence given out; see `oodseg.training.prompt_selection.calibrate`.
 
     Raises:
         ConfigError: An unknown backbone or a number out of range.
@@ -105,6 +121,7 @@ class FasterRCNNPrompts(nn.Module):
         nms: float = 0.5,
         nested: float = 0.8,
         max_boxes: int = 100,
+        calibration: Sequence[float] = (1.0, 0.0),
     ) -> None:
         super().__init__()
         if backbone not in _BUILDERS:
@@ -115,13 +132,24 @@ class FasterRCNNPrompts(nn.Module):
                 raise ConfigError(f"{key} must lie between 0 and 1, got {value}")
         if max_boxes < 1:
             raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
-        self.config: dict[str, Any] = {"backbone": backbone, **shares, "max_boxes": max_boxes}
+        if len(calibration) != 2 or not calibration[0] > 0:
+            raise ConfigError(f"calibration takes a slope above 0 and an offset, got {list(calibration)}")
+        self.config: dict[str, Any] = {
+            "backbone": backbone,
+            **shares,
+            "max_boxes": max_boxes,
+            "calibration": list(calibration),
+        }
         self.rcnn = _BUILDERS[backbone]()
-        self.rcnn.transform = _Canvas()
+        self.rcnn.transform = Canvas(_MULTIPLE)
         # A sixth faster on CPUs.
         self.rcnn.to(memory_format=torch.channels_last)
         heads = self.rcnn.roi_heads
         heads.score_thresh, heads.nms_thresh, heads.detections_per_img = _FLOOR, nms, max_boxes
+        # Left to itself the pool infers these from the first map it sees, wrongly if that is very flat.
+        pool = heads.box_roi_pool
+        pool.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+        pool.map_levels = initLevelMapper(2, 5, pool.canonical_scale, pool.canonical_level)
         self.in_channels: int = self.rcnn.backbone.in_channels
         self.eval()
 
@@ -136,12 +164,12 @@ class FasterRCNNPrompts(nn.Module):
             {"boxes": each, "labels": torch.ones(len(each), dtype=torch.int64, device=each.device)}
             for each in boxes
         ]
-        losses: dict[str, Tensor] = self.rcnn([self._image(each) for each in scores], targets)
+        losses: dict[str, Tensor] = self.rcnn([self.image(each) for each in scores], targets)
         return losses
 
     @torch.inference_mode()
     def candidates(self, scores: Tensor) -> list[BoxPrompts]:
-        """Boxes down to a confidence of 0.02, whatever `min_confidence` says; to choose it by.
+        """Boxes down to an uncalibrated confidence of 0.02, whatever `min_confidence` says.
 
         Suppression goes from the most confident box down, so that the boxes at any `min_confidence` are
         exactly the first ones of these.
@@ -150,8 +178,8 @@ class FasterRCNNPrompts(nn.Module):
         if len(scores) == 0:
             return []
         found = []
-        for result in self.rcnn([self._image(each) for each in scores]):
-            boxes, confidence = result["boxes"], result["scores"].clamp(0.0, 1.0)
+        for result in self.rcnn([self.image(each) for each in scores]):
+            boxes, confidence = result["boxes"], self.calibrated(result["scores"])
             keep = suppress_nested(boxes, self.config["nested"])
             found.append(as_prompts(boxes[keep], confidence[keep], self.config["max_boxes"]))
         return found
@@ -168,5 +196,12 @@ class FasterRCNNPrompts(nn.Module):
             proposals.append(BoxPrompts(each.boxes[:sure], each.confidence[:sure]))
         return proposals
 
-    def _image(self, score: Tensor) -> Tensor:
+    def calibrated(self, confidence: Tensor) -> Tensor:
+        """The confidence given out, for the network's own."""
+        slope, offset = self.config["calibration"]
+        logit = torch.logit(confidence, _EPSILON)
+        return (slope * logit + offset).sigmoid()  # type: ignore[no-any-return]
+
+    def image(self, score: Tensor) -> Tensor:
+        """What the network sees of a normalised score map `[H, W]`: float32 `[in_channels, H, W]`."""
         return (score.float() * _GAIN).expand(self.in_channels, -1, -1)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from oodseg.datasets.training import CLASSES
 from oodseg.errors import ConfigError
+from oodseg.segmenters.base import Segmentation
 
 _MEAN = (0.45, 0.45, 0.45)
 _STD = (0.26, 0.26, 0.26)
@@ -65,16 +66,17 @@ class StreetNet(nn.Module):
         widths: Channels at strides 2, 4, 8, 16 and 32.
         depths: Residual blocks at strides 4, 8, 16 and 32.
         objectness: Whether there is an objectness head.
+        classes: Names of the C classes; None for the seven of `oodseg.datasets.training`.
     """
 
     name = "street"
-    classes = CLASSES
 
     def __init__(
         self,
         widths: Sequence[int] = (24, 48, 96, 144, 192),
         depths: Sequence[int] = (1, 2, 2, 2),
         objectness: bool = True,
+        classes: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         if len(widths) != 5 or len(depths) != 4:
@@ -84,6 +86,9 @@ class StreetNet(nn.Module):
             "depths": list(depths),
             "objectness": objectness,
         }
+        if classes is not None:
+            self.config["classes"] = list(classes)
+        self.classes = tuple(classes or CLASSES)
         self.stem = nn.Sequential(_conv(3, widths[0], stride=2), _conv(widths[0], widths[0]))
         self.stages = nn.ModuleList()
         for index, depth in enumerate(depths):
@@ -92,7 +97,7 @@ class StreetNet(nn.Module):
             self.stages.append(nn.Sequential(_conv(widths[index], widths[index + 1], stride=2), *blocks))
         self.context = _conv(widths[4], widths[4], kernel=1)
         self.ups = nn.ModuleList(_Up(widths[index + 1], widths[index], widths[index]) for index in (3, 2, 1))
-        self.class_head = nn.Conv2d(widths[1], len(CLASSES), 1)
+        self.class_head = nn.Conv2d(widths[1], len(self.classes), 1)
         self.fine = _Up(widths[1], widths[0], widths[0]) if objectness else None
         self.object_head = nn.Conv2d(widths[0], 1, 1) if objectness else None
         if self.object_head is not None:
@@ -123,13 +128,33 @@ class StreetNet(nn.Module):
             images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
 
         Returns:
-            Class logits `[B, 7, H/4, W/4]` and objectness logits `[B, H/2, W/2]` (`None` without the head).
+            Class logits `[B, C, H/4, W/4]` and objectness logits `[B, H/2, W/2]` (`None` without the head).
         """
         *_, decoded, stem = self.features(images)
         logits = self.class_head(decoded)
         if self.fine is None or self.object_head is None:
             return logits, None
         return logits, self.object_head(self.fine(decoded, stem))[:, 0]
+
+    @torch.inference_mode()
+    def segment(self, images: Tensor) -> Segmentation:
+        """Segments a batch; see `Segmenter.segment`.
+
+        Logits and features come at a quarter of the picture; at its full size where it had to be padded,
+        since they would not cover it exactly otherwise.
+        """
+        padded = pad_to_stride(images)
+        *_, features, _ = self.features(padded)
+        logits = self.class_head(features)
+        if padded.shape == images.shape:
+            return Segmentation(logits, features)
+        height, width = images.shape[-2:]
+
+        def exact(maps: Tensor) -> Tensor:
+            full = F.interpolate(maps, padded.shape[-2:], mode="bilinear", align_corners=False)
+            return full[..., :height, :width]
+
+        return Segmentation(exact(logits), exact(features))
 
 
 def pad_to_stride(images: Tensor, stride: int = STRIDE) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from oodseg.errors import ConfigError
+from oodseg.files import write_bytes
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 SampleT = TypeVar("SampleT")
@@ -278,15 +278,10 @@ def save_weights(state: dict[str, Tensor], path: Path, metadata: dict[str, str] 
         path: Target file.
         metadata: Strings for the file's header.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in state.items()
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, temporary, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, save(tensors, metadata=metadata))

@@ -1,4 +1,4 @@
-"""How good boxes are on synthetic validation scenes, and the one confidence that is chosen by it."""
+"""How good boxes are on synthetic validation scenes; what their confidence means; where proposing stops."""
 
 from __future__ import annotations
 
@@ -130,6 +130,54 @@ def summary(found: list[Found], min_confidence: float) -> dict[str, float]:
     values["false_per_picture"] = (boxes - true) / len(sure) if sure else float("nan")
     values["false_per_empty"] = _mean(np.array([len(each.boxes) for each in sure if len(each.truth) == 0]))
     return values
+
+
+def calibrate(
+    generator: Candidates, scenes: Iterable[CachedScene], ordinary: Iterable[Tensor]
+) -> tuple[float, float]:
+    """Makes a confidence mean something: the chance that the box holds an unknown object.
+
+    A logistic regression on the logit of the confidence (Platt, 1999). True boxes (IoU of at least 0.5) come
+    from synthetic scenes; false ones from real pictures in which nothing is unknown, because scenes are made
+    to be harder than roads. Both are counted a picture, for pictures with one unknown object on average.
+
+    Args:
+        generator: In evaluation mode, its calibration neutral.
+        scenes: Synthetic validation scenes.
+        ordinary: Normalised score maps `[H, W]` of real pictures without anything unknown.
+
+    Returns:
+        Slope and offset for `FasterRCNNPrompts(calibration=...)`; neutral where there is too little to fit.
+    """
+    true, objects = [np.zeros(0)], 0
+    for each in collect(generator.candidates, scenes):
+        true.append(each.confidence[assign(each, 0.5) >= 0])
+        objects += len(each.truth)
+    false = [generator.candidates(each[None])[0].confidence.cpu().numpy() for each in ordinary]
+    hit = np.concatenate([np.ones(sum(map(len, true))), np.zeros(sum(map(len, false)))])
+    if not 0 < hit.sum() < len(hit):
+        return 1.0, 0.0
+    confidence = np.clip(np.concatenate([*true, *false]).astype(np.float64), 1e-4, 1 - 1e-4)
+    weight = np.where(hit == 1, 1 / max(objects, 1), 1 / max(len(false), 1))
+    return _logistic_regression(np.log(confidence / (1 - confidence)), hit, weight)
+
+
+def _logistic_regression(
+    x: NDArray[np.float64], hit: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Slope and offset by Newton's method; a weak pull to slope 1 keeps separable data finite."""
+    columns = np.stack([x, np.ones_like(x)], axis=1)
+    prior, pull = np.array([1.0, 0.0]), 1e-3 * np.eye(2)
+    parameters = prior.copy()
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-columns @ parameters))
+        gradient = columns.T @ (weight * (chance - hit)) + pull @ (parameters - prior)
+        curvature = (columns * (weight * chance * (1 - chance))[:, None]).T @ columns + pull
+        step = np.linalg.solve(curvature, gradient)
+        parameters = parameters - step
+        if np.abs(step).max() < 1e-9:
+            break
+    return max(float(parameters[0]), 1e-2), float(parameters[1])
 
 
 def choose_min_confidence(

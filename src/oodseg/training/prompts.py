@@ -27,9 +27,10 @@ from oodseg.training.common import (
     stream_loader,
 )
 from oodseg.training.detector import known_pictures
-from oodseg.training.prompt_selection import choose_min_confidence, collect, summary
+from oodseg.training.prompt_selection import calibrate, choose_min_confidence, collect, summary
 from oodseg.training.score_augment import Map, ScoreAugment
 from oodseg.training.score_cache import MAIN_CHANNEL, ChannelDetector, ScoreCache, cache_scores
+from oodseg.training.segmenter import MixRecipe
 
 
 class PromptRecipe(BaseModel):
@@ -58,6 +59,7 @@ class PromptRecipe(BaseModel):
         workers: Processes that read and augment.
         main_share: How often the detector's shipped score is used; else one of its other scores.
         augment: See `ScoreAugment`.
+        mix: What the scenes are made of.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -84,6 +86,7 @@ class PromptRecipe(BaseModel):
     workers: int = Field(default=1, ge=0)
     main_share: float = Field(default=0.7, ge=0, le=1)
     augment: ScoreAugment = ScoreAugment()
+    mix: MixRecipe = MixRecipe()
 
 
 def rate_factor(recipe: PromptRecipe) -> Callable[[int], float]:
@@ -192,11 +195,12 @@ def make_caches(
         detector: The one whose scores the generator is to read.
         progress: Show a progress bar.
     """
-    from oodseg.exposure.scenes import SceneSampler
+    from oodseg.exposure.scenes import Mix, SceneSampler
 
+    mix = Mix(**recipe.mix.model_dump())
     for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
         samplers = [
-            SceneSampler(data_root, size=(height, width), split=split, seed=recipe.seed)
+            SceneSampler(data_root, size=(height, width), split=split, seed=recipe.seed, mix=mix)
             for height, width in recipe.sizes
         ]
         seed = recipe.seed + (split == "val") * 1_000_003
@@ -217,7 +221,7 @@ def fit(
         out: Folder of the run, with the caches of `make_caches`.
         resume: Go on from `out/last.ckpt` if there is one.
         progress: Show a progress bar.
-        ordinary: See `choose_min_confidence`.
+        ordinary: See `calibrate` and `choose_min_confidence`.
 
     Returns:
         What `metrics.json` holds: the recipe, and the chosen confidence with the quality at it.
@@ -240,7 +244,9 @@ def fit(
     state = {**module.network.state_dict(), **average.ema_state_dict()}
     generator.load_state_dict(state)
     generator.eval()
-    choice = choose_min_confidence(generator, validation, ordinary)
+    known = list(ordinary)
+    generator.config["calibration"] = list(calibrate(generator, validation, known))
+    choice = choose_min_confidence(generator, validation, known)
     generator.config["min_confidence"] = choice["min_confidence"]
     metadata = {"config": json.dumps(generator.config), "seed": str(recipe.seed)}
     save_weights(state, out / "prompts.safetensors", metadata)

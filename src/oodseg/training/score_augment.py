@@ -24,6 +24,8 @@ class ScoreAugment(BaseModel):
         scale: Smallest and largest factor of the map's size.
         gain: Smallest and largest factor of the normalised score, so that other scores fit.
         bias: Largest shift of the normalised score, either way.
+        unevenness: Largest standard deviation of a smooth random field that is added: the score of an object
+            that the detector has never seen is patchy, and so is that of a strange background.
         fluctuation: Random factor 1 ± this on every element, drawn anew each time (S2M, CVPR 2024: 0.01).
     """
 
@@ -33,6 +35,7 @@ class ScoreAugment(BaseModel):
     scale: tuple[float, float] = (1.0, 1.0)
     gain: tuple[float, float] = (1.0, 1.0)
     bias: float = Field(default=0.0, ge=0)
+    unevenness: float = Field(default=0.0, ge=0)
     fluctuation: float = Field(default=0.01, ge=0, lt=1)
 
     def __call__(self, score: Map, boxes: Map, rng: np.random.Generator) -> tuple[Map, Map]:
@@ -58,8 +61,18 @@ class ScoreAugment(BaseModel):
         if factor != 1.0:
             score, boxes = _rescale(score, boxes, factor, rng)
         score = score * _log_uniform(rng, self.gain) + rng.uniform(-self.bias, self.bias)
+        if self.unevenness:
+            score = score + rng.uniform(0, self.unevenness) * _smooth_field(score.shape, rng)
         score = score * rng.uniform(1 - self.fluctuation, 1 + self.fluctuation, score.shape)
         return score.clip(*_CLAMP).astype(np.float32), boxes.astype(np.float32)
+
+
+def _smooth_field(shape: tuple[int, ...], rng: np.random.Generator) -> Map:
+    """Normal noise that changes over 12 to 60 pixels, float32 `[H, W]`."""
+    height, width = shape
+    cell = _log_uniform(rng, (12.0, 60.0))
+    coarse = rng.standard_normal((int(height / cell) + 2, int(width / cell) + 2), np.float32)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:

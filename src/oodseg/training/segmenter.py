@@ -42,11 +42,16 @@ class MixRecipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     natural: float = Field(default=0.24, ge=0, le=1)
-    drawn: float = Field(default=0.07, ge=0, le=1)
+    drawn: float = Field(default=0.1, ge=0, le=1)
     empty: float = Field(default=0.25, ge=0, le=1)
     known: float = Field(default=0.45, ge=0, le=1)
     pieces: float = Field(default=0.12, ge=0, le=1)
+    borrowed: float = Field(default=0.4, ge=0, le=1)
+    country: float = Field(default=0.35, ge=0, le=1)
+    shadows: float = Field(default=0.25, ge=0, le=1)
+    crowded: float = Field(default=0.5, ge=0, le=1)
     faint: float = Field(default=0.12, ge=0, le=1)
+    zoomed: float = Field(default=0.0, ge=0, le=1)
 
 
 class SegmenterRecipe(BaseModel):
@@ -57,7 +62,7 @@ class SegmenterRecipe(BaseModel):
     size: tuple[int, int] = (256, 320)
     widths: list[int] = [16, 40, 80, 128, 192]
     depths: list[int] = [1, 2, 2, 2]
-    max_steps: int = Field(default=8900, ge=1)
+    max_steps: int = Field(default=17000, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)

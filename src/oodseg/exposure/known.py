@@ -1,0 +1,12 @@
+"""WordNet ids of DUTS pictures that show a thing of a street class: hard negatives, not unknown objects."""
+
+from __future__ import annotations
+
+VEHICLES = frozenset([
+    "n04285008", "n04146614", "n03769881", "n03770679", "n03594945", "n04487081", "n04037443", "n03670208",
+    "n03777568", "n03790512", "n02924116", "n02958343", "n03792782", "n03785016", "n02701002", "n03791053",
+    "n03100240", "n02814533", "n02834778",
+])  # fmt: skip
+PEOPLE = frozenset([
+    "n03770439", "n03710721", "n03188531", "n04371430", "n10148035", "n09835506", "n03141823", "n00007846",
+])  # fmt: skip

@@ -1,0 +1,86 @@
+"""Mask classifiers of transformers: Mask2Former, MaskFormer and OneFormer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oodseg import hub
+from oodseg.segmenters.base import MaskQueries, Segmentation
+from oodseg.segmenters.hub_pixel import HubSegmenter
+from oodseg.segmenters.wrapped import to_multiple
+
+_LEAST = 1e-6  # below, a class score is nothing but rounding
+
+
+def class_logits(queries: MaskQueries) -> Tensor:
+    """Class logits of a mask classifier: the logarithm of its class scores.
+
+    `log sum_q softmax_c(q) sigmoid(mask_q)`, the softmax taken with and summed without "no object"
+    (MaskFormer, NeurIPS 2021, Sec. 3.4). Scores are cut off below 1e-6.
+
+    Args:
+        queries: Q masks with a class each.
+
+    Returns:
+        Float `[B, C, h, w]` at the masks' resolution.
+    """
+    classes = queries.classes.softmax(-1)[..., :-1]
+    scores = torch.einsum("bqc,bqhw->bchw", classes, queries.masks.sigmoid())
+    return scores.clamp_min(_LEAST).log()
+
+
+class MaskSegmenter(HubSegmenter):
+    """One whose model gives queries: masks with a class each; logits at the masks' resolution."""
+
+    @torch.inference_mode()
+    def segment(self, images: Tensor) -> Segmentation:
+        """Segments a batch; see `Segmenter.segment`."""
+        queries = self.queries(self.normalized(to_multiple(images, self.multiple)))
+        return Segmentation(class_logits(queries), None, queries)
+
+    def queries(self, inputs: Tensor) -> MaskQueries:
+        """What the model says about normalised pictures `[B, 3, H, W]` of a size that it takes."""
+        found = self.network(pixel_values=inputs, **self.extras(inputs))
+        return MaskQueries(found.class_queries_logits, found.masks_queries_logits)
+
+    def extras(self, inputs: Tensor) -> dict[str, Any]:
+        """Further arguments of the model."""
+        return {}
+
+
+class Mask2FormerSegmenter(MaskSegmenter):
+    """Mask2Former (Cheng et al., CVPR 2022)."""
+
+    name, model_class = "mask2former", "Mask2FormerForUniversalSegmentation"
+
+
+class MaskFormerSegmenter(MaskSegmenter):
+    """MaskFormer (Cheng et al., NeurIPS 2021)."""
+
+    name, model_class = "maskformer", "MaskFormerForInstanceSegmentation"
+
+
+class OneFormerSegmenter(MaskSegmenter):
+    """OneFormer (Jain et al., CVPR 2023), told that its task is semantic."""
+
+    name, model_class = "oneformer", "OneFormerForUniversalSegmentation"
+
+    def __init__(self, source: str, revision: str | None = None) -> None:
+        super().__init__(source, revision)
+        # Its own processor would fetch a class list from the hub; only the tokens are needed.
+        tokenizer = hub.load_processor(hub.transformers().CLIPTokenizer, source, revision=revision)
+        tokens = tokenizer(
+            "the task is semantic",
+            padding="max_length",
+            max_length=self.network.config.task_seq_len,
+            truncation=True,
+        )
+        ids, mask = torch.tensor(tokens["input_ids"]), torch.tensor(tokens["attention_mask"])
+        self.register_buffer("_task", (ids * mask)[None], persistent=False)
+
+    def extras(self, inputs: Tensor) -> dict[str, Any]:
+        """The task token, once a picture."""
+        return {"task_inputs": self.get_buffer("_task").expand(len(inputs), -1)}

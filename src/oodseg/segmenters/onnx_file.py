@@ -1,0 +1,131 @@
+"""Any network in an ONNX file that turns pictures into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from oodseg.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.segmenters.base import Segmentation
+from oodseg.segmenters.wrapped import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    WrappedSegmenter,
+    class_names,
+    portable_source,
+    to_multiple,
+)
+
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class OnnxSegmenter(WrappedSegmenter):
+    """Runs an ONNX file with onnxruntime.
+
+    The first input takes pictures `[B, 3, H, W]` (float32 or float16, RGB, normalised), the first output
+    gives logits `[B, C, h, w]`. Where the file fixes H and W, pictures are stretched to them; where it
+    fixes B at 1, they go through one by one.
+
+    Args:
+        source: Path of the file.
+        mean: Mean for each of RGB that is subtracted from pictures in 0..1; ImageNet's by default.
+        std: Standard deviation by which they are then divided.
+        classes: Names of the classes, or a JSON file of them.
+        multiple: Pictures are stretched to multiples of this, where the file leaves their size open.
+
+    Raises:
+        MissingDependencyError: onnxruntime is not installed.
+        WeightsError: The file is missing or no ONNX file.
+        ConfigError: It does not turn pictures into logits.
+    """
+
+    name = "onnx"
+
+    def __init__(
+        self,
+        source: str,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        classes: Sequence[str] | str | None = None,
+        multiple: int = 32,
+    ) -> None:
+        session = _open(source)
+        given = session.get_inputs()[0]
+        shape = list(given.shape)
+        if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
+            raise ConfigError(f"{source} takes {shape}: export a network that takes pictures [B, 3, H, W]")
+        super().__init__(session, (), mean, std)
+        self.source, self.multiple = source, int(multiple)
+        self._input, self._dtype = given.name, np.float16 if "float16" in given.type else np.float32
+        self._batch, _, *self._size = (each if isinstance(each, int) else None for each in shape)
+        # The file need not say how many classes there are; its answer to a black picture does.
+        probe = np.zeros((1, 3, *(each or 4 * max(16, self.multiple) for each in self._size)), self._dtype)
+        self.classes = class_names(classes, self._run(probe).shape[1])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments; the file stays where it is."""
+        return {
+            "source": portable_source(self.source),
+            "mean": self.get_buffer("_mean").flatten().tolist(),
+            "std": self.get_buffer("_std").flatten().tolist(),
+            "classes": list(self.classes),
+            "multiple": self.multiple,
+        }
+
+    @torch.inference_mode()
+    def segment(self, images: Tensor) -> Segmentation:
+        """Segments a batch; see `Segmenter.segment`."""
+        height, width = images.shape[-2:]
+        if self._size == [None, None]:
+            images = to_multiple(images, self.multiple)
+        elif [height, width] != self._size:
+            size = [self._size[0] or height, self._size[1] or width]
+            images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        inputs = self.normalized(images).cpu().numpy().astype(self._dtype)
+        batches = np.split(inputs, len(inputs)) if self._batch == 1 else [inputs]
+        logits = np.concatenate([self._run(each) for each in batches])
+        return Segmentation(torch.from_numpy(logits).to(images.device))
+
+    def _run(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        try:
+            logits = np.asarray(self.network.run(None, {self._input: inputs})[0])
+        except Exception as error:  # onnxruntime's errors have no common base
+            fault, (height, width) = str(error).strip().splitlines()[0], inputs.shape[-2:]
+            raise ConfigError(
+                f"{self.source} cannot take pictures of {width}x{height} pixels ({fault}): "
+                "export it with open sizes, or set `multiple` to its stride"
+            ) from error
+        if logits.ndim != 4 or logits.shape[1] < 2 or logits.dtype.kind != "f":
+            raise ConfigError(
+                f"{self.source} gives {logits.dtype} {list(logits.shape)} instead of logits [B, C, h, w]: "
+                "export the network without its argmax"
+            )
+        return logits.astype(np.float32)
+
+
+def _open(source: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingDependencyError(
+            'ONNX files need onnxruntime: install it with `pip install "oodseg[onnx]"`'
+        ) from None
+    if not Path(source).is_file():
+        raise WeightsError(f"the ONNX file {source} does not exist: check the path for typing errors")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    providers = [each for each in _PROVIDERS if each in onnxruntime.get_available_providers()]
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common base
+        fault = str(error).strip().splitlines()[0]
+        raise WeightsError(f"{source} is no ONNX file that can be run ({fault}): export it again") from error

@@ -1,0 +1,89 @@
+"""A network of one's own: any callable that turns pictures into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oodseg.errors import ConfigError
+from oodseg.segmenters.base import Segmentation
+from oodseg.segmenters.wrapped import WrappedSegmenter, to_multiple
+
+
+class CallableSegmenter(WrappedSegmenter):
+    """Makes a segmenter of any `torch.nn.Module` or function.
+
+    Args:
+        network: Takes float pictures `[B, 3, H, W]` (RGB, normalised) and gives logits `[B, C, h, w]` of any
+            resolution covering them: as a tensor, as the first of a tuple, as `"out"` or `"logits"` of a
+            mapping, as the attribute `logits`, or as a whole `Segmentation`.
+        classes: Names of the C classes; None if nobody needs them.
+        mean: Mean for each of RGB that is subtracted from pictures in 0..1.
+        std: Standard deviation by which they are then divided.
+        multiple: Pictures are stretched to multiples of this: the network's stride.
+
+    Examples:
+        ```python
+        from oodseg import S2M
+        from oodseg.detectors.logit import LogitDetector
+        from oodseg.segmenters.own import CallableSegmenter
+
+        segmenter = CallableSegmenter(my_network, classes=["road", "car"], multiple=32)
+        s2m = S2M.from_pretrained("street", detector=LogitDetector(segmenter, score="energy"))
+        ```
+    """
+
+    name = "callable"
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Any],
+        classes: Sequence[str] | None = None,
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        multiple: int = 1,
+    ) -> None:
+        super().__init__(network, classes or (), mean, std)
+        self.multiple = multiple
+        if isinstance(network, nn.Module):
+            network.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """There is none.
+
+        Raises:
+            ConfigError: Always: a network of one's own cannot be rebuilt from a file of settings.
+        """
+        raise ConfigError(
+            "a pipeline around a network of your own cannot be saved: export the network to ONNX and use the "
+            "segmenter 'onnx', or build the detector again after loading"
+        )
+
+    @torch.inference_mode()
+    def segment(self, images: Tensor) -> Segmentation:
+        """Segments a batch; see `Segmenter.segment`.
+
+        Raises:
+            ConfigError: The network does not give logits of its classes.
+        """
+        found = self.network(self.normalized(to_multiple(images, self.multiple)))
+        if isinstance(found, Mapping):
+            found = found.get("out", found.get("logits"))
+        elif isinstance(found, tuple):
+            found = found[0]
+        if isinstance(found, Segmentation):
+            return found
+        logits = getattr(found, "logits", found)
+        count = len(self.classes) or "C"
+        right = isinstance(logits, Tensor) and logits.ndim == 4 and len(logits) == len(images)
+        if not right or (self.classes and logits.shape[1] != count):
+            shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ConfigError(
+                f"the network gives {shape} instead of logits [{len(images)}, {count}, h, w]: "
+                "return them from it, and name every class"
+            )
+        return Segmentation(logits)

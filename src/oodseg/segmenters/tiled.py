@@ -1,0 +1,122 @@
+"""Sliding window and several scales round any segmenter, their logits averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.errors import ConfigError
+from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
+
+
+def starts(length: int, window: int, overlap: int = 0, multiple: int = 1) -> list[int]:
+    """Where windows begin that cover `length`: as few as possible, evenly spread, first and last flush.
+
+    Args:
+        length: Pixels to cover.
+        window: Pixels a window covers.
+        overlap: Pixels that neighbours share at least, < `window`.
+        multiple: Begin at multiples of this, of which `length` and `window` are multiples, too.
+    """
+    if length <= window:
+        return [0]
+    count = -(-(length - overlap) // (window - overlap))
+    return [index * (length - window) // (count - 1) // multiple * multiple for index in range(count)]
+
+
+class TiledSegmenter(nn.Module):
+    """Runs a segmenter over windows of a picture, and over the picture at several scales.
+
+    A network does best at the size it was trained at: windows keep large pictures to it, larger scales
+    show it small objects. Logits are averaged where windows overlap and over the scales. Features and mask
+    queries of several windows are not those of one picture, and are left out.
+
+    Args:
+        segmenter: A segmenter, or `{"name": ..., "config": {...}}`.
+        window: Side of the square windows in pixels; None for the whole picture at once.
+        overlap: Least share of a window that its neighbour covers too, 0 up to (not with) 1.
+        scales: Factors on the picture's size.
+
+    Raises:
+        ConfigError: A number out of range.
+    """
+
+    name = "tiled"
+
+    def __init__(
+        self,
+        segmenter: Segmenter | Mapping[str, Any],
+        window: int | None = None,
+        overlap: float = 0.25,
+        scales: Sequence[float] = (1.0,),
+    ) -> None:
+        super().__init__()
+        if window is not None and window < 32:
+            raise ConfigError(f"a window has at least 32 pixels a side, not {window}")
+        if not 0 <= overlap < 1:
+            raise ConfigError(f"overlap is a share of the window, 0 up to 1, not {overlap}")
+        if not scales or min(scales) <= 0:
+            raise ConfigError(f"scales are factors above 0, at least one, not {list(scales)}")
+        self.segmenter = make_segmenter(segmenter)
+        self.window, self.overlap, self.scales = window, overlap, tuple(float(each) for each in scales)
+        self.classes = self.segmenter.classes
+        self.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments."""
+        return {
+            "segmenter": {"name": self.segmenter.name, "config": self.segmenter.config},
+            "window": self.window,
+            "overlap": self.overlap,
+            "scales": list(self.scales),
+        }
+
+    @torch.inference_mode()
+    def segment(self, images: Tensor) -> Segmentation:
+        """Segments a batch; see `Segmenter.segment`.
+
+        Logits have the picture's size, unless one window and one scale do: then the segmenter's own
+        result is handed on.
+        """
+        size = images.shape[-2:]
+        if self.scales == (1.0,) and (self.window is None or max(size) <= self.window):
+            return self.segmenter.segment(images)
+        total: Tensor | None = None
+        for scale in self.scales:
+            scaled = [max(32, round(side * scale)) for side in size]
+            logits = _resize(self._windows(_resize(images, scaled)), size)
+            total = logits if total is None else total + logits
+        assert total is not None  # there is at least one scale
+        return Segmentation(total / len(self.scales))
+
+    def _windows(self, images: Tensor) -> Tensor:
+        """Logits averaged over windows, `[B, C, H, W]`; of a single window as they come."""
+        height, width = images.shape[-2:]
+        side = self.window or max(height, width)
+        if side >= max(height, width):
+            return self.segmenter.segment(images).logits.float()
+        shared = int(side * self.overlap)
+        total: Tensor | None = None
+        count = images.new_zeros((height, width))
+        for y in starts(height, side, shared):
+            for x in starts(width, side, shared):
+                part = images[..., y : y + side, x : x + side]
+                logits = _resize(self.segmenter.segment(part).logits.float(), part.shape[-2:])
+                if total is None:
+                    total = logits.new_zeros((*logits.shape[:2], height, width))
+                    count = count.to(total.device)
+                total[..., y : y + side, x : x + side] += logits
+                count[y : y + side, x : x + side] += 1
+        assert total is not None  # there is at least one window
+        return total / count
+
+
+def _resize(images: Tensor, size: Sequence[int]) -> Tensor:
+    if list(images.shape[-2:]) == list(size):
+        return images
+    return F.interpolate(images, list(size), mode="bilinear", align_corners=False)

@@ -1,0 +1,134 @@
+"""Segmenters of torchvision: DeepLabV3, FCN and LR-ASPP."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oodseg.errors import ConfigError, WeightsError
+from oodseg.segmenters.base import Segmentation
+from oodseg.segmenters.wrapped import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    WrappedSegmenter,
+    class_names,
+    input_of,
+    portable_source,
+)
+
+_CLASSIFIERS = ("classifier.4", "classifier.low_classifier")
+
+
+class TorchvisionSegmenter(WrappedSegmenter):
+    """A segmentation network of torchvision.
+
+    Args:
+        source: Name of the network, e.g. `"deeplabv3_resnet50"` or `"lraspp_mobilenet_v3_large"`.
+        weights: State dict of it, `.safetensors` or `.pth` (read with `weights_only=True`); None takes
+            torchvision's own weights from torch's cache, and never fetches them.
+        classes: Names of the classes, or a JSON file of them; None takes torchvision's for 21 classes.
+
+    Raises:
+        ConfigError: An unknown network.
+        WeightsError: No weights, or those of another network.
+    """
+
+    name = "torchvision"
+
+    def __init__(
+        self, source: str, weights: str | None = None, classes: Sequence[str] | str | None = None
+    ) -> None:
+        from torchvision.models import get_model, list_models, segmentation
+
+        names = list_models(module=segmentation)
+        if source not in names:
+            raise ConfigError(
+                f"torchvision has no segmenter '{source}'; choose one of: {', '.join(sorted(names))}"
+            )
+        path, known = (Path(weights), None) if weights else _cached(source)
+        state = _read_state(path)
+        layer = next((each for each in _CLASSIFIERS if f"{each}.weight" in state), None)
+        if layer is None:
+            raise WeightsError(f"{path} is no state dict of {source}: save the network's state_dict()")
+        count = len(state[f"{layer}.weight"])
+        extra = {"aux_loss": True} if any(key.startswith("aux_classifier.") for key in state) else {}
+        network = get_model(source, weights=None, weights_backbone=None, num_classes=count, **extra)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            fault = str(error).splitlines()[-1].strip()
+            raise WeightsError(
+                f"{path} does not fit {source} ({fault}): name the network it is of"
+            ) from error
+        if classes is None and count == 21:
+            classes = known or _voc(source)
+        super().__init__(
+            network.eval().requires_grad_(False), class_names(classes, count), IMAGENET_MEAN, IMAGENET_STD
+        )
+        self.source, self.weights = source, weights
+        # LR-ASPP adds up two classifiers, so that no one layer's input explains its logits.
+        self._features = layer if layer == _CLASSIFIERS[0] else None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments; the weights stay where they are."""
+        weights = portable_source(self.weights) if self.weights else None
+        return {"source": self.source, "weights": weights, "classes": list(self.classes)}
+
+    @torch.inference_mode()
+    def segment(self, images: Tensor) -> Segmentation:
+        """Segments a batch; see `Segmenter.segment`. Logits have the picture's size."""
+        inputs = self.normalized(images)
+        if self._features is None:
+            return Segmentation(self.network(inputs)["out"])
+        with input_of(self.network.get_submodule(self._features)) as seen:
+            logits = self.network(inputs)["out"]
+        return Segmentation(logits, seen[0])
+
+
+def _voc(source: str) -> list[str]:
+    from torchvision.models import get_model_weights
+
+    return list(get_model_weights(source).DEFAULT.meta["categories"])
+
+
+def _cached(source: str) -> tuple[Path, list[str]]:
+    """Torchvision's own weights in torch's cache, and their class names."""
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(source).DEFAULT
+    path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    if not path.is_file():
+        raise WeightsError(
+            f"torchvision's weights of {source} (trained on COCO; for their terms see torchvision's model "
+            f"documentation) are not in torch's cache: put {weights.url} at {path}, or name a file with the "
+            "option weights"
+        )
+    return path, list(weights.meta["categories"])
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        fault = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"the weights {path} cannot be read ({fault}): give a state dict as .safetensors or .pth"
+        ) from error
+    # Training scripts wrap the state dict; torchvision's own call it "model".
+    for key in ("model", "state_dict"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping) or not all(isinstance(each, Tensor) for each in loaded.values()):
+        raise WeightsError(f"{path} is no state dict: save the network's state_dict()")
+    return dict(loaded)

@@ -1,0 +1,132 @@
+"""What every segmenter around somebody else's network shares: normalising, device, class names, saving."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.errors import ConfigError
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class WrappedSegmenter(nn.Module):
+    """Holds a network whose weights belong to somebody else.
+
+    A saved pipeline names where the network came from (`config`) and never holds a copy of its weights:
+    they may be large, and under a licence that forbids passing them on.
+
+    Args:
+        network: The network; moves along when the segmenter changes its device.
+        classes: Names of its classes.
+        mean: Mean of the pictures it was trained on, for each of RGB, in 0..1.
+        std: Standard deviation likewise.
+    """
+
+    name = "wrapped"
+
+    def __init__(
+        self,
+        network: Callable[..., Any],
+        classes: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ConfigError(
+                f"mean and std take three numbers (RGB) and std lies above 0, not {mean} and {std}"
+            )
+        # In a tuple torch does not see the network: it stays out of state_dict and of saved pipelines.
+        self._held = (network,)
+        self.classes = tuple(classes)
+        self.register_buffer("_mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.eval()
+
+    @property
+    def network(self) -> Any:
+        """The wrapped network."""
+        return self._held[0]
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Pictures `[B, 3, H, W]` in 0..1 as the network wants them, on its device."""
+        mean, std = self.get_buffer("_mean"), self.get_buffer("_std")
+        return (images.to(mean.device) - mean) / std
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        if isinstance(self.network, nn.Module):
+            self.network._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+
+def portable_source(source: str) -> str:
+    """How a saved pipeline names a source: folders and files by absolute path, ids as they are."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else source
+
+
+def to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Stretches pictures until their sides are multiples of `multiple`.
+
+    Stretched rather than padded, the logits cover the picture exactly at whatever resolution they come.
+    """
+    height, width = images.shape[-2:]
+    size = [max(multiple, -(-side // multiple) * multiple) for side in (height, width)]
+    if size == [height, width]:
+        return images
+    return F.interpolate(images, size, mode="bilinear", align_corners=False)
+
+
+def class_names(classes: Sequence[str] | str | None, count: int) -> tuple[str, ...]:
+    """Checks or makes up the names of `count` classes.
+
+    Args:
+        classes: Names; or the path of a JSON file with a list of them, or with a mapping from index to name;
+            None for `class 0`, `class 1`, ...
+        count: How many the network has.
+
+    Raises:
+        ConfigError: Another number of names, or no such file.
+    """
+    if classes is None:
+        return tuple(f"class {index}" for index in range(count))
+    if isinstance(classes, str):
+        classes = _read_names(Path(classes))
+    if len(classes) != count:
+        raise ConfigError(
+            f"the network has {count} classes but {len(classes)} names were given: name each one"
+        )
+    return tuple(str(name) for name in classes)
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(names, dict):
+            names = [names[key] for key in sorted(names, key=int)]
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the class names {path} cannot be read ({error}): give a JSON list of names"
+        ) from error
+    if not isinstance(names, list):
+        raise ConfigError(f"the class names {path} are no list: give a JSON list of names")
+    return names
+
+
+@contextmanager
+def input_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects what a layer is handed while the block runs."""
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
