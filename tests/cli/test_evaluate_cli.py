@@ -158,3 +158,50 @@ def test_verify_names_the_file_with_a_wrong_code(app, tmp_path):
     Image.fromarray(np.full(SHAPE, 9, np.uint8)).save(data / "labels" / "b.png")
     with pytest.raises(OodsegError, match=r"b\.png holds the label code 9"):
         run(app, "datasets", "verify", data)
+
+
+def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
+    from oodseg.datasets import synthetic
+
+    class Truth:
+        """A pipeline that outlines the truth."""
+
+        @classmethod
+        def from_pretrained(cls, name):
+            return cls()
+
+        def __call__(self, path):
+            label = np.asarray(Image.open(path.parent.parent / "labels" / path.name)) > 0
+            masks = label[None] if label.any() else np.zeros((0, *label.shape), bool)
+            score = label.astype(np.float32)
+            boxes = np.tile([[0, 0, 9, 9]], (len(masks), 1))
+            return Prediction.from_masks(masks, boxes, [0.9] * len(masks), path=path, score=score)
+
+    module = types.ModuleType("oodseg.pipeline")
+    module.S2M = Truth
+    monkeypatch.setitem(sys.modules, "oodseg.pipeline", module)
+    scenes = [synthetic.plan()[number] for number in (0, 1, 24, 25)]
+    monkeypatch.setattr(synthetic, "plan", lambda: [dict(scene) for scene in scenes])
+    monkeypatch.chdir(tmp_path)
+    done = run(app, "evaluate", "synthetic", "--out", "out", "--resamples", 5)
+    assert done.exit_code == 0
+    for words in (
+        "Drawn streets, synthetic-1+",
+        "weather rain",
+        "objects 1",
+        "2 of 4 pictures hold no anomaly",
+        "are not those of synthetic-1",
+    ):
+        assert words in done.output
+    (one,) = json.loads((tmp_path / "out" / "results.json").read_text())["datasets"]
+    kinds = one["methods"][0]["by_group"]
+    assert list(kinds) == ["domain", "weather", "objects"]
+    assert kinds["weather"]["rain"]["pictures"] == 2
+    assert kinds["objects"]["1"]["iou_threshold_free"] == pytest.approx(1.0)
+    assert kinds["objects"]["0"]["iou_threshold_free"] is None
+    assert kinds["objects"]["0"]["false_alarms"] == 0
+    assert "by kind of picture" in (tmp_path / "out" / "report.html").read_text()
+    # What was drawn is a folder like any other.
+    again = run(app, "evaluate", tmp_path / "out" / "synthetic-1", "--out", "again", "--resamples", 5)
+    assert again.exit_code == 0
+    assert run(app, "datasets", "verify", tmp_path / "out" / "synthetic-1").exit_code == 0

@@ -22,7 +22,10 @@ NO_PIPELINE = "none"
 def evaluate(
     datasets: Annotated[
         list[Path],
-        typer.Argument(metavar="DATASET...", help="Benchmark folders as unpacked, or images/ + labels/."),
+        typer.Argument(
+            metavar="DATASET...",
+            help="Benchmark folders as unpacked, or images/ + labels/; 'synthetic' draws its own scenes.",
+        ),
     ],
     pipeline: Annotated[
         str, typer.Option(help="Pipeline name or folder; 'none' measures score files only.")
@@ -60,10 +63,11 @@ def evaluate(
     shown = next((known for known in PRESETS if known == preset), None)
     if shown is None:
         raise ConfigError(f"there is no preset '{preset}': choose one of {', '.join(PRESETS)}")
-    sets = [open_dataset(path, split) for path in datasets]
-    folders = _score_folders(scores or [])
-    loaded = _load(pipeline, sets, bool(folders))
     console = Console()
+    folders = _score_folders(scores or [])
+    datasets = [_drawn(path, out, console) for path in datasets]
+    sets = [open_dataset(path, split) for path in datasets]
+    loaded = _load(pipeline, sets, bool(folders))
     found: list[Evaluation] = []
     with _progress(console) as bar:
         for path, data in zip(datasets, sets, strict=True):
@@ -85,6 +89,19 @@ def evaluate(
     _show(console, found, shown, published)
     for file in written:
         console.print(f"wrote {file}", soft_wrap=True, highlight=False)
+
+
+def _drawn(path: Path, out: Path, console: Any) -> Path:
+    """Draws the set that needs no download, where it is asked for by name; else the path as it is."""
+    from oodseg.datasets import synthetic
+
+    if str(path) != synthetic.NAME or path.exists():
+        return path
+    with _progress(console) as bar:
+        task = bar.add_task(f"drawing {synthetic.VERSION}", total=None)
+        return synthetic.draw_benchmark(
+            out / synthetic.VERSION, lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
 def _score_folders(arguments: list[str]) -> dict[str, Path]:
@@ -179,12 +196,16 @@ def _progress(console: Any) -> Progress:
 def _show(console: Any, found: list[Any], preset: Any, published: bool) -> None:
     from rich.console import Console
 
-    from oodseg.report.tables import build_rows, notes_of, rich_table
+    from oodseg.report.tables import build_rows, group_table, notes_of, rich_table
 
     rows = build_rows(found, preset, published)
     # A file or pipe has no width to respect.
     wide = console if console.is_terminal else Console(width=200)
     wide.print(rich_table(rows, preset, wide.width))
+    for one in found:
+        kinds = group_table(one)
+        if kinds is not None:
+            wide.print(kinds)
     for one in found:
         for note in notes_of(one):
             console.print(f"note: {one.dataset.title}: {note}", soft_wrap=True, highlight=False)

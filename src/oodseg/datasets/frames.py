@@ -26,12 +26,14 @@ class Frame:
         image_path: The picture, or None where only labels are at hand.
         label_path: The label picture, or None where the truth is hidden (a test split).
         codes: What the label file's codes mean: code to 0 in-distribution, 1 anomaly or 255 ignore.
+        groups: Of what kinds the picture is, such as `{"weather": "rain"}`; figures are broken down by them.
     """
 
     name: str
     image_path: Path | None
     label_path: Path | None
     codes: Mapping[int, int] = field(repr=False)
+    groups: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def label(self) -> NDArray[np.uint8]:
@@ -69,6 +71,7 @@ class BenchmarkSet:
         licence: Terms of the data, as its publishers state them.
         track: `anomaly` or `obstacle`: which minimum component sizes apply.
         benchmark: Which published tables it stands beside (`road_anomaly_21`, …), None if unknown.
+        notes: What a reader of its figures must know, one sentence each.
     """
 
     key: str
@@ -79,6 +82,7 @@ class BenchmarkSet:
     licence: str
     track: str
     benchmark: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def codes(**meaning: tuple[int, ...]) -> Mapping[int, int]:

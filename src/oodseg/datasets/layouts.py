@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from oodseg.datasets import anomaly_seg, fishyscapes_static, lost_and_found, plain, road_anomaly, smiyc
+from oodseg.datasets import (
+    anomaly_seg,
+    fishyscapes_static,
+    lost_and_found,
+    plain,
+    road_anomaly,
+    smiyc,
+    synthetic,
+)
 from oodseg.datasets.frames import BenchmarkSet
 from oodseg.errors import DatasetError
 
@@ -90,6 +98,13 @@ LAYOUTS: dict[str, Layout] = {
         ("test",),
         anomaly_seg.bdd_matches,
         anomaly_seg.read_bdd,
+    ),
+    "synthetic": Layout(
+        "Drawn streets",
+        "needs no download: `oodseg evaluate synthetic` draws it",
+        (synthetic.VERSION,),
+        synthetic.matches,
+        synthetic.read,
     ),
     "plain": Layout(
         "Any pictures of your own",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from oodseg.datasets import Frame
 from oodseg.errors import OodsegError
+from oodseg.evaluation.groups import by_group
 from oodseg.evaluation.results import Curves, Figure, MethodResult, PictureRecord
 from oodseg.evaluation.sources import Objects, Source
 from oodseg.metrics.bootstrap import interval
@@ -75,6 +76,7 @@ def measure(
         with _named(frame):
             counters.update(scores, confidence, source.objects(index, label.shape), label)
         progress(source.name, len(frames) + index + 1, total)
+    records = counters.records([frame.name for frame in frames])
     row = MethodResult(
         name=source.name,
         kind=kind,
@@ -84,8 +86,9 @@ def measure(
         extremes=None if source.bounded else (extremes.low, extremes.high),
         by_size=counters.by_size(),
         curves=counters.curves(curve),
-        pictures=counters.records([frame.name for frame in frames]),
-        notes=_notes(counters.pixel, len(frames), kind),
+        pictures=records,
+        notes=_notes(counters.pixel, records, kind),
+        by_group=by_group(frames, records),
     )
     return row, extremes
 
@@ -174,14 +177,19 @@ def _with_intervals(found: object, spread: Mapping[str, F64]) -> dict[str, Figur
     return {name: Figure(getattr(found, name), *interval(samples)) for name, samples in spread.items()}
 
 
-def _notes(pixel: PixelMetrics, frames: int, kind: str) -> list[str]:
-    notes = []
+def _notes(pixel: PixelMetrics, records: Sequence[PictureRecord], kind: str) -> list[str]:
+    notes, frames = [], len(records)
+    empty = sum(not record.anomaly_pixels for record in records)
     if kind == "components":
         notes.append(
             "'+ components' cuts its score at the best-F1 threshold of this very set, all figures included"
         )
     if not pixel.positives:
         notes.append("no picture holds an anomaly: only false alarms can be measured")
+    elif empty:
+        notes.append(
+            f"{empty} of {frames} pictures hold no anomaly: the preset code counts each of them as 0"
+        )
     if not pixel.exact:
         notes.append(
             f"too many pixels to sort: AuPRC comes from a histogram, off by at most {pixel.auprc_error:.2g}"

@@ -68,6 +68,27 @@ class PictureRecord:
 
 
 @dataclass(frozen=True)
+class GroupFigures:
+    """Means over the pictures of one kind, NaN where undefined; overlaps as the preset `code` has them.
+
+    Attributes:
+        pictures: How many there are.
+        auiou: Mean over those of them that hold an anomaly; likewise the next two.
+        iou_threshold_free: See `auiou`.
+        mean_f1: See `auiou`.
+        boxes: Objects drawn a picture, over all of them.
+        false_alarms: False alarms a picture, over all of them.
+    """
+
+    pictures: int
+    auiou: float
+    iou_threshold_free: float
+    mean_f1: float
+    boxes: float
+    false_alarms: float
+
+
+@dataclass(frozen=True)
 class MethodResult:
     """One row.
 
@@ -83,6 +104,7 @@ class MethodResult:
         curves: What the report draws.
         pictures: One record a picture.
         notes: What a reader of the figures must know, one sentence each.
+        by_group: Kind of picture to value to figures; see `Frame.groups`.
     """
 
     name: str
@@ -95,6 +117,7 @@ class MethodResult:
     curves: Curves
     pictures: list[PictureRecord]
     notes: list[str] = field(default_factory=list)
+    by_group: dict[str, dict[str, GroupFigures]] = field(default_factory=dict)
 
     def value(self, family: str, name: str) -> float:
         """A figure's value, NaN if this row has none."""
@@ -153,6 +176,7 @@ class Evaluation:
                     "track": self.dataset.track,
                     "licence": self.dataset.licence,
                     "fingerprint": self.fingerprint,
+                    "notes": self.dataset.notes,
                 },
                 **self.meta,
                 "methods": [
@@ -172,6 +196,10 @@ class Evaluation:
                         "recall_by_size": {
                             size: {"objects": n, "found": found, "covered": covered}
                             for size, (n, found, covered) in method.by_size.items()
+                        },
+                        "by_group": {
+                            kind: {value: vars(figures) for value, figures in values.items()}
+                            for kind, values in method.by_group.items()
                         },
                         "iou_against_threshold": method.curves.iou,
                         "pictures": [vars(picture) for picture in method.pictures],

@@ -14,7 +14,18 @@ from oodseg.evaluation import Evaluation, MethodResult
 from oodseg.metrics.s2m import Preset
 from oodseg.report.charts import Line, histogram_chart, line_chart
 from oodseg.report.gallery import gallery, legend
-from oodseg.report.tables import COLUMNS, MEAN, OURS, Row, cell, family_of, notes_of
+from oodseg.report.tables import (
+    COLUMNS,
+    GROUP_HEADS,
+    GROUP_KEY,
+    MEAN,
+    OURS,
+    Row,
+    cell,
+    family_of,
+    group_lines,
+    notes_of,
+)
 
 _KEY = (
     "All in percent, but boxes and false alarms a picture. ↓: less is better. Small: 95 % bootstrap interval "
@@ -74,7 +85,7 @@ def _section(found: Evaluation, rows: Sequence[Row], preset: Preset, number: int
         + _table(own)
         + f'<p class="key">{_KEY}</p>'
         + f'<div class="charts">{_charts(found.methods, preset)}</div>'
-        + f"{_sizes(found.methods)}{cards}</section>"
+        + f"{_sizes(found.methods)}{_groups(found.methods[0])}{cards}</section>"
     )
 
 
@@ -180,6 +191,24 @@ def _sizes(methods: Sequence[MethodResult]) -> str:
         "<h3>Objects found, by size</h3><p>Found: one prediction overlaps the object with an IoU of at least "
         "50 %. Covered: share of its pixels in any prediction.</p>"
         f'<div class="scroll"><table><thead><tr><th>method</th>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _groups(method: MethodResult) -> str:
+    lines = group_lines(method)
+    if not lines:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in GROUP_HEADS)
+    body = "".join(
+        f'<tr class="ours"><th scope="row">{escape(f"{kind} {value}")}</th>'
+        + "".join(f"<td>{text or '–'}</td>" for text in cells)
+        + "</tr>"
+        for kind, value, cells in lines
+    )
+    return (
+        f"<h3>{escape(method.name)} by kind of picture</h3><p>{GROUP_KEY}</p>"
+        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

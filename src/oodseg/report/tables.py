@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oodseg.datasets import LAYOUTS
-from oodseg.evaluation import Evaluation, Figure
+from oodseg.evaluation import Evaluation, Figure, MethodResult
 from oodseg.metrics.s2m import Preset
 from oodseg.report.published import published_rows
 
@@ -62,6 +62,10 @@ COLUMNS = (
         up=False,
         says="false alarms a picture",
     ),
+)
+GROUP_HEADS = ("pictures", "AuIoU", "IoU free", "mean F1", "boxes↓", "false↓")
+GROUP_KEY = (
+    "Overlaps in percent over the pictures with an anomaly (preset code), boxes and false alarms a picture."
 )
 _LEAVE_OUT_FIRST = ("AP50", "boxes", "PPV", "AP", "sIoU", "F1*", "FPR95", "IoU best", "mean F1")
 _IN_TERMINAL = ("S2M (RPL)", "RPL+CoroCL", "UNO", "AnomDINO+RPL")
@@ -134,8 +138,8 @@ def _means(rows: Sequence[Row], sets: int) -> list[Row]:
 
 def notes_of(found: Evaluation) -> list[str]:
     """What a reader of a set's figures must know, one sentence each."""
-    notes = list(dict.fromkeys(note for method in found.methods for note in method.notes))
     data = found.dataset
+    notes = [*data.notes, *dict.fromkeys(note for method in found.methods for note in method.notes)]
     if data.benchmark and data.benchmark != data.key:
         title = LAYOUTS[data.benchmark].title
         notes.append(f"taken for {title} by the folder's name: that is whose published numbers are shown")
@@ -173,6 +177,46 @@ def rich_table(rows: Sequence[Row], preset: Preset, width: int) -> Table:
             break
         left_out += [COLUMNS[k].title for k in used if COLUMNS[k].title == title]
         used = [k for k in used if COLUMNS[k].title != title]
+    return table
+
+
+def group_lines(method: MethodResult) -> list[tuple[str, str, list[str]]]:
+    """A method's figures by kind of picture: kind, value, and one cell for each of `GROUP_HEADS`."""
+    return [
+        (kind, value, [str(f.pictures), *(_percent(v) for v in (f.auiou, f.iou_threshold_free, f.mean_f1)),
+                       *("" if math.isnan(v) else f"{v:.2f}" for v in (f.boxes, f.false_alarms))])
+        for kind, values in method.by_group.items()
+        for value, f in values.items()
+    ]  # fmt: skip
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def group_table(found: Evaluation) -> Table | None:
+    """Lays the first method's figures by kind of picture out for a terminal; None without kinds."""
+    from rich import box
+    from rich.table import Table
+
+    method = found.methods[0]
+    if not method.by_group:
+        return None
+    sizes = ", ".join(f"{name} {hit} of {n}" for name, (n, hit, _) in method.by_size.items())
+    table = Table(
+        title=f"{found.dataset.title}: {method.name} by kind of picture",
+        caption=GROUP_KEY + (f" Objects found: {sizes}." if sizes else ""),
+        title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    table.add_column("", no_wrap=True)
+    for head in GROUP_HEADS:
+        table.add_column(head, justify="right", no_wrap=True)
+    last = None
+    for kind, value, cells in group_lines(method):
+        if last not in {None, kind}:
+            table.add_section()
+        last = kind
+        table.add_row(f"{kind} {value}", *cells)
     return table
 
 
