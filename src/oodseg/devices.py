@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 
 import torch
+
+_full_precision = ContextVar("full_precision", default=False)
 
 
 def choose_device(name: str) -> str:
@@ -20,9 +24,21 @@ def fast_autocast(device: torch.device) -> AbstractContextManager[object]:
     Convolutions take about half the time on CPUs with AVX512-BF16 or AMX; on others bfloat16 is
     emulated and slower than float32.
     """
+    if _full_precision.get():
+        return nullcontext()
     if device.type == "cuda" or (device.type == "cpu" and _cpu_has_bfloat16()):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Within it `fast_autocast` does nothing: for exported graphs, and to compare machines."""
+    token = _full_precision.set(True)
+    try:
+        yield
+    finally:
+        _full_precision.reset(token)
 
 
 def _cpu_has_bfloat16() -> bool:

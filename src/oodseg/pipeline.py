@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from oodseg.bundle import ROOMS, find_bundle, load_part, read_config, save_bundle
+from oodseg.bundle import find_bundle, read_config, save_bundle
 from oodseg.errors import ConfigError, ScoreMapError
 from oodseg.images import as_image, find_images, resize, to_tensor
 from oodseg.prediction import OodObject, Prediction, encode_objects
-from oodseg.registry import resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from oodseg.prompts import PromptGenerator
     from oodseg.scoremaps import ScoreMap
 
-_BOXES_AT_ONCE = 16  # bounds the memory of full-size masks
+BOXES_AT_ONCE = 16  # bounds the memory of full-size masks
 
 
 class S2M:
@@ -43,6 +43,9 @@ class S2M:
             least the first and at most the second number, and never enlarged. Outlines are drawn at full
             size.
         device: Torch device of the parts.
+        overlap: Whether `masks.embed` runs beside the detector, in a thread and on a GPU in a stream of its
+            own. "auto" does so on a GPU. On a CPU both want all cores, and a picture without objects needs
+            no embedding at all.
     """
 
     def __init__(
@@ -54,12 +57,14 @@ class S2M:
         name: str = "custom",
         working_side: tuple[int, int] = (640, 1024),
         device: str = "cpu",
+        overlap: bool | Literal["auto"] = "auto",
     ) -> None:
         low, high = working_side
         if not 32 <= low <= high:
             raise ConfigError(f"working_side needs 32 <= least <= most, not {low} and {high}")
         self.detector, self.prompts, self.masks = detector, prompts, masks
         self.name, self.working_side, self.device = name, (int(low), int(high)), device
+        self.overlap = device.startswith("cuda") if overlap == "auto" else overlap
         parts: list[Any] = [detector, prompts, masks]
         for part in parts:
             if hasattr(part, "to"):
@@ -71,32 +76,30 @@ class S2M:
         name_or_folder: str | os.PathLike[str] = "street",
         device: str = "cpu",
         *,
-        detector: Detector | str | None = None,
-        prompts: PromptGenerator | str | None = None,
-        masks: PromptableSegmenter | str | None = None,
+        detector: Detector | str | Mapping[str, Any] | None = None,
+        prompts: PromptGenerator | str | Mapping[str, Any] | None = None,
+        masks: PromptableSegmenter | str | Mapping[str, Any] | None = None,
     ) -> S2M:
         """Loads a bundled pipeline by name or a saved one by folder.
 
         Args:
             name_or_folder: `"street"`, or a folder written by `save_pretrained`.
             device: Torch device, `"cpu"` or `"cuda"`.
-            detector: Replaces that part: an object, or a name from `DETECTORS`.
-            prompts: Likewise, from `PROMPTS`.
-            masks: Likewise, from `MASKS`.
+            detector: Replaces that part: an object, or what `oodseg.specs` reads, such as
+                `"segformer:FOLDER+energy"` or a mapping with all options.
+            prompts: Likewise: `"components"`.
+            masks: Likewise: `"grabcut"` or `"sam:FOLDER"`.
 
         Raises:
-            WeightsError: The folder is missing, damaged, or of another version.
-            ConfigError: An unknown name.
+            WeightsError: The folder or a model is missing, damaged, or of another version.
+            ConfigError: An unknown name or option.
         """
+        from oodseg.specs import choose_part
+
         folder = find_bundle(name_or_folder)
         config = read_config(folder)
-        parts: dict[str, Any] = {"detector": detector, "prompts": prompts, "masks": masks}
-        for key, given in parts.items():
-            if given is None or given == config[key]["name"]:
-                parts[key] = load_part(folder, config, key)
-            elif isinstance(given, str):
-                room, registry = ROOMS[key]
-                parts[key] = resolve(registry, room, given)()
+        given = {"detector": detector, "prompts": prompts, "masks": masks}
+        parts: dict[str, Any] = {key: choose_part(folder, config, key, spec) for key, spec in given.items()}
         low, high = config["working_side"]
         return cls(**parts, name=config.get("name", folder.name), working_side=(low, high), device=device)
 
@@ -143,13 +146,13 @@ class S2M:
         image = as_image(picture)
         watch = _Watch(started)
         watch.lap("read")
-        with torch.inference_mode():
+        with torch.inference_mode(), self._encoding(image) as encode:
             normalized, warnings = self._scores(image, score_map, score_normalizer)
             watch.lap("detector")
             found = self.prompts.propose(normalized[None])[0]
             watch.lap("prompts")
-            objects = self._outline(image, found.boxes, found.confidence, normalized)
-            watch.lap("masks")
+            objects = self._outline(image, found.boxes, found.confidence, normalized, encode)
+        watch.lap("masks")
         path = Path(picture) if isinstance(picture, str | os.PathLike) else None
         height, width = image.shape[:2]
         return Prediction(
@@ -169,6 +172,26 @@ class S2M:
         for picture in items:
             yield self(picture, score_normalizer=score_normalizer)
 
+    def _encoding(self, image: NDArray[np.uint8]) -> AbstractContextManager[Callable[[], Any]]:
+        """Gives a function that returns the picture's embedding, begun already where stages overlap."""
+        import torch
+
+        from oodseg.overlap import in_background
+
+        stream = self._encoder_stream()
+
+        def embed() -> Any:
+            # Inference mode and stream are each thread's own.
+            with torch.inference_mode(), stream:
+                return self.masks.embed(to_tensor(image).to(self.device))
+
+        return in_background(embed) if self.overlap else nullcontext(embed)
+
+    def _encoder_stream(self) -> AbstractContextManager[Any]:
+        from oodseg.overlap import encoder_stream
+
+        return encoder_stream(self.device) if self.overlap else nullcontext()
+
     def _scores(
         self, image: NDArray[np.uint8], score_map: Any, normalizer: ScoreNormalizer | None
     ) -> tuple[Tensor, list[str]]:
@@ -177,6 +200,8 @@ class S2M:
 
         from oodseg.detectors import ScoreNormalizer
 
+        # A prompt generator that was trained on scores of a certain scale says so.
+        normalizer = getattr(self.prompts, "normalizer", None) or normalizer
         height, width = self.working_size(*image.shape[:2])
         if score_map is not None:
             checked = _external(score_map, *image.shape[:2])
@@ -195,7 +220,12 @@ class S2M:
         return (normalizer or self.detector.normalizer)(raw), []
 
     def _outline(
-        self, image: NDArray[np.uint8], boxes: Tensor, confidence: Tensor, normalized: Tensor
+        self,
+        image: NDArray[np.uint8],
+        boxes: Tensor,
+        confidence: Tensor,
+        normalized: Tensor,
+        encode: Callable[[], Any],
     ) -> list[OodObject]:
         if not len(boxes):
             return []
@@ -204,14 +234,15 @@ class S2M:
         boxes = boxes * scale
         limit = boxes.new_tensor([width, height, width, height])
         boxes = boxes.clamp(min=0).minimum(limit)
-        embedding = self.masks.embed(to_tensor(image).to(self.device))
         objects: list[OodObject] = []
-        for start in range(0, len(boxes), _BOXES_AT_ONCE):
-            part = slice(start, start + _BOXES_AT_ONCE)
-            masks = self.masks.segment(embedding, boxes[part], normalized)
-            objects += encode_objects(
-                masks.cpu().numpy(), boxes[part].cpu().numpy(), confidence[part].cpu().numpy()
-            )
+        with self._encoder_stream():
+            embedding = encode()
+            for start in range(0, len(boxes), BOXES_AT_ONCE):
+                part = slice(start, start + BOXES_AT_ONCE)
+                masks = self.masks.segment(embedding, boxes[part], normalized)
+                objects += encode_objects(
+                    masks.cpu().numpy(), boxes[part].cpu().numpy(), confidence[part].cpu().numpy()
+                )
         return objects
 
 

@@ -79,7 +79,7 @@ def to_multiple(images: Tensor, multiple: int) -> Tensor:
     Stretched rather than padded, the logits cover the picture exactly at whatever resolution they come.
     """
     height, width = images.shape[-2:]
-    size = [max(multiple, -(-side // multiple) * multiple) for side in (height, width)]
+    size = [(side + multiple - 1) // multiple * multiple for side in (height, width)]
     if size == [height, width]:
         return images
     return F.interpolate(images, size, mode="bilinear", align_corners=False)

@@ -1,0 +1,1 @@
+../src/oodseg/export/onnx_predict.py

@@ -1,0 +1,63 @@
+"""`oodseg export`: a pipeline as graphs for other runtimes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodseg.cli.loading import DetectorOption, MasksOption, PipelineOption, PromptsOption, load_pipeline
+
+if TYPE_CHECKING:
+    from oodseg.export.onnx import ExportedGraph
+
+HELP = """Write a pipeline as ONNX graphs that need no torch.
+
+Detector, prompt generator, encoder and decoder of the outlines become one file each, for pictures of any \
+size; manifest.json says what goes in and out. onnx_predict.py beside them is a whole predictor in a few \
+lines of numpy and OpenCV. Every graph is compared with torch before it is written.
+
+[bold]Examples[/bold]
+
+oodseg export --out street-onnx
+
+python street-onnx/onnx_predict.py street.jpg
+"""
+
+
+class Format(StrEnum):
+    """Kinds of graphs."""
+
+    ONNX = "onnx"
+
+
+def export(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the graphs.")] = Path("oodseg-onnx"),
+    format: Annotated[Format, typer.Option(help="Kind of graphs.")] = Format.ONNX,
+    pipeline: PipelineOption = "street",
+    detector: DetectorOption = None,
+    prompts: PromptsOption = None,
+    masks: MasksOption = None,
+) -> None:
+    """Write a pipeline as graphs; `HELP` is what the user sees."""
+    from oodseg.export import export_onnx
+
+    s2m = load_pipeline(pipeline, detector=detector, prompts=prompts, masks=masks)
+    _show(export_onnx(s2m, out), out)
+
+
+def _show(graphs: list[ExportedGraph], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("graph", box=None, pad_edge=False)
+    table.add_column("MB", justify="right")
+    table.add_column("difference from torch", justify="right")
+    for each in graphs:
+        table.add_row(each.path.name, f"{each.bytes / 1e6:.1f}", f"{each.difference:.0e}")
+    console = Console()
+    console.print(table)
+    console.print(Text(f"try it: python {out / 'onnx_predict.py'} PICTURE"), soft_wrap=True)

@@ -1,0 +1,177 @@
+"""The stages of a pipeline as networks of tensors alone: what an exported graph computes.
+
+    detector  image [1, 3, h, w]         -> score [h, w]        (picture at working size; normalised score)
+    prompts   score [h, w]               -> boxes [n, 4], confidence [n]
+    encoder   image [1, 3, H, W]         -> embedding ...       (picture at full size)
+    decoder   embedding ..., boxes [n, 4] -> logits [n, s, s], regions [n, 4]
+
+Images are RGB in 0..1. A logit map covers its region (`xyxy` in pixels of the picture); what is above 0
+belongs to the object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.errors import ConfigError
+from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, CompactSegmenter
+from oodseg.masks.crops import box_channel, crop_regions, sample_level
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.geometry import overlap_of_smaller
+
+Axes = tuple[int | str, ...]
+
+# A picture is halved at most five times: exact for pictures of up to 112 * 2**6 = 7168 pixels a side.
+_LEVELS = 6
+# Each round settles one more box of a chain in which every box clashes with the one before it.
+_ROUNDS = 16
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph of an export.
+
+    Attributes:
+        name: Its file's name without suffix.
+        module: What is traced; takes and returns tensors.
+        inputs: Names of its inputs, with their axes: a number, or the name of a size that varies.
+        outputs: Likewise of its outputs.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Axes]
+    outputs: dict[str, Axes]
+
+
+def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
+    """Builds the four graphs of a pipeline's parts.
+
+    Raises:
+        ConfigError: A part has no such form; the message says which one, and what to take in its place.
+    """
+    if not isinstance(detector, nn.Module):
+        raise _no_form("detector", detector, "street")
+    if not isinstance(prompts, FasterRCNNPrompts):
+        raise _no_form("prompt generator", prompts, "faster_rcnn")
+    if not isinstance(masks, CompactSegmenter) or masks.use_scores:
+        raise _no_form("promptable segmenter", masks, "compact")
+    image: Axes = (1, 3, "height", "width")
+    levels: dict[str, Axes] = {
+        f"level_{index}": (1, 3, f"height_{index}", f"width_{index}") for index in range(_LEVELS)
+    }
+    graphs = [
+        Graph("detector", _Detector(detector), {"image": image}, {"score": ("height", "width")}),
+        Graph(
+            "prompts",
+            _Prompts(prompts),
+            {"score": ("height", "width")},
+            {"boxes": ("boxes", 4), "confidence": ("boxes",)},
+        ),
+        Graph("encoder", _Halvings(), {"image": image}, levels),
+        Graph(
+            "decoder",
+            _CropDecoder(masks),
+            {**levels, "boxes": ("boxes", 4)},
+            {"logits": ("boxes", masks.size, masks.size), "regions": ("boxes", 4)},
+        ),
+    ]
+    return {graph.name: graph for graph in graphs}
+
+
+def _no_form(room: str, part: Any, instead: str) -> ConfigError:
+    name = getattr(part, "name", type(part).__name__)
+    if isinstance(part, CompactSegmenter):
+        name += "' with 'use_scores"
+    return ConfigError(
+        f"the {room} '{name}' has no ONNX form: export the pipeline with '{instead}' in its place"
+    )
+
+
+class _Detector(nn.Module):
+    """Any detector that is a network, with its normaliser."""
+
+    def __init__(self, detector: Any) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> Tensor:
+        score: Tensor = self.detector.normalizer(self.detector.score(image))[0]
+        return score
+
+
+class _Prompts(nn.Module):
+    """Faster R-CNN down to the boxes that count, most confident first."""
+
+    def __init__(self, prompts: FasterRCNNPrompts) -> None:
+        super().__init__()
+        self.prompts = prompts
+
+    def forward(self, score: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.prompts.rcnn([self.prompts.image(score)])[0]
+        boxes, confidence = found["boxes"], self.prompts.calibrated(found["scores"])
+        config = self.prompts.config
+        keep = outermost(boxes, config["nested"]) & (confidence >= config["min_confidence"])
+        return boxes[keep], confidence[keep]
+
+
+def outermost(boxes: Tensor, share: float) -> Tensor:
+    """Which boxes `suppress_nested` keeps, as bool `[N]`, without a loop over boxes.
+
+    A box stays if no box before it that stays clashes with it. Starting from "all stay", each round of
+    that rule is right about one box more of every chain of clashes; chains are short.
+    """
+    clash = torch.tril(overlap_of_smaller(boxes) > share, -1).float()
+    stays = torch.ones_like(boxes[:, 0])
+    for _ in range(_ROUNDS):
+        stays = ((clash @ stays) < 0.5).float()
+    return stays > 0.5
+
+
+class _Halvings(nn.Module):
+    """The levels of `oodseg.masks.crops.build_pyramid`, always six of them."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        levels = [image]
+        for _ in range(_LEVELS - 1):
+            above = levels[-1]
+            # An odd last row or column is averaged with itself, which is what `ceil_mode` does.
+            even = F.pad(above, (0, above.shape[-1] % 2, 0, above.shape[-2] % 2), mode="replicate")
+            levels.append(F.avg_pool2d(even, 2))
+        return tuple(levels)
+
+
+class _CropDecoder(nn.Module):
+    """Crops around boxes, cut inside the graph, and the network over them."""
+
+    def __init__(self, masks: CompactSegmenter) -> None:
+        super().__init__()
+        self.masks = masks
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        levels, boxes = inputs[:-1], inputs[-1]
+        size = self.masks.size
+        regions = crop_regions(boxes, self.masks.context)
+        longest = (regions[:, 2:] - regions[:, :2]).amax(dim=1)
+        wanted = torch.log2((longest / size).clamp_min(1.0)).floor().minimum(self._coarsest(levels))
+        crops = boxes.new_zeros((1, 3, size, size))
+        for index, level in enumerate(levels):
+            sampled = sample_level(level.squeeze(0), regions / 2**index, size, IMAGE_MEAN)
+            crops = torch.where((wanted == index)[:, None, None, None], sampled, crops)
+        drawn = box_channel(boxes, regions, size)
+        nothing = torch.zeros_like(drawn)
+        inside = torch.cat([(crops - IMAGE_MEAN) / IMAGE_STD, drawn, nothing, nothing], dim=1)
+        return self.masks(inside), regions
+
+    def _coarsest(self, levels: tuple[Tensor, ...]) -> Tensor:
+        """Index of the last level that `build_pyramid` would have built."""
+        last = torch.zeros(())
+        for level in levels[:-1]:
+            height, width = (torch.as_tensor(side) for side in level.shape[-2:])
+            last = last + (torch.maximum(height, width) >= 2 * self.masks.size).float()
+        return last

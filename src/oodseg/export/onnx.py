@@ -1,0 +1,232 @@
+"""Writes a pipeline as four ONNX graphs, each proven against torch before it takes its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from oodseg import __version__
+from oodseg.errors import ConfigError, MissingDependencyError, OodsegError
+from oodseg.files import output_errors, write_json
+from oodseg.masks.cleanup import SMALLEST_SHARE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Tensors = tuple[Tensor, ...]
+
+    from oodseg.export.graphs import Graph
+    from oodseg.pipeline import S2M
+
+FORMAT = 1
+OPSET = 17
+EXAMPLE = "onnx_predict.py"
+_MANIFEST = "manifest.json"
+# Relative to the value, or absolute where that is below 1. Rounding stays under a thousandth of it.
+_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """One written graph.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        difference: Largest difference from torch on the picture it was checked with, relative to the value
+            (absolute below 1).
+    """
+
+    path: Path
+    bytes: int
+    difference: float
+
+
+def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedGraph]:
+    """Writes `detector.onnx`, `prompts.onnx`, `encoder.onnx`, `decoder.onnx`, a manifest and an example.
+
+    The graphs (opset 17, float32) take pictures of any size; `oodseg.export.graphs` says what goes in and
+    out, and the example `onnx_predict.py` puts them together with numpy and OpenCV alone. Every graph is run
+    in ONNX Runtime on a drawn scene of another size than it was traced with and compared with torch. Only
+    when all agree are the files moved into the folder, the manifest last; other files there stay.
+
+    Args:
+        pipeline: On the CPU. Prompts must be a Faster R-CNN, masks `compact`; any detector that is a
+            network is tried.
+        folder: Made if missing.
+
+    Returns:
+        The graphs in the order in which a picture passes them.
+
+    Raises:
+        MissingDependencyError: `oodseg[export]` is not installed.
+        ConfigError: A part has no ONNX form.
+        OodsegError: The folder cannot be written.
+    """
+    for library in ("onnx", "onnxruntime"):
+        if find_spec(library) is None:
+            raise MissingDependencyError(
+                f"exporting needs {library}: install it with `pip install 'oodseg[export]'`"
+            )
+    if pipeline.detector is None:
+        raise ConfigError("a pipeline without a detector cannot be exported: give it one first")
+    if pipeline.device != "cpu":
+        raise ConfigError(f"export from the CPU, not from {pipeline.device}: load the pipeline with 'cpu'")
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise OodsegError(f"{target} is a file: choose a folder to export to")
+    with output_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+        # In the folder itself: os.replace is atomic only within one file system.
+        work = Path(tempfile.mkdtemp(prefix=".export-", dir=target))
+        try:
+            written = _write(pipeline, work)
+            (target / _MANIFEST).unlink(missing_ok=True)
+            for path in [*(each.path for each in written), work / EXAMPLE, work / _MANIFEST]:
+                os.replace(path, target / path.name)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return [ExportedGraph(target / each.path.name, each.bytes, each.difference) for each in written]
+
+
+def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
+    import torch
+
+    from oodseg.devices import full_precision
+    from oodseg.export.graphs import build_graphs
+
+    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks)
+    with full_precision(), torch.inference_mode():
+        traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
+        written = []
+        for graph in graphs.values():
+            path = folder / f"{graph.name}.onnx"
+            try:
+                _trace(graph, traced[graph.name][0], path)
+                difference = _difference(path, graph, *probe[graph.name])
+            except OSError:
+                raise
+            except Exception as error:  # whatever a foreign network meets inside the exporter
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise _refusal(graph, shorten(reason, 120, placeholder=" ...")) from error
+            if not difference <= _TOLERANCE:
+                raise _refusal(graph, f"its ONNX form differs from torch by {difference:.2g}")
+            written.append(ExportedGraph(path, path.stat().st_size, difference))
+    shutil.copyfile(Path(__file__).with_name(EXAMPLE), folder / EXAMPLE)
+    write_json(folder / _MANIFEST, _manifest(pipeline, graphs, written), indent=1)
+    return written
+
+
+def _refusal(graph: Graph, reason: str) -> ConfigError:
+    return ConfigError(
+        f"the {graph.name} of this pipeline cannot be exported ({reason}): "
+        "use a part that is bundled with oodseg in its place"
+    )
+
+
+def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tuple[Tensors, Tensors]]:
+    """Every graph's inputs on a drawn scene, and its outputs in torch."""
+    import numpy as np
+    import torch
+
+    from oodseg.exposure.drawn import draw_scene
+    from oodseg.images import to_tensor
+
+    def run(name: str, *inputs: Tensor) -> Tensors:
+        outputs = graphs[name].module.eval()(*inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    rng = np.random.default_rng(0)
+    scene = draw_scene(rng, (height, width), 4)
+    image = to_tensor(scene.image)[None]
+    # Not the detector's own scores: these have objects for certain, and nowhere two pixels alike, among
+    # which the two runtimes might choose differently.
+    score = torch.from_numpy(((scene.unknown > 0) * 8 + rng.normal(size=(height, width))).astype(np.float32))
+    # Small, large and over the border.
+    shares = torch.tensor([[0.2, 0.3, 0.4, 0.6], [0.1, 0.1, 0.95, 0.9], [0.9, 0.8, 1.0, 1.0]])
+    boxes = shares * torch.tensor([width, height, width, height])
+    embedding = run("encoder", image)
+    inputs: dict[str, Tensors] = {
+        "detector": (image,),
+        "prompts": (score,),
+        "encoder": (image,),
+        "decoder": (*embedding, boxes),
+    }
+    return {name: (each, run(name, *each)) for name, each in inputs.items()}
+
+
+def _trace(graph: Graph, inputs: Tensors, path: Path) -> None:
+    import torch
+
+    axes = {
+        name: {index: axis for index, axis in enumerate(shape) if isinstance(axis, str)}
+        for name, shape in {**graph.inputs, **graph.outputs}.items()
+    }
+    # The exporter warns of every branch it cannot see, and prints a network that it cannot read; the
+    # comparison with torch is what counts.
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        # dynamo=True fails in torchvision's batched non-maximum suppression.
+        torch.onnx.export(
+            graph.module,
+            tuple(each.clone() for each in inputs),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_axes=axes,
+        )
+
+
+def _difference(path: Path, graph: Graph, inputs: Tensors, expected: Tensors) -> float:
+    """Largest difference between ONNX Runtime and torch; infinite where shapes differ."""
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feed = {name: each.numpy() for name, each in zip(graph.inputs, inputs, strict=True)}
+    # An input that does not matter to the result is no input of the graph.
+    used = {each.name for each in session.get_inputs()}
+    found = session.run(None, {name: value for name, value in feed.items() if name in used})
+    worst = 0.0
+    for ours, theirs in zip(found, (each.numpy() for each in expected), strict=True):
+        if ours.shape != theirs.shape:
+            return float("inf")
+        if ours.size:
+            worst = max(worst, float((np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1.0)).max()))
+    return worst
+
+
+def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGraph]) -> dict[str, Any]:
+    from oodseg.pipeline import BOXES_AT_ONCE
+
+    return {
+        "format": FORMAT,
+        "oodseg": __version__,
+        "pipeline": pipeline.name,
+        "opset": OPSET,
+        "working_side": list(pipeline.working_side),
+        "boxes_at_once": BOXES_AT_ONCE,
+        "smallest_share": SMALLEST_SHARE,
+        "graphs": {
+            graph.name: {
+                "file": each.path.name,
+                "sha256": hashlib.sha256(each.path.read_bytes()).hexdigest(),
+                "inputs": {name: list(axes) for name, axes in graph.inputs.items()},
+                "outputs": {name: list(axes) for name, axes in graph.outputs.items()},
+                "difference_from_torch": float(f"{each.difference:.2g}"),
+            }
+            for graph, each in zip(graphs.values(), written, strict=True)
+        },
+    }
