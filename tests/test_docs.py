@@ -22,7 +22,13 @@ from oodseg.prompts import PromptGenerator
 from oodseg.prompts.components import ComponentPrompts
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md", "docs/models.md", "docs/export.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 TINY = {"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}
 
 

@@ -32,7 +32,7 @@ def street(folder, name, size, codes, seed):
 
 
 def make_training_data(root):
-    for split in ("train", "val"):
+    for split in ("train", "val", "test"):
         for number in range(3):
             street(root / "camvid" / split, f"{split}_{number}", (48, 64), [3, 8, 1, 0, 11], number)
     for seed, drive in enumerate(DRIVES):

@@ -171,7 +171,7 @@ class RunFolder:
         self._clear(picture)
         wanted = self._wanted(picture)
         write_bytes(wanted["masks"], encode_png(prediction.mask.astype(np.uint8) * np.uint8(255)))
-        write_bytes(wanted["confidence"], _encode_confidence(prediction.confidence, self._format))
+        write_bytes(wanted["confidence"], encode_confidence(prediction.confidence, self._format))
         if self._overlays:
             from oodseg.overlay import draw_overlay
 
@@ -268,7 +268,8 @@ def encode_png(values: NDArray[Any]) -> bytes:
     return bytes(data)
 
 
-def _encode_confidence(confidence: NDArray[np.float32], as_format: ConfidenceFormat) -> bytes:
+def encode_confidence(confidence: NDArray[np.float32], as_format: ConfidenceFormat) -> bytes:
+    """Encodes float32 `[H, W]` in 0..1 as 16-bit PNG (0..65535) or as `.npy`."""
     if as_format == "png":
         return encode_png(np.rint(confidence * 65535.0).astype(np.uint16))
     buffer = io.BytesIO()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from oodseg.bundle import ROOMS, find_bundle, load_part, read_config
+from oodseg.detectors import DETECTORS
 from oodseg.errors import ConfigError
 from oodseg.registry import resolve
 from oodseg.segmenters import SEGMENTERS, Segmenter
@@ -131,9 +132,11 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _parse_detector(text: str) -> dict[str, Any]:
-    """`street`, `street+entropy`, `segformer:ID` or `segformer:ID+energy`."""
+    """`street`, `street+entropy`, `segformer:ID`, `segformer:ID+energy` or `synthcp:FOLDER`."""
     head, plus, score = text.rpartition("+")
-    source = text.partition(":")[2]
+    name, _, source = text.partition(":")
+    if source and name in DETECTORS and name not in SEGMENTERS:
+        return _parse(text)
     if not plus or not _SCORE.fullmatch(score) or (source and Path(source).exists()):
         return {"segmenter": text} if ":" in text else {"name": text}
     return {"segmenter": head, "score": score}

@@ -16,9 +16,17 @@ from oodseg.cli.bench import bench
 from oodseg.cli.datasets import datasets_app
 from oodseg.cli.demo import demo
 from oodseg.cli.evaluate import evaluate
+from oodseg.cli.export import HELP as EXPORT_HELP
+from oodseg.cli.export import export
+from oodseg.cli.failures import HELP as FAILURES_HELP
+from oodseg.cli.failures import failures
+from oodseg.cli.fit import HELP as FIT_HELP
+from oodseg.cli.fit import fit
+from oodseg.cli.models import models
 from oodseg.cli.predict import HELP as PREDICT_HELP
 from oodseg.cli.predict import predict, printable
 from oodseg.cli.train import train_app
+from oodseg.cli.train_volumes import slices, volumes
 from oodseg.errors import OodsegError
 
 _FAULT, _INTERRUPTED = 2, 130  # exit codes
@@ -61,8 +69,14 @@ app = typer.Typer(
 app.command()(demo)
 app.command(help=PREDICT_HELP)(predict)
 app.command()(evaluate)
+app.command(help=FAILURES_HELP)(failures)
+app.command(help=FIT_HELP)(fit)
 app.add_typer(datasets_app, name="datasets")
+train_app.command()(slices)
+train_app.command()(volumes)
 app.add_typer(train_app, name="train")
+app.command()(models)
+app.command(help=EXPORT_HELP)(export)
 app.command(help=BENCH_HELP)(bench)
 
 

@@ -127,6 +127,62 @@ def masks(
 
 
 @train_app.command()
+def resynthesis(
+    data: Data = None,
+    out: Out = None,
+    recipe: Annotated[str, _recipe_option("resynthesis")] = "resynthesis",
+    resume: Resume = True,
+    changes: Changes = None,
+    print_recipe: PrintRecipe = False,
+) -> None:
+    """Train the generator that makes a picture out of a label map."""
+    with _training_libraries():
+        from oodseg.training.resynthesis import ResynthesisRecipe, train
+
+        settings = _recipe(recipe, ResynthesisRecipe, changes)
+        if print_recipe:
+            return _print(settings)
+        data, out = _given(data, out)
+        _wrote(train(settings, data, out, resume))
+
+
+@train_app.command()
+def comparator(
+    generator: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Folder of `oodseg train resynthesis`.", show_default=False),
+    ] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART",
+            help="The segmenter under test, e.g. street or segformer:FOLDER; trained here if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+    out: Out = None,
+    recipe: Annotated[str, _recipe_option("comparator")] = "comparator",
+    resume: Resume = True,
+    changes: Changes = None,
+    print_recipe: PrintRecipe = False,
+) -> None:
+    """Train failure detectors: SynthCP's comparator, and what it is measured against."""
+    with _training_libraries():
+        from oodseg.specs import build_segmenter
+        from oodseg.training.comparator import ComparatorRecipe, train
+        from oodseg.training.resynthesis import load_generator
+
+        settings = _recipe(recipe, ComparatorRecipe, changes)
+        if print_recipe:
+            return _print(settings)
+        data, out = _given(data, out)
+        made = None if generator is None else load_generator(_finished(generator, "resynthesis"))
+        judged = None if segmenter is None else build_segmenter(segmenter)
+        _wrote(train(settings, data, out, made, judged, resume))
+
+
+@train_app.command()
 def bundle(
     detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train detector`.")],
     prompts: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train prompts`.")],

@@ -29,9 +29,12 @@ CLASSES = (
     "far objects",
     "sky",
 )
+CAMVID_CLASSES = (
+    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
+)  # fmt: skip
 IGNORE = 255
 
-# CamVid: sky building pole road pavement tree sign fence car pedestrian bicyclist unlabelled
+# CamVid: the classes above, then unlabelled.
 _CAMVID = dict(enumerate((6, 5, 4, 0, 1, 5, 4, 4, 3, 2, 2, IGNORE)))
 _IDD = {index: index for index in range(7)}
 # Cityscapes labelIds; 4..6 (static, dynamic, ground) and the ego vehicle have no class.
@@ -39,7 +42,12 @@ _CITYSCAPES = {
     7: 0, 8: 1, 9: 0, 10: 1, 11: 5, 12: 4, 13: 4, 14: 4, 15: 5, 16: 5, 17: 4, 18: 4, 19: 4, 20: 4, 21: 5,
     22: 1, 23: 6, 24: 2, 25: 2, 26: 3, 27: 3, 28: 3, 29: 3, 30: 3, 31: 3, 32: 3, 33: 3,
 }  # fmt: skip
-_CODES = {"camvid": _CAMVID, "idd_lite": _IDD, "cityscapes_sample": _CITYSCAPES}
+_CODES = {
+    "camvid": _CAMVID,
+    "camvid_classes": {index: index for index in range(len(CAMVID_CLASSES))},
+    "idd_lite": _IDD,
+    "cityscapes_sample": _CITYSCAPES,
+}
 _VALIDATION_EVERY = 20
 
 
@@ -48,7 +56,8 @@ class StreetPicture:
     """One labelled street picture.
 
     Attributes:
-        source: `"camvid"`, `"idd_lite"` or `"cityscapes_sample"`.
+        source: `"camvid"`, `"idd_lite"` or `"cityscapes_sample"`; `"camvid_classes"` leaves CamVid its own 11
+            classes.
         image: Path of the JPEG.
         label: Path of the PNG with the set's own codes.
     """
@@ -59,6 +68,8 @@ class StreetPicture:
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Reads picture (uint8 `[H, W, 3]`, RGB) and labels (uint8 `[H, W]`, 0..6 or 255).
+
+        Labels of `"camvid_classes"` are indices into `CAMVID_CLASSES`.
 
         Raises:
             DatasetError: A file cannot be read, or the two differ in size.
@@ -101,15 +112,15 @@ def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPictur
         raise DatasetError(f"there is no split '{split}' of the street pictures: choose train or val")
     root = Path(root)
     found = {
-        "camvid": _pairs("camvid", root / "camvid" / split),
+        "camvid": labelled_pairs("camvid", root / "camvid" / split),
         "idd_lite": [
             each
-            for each in _pairs("idd_lite", root / "idd_lite" / "train")
+            for each in labelled_pairs("idd_lite", root / "idd_lite" / "train")
             if _in_validation(each.image.stem) == (split == "val")
         ],
     }
     if split == "train":
-        found["cityscapes_sample"] = _pairs("cityscapes_sample", root / "cityscapes_sample")
+        found["cityscapes_sample"] = labelled_pairs("cityscapes_sample", root / "cityscapes_sample")
     return {source: pictures for source, pictures in found.items() if pictures}
 
 
@@ -119,7 +130,16 @@ def _in_validation(stem: str) -> bool:
     return int(hashlib.sha1(drive.encode(), usedforsecurity=False).hexdigest(), 16) % _VALIDATION_EVERY == 0
 
 
-def _pairs(source: str, folder: Path) -> list[StreetPicture]:
+def labelled_pairs(source: str, folder: Path) -> list[StreetPicture]:
+    """Lists the pictures of `folder/images` with their labels in `folder/labels`, by name.
+
+    Args:
+        source: See `StreetPicture`.
+        folder: Holds `images/` and `labels/`.
+
+    Raises:
+        DatasetError: A folder or a label is missing.
+    """
     if not (folder / "images").is_dir() or not (folder / "labels").is_dir():
         raise DatasetError(f"{folder} must hold images/ and labels/: check the data folder")
     pairs = []

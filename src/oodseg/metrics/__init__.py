@@ -1,7 +1,16 @@
-"""Figures of merit in plain numpy, streaming: pixel, S2M family, components, objects, and their intervals."""
+"""Figures of merit in plain numpy, streaming: pixel, S2M family, components, objects, failures, intervals."""
 
 from oodseg.metrics.bootstrap import interval, resample_weights
 from oodseg.metrics.components import TRACK_SIZES, ComponentCounter, ComponentMetrics, MinimumSizes
+from oodseg.metrics.failure import (
+    FailureCurve,
+    ImageFailureMetrics,
+    PixelFailureMetrics,
+    image_failure_metrics,
+    picture_dice,
+    picture_iou,
+    pixel_failure_metrics,
+)
 from oodseg.metrics.instances import InstanceCounter, InstanceMetrics, objects_of_mask
 from oodseg.metrics.picture_means import PictureMeans
 from oodseg.metrics.pixel import BinnedPixels, PixelCurve, PixelMetrics, pixel_metrics
@@ -13,18 +22,25 @@ __all__ = [
     "BinnedPixels",
     "ComponentCounter",
     "ComponentMetrics",
+    "FailureCurve",
+    "ImageFailureMetrics",
     "InstanceCounter",
     "InstanceMetrics",
     "MinimumSizes",
     "PictureMeans",
     "PixelCurve",
+    "PixelFailureMetrics",
     "PixelMetrics",
     "Preset",
     "S2MCurve",
     "S2MMetrics",
     "ScoreExtremes",
+    "image_failure_metrics",
     "interval",
     "objects_of_mask",
+    "picture_dice",
+    "picture_iou",
+    "pixel_failure_metrics",
     "pixel_metrics",
     "resample_weights",
 ]

@@ -42,7 +42,7 @@ def _card(tile: Tile, record: PictureRecord) -> str:
     base = tile.picture if tile.picture is not None else np.full((*tile.label.shape, 3), 96, np.uint8)
     views = [
         ("picture and boxes" if tile.boxes else "picture", base, _boxes(tile)),
-        ("anomaly score (its own range)", _heat(tile.score), ""),
+        ("anomaly score (its own range)", heat(tile.score), ""),
         ("mask against truth" if tile.mask is not None else "truth", _compare(base, tile), ""),
     ]
     figures = [f"IoU {_percent(record.iou_threshold_free)}" if record.boxes is not None else "",
@@ -95,7 +95,8 @@ def _compare(base: RGB, tile: Tile) -> RGB:
     return np.asarray(shown.clip(0, 255), np.uint8)
 
 
-def _heat(score: NDArray[np.uint8]) -> RGB:
+def heat(score: NDArray[np.uint8]) -> RGB:
+    """Colours uint8 `[H, W]` from dark (0) to bright (255)."""
     stops = np.linspace(0, 255, len(_RAMP))
     table = np.stack([np.interp(np.arange(256), stops, _RAMP[:, c]) for c in range(3)], axis=1)
     return np.asarray(table.astype(np.uint8)[score], np.uint8)

@@ -31,6 +31,7 @@ from oodseg.training.common import save_weights
 _GRID = (0.0, 0.1, 0.25, 0.5, 1.0)
 _SIZES = ((360, 640), (384, 512))
 _REDUCTIONS = ((1,), (1, 2))
+_WORTH = 0.005  # AuPRC
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
 
 
@@ -105,12 +106,15 @@ def fit_combination(
     z = {name: np.concatenate(parts) for name, parts in columns.items()}
     truth = np.concatenate(labels)
     quality = {name: pixel_metrics(values, truth) for name, values in z.items()}
+    worth = 0.0
     best, chosen = quality["objectness"], {"objectness": 1.0, "entropy": 0.0, "energy": 0.0}
     for entropy_weight, energy_weight in itertools.product(_GRID, _GRID):
         mixed = z["objectness"] + entropy_weight * z["entropy"] + energy_weight * z["energy"]
         found = pixel_metrics(mixed, truth)
-        if found.auprc > best.auprc:
-            best = found
+        terms = (entropy_weight > 0) + (energy_weight > 0)
+        # Every further score must earn its place: a smaller gain is within the noise of these scenes.
+        if found.auprc - terms * _WORTH > best.auprc - worth:
+            best, worth = found, terms * _WORTH
             chosen = {"objectness": 1.0, "entropy": entropy_weight, "energy": energy_weight}
     detector.combination = chosen
     quality[MAIN] = best

@@ -149,7 +149,8 @@ def calibrate(
     Returns:
         Slope and offset for `FasterRCNNPrompts(calibration=...)`; neutral where there is too little to fit.
     """
-    true, objects = [np.zeros(0)], 0
+    true: list[NDArray[np.float32]] = []
+    objects = 0
     for each in collect(generator.candidates, scenes):
         true.append(each.confidence[assign(each, 0.5) >= 0])
         objects += len(each.truth)

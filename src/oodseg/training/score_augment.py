@@ -72,7 +72,7 @@ def _smooth_field(shape: tuple[int, ...], rng: np.random.Generator) -> Map:
     height, width = shape
     cell = _log_uniform(rng, (12.0, 60.0))
     coarse = rng.standard_normal((int(height / cell) + 2, int(width / cell) + 2), np.float32)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:

@@ -1,0 +1,188 @@
+"""Where a segmentation is wrong, and what is unknown: SynthCP against its baselines.
+
+    python benchmarks/failures.py --data DATA --failures RUN [--held-out RUN --held-out-generator RUN]
+
+RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
+generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and picture figures
+on the test pictures of the run's label set, the AuPRC of unknown objects on DATA/benchmarks_dev/road_anomaly,
+with the second run that of the held-out classes on CamVid test, and what of its targets each reaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from oodseg.datasets import open_dataset
+from oodseg.detectors.synthcp import COMBINATIONS, SynthCPDetector
+from oodseg.images import read_image, resize, to_tensor
+from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_iou
+from oodseg.metrics.pixel import PixelCurve
+from oodseg.resynthesis.bundle import load_failure_detector
+from oodseg.training.comparator_segmenter import load_segmenter
+from oodseg.training.labelled import LabelSet, load_label_set
+from oodseg.training.resynthesis import load_generator
+
+U8 = NDArray[np.uint8]
+IGNORE = 255
+OURS = "synthcp"
+LONG_SIDE = 640  # pixels at which detectors look at a picture, as in the street pipeline
+PIXELS = ("AUPR-Error", "AUPR-Success", "AUROC", "FPR95")
+PICTURES = ("MAE", "STD", "Pearson", "Spearman", "mIoU MAE", "mIoU Pearson", "mIoU Spearman")
+CONSOLE = Console(stderr=True)
+
+
+def table(title: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    head = list(head)
+    print(f"\n## {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def verdict(what: str, found: float, wanted: float) -> tuple[str, str, str, str]:
+    return what, f"{found:.3f}", f"{wanted:.3f}", "reached" if found >= wanted else "**not reached**"
+
+
+def assess(folder: Path, pictures: LabelSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Pixel and picture figures of one failure detector."""
+    detector = load_failure_detector(folder)
+    count = len(detector.classes)
+    curve, guessed, true, means = FailureCurve(), [], [], []
+    for each in track(pictures.test, folder.name, console=CONSOLE, transient=True):
+        picture, truth = each.read()
+        found = detector.assess(to_tensor(picture))
+        curve.update(found.error, found.labels != truth, truth == IGNORE)
+        guessed.append(found.class_iou)
+        true.append(picture_iou(found.labels, truth, count))
+        means.append(found.mean_iou)
+    pixels = curve.compute()
+    images = image_failure_metrics(np.stack(guessed), np.stack(true), np.array(means))
+    return (
+        (pixels.aupr_error, pixels.aupr_success, pixels.auroc, pixels.fpr95),
+        (
+            images.mae,
+            images.std,
+            images.pearson,
+            images.spearman,
+            images.mean_mae,
+            images.mean_pearson,
+            images.mean_spearman,
+        ),
+    )
+
+
+def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Prints failure detection; yields the verdicts."""
+    recipe = read_recipe(run)
+    pictures = load_label_set(recipe["labels"], data, recipe["held_out"])
+    folders = sorted(each for each in (run / "detectors").iterdir() if each.name != OURS)
+    found = {each.name: assess(each, pictures) for each in [*folders, run / "detectors" / OURS]}
+    where = f"{len(pictures.test)} test pictures, {len(pictures.classes)} classes"
+    for title, head, part in (("Wrong pixels", PIXELS, 0), ("Quality of a picture", PICTURES, 1)):
+        rows = [[name, *(f"{value:.3f}" for value in figures[part])] for name, figures in found.items()]
+        table(f"{title}: {where}", ["detector", *head], rows)
+    best = max(figures[0][0] for name, figures in found.items() if name != OURS)
+    yield verdict("AUPR-Error, 6 % above the best baseline", found[OURS][0][0], 1.06 * best)
+    rank = PICTURES.index("mIoU Pearson")
+    best = max(figures[1][rank] for name, figures in found.items() if name != OURS)
+    yield verdict("mIoU Pearson, at least 0.5", found[OURS][1][rank], 0.5)
+    yield verdict("mIoU Pearson, 0.07 above the best baseline", found[OURS][1][rank], best + 0.07)
+
+
+def unknown_objects(
+    title: str, parts: dict[str, Any], samples: Callable[[], Iterator[tuple[U8, U8]]]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Prints AuPRC and FPR95 of every combination, pooled over all pixels; yields the verdict.
+
+    Args:
+        title: What the pictures are.
+        parts: Arguments of `SynthCPDetector`.
+        samples: Pictures uint8 `[H, W, 3]` with labels uint8 `[H, W]`: 1 unknown, 0 known, 255 ignored.
+    """
+    found = {}
+    for combine in COMBINATIONS:
+        detector = SynthCPDetector(**parts, combine=combine)
+        curve = PixelCurve()
+        for picture, label in track(list(samples()), combine, console=CONSOLE, transient=True):
+            scale = min(1.0, LONG_SIDE / max(label.shape))
+            small = resize(picture, round(label.shape[0] * scale), round(label.shape[1] * scale))
+            score = detector.score(to_tensor(small)[None])[0].numpy()
+            curve.update(resize(score, *label.shape), label)
+        metrics = curve.compute()
+        found[combine] = (metrics.auprc, metrics.fpr95)
+    rows = ((name, *(f"{value:.3f}" for value in figures)) for name, figures in found.items())
+    table(title, ("score", "AuPRC", "FPR95"), rows)
+    what = f"{title.partition(':')[0]}: AuPRC of MSP x re-synthesis, 20 % above MSP"
+    yield verdict(what, found["product"][0], 1.2 * found["msp"][0])
+
+
+def road_anomaly(folder: Path) -> Iterator[tuple[U8, U8]]:
+    for frame in open_dataset(folder).frames:
+        if frame.image_path is not None:
+            yield read_image(frame.image_path), frame.label
+
+
+def held_out_classes(run: Path, data: Path) -> Iterator[tuple[U8, U8]]:
+    recipe = read_recipe(run)
+    pictures = load_label_set(recipe["labels"], data)
+    unknown = [pictures.classes.index(each) for each in recipe["held_out"]]
+    for each in pictures.test:
+        picture, truth = each.read()
+        yield picture, np.where(truth == IGNORE, IGNORE, np.isin(truth, unknown)).astype(np.uint8)
+
+
+def read_recipe(run: Path) -> dict[str, Any]:
+    recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    return recipe
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with camvid/, idd_lite/, benchmarks_dev/"
+    )
+    parser.add_argument("--failures", type=Path, help="run of oodseg train comparator")
+    parser.add_argument(
+        "--held-out", type=Path, help="run of oodseg train comparator with held_out and folds=0"
+    )
+    parser.add_argument(
+        "--held-out-generator", type=Path, help="run of oodseg train resynthesis with held_out"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    if bool(arguments.held_out) != bool(arguments.held_out_generator):
+        parser.error("--held-out and --held-out-generator go together")
+    torch.set_num_threads(arguments.threads)
+    verdicts: list[tuple[str, str, str, str]] = []
+    if arguments.failures:
+        verdicts += failures(arguments.failures, arguments.data)
+        folder = arguments.data / "benchmarks_dev" / "road_anomaly"
+        if folder.is_dir():
+            parts: dict[str, Any] = {"source": arguments.failures / "detectors" / OURS}
+            verdicts += unknown_objects("RoadAnomaly: unknown objects", parts, partial(road_anomaly, folder))
+    if arguments.held_out:
+        path = arguments.held_out / "segmenter" / "segmenter.safetensors"
+        made, _ = load_generator(arguments.held_out_generator / "resynthesis.safetensors")
+        classes = ", ".join(read_recipe(arguments.held_out)["held_out"])
+        verdicts += unknown_objects(
+            f"Held out: {classes}",
+            {"segmenter": load_segmenter(path), "generator": made},
+            partial(held_out_classes, arguments.held_out, arguments.data),
+        )
+    table("Targets", ("what", "found", "wanted", ""), verdicts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""How well a failure detector knows where, and how much, a segmentation is wrong.
+
+Definitions follow SynthCP (Xia et al., ECCV 2020, arXiv 2003.08440):
+
+- Pixels: AUPR-Error takes wrong pixels as positive and the error as score, AUPR-Success takes right pixels
+  as positive and the negated error; both and AUROC pool all pixels of all pictures. FPR95 (wrong pixels
+  positive) is measured picture by picture and averaged over pictures that hold both kinds.
+- Pictures: a class is measured over the pictures whose truth holds it. MAE and STD are mean and standard
+  deviation of |estimated - true| IoU, Pearson and Spearman correlate the two; then the mean over classes.
+  The same at the level of a picture's mean IoU.
+
+For volumes IoU reads Dice throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.metrics.picture_means import PictureMeans
+from oodseg.metrics.pixel import IGNORE, PixelCurve
+
+F64 = NDArray[np.float64]
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class PixelFailureMetrics:
+    """Pixel figures of a set; NaN where the set holds no wrong pixel, or no right one.
+
+    Attributes:
+        aupr_error: Area under precision-recall of finding wrong pixels, 0..1; by chance `error_rate`.
+        aupr_success: The same of finding right pixels, 0..1; by chance `1 - error_rate`.
+        auroc: Area under the ROC curve, ties counted half, 0..1; by chance 0.5.
+        fpr95: Share of right pixels that are raised with 95 % of the wrong ones: mean over pictures, 0..1.
+        error_rate: Wrong pixels among all that count, 0..1; NaN of an empty set.
+        pixels: Pixels that count.
+    """
+
+    aupr_error: float
+    aupr_success: float
+    auroc: float
+    fpr95: float
+    error_rate: float
+    pixels: int
+
+
+class FailureCurve:
+    """Collects pixels, picture by picture; memory is bounded as `PixelCurve` bounds it, twice."""
+
+    def __init__(self, exact_limit: int = 1 << 26) -> None:
+        """Starts empty; more than `exact_limit` pixels are counted in histograms instead of sorted."""
+        self._error, self._success = PixelCurve(exact_limit), PixelCurve(exact_limit)
+        self._pictures = PictureMeans()
+
+    def update(
+        self, error: NDArray[Any], wrong: NDArray[np.bool_], ignore: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Adds one picture.
+
+        Args:
+            error: Float `[H, W]`, finite, of any range: higher = more likely wrong.
+            wrong: Bool `[H, W]`: where the prediction differs from the truth.
+            ignore: Bool `[H, W]`: pixels without a truth; None if there are none.
+
+        Raises:
+            ValueError: Shapes differ, or an error that counts is not finite.
+        """
+        wrong = np.asarray(wrong, bool)
+        of_errors, of_successes = wrong.astype(np.uint8), (~wrong).astype(np.uint8)
+        if ignore is not None:
+            of_errors[ignore] = of_successes[ignore] = IGNORE
+        self._error.update(error, of_errors)
+        self._success.update(-np.asarray(error, np.float32), of_successes)
+        self._pictures.update(error, of_errors)
+
+    def compute(self) -> PixelFailureMetrics:
+        """Returns the figures of everything added so far."""
+        error, success = self._error.compute(), self._success.compute()
+        pixels = error.positives + error.negatives
+        return PixelFailureMetrics(
+            aupr_error=error.auprc,
+            aupr_success=success.auprc,
+            auroc=error.auroc,
+            fpr95=self._pictures.compute()["fpr95_picture_mean"],
+            error_rate=error.positives / pixels if pixels else _NAN,
+            pixels=pixels,
+        )
+
+
+def pixel_failure_metrics(
+    error: Iterable[NDArray[Any]],
+    wrong: Iterable[NDArray[np.bool_]],
+    ignore: Iterable[NDArray[np.bool_]] | None = None,
+) -> PixelFailureMetrics:
+    """Computes the pixel figures of a set; arguments as in `FailureCurve.update`, one item a picture."""
+    curve = FailureCurve()
+    if ignore is None:
+        for one, where in zip(error, wrong, strict=True):
+            curve.update(one, where)
+    else:
+        for one, where, left_out in zip(error, wrong, ignore, strict=True):
+            curve.update(one, where, left_out)
+    return curve.compute()
+
+
+@dataclass(frozen=True)
+class ImageFailureMetrics:
+    """Picture-level figures of a set.
+
+    Attributes:
+        mae: Mean over classes of the mean |estimated - true|, 0..1.
+        std: Mean over classes of the standard deviation of |estimated - true|, 0..1.
+        pearson: Mean over classes of Pearson's correlation, -1..1.
+        spearman: Mean over classes of Spearman's rank correlation, -1..1.
+        mean_mae: Mean |estimated - true| of the pictures' mean IoU.
+        mean_pearson: Pearson's correlation of the pictures' estimated and true mean IoU.
+        mean_spearman: Spearman's rank correlation of the same.
+        class_mae: Float64 `[C]`; NaN of a class that no picture holds.
+        class_std: Float64 `[C]`; likewise.
+        class_pearson: Float64 `[C]`; NaN where `correlation` is not defined.
+        class_spearman: Float64 `[C]`; likewise.
+        pictures: Pictures with at least one class.
+    """
+
+    mae: float
+    std: float
+    pearson: float
+    spearman: float
+    mean_mae: float
+    mean_pearson: float
+    mean_spearman: float
+    class_mae: F64
+    class_std: F64
+    class_pearson: F64
+    class_spearman: F64
+    pictures: int
+
+
+def image_failure_metrics(
+    estimated: NDArray[Any], true: NDArray[Any], estimated_mean: NDArray[Any] | None = None
+) -> ImageFailureMetrics:
+    """Compares estimated with true IoU, class by class and picture by picture.
+
+    Args:
+        estimated: Float `[N, C]` in 0..1, as `Assessment.class_iou` gives it: NaN where a class is not
+            predicted. Where the truth holds it all the same, its IoU is 0 for certain, and 0 is taken.
+        true: Float `[N, C]` in 0..1 as `picture_iou` gives it: NaN where the truth lacks the class.
+        estimated_mean: Float `[N]` as `Assessment.mean_iou` gives it; None for the mean of the predicted
+            classes.
+
+    Raises:
+        ValueError: Shapes differ.
+    """
+    guess, truth = np.asarray(estimated, np.float64), np.asarray(true, np.float64)
+    if guess.shape != truth.shape or guess.ndim != 2:
+        raise ValueError(f"estimated and true must both be [N, C]: {guess.shape} and {truth.shape}")
+    means = _mean_of_known(guess, 1) if estimated_mean is None else np.asarray(estimated_mean, np.float64)
+    if means.shape != guess.shape[:1]:
+        raise ValueError(f"estimated_mean must be [N]: {means.shape} for {guess.shape[0]} pictures")
+    guess = np.nan_to_num(guess, nan=0.0)
+    held = [np.flatnonzero(~np.isnan(truth[:, k])) for k in range(truth.shape[1])]
+    gaps = [np.abs(guess[rows, k] - truth[rows, k]) for k, rows in enumerate(held)]
+    pairs = [(guess[rows, k], truth[rows, k]) for k, rows in enumerate(held)]
+    class_mae = np.array([gap.mean() if gap.size else _NAN for gap in gaps])
+    class_std = np.array([gap.std() if gap.size else _NAN for gap in gaps])
+    class_pearson = np.array([correlation(*pair) for pair in pairs])
+    class_spearman = np.array([rank_correlation(*pair) for pair in pairs])
+    true_means = _mean_of_known(truth, 1)
+    usable = ~np.isnan(true_means)
+    guessed, known = np.nan_to_num(means[usable], nan=0.0), true_means[usable]
+    return ImageFailureMetrics(
+        mae=float(_mean_of_known(class_mae)),
+        std=float(_mean_of_known(class_std)),
+        pearson=float(_mean_of_known(class_pearson)),
+        spearman=float(_mean_of_known(class_spearman)),
+        mean_mae=float(np.abs(guessed - known).mean()) if known.size else _NAN,
+        mean_pearson=correlation(guessed, known),
+        mean_spearman=rank_correlation(guessed, known),
+        class_mae=class_mae,
+        class_std=class_std,
+        class_pearson=class_pearson,
+        class_spearman=class_spearman,
+        pictures=int(usable.sum()),
+    )
+
+
+def correlation(estimated: F64, true: F64) -> float:
+    """Pearson's correlation, -1..1.
+
+    Estimates that never vary say nothing and count 0, where a correlation has no value: else a detector
+    could leave its hard classes out of the mean by always saying the same. NaN with fewer than two
+    pictures, or where the truth never varies: then there is nothing to correlate with.
+    """
+    if true.size < 2 or np.ptp(true) == 0:
+        return _NAN
+    if np.ptp(estimated) == 0:
+        return 0.0
+    one, other = estimated - estimated.mean(), true - true.mean()
+    product = np.dot(one, other) / (np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.clip(product, -1.0, 1.0))
+
+
+def rank_correlation(estimated: F64, true: F64) -> float:
+    """Spearman's rank correlation: `correlation` of the ranks, where equal values share their mean rank."""
+    return correlation(_ranks(estimated), _ranks(true))
+
+
+def picture_iou(
+    labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int = 255
+) -> F64:
+    """True IoU of every class in one picture.
+
+    Args:
+        labels: Integers `[H, W]`: the prediction.
+        truth: Integers `[H, W]`: the truth.
+        classes: Number of classes C; truth outside 0..C-1 does not count.
+        ignore: Code of pixels without a truth.
+
+    Returns:
+        Float64 `[C]` in 0..1; NaN where the truth lacks the class, as SynthCP leaves those out.
+
+    Raises:
+        ValueError: Shapes differ.
+    """
+    both, predicted, real = _counts(labels, truth, classes, ignore)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(real > 0, both / (predicted + real - both), _NAN)
+
+
+def picture_dice(
+    labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int = 255
+) -> F64:
+    """True Dice of every class in one slice or volume; arguments and NaN as in `picture_iou`."""
+    both, predicted, real = _counts(labels, truth, classes, ignore)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(real > 0, 2 * both / (predicted + real), _NAN)
+
+
+def _counts(
+    labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int
+) -> tuple[F64, F64, F64]:
+    """Pixels that agree, that are predicted, and that are true, float64 `[C]` each."""
+    if labels.shape != truth.shape:
+        raise ValueError(f"labels and truth differ in shape: {labels.shape} and {truth.shape}")
+    counts = (truth != ignore) & (truth >= 0) & (truth < classes)
+    one, other = labels[counts].astype(np.int64), truth[counts].astype(np.int64)
+
+    def count(values: NDArray[np.int64]) -> F64:
+        return np.bincount(values, minlength=classes)[:classes].astype(np.float64)
+
+    return count(one[one == other]), count(one), count(other)
+
+
+def _ranks(values: F64) -> F64:
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[where], np.float64)
+
+
+def _mean_of_known(values: F64, axis: int | None = None) -> F64:
+    """Mean without NaN; NaN where there is nothing else, and without the warning of numpy's own."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / known.sum(axis), np.float64)

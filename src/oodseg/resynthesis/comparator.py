@@ -1,0 +1,179 @@
+"""Picture beside re-synthesis: where they differ, the prediction is wrong.
+
+After the failure comparator of SynthCP (Xia et al., ECCV 2020, Sec. 3.3): two encoders that share nothing,
+one for the picture and one for the re-synthesis, each beside one plane that sums up the class
+probabilities; a head for every pixel and one for every class. Without a re-synthesis it is the paper's
+baseline of direct prediction.
+
+What differs: narrow encoders after ResNet-18, and the class head sees, beside the whole picture, what lies
+under each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.errors import ConfigError
+
+WIDTHS = (24, 32, 64, 96, 128)
+
+
+class _Residual(nn.Module):
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outside)
+        self.second = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outside)
+        same = stride == 1 and inside == outside
+        self.beside: nn.Module = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.first_norm(self.first(x)))
+        return F.relu(self.beside(x) + self.second_norm(self.second(inner)))
+
+
+class _Encoder(nn.Module):
+    """A picture and a plane of the class probabilities to features at strides 2, 4, 8, ..."""
+
+    def __init__(self, classes: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(classes, 1, 1)
+        self.stem = nn.Sequential(
+            nn.Conv2d(4, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+        )
+        self.stages = nn.ModuleList(
+            nn.Sequential(_Residual(inside, outside, 2), _Residual(outside, outside, 1))
+            for inside, outside in pairwise(widths)
+        )
+
+    def forward(self, picture: Tensor, probabilities: Tensor) -> list[Tensor]:
+        x = torch.cat([4 * picture - 2, self.project(probabilities)], 1)
+        found = [self.stem(x.contiguous(memory_format=torch.channels_last))]
+        for stage in self.stages:
+            found.append(stage(found[-1]))
+        return found
+
+
+class Comparator(nn.Module):
+    """Estimates where a segmentation is wrong, and how good it is class by class.
+
+    Args:
+        classes: Number of classes C.
+        widths: Channels at strides 2, 4, 8, ...
+        fused: Channels that each stage hands to the pixel head.
+        resynthesis: Whether it sees a re-synthesis; without one it is "direct prediction".
+        short_side: Short side in pixels of the pictures it was trained on and looks at.
+
+    Raises:
+        ConfigError: No class, or fewer than two widths.
+    """
+
+    name = "comparator"
+
+    def __init__(
+        self,
+        classes: int,
+        widths: Sequence[int] = WIDTHS,
+        fused: int = 16,
+        resynthesis: bool = True,
+        short_side: int = 288,
+    ) -> None:
+        super().__init__()
+        if classes < 1 or len(widths) < 2:
+            raise ConfigError("a comparator needs at least one class and two widths")
+        self.config: dict[str, Any] = {
+            "classes": classes,
+            "widths": list(widths),
+            "fused": fused,
+            "resynthesis": resynthesis,
+            "short_side": short_side,
+        }
+        self.short_side, self.multiple = short_side, 2 ** len(widths)
+        sides = 2 if resynthesis else 1
+        self.encoders = nn.ModuleList(_Encoder(classes, widths) for _ in range(sides))
+        self.fuse = nn.ModuleList(nn.Conv2d(sides * width, fused, 1) for width in widths)
+        joined = fused * len(widths)
+        self.mix = nn.Sequential(
+            nn.Conv2d(joined, 2 * fused, 3, padding=1, bias=False), nn.BatchNorm2d(2 * fused), nn.ReLU()
+        )
+        self.error_head = nn.Conv2d(2 * fused, 1, 1)
+        self.whole = nn.Linear(sides * widths[-1], classes)
+        self.part = nn.Linear(2 * fused, 1)
+
+    @property
+    def sees_resynthesis(self) -> bool:
+        """Whether it takes a re-synthesis."""
+        return len(self.encoders) > 1
+
+    def forward(
+        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Compares a batch.
+
+        Args:
+            pictures: Float `[B, 3, H, W]`, RGB in 0..1, H and W multiples of `multiple`.
+            probabilities: Float `[B, C, H, W]` of the segmenter.
+            resynthesis: Float `[B, 3, H, W]` in 0..1; not looked at without an encoder for it.
+
+        Returns:
+            Logits of being wrong `[B, H/2, W/2]` and logits of every class's IoU `[B, C]`, float32.
+        """
+        given = [pictures] if resynthesis is None else [pictures, resynthesis]
+        seen = [
+            encoder(picture, probabilities) for encoder, picture in zip(self.encoders, given, strict=False)
+        ]
+        stages = [torch.cat(both, 1) for both in zip(*seen, strict=True)]
+        size = stages[0].shape[-2:]
+        joined = torch.cat(
+            [
+                F.interpolate(F.relu(fuse(stage)), size, mode="bilinear", align_corners=False)
+                for fuse, stage in zip(self.fuse, stages, strict=True)
+            ],
+            1,
+        )
+        mixed = self.mix(joined)
+        error = self.error_head(mixed)[:, 0].float()
+        share = F.interpolate(probabilities.float(), size, mode="area").flatten(2)
+        under = torch.einsum("bcn,bdn->bcd", share, mixed.float().flatten(2)) / (share.sum(2)[..., None] + 1)
+        whole = self.whole(stages[-1].mean((2, 3))).float()
+        return error, whole + self.part(under)[..., 0].float()
+
+
+def comparator_loss(
+    error: Tensor, quality: Tensor, confidence: Tensor, labels: Tensor, truth: Tensor, true_quality: Tensor
+) -> dict[str, Tensor]:
+    """The two parts of the loss (SynthCP, Eq. 3 and 4, and its released code).
+
+    Args:
+        error: Logits `[B, h, w]` of being wrong.
+        quality: Logits `[B, C]` of the classes' IoU.
+        confidence: Float `[B, H, W]`: maximum class probability; pixels count by its square, so that it is
+            the confident mistakes that are learned.
+        labels: Integers `[B, H, W]`: the prediction.
+        truth: Integers `[B, H, W]`; 255 does not count.
+        true_quality: Float `[B, C]` in 0..1; NaN where a class is not present.
+
+    Returns:
+        `"pixels"` (weighted binary cross-entropy) and `"classes"` (smooth L1 of the IoU), scalar.
+    """
+    full = F.interpolate(error[:, None], truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    wrong = (labels != truth).float()
+    weight = confidence.square() * (truth != 255)
+    pixels = F.binary_cross_entropy_with_logits(full, wrong, weight, reduction="sum")
+    present = ~true_quality.isnan()
+    classes = F.smooth_l1_loss(quality.sigmoid()[present], true_quality[present], reduction="sum")
+    return {
+        "pixels": pixels / (truth != 255).sum().clamp_min(1),
+        "classes": classes / present.sum().clamp_min(1),
+    }

@@ -1,0 +1,140 @@
+"""Synthesize, then compare (SynthCP: Xia et al., ECCV 2020, arXiv 2003.08440)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from oodseg.devices import fast_autocast
+from oodseg.errors import ConfigError
+from oodseg.resynthesis.calibration import Calibration
+from oodseg.resynthesis.comparator import Comparator
+from oodseg.resynthesis.detector import (
+    Measurement,
+    SegmenterAssessor,
+    build_part,
+    full_logits,
+    msp_log_odds,
+)
+from oodseg.resynthesis.spade import SpadeGenerator, working_size
+from oodseg.segmenters import Segmenter
+
+
+class DirectPrediction(SegmenterAssessor):
+    """The comparator without a re-synthesis: what can be told from picture and prediction alone.
+
+    Args:
+        segmenter: The segmenter under test.
+        comparator: A comparator that sees no re-synthesis, or its settings.
+        calibration: See `SegmenterAssessor`.
+
+    Raises:
+        ConfigError: Another number of classes, or a comparator of the other kind.
+    """
+
+    name = "direct"
+    _resynthesis = False
+
+    def __init__(
+        self,
+        segmenter: Segmenter | Mapping[str, Any],
+        comparator: Comparator | Mapping[str, Any],
+        calibration: Calibration | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(segmenter, calibration)
+        self.comparator: Comparator = build_part(Comparator, comparator)
+        if self.comparator.sees_resynthesis != self._resynthesis:
+            wanted = "a" if self._resynthesis else "no"
+            raise ConfigError(f"{self.name} takes a comparator that sees {wanted} re-synthesis")
+        check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
+        self.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments."""
+        return {**super().config, "comparator": self.comparator.config}
+
+    def measure(self, image: Tensor) -> Measurement:
+        """See `SegmenterAssessor.measure`."""
+        size = (image.shape[-2], image.shape[-1])
+        logits = full_logits(self.segmenter.segment(image[None]), size)
+        labels = logits.argmax(1)
+        resynthesis = self.resynthesize(labels)
+        side = working_size(*size, self.comparator.short_side, self.comparator.multiple)
+        picture, probabilities = _shrink(image[None], side), _shrink(logits.softmax(1), side)
+        other = None if resynthesis is None else _shrink(resynthesis, side)
+        with fast_autocast(image.device):
+            error, quality = self.comparator(picture, probabilities, other)
+        error = F.interpolate(error[:, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
+        # As the released code does, the comparator's confidence and the maximum softmax are added up.
+        wrong = (error.sigmoid() + msp_log_odds(logits)[0].sigmoid()) / 2
+        return Measurement(
+            labels[0],
+            torch.logit(wrong, 1e-7),
+            quality[0].sigmoid(),
+            None if resynthesis is None else resynthesis[0],
+        )
+
+    def resynthesize(self, labels: Tensor) -> Tensor | None:
+        """No picture is made back."""
+        return None
+
+
+class SynthCP(DirectPrediction):
+    """Makes a picture back from the prediction and compares it with the picture taken.
+
+    Args:
+        segmenter: The segmenter under test.
+        generator: Label map to picture, or its settings.
+        comparator: A comparator that sees a re-synthesis, or its settings.
+        calibration: See `SegmenterAssessor`.
+
+    Raises:
+        ConfigError: The three differ in the number of classes, or a comparator of the other kind.
+    """
+
+    name = "synthcp"
+    _resynthesis = True
+
+    def __init__(
+        self,
+        segmenter: Segmenter | Mapping[str, Any],
+        generator: SpadeGenerator | Mapping[str, Any],
+        comparator: Comparator | Mapping[str, Any],
+        calibration: Calibration | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(segmenter, comparator, calibration)
+        self.generator: SpadeGenerator = build_part(SpadeGenerator, generator)
+        check_classes(self.segmenter, "generator", self.generator.classes)
+        self.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments."""
+        return {**super().config, "generator": self.generator.config}
+
+    def resynthesize(self, labels: Tensor) -> Tensor | None:
+        """The picture that the prediction stands for, `[B, 3, h, w]`."""
+        return self.generator.resynthesize(labels)
+
+
+def check_classes(segmenter: Segmenter, part: str, count: int) -> None:
+    """Checks that a part was made for as many classes as a segmenter has.
+
+    Raises:
+        ConfigError: It was not.
+    """
+    if len(segmenter.classes) != count:
+        raise ConfigError(
+            f"the segmenter {segmenter.name} has {len(segmenter.classes)} classes and the {part} {count}: "
+            "train the part on this segmenter's classes"
+        )
+
+
+def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    smaller = size[0] < maps.shape[-2]
+    return F.interpolate(maps.float(), size, mode="bilinear", align_corners=False, antialias=smaller)

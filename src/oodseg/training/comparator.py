@@ -1,0 +1,379 @@
+"""Trains the comparator of SynthCP, and everything it needs and is measured against, in steps that resume.
+
+1. `segmenter/`: the segmenter under test, on all training pictures.
+2. `fold_0/` ...: segmenters that each leave out one part of the training pictures.
+3. `cache/`: every training picture as predicted by the segmenter that never saw it, and made back.
+4. `comparator/`, `direct/`: the comparator, and the same without the re-synthesis.
+5. `tcp/`: the head of the TCP baseline.
+6. `detectors/`: all failure detectors, calibrated on the validation pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from pydantic import BaseModel, ConfigDict, Field
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from oodseg.datasets.training import IGNORE
+from oodseg.detectors.normalization import ScoreNormalizer
+from oodseg.detectors.synthcp import COMBINATIONS, SynthCPDetector
+from oodseg.errors import ConfigError, DatasetError
+from oodseg.files import write_json
+from oodseg.images import to_tensor
+from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_dice, picture_iou
+from oodseg.resynthesis.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout
+from oodseg.resynthesis.bundle import save_failure_detector
+from oodseg.resynthesis.comparator import Comparator, comparator_loss
+from oodseg.resynthesis.detector import SegmenterAssessor
+from oodseg.resynthesis.spade import SpadeGenerator
+from oodseg.resynthesis.synthcp import DirectPrediction, SynthCP
+from oodseg.segmenters import Segmenter
+from oodseg.segmenters.street import StreetNet
+from oodseg.training.common import (
+    Ema,
+    last_checkpoint,
+    load_recipe,
+    make_trainer,
+    stream_loader,
+    warmup_constant_decay,
+)
+from oodseg.training.comparator_baselines import calibrate, train_tcp
+from oodseg.training.comparator_cache import Predicted, build_cache, read_cached
+from oodseg.training.comparator_segmenter import (
+    FoldRecipe,
+    fingerprint,
+    goes_on,
+    load_segmenter,
+    train_segmenter,
+)
+from oodseg.training.labelled import Labelled, LabelSet, load_label_set, random_light
+
+# Picture, re-synthesis [3, H, W], probabilities [C, H, W], labels, truth [H, W], quality [C].
+Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+# What a comparator does not depend on, or only through the cache.
+_LENGTHS = {"max_steps", "segmenter", "tcp_steps", "workers", "val_every_steps", "calibration_pictures"}
+
+
+class ComparatorRecipe(BaseModel):
+    """All settings of a training of the comparator."""
+
+    model_config = ConfigDict(extra="forbid")
+    seed: int = 0
+    labels: str = "street"
+    held_out: list[str] = []
+    quality: Literal["iou", "dice"] = "iou"
+    folds: int = Field(default=4, ge=0)
+    segmenter: FoldRecipe = FoldRecipe()
+    size: tuple[int, int] = (288, 384)
+    widths: list[int] = [24, 32, 64, 96, 128]
+    fused: int = Field(default=16, ge=1)
+    light: float = Field(default=0.1, ge=0, le=0.5)
+    max_steps: int = Field(default=4000, ge=1)
+    batch_size: int = Field(default=8, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    decay_fraction: float = Field(default=0.5, ge=0, le=1)
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    quality_weight: float = Field(default=1.0, ge=0)
+    tcp_steps: int = Field(default=1500, ge=1)
+    precision: str = "bf16-mixed"
+    workers: int = Field(default=1, ge=0)
+    val_every_steps: int = Field(default=500, ge=1)
+    calibration_pictures: int = Field(default=200, ge=1)
+
+
+class CachedMaker:
+    """Makes numbered training samples from cached predictions.
+
+    Args:
+        paths: Files of `build_cache`; each is equally likely.
+        recipe: Seed, light and what quality means.
+    """
+
+    def __init__(self, paths: Sequence[Path], recipe: ComparatorRecipe) -> None:
+        self.paths, self.recipe = paths, recipe
+
+    def __call__(self, index: int) -> Batch:
+        """A sample, mirrored and lit at random."""
+        rng = np.random.default_rng((self.recipe.seed, index))
+        found = read_cached(self.paths[int(rng.integers(len(self.paths)))])
+        if rng.random() < 0.5:
+            found = found.mirrored()
+        light = random_light(found.picture, rng, self.recipe.light)
+        return as_sample(Predicted(**{**vars(found), "picture": light}), self.recipe.quality == "dice")
+
+
+def as_sample(found: Predicted, dice: bool) -> Batch:
+    """What the comparator is handed, maps as uint8 tensors; quality float32, NaN where a class is absent."""
+    measure = picture_dice if dice else picture_iou
+    quality = measure(found.labels, found.truth, found.probabilities.shape[2]).astype(np.float32)
+    planes = [found.picture, found.resynthesis, found.probabilities]
+    picture, resynthesis, shares = (
+        torch.from_numpy(np.ascontiguousarray(each.transpose(2, 0, 1))) for each in planes
+    )
+    return (
+        picture,
+        resynthesis,
+        shares,
+        torch.from_numpy(found.labels),
+        torch.from_numpy(found.truth),
+        torch.from_numpy(quality),
+    )
+
+
+class ComparatorModule(LightningModule):  # type: ignore[misc]
+    """Lightning's view of the training; `network` is what is shipped."""
+
+    def __init__(
+        self,
+        recipe: ComparatorRecipe,
+        classes: int,
+        resynthesis: bool,
+        make: CachedMaker,
+        val: Sequence[Path],
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = Comparator(classes, recipe.widths, recipe.fused, resynthesis, min(recipe.size))
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._make, self._val = make, val
+        self._curve, self._qualities = FailureCurve(), list[tuple[Any, Any]]()
+
+    def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        pictures, resynthesis, shares = (each.float() / 255 for each in batch[:3])
+        other = resynthesis if self.network.sees_resynthesis else None
+        error, quality = self.network(pictures, shares, other)
+        return error, quality, shares.amax(1)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One step; see `comparator_loss`."""
+        error, quality, confidence = self._compare(batch)
+        parts = comparator_loss(error, quality, confidence, *batch[3:])
+        total = parts["pixels"] + self.recipe.quality_weight * parts["classes"]
+        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
+        self.log("train/loss", total.detach(), prog_bar=True)
+        return total
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Collects errors and qualities on pictures of the validation split."""
+        error, quality, confidence = self._compare(batch)
+        full = torch.nn.functional.interpolate(error[:, None], confidence.shape[-2:], mode="bilinear")[:, 0]
+        wrongness = (full.sigmoid() + 1 - confidence).float().cpu().numpy()
+        labels, truth, true = (each.cpu().numpy() for each in batch[3:])
+        for row, estimate in enumerate(quality.float().sigmoid().cpu().numpy()):
+            self._curve.update(wrongness[row], labels[row] != truth[row], truth[row] == IGNORE)
+            predicted = np.bincount(labels[row].ravel(), minlength=len(estimate))[: len(estimate)] > 0
+            self._qualities.append((np.where(predicted, estimate, np.nan), true[row]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs AUPR-Error and the correlation of the pictures' mean quality."""
+        pixels = self._curve.compute()
+        images = image_failure_metrics(*(np.stack(each) for each in zip(*self._qualities, strict=True)))
+        self.log_dict(
+            {
+                "val/aupr_error": pixels.aupr_error,
+                "val/fpr95": pixels.fpr95,
+                "val/pearson": np.nan_to_num(images.mean_pearson),
+                "val/class_pearson": np.nan_to_num(images.pearson),
+            },
+            prog_bar=True,
+        )
+        self._curve, self._qualities = FailureCurve(), []
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Endless samples, going on from the step that a resumed training has reached."""
+        start = self.trainer.global_step * self.recipe.batch_size
+        return stream_loader(self._make, self.recipe.batch_size, start, self.recipe.workers)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The same pictures every time."""
+        dice = self.recipe.quality == "dice"
+        fixed = [as_sample(read_cached(path), dice) for path in self._val]
+        return DataLoader(fixed, batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW; warm-up, constant rate, linear decay."""
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        schedule = warmup_constant_decay(
+            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train(
+    recipe: ComparatorRecipe | str | Path,
+    data_root: Path,
+    out: Path,
+    generator: tuple[SpadeGenerator, Sequence[str]] | None,
+    segmenter: Segmenter | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> Path:
+    """Trains and calibrates all failure detectors.
+
+    Args:
+        recipe: The settings, or a recipe's name or file.
+        data_root: Folder of the training data.
+        out: Folder of the run; see the head of this module.
+        generator: The generator and its classes; None only where the recipe has no folds.
+        segmenter: The segmenter under test; None to train one.
+        resume: Take what earlier runs in that folder finished, and go on from their checkpoints.
+        progress: Show progress bars.
+
+    Returns:
+        `out/detectors`, one folder a failure detector, for `load_failure_detector`.
+
+    Raises:
+        ConfigError: A recipe that cannot be used, or parts of other classes.
+        DatasetError: Missing data.
+    """
+    if not isinstance(recipe, ComparatorRecipe):
+        recipe = load_recipe(recipe, ComparatorRecipe)
+    found = load_label_set(recipe.labels, data_root, recipe.held_out)
+    if len(found.train) < max(2, recipe.folds) or not found.val:
+        raise DatasetError(
+            f"{data_root} holds too few pictures of the label set {recipe.labels} for {recipe.folds} folds"
+        )
+    if recipe.folds == 1:
+        raise ConfigError("one fold leaves no picture to learn on: take at least 2, or 0 for no comparator")
+    if recipe.folds and generator is None:
+        raise ConfigError("the comparator needs a generator: name its run with --generator")
+    _check_classes("segmenter", None if segmenter is None else segmenter.classes, found.classes)
+    _check_classes("generator", None if generator is None else generator[1], found.classes)
+    options: dict[str, Any] = {"resume": resume, "progress": progress}
+    if segmenter is None:
+        path = train_segmenter(
+            recipe.segmenter, found.train, found.classes, out / "segmenter", recipe.seed, **options
+        )
+        segmenter = load_segmenter(path)
+    detectors: list[SegmenterAssessor] = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit)]
+    if isinstance(segmenter, StreetNet):
+        detectors.append(MCDropout(segmenter, rate=recipe.segmenter.dropout))
+    if segmenter.segment(torch.zeros(1, 3, *recipe.segmenter.size)).features is not None:
+        head = train_tcp(
+            recipe.segmenter, recipe.tcp_steps, segmenter, found.train, out / "tcp", recipe.seed, **options
+        )
+        detectors.append(TCP(segmenter, head))
+    if recipe.folds and generator is not None:
+        made = _comparators(recipe, found, out, generator[0], segmenter, options)
+        detectors += [DirectPrediction(segmenter, made[0]), SynthCP(segmenter, generator[0], made[1])]
+    every = -(-len(found.val) // recipe.calibration_pictures)
+    for detector in detectors:
+        calibrate(detector, found.val[::every], recipe.quality == "dice", progress)
+        notes = {}
+        if isinstance(detector, SynthCP):
+            notes["anomaly_statistics"] = _anomaly_statistics(detector, found.val[::every], progress)
+        save_failure_detector(detector, out / "detectors" / detector.name, notes)
+    write_json(out / "recipe.json", recipe.model_dump(), indent=1)
+    return out / "detectors"
+
+
+def _check_classes(part: str, classes: Sequence[str] | None, wanted: Sequence[str]) -> None:
+    if classes is not None and tuple(classes) != tuple(wanted):
+        raise ConfigError(
+            f"the {part} knows the classes {', '.join(classes)}, the pictures have {', '.join(wanted)}: "
+            "train it on the same label set"
+        )
+
+
+def _comparators(
+    recipe: ComparatorRecipe,
+    found: LabelSet,
+    out: Path,
+    generator: SpadeGenerator,
+    segmenter: Segmenter,
+    options: dict[str, Any],
+) -> list[Comparator]:
+    """Folds, cache, and the two comparators: without and with re-synthesis."""
+    # Whole stretches of neighbours: frames of one drive are too alike to be told apart by chance.
+    parts = np.array_split(np.arange(len(found.train)), recipe.folds)
+    items: list[tuple[Labelled, Segmenter]] = []
+    for number, part in enumerate(parts):
+        left_out = set(part.tolist())
+        rest = [each for index, each in enumerate(found.train) if index not in left_out]
+        path = train_segmenter(
+            recipe.segmenter, rest, found.classes, out / f"fold_{number}", recipe.seed + number + 1, **options
+        )
+        fold = load_segmenter(path)
+        items += [(found.train[index], fold) for index in part]
+    networks = [generator, segmenter, *{id(fold): fold for _, fold in items}.values()]
+    mark = [[recipe.labels, recipe.held_out], [fingerprint(each) for each in networks]]
+    arguments = (generator, recipe.size, mark, options["progress"])
+    train_paths = build_cache(out / "cache" / "train", items, *arguments)
+    every = -(-len(found.val) // recipe.calibration_pictures)
+    judged = [(each, segmenter) for each in found.val[::every]]
+    val_paths = build_cache(out / "cache" / "val", judged, *arguments)
+    return [
+        train_comparator(recipe, len(found.classes), kind, train_paths, val_paths, out, mark, options)
+        for kind in (False, True)
+    ]
+
+
+def _anomaly_statistics(
+    detector: SynthCP, pictures: Sequence[Labelled], progress: bool
+) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation of every combination's score on pictures in which nothing is unknown."""
+    images = [to_tensor(each.read()[0])[None] for each in pictures]
+    found = {}
+    for combine in track(COMBINATIONS, "statistics", disable=not progress):
+        scorer = SynthCPDetector(segmenter=detector.segmenter, generator=detector.generator, combine=combine)
+        fitted = ScoreNormalizer.fit(scorer.score(image) for image in images)
+        found[combine] = (fitted.mean, fitted.std)
+    return found
+
+
+def train_comparator(
+    recipe: ComparatorRecipe,
+    classes: int,
+    resynthesis: bool,
+    train_paths: Sequence[Path],
+    val_paths: Sequence[Path],
+    out: Path,
+    mark: Any,
+    options: dict[str, Any],
+) -> Comparator:
+    """Trains one comparator from cached predictions.
+
+    Args:
+        recipe: The settings.
+        classes: Number of classes.
+        resynthesis: Whether it sees the re-synthesis; without it is "direct prediction".
+        train_paths: Files of `build_cache` to learn on.
+        val_paths: Those to look at now and then.
+        out: Folder of the whole run; this one's is `comparator/` or `direct/` in it.
+        mark: What the files depend on, JSON-able: another one than last time starts anew.
+        options: `"resume"` and `"progress"`, both bool.
+    """
+    folder = out / ("comparator" if resynthesis else "direct")
+    resume = options["resume"] and goes_on(folder, [recipe.model_dump(exclude=_LENGTHS), mark])
+    average = Ema(recipe.ema_decay)
+    trainer = make_trainer(
+        folder,
+        recipe.max_steps,
+        seed=recipe.seed,
+        val_every_steps=recipe.val_every_steps,
+        precision=recipe.precision,
+        callbacks=[average],
+        progress=options["progress"],
+    )
+    module = ComparatorModule(recipe, classes, resynthesis, CachedMaker(train_paths, recipe), val_paths)
+    trainer.fit(module, ckpt_path=last_checkpoint(folder, resume))
+    trainer.validate(module, verbose=False)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    write_json(folder / "metrics.json", metrics, indent=1)
+    module.network.load_state_dict({**module.network.state_dict(), **average.ema_state_dict()})
+    return module.network.cpu().eval().requires_grad_(False)

@@ -1,0 +1,200 @@
+"""Trains the segmenters whose mistakes a comparator learns from: classes only, and short.
+
+A comparator that learned from a segmenter's mistakes on the segmenter's own training pictures would see far
+too few of them, so each fold's pictures are predicted by a segmenter that never saw that fold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from oodseg.bundle import load_weights
+from oodseg.datasets.training import IGNORE
+from oodseg.files import write_json
+from oodseg.segmenters.street import StreetNet
+from oodseg.training.common import (
+    Ema,
+    last_checkpoint,
+    make_trainer,
+    save_weights,
+    stream_loader,
+    warmup_constant_decay,
+)
+from oodseg.training.labelled import Labelled, random_light, random_view
+
+Batch = tuple[Tensor, Tensor]
+
+
+class FoldRecipe(BaseModel):
+    """All settings of a training of one segmenter."""
+
+    model_config = ConfigDict(extra="forbid")
+    size: tuple[int, int] = (256, 320)
+    widths: list[int] = [16, 40, 80, 128, 192]
+    depths: list[int] = [1, 2, 2, 2]
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    zoom: tuple[float, float] = (0.85, 2.2)
+    light: float = Field(default=0.2, ge=0, le=0.5)
+    max_steps: int = Field(default=2500, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    warmup_steps: int = Field(default=100, ge=0)
+    decay_fraction: float = Field(default=0.5, ge=0, le=1)
+    ema_decay: float = Field(default=0.995, ge=0, lt=1)
+    precision: str = "bf16-mixed"
+    workers: int = Field(default=1, ge=0)
+
+
+class PictureMaker:
+    """Makes numbered training samples.
+
+    Args:
+        pictures: Labelled pictures; each is equally likely.
+        recipe: Size, zoom and light.
+        seed: With the number, all that a sample depends on.
+    """
+
+    def __init__(self, pictures: Sequence[Labelled], recipe: FoldRecipe, seed: int) -> None:
+        self.pictures, self.recipe, self.seed = pictures, recipe, seed
+
+    def __call__(self, index: int) -> Batch:
+        """Picture uint8 `[3, H, W]` and labels uint8 `[H, W]`."""
+        rng = np.random.default_rng((self.seed, index))
+        picture, labels = self.pictures[int(rng.integers(len(self.pictures)))].read()
+        picture, labels = random_view(picture, labels, self.recipe.size, rng, self.recipe.zoom)
+        picture = random_light(picture, rng, self.recipe.light)
+        return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))), torch.from_numpy(labels)
+
+
+class FoldModule(LightningModule):  # type: ignore[misc]
+    """Lightning's view of the training of one segmenter."""
+
+    def __init__(self, recipe: FoldRecipe, classes: Sequence[str], make: PictureMaker) -> None:
+        super().__init__()
+        self.recipe, self._make = recipe, make
+        self.network = StreetNet(recipe.widths, recipe.depths, objectness=False, classes=classes)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Cross-entropy at a quarter of the resolution, with dropout before the class layer."""
+        pictures, labels = batch
+        features = self.network.features(pictures.float() / 255)[2]
+        logits = self.network.class_head(F.dropout(features, self.recipe.dropout, training=True)).float()
+        coarse = labels[:, 2::4, 2::4].long()
+        known = (coarse != IGNORE).sum().clamp_min(1)
+        loss = F.cross_entropy(logits, coarse, ignore_index=IGNORE, reduction="sum") / known
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Endless views, going on from the step that a resumed training has reached."""
+        start = self.trainer.global_step * self.recipe.batch_size
+        return stream_loader(self._make, self.recipe.batch_size, start, self.recipe.workers)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW; warm-up, constant rate, linear decay."""
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        schedule = warmup_constant_decay(
+            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train_segmenter(
+    recipe: FoldRecipe,
+    pictures: Sequence[Labelled],
+    classes: Sequence[str],
+    out: Path,
+    seed: int = 0,
+    resume: bool = True,
+    progress: bool = True,
+) -> Path:
+    """Trains one segmenter, or takes the one that an earlier run with the same settings finished.
+
+    Args:
+        recipe: The settings.
+        pictures: To learn on.
+        classes: Names of their classes.
+        out: Folder of this segmenter's run.
+        seed: Seeds weights and samples.
+        resume: Go on from the last checkpoint, or from the finished file.
+        progress: Show a progress bar.
+
+    Returns:
+        `out/segmenter.safetensors`: averaged weights in float16, settings in its header.
+    """
+    path = out / "segmenter.safetensors"
+    settings = {
+        "recipe": recipe.model_dump(), "classes": list(classes), "pictures": len(pictures), "seed": seed
+    }  # fmt: skip
+    header = {"settings": json.dumps(settings)}
+    if resume and path.is_file() and _header(path).get("settings") == header["settings"]:
+        return path
+    resume = resume and goes_on(out, {**settings, "recipe": recipe.model_dump(exclude={"max_steps"})})
+    average = Ema(recipe.ema_decay)
+    trainer = make_trainer(
+        out, recipe.max_steps, seed=seed, precision=recipe.precision, callbacks=[average], progress=progress
+    )
+    module = FoldModule(recipe, classes, PictureMaker(pictures, recipe, seed))
+    trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
+    state = {**module.network.state_dict(), **average.ema_state_dict()}
+    save_weights(state, path, {"config": json.dumps(module.network.config), **header})
+    return path
+
+
+def goes_on(folder: Path, settings: Any) -> bool:
+    """Whether a run in that folder can go on from its checkpoint: what it depends on is what it was.
+
+    Notes the settings for the next time.
+
+    Args:
+        folder: Folder of the run.
+        settings: Whatever the run depends on but for its length, JSON-able.
+    """
+    path = folder / "depends_on.json"
+    wanted = json.loads(json.dumps(settings))
+    same = path.is_file() and json.loads(path.read_text(encoding="utf-8")) == wanted
+    write_json(path, wanted)
+    return same
+
+
+def fingerprint(part: Any) -> str:
+    """SHA-256 of a part's settings and weights; of a network that is not its own, of the settings alone."""
+    digest = hashlib.sha256(json.dumps(part.config, sort_keys=True).encode())
+    state = part.state_dict() if hasattr(part, "state_dict") else {}
+    for name, value in sorted(state.items()):
+        digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_segmenter(path: Path) -> StreetNet:
+    """Loads what `train_segmenter` wrote."""
+    network = StreetNet(**json.loads(_header(path)["config"]))
+    load_weights(network, path)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _header(path: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}

@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from failure_parts import make_detectors, make_generator, make_segmenter
+from oodseg.detectors import Detector
+from oodseg.detectors.synthcp import COMBINATIONS, SynthCPDetector
+from oodseg.errors import ConfigError, WeightsError
+from oodseg.masks.box import BoxSegmenter
+from oodseg.pipeline import S2M
+from oodseg.prompts.components import ComponentPrompts
+from oodseg.resynthesis.bundle import save_failure_detector
+from oodseg.specs import build
+
+FOUND = {each.name: each for each in make_detectors()}
+
+
+def make(combine="product", threshold=0.999):
+    return SynthCPDetector(
+        segmenter=make_segmenter(), generator=make_generator(), combine=combine, threshold=threshold
+    )
+
+
+def pictures():
+    torch.manual_seed(5)
+    return torch.rand(2, 3, 50, 70)
+
+
+@pytest.mark.parametrize("combine", COMBINATIONS)
+def test_contract(combine) -> None:
+    detector = make(combine)
+    assert isinstance(detector, Detector)
+    score = detector.score(pictures())
+    assert (score.shape, score.dtype) == ((2, 50, 70), torch.float32)
+    assert score.isfinite().all()
+    assert score.std() > 0
+    torch.testing.assert_close(detector.score(pictures()[:1])[0], score[0], atol=1e-5, rtol=1e-4)
+
+
+def test_combinations_are_made_of_the_same_two() -> None:
+    doubt, distance = make("msp").score(pictures()), make("distance").score(pictures())
+    torch.testing.assert_close(make("product").score(pictures()), doubt * distance)
+    middle = 1 - doubt.median().item()
+    wanted = torch.where(1 - doubt > middle, doubt, distance)
+    torch.testing.assert_close(make("switch", middle).score(pictures()), wanted)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    notes = {"anomaly_statistics": {"product": [0.25, 0.5]}}
+    save_failure_detector(FOUND["synthcp"], tmp_path / "failures", notes)
+    return tmp_path / "failures"
+
+
+def test_takes_parts_and_statistics_from_a_failure_detector(folder) -> None:
+    detector = build("detector", f"synthcp:{folder}")
+    assert (detector.normalizer.mean, detector.normalizer.std) == (0.25, 0.5)
+    torch.testing.assert_close(detector.score(pictures()), make().score(pictures()))
+    assert SynthCPDetector(folder, combine="switch").normalizer.mean == 0
+
+
+def test_a_pipeline_with_it_is_saved_whole(folder, tmp_path) -> None:
+    s2m = S2M(SynthCPDetector(folder), ComponentPrompts(), BoxSegmenter())
+    s2m.save_pretrained(tmp_path / "pipeline")
+    again = S2M.from_pretrained(tmp_path / "pipeline").detector
+    assert again.normalizer == s2m.detector.normalizer
+    assert torch.equal(again.score(pictures()), s2m.detector.score(pictures()))
+
+
+def test_errors(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="no combination 'sum'"):
+        make("sum")
+    with pytest.raises(ConfigError, match="needs both a segmenter and a generator"):
+        SynthCPDetector(segmenter=make_segmenter())
+    with pytest.raises(WeightsError, match="nowhere does not exist"):
+        SynthCPDetector(tmp_path / "nowhere")
+    save_failure_detector(FOUND["msp"], tmp_path / "msp")
+    with pytest.raises(ConfigError, match="is msp and makes no pictures back"):
+        SynthCPDetector(tmp_path / "msp")
+    with pytest.raises(ConfigError, match="3 classes and the generator 5"):
+        SynthCPDetector(segmenter=make_segmenter(), generator=make_generator(5))

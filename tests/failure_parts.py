@@ -1,0 +1,59 @@
+"""Untrained parts of failure detectors, and recipes that train them in a second."""
+
+import torch
+
+from oodseg.resynthesis.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout, TCPHead
+from oodseg.resynthesis.comparator import Comparator
+from oodseg.resynthesis.spade import SpadeGenerator
+from oodseg.resynthesis.synthcp import DirectPrediction, SynthCP
+from oodseg.segmenters.street import StreetNet
+
+CLASSES = ("road", "car", "sky")
+FOLD = {
+    "size": (32, 64), "widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1], "max_steps": 2, "batch_size": 2,
+    "workers": 0, "precision": "32-true",
+}  # fmt: skip
+GENERATOR = {
+    "size": (32, 48), "widths": [8, 8, 4], "discriminator_width": 4, "discriminator_layers": 2,
+    "max_steps": 2, "batch_size": 2, "workers": 0, "val_pictures": 2, "val_every_steps": 2,
+    "precision": "32-true",
+}  # fmt: skip
+COMPARATOR = {
+    "folds": 2, "segmenter": FOLD, "size": (32, 64), "widths": [4, 6, 8], "fused": 4, "max_steps": 2,
+    "batch_size": 2, "tcp_steps": 2, "workers": 0, "precision": "32-true", "val_every_steps": 2,
+    "calibration_pictures": 4,
+}  # fmt: skip
+
+
+def frozen(network):
+    """For use, with weights that saving in float16 does not change."""
+    for value in network.parameters():
+        value.data = value.data.half().float()
+    return network.eval().requires_grad_(False)
+
+
+def make_segmenter(classes=CLASSES, seed=0) -> StreetNet:
+    torch.manual_seed(seed)
+    return frozen(StreetNet([4, 6, 8, 8, 8], [1, 1, 1, 1], objectness=False, classes=classes))
+
+
+def make_generator(count=3) -> SpadeGenerator:
+    torch.manual_seed(1)
+    return frozen(SpadeGenerator(count, [8, 8, 4], 32))
+
+
+def make_comparator(resynthesis=True, count=3) -> Comparator:
+    torch.manual_seed(2)
+    return frozen(Comparator(count, [4, 6, 8], 4, resynthesis, 32))
+
+
+def make_detectors():
+    """One of every kind around the same segmenter."""
+    segmenter = make_segmenter()
+    simple = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit, MCDropout)]
+    return [
+        *simple,
+        TCP(segmenter, frozen(TCPHead(6, 4))),
+        DirectPrediction(segmenter, make_comparator(False)),
+        SynthCP(segmenter, make_generator(), make_comparator()),
+    ]

@@ -1,0 +1,87 @@
+import json
+import math
+
+import pytest
+import torch
+
+from failure_parts import make_comparator
+from oodseg.errors import ConfigError
+from oodseg.resynthesis.comparator import Comparator, comparator_loss
+
+
+def inputs(batch=2, size=(32, 48)):
+    torch.manual_seed(3)
+    shares = torch.rand(batch, 3, *size).softmax(1)
+    return torch.rand(batch, 3, *size), shares, torch.rand(batch, 3, *size)
+
+
+@pytest.mark.parametrize("resynthesis", [False, True])
+def test_shapes(resynthesis) -> None:
+    error, quality = make_comparator(resynthesis)(*inputs())
+    assert error.shape == (2, 16, 24)
+    assert quality.shape == (2, 3)
+    assert error.dtype == quality.dtype == torch.float32
+
+
+def test_direct_prediction_has_one_encoder_and_looks_at_no_resynthesis() -> None:
+    picture, shares, made = inputs()
+    direct, both = make_comparator(False), make_comparator(True)
+    assert (len(direct.encoders), len(both.encoders)) == (1, 2)
+    assert torch.equal(direct(picture, shares)[0], direct(picture, shares, made)[0])
+    assert not torch.equal(both(picture, shares, made)[0], both(picture, shares, 1 - made)[0])
+
+
+def test_every_weight_learns() -> None:
+    network = make_comparator().train().requires_grad_(True)
+    error, quality = network(*inputs())
+    (error.square().mean() + quality.square().mean()).backward()
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in network.parameters())
+
+
+def test_learns_where_the_pictures_differ() -> None:
+    network = make_comparator().train().requires_grad_(True)
+    picture, shares, _ = inputs(4)
+    truth = torch.zeros(4, 32, 48, dtype=torch.long)
+    labels = truth.clone()
+    for row in range(4):
+        labels[row, 8 * row : 8 * row + 8] = 1
+    made = torch.where((labels == truth)[:, None], picture, 1 - picture)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    true = torch.tensor([[0.75, 0.25, math.nan]] * 4)
+    losses = []
+    for _ in range(60):
+        parts = comparator_loss(*network(picture, shares, made), torch.ones(4, 32, 48), labels, truth, true)
+        optimizer.zero_grad()
+        sum(parts.values()).backward()
+        optimizer.step()
+        losses.append({name: value.item() for name, value in parts.items()})
+    assert losses[-1]["pixels"] < 0.4 * losses[0]["pixels"]
+    assert losses[-1]["classes"] < 0.2 * losses[0]["classes"]
+
+
+def test_loss_by_hand() -> None:
+    labels = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    truth = labels.clone()
+    truth[0, 0] = 255
+    true = torch.tensor([[1.0, math.nan]])
+    confidence = torch.full((1, 4, 4), 0.5)
+    parts = comparator_loss(torch.zeros(1, 2, 2), torch.zeros(1, 2), confidence, labels, truth, true)
+    assert parts["pixels"].item() == pytest.approx(0.25 * math.log(2))
+    assert parts["classes"].item() == pytest.approx(0.5 * 0.5**2)
+    nothing = comparator_loss(
+        torch.zeros(1, 2, 2), torch.zeros(1, 2), confidence, labels, torch.full_like(truth, 255),
+        torch.full((1, 2), math.nan),
+    )  # fmt: skip
+    assert [each.item() for each in nothing.values()] == [0, 0]
+
+
+def test_config_rebuilds_the_comparator() -> None:
+    network = make_comparator()
+    twin = Comparator(**json.loads(json.dumps(network.config))).eval()
+    twin.load_state_dict(network.state_dict())
+    assert torch.equal(network(*inputs())[0], twin(*inputs())[0])
+
+
+def test_impossible_settings() -> None:
+    with pytest.raises(ConfigError, match="two widths"):
+        Comparator(3, [8])

@@ -1,0 +1,75 @@
+import json
+
+import cv2
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from failure_parts import GENERATOR
+from oodseg.datasets.training import CLASSES
+from oodseg.errors import ConfigError, DatasetError, WeightsError
+from oodseg.training.common import load_recipe
+from oodseg.training.labelled import load_label_set
+from oodseg.training.resynthesis import ResynthesisRecipe, ViewMaker, load_generator, train
+from training_data import make_training_data
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_training_data(tmp_path_factory.mktemp("data"))
+
+
+def recipe(**changes):
+    return ResynthesisRecipe(**{**GENERATOR, **changes})
+
+
+def test_shipped_recipe_is_valid_and_the_default() -> None:
+    assert load_recipe("resynthesis", ResynthesisRecipe) == ResynthesisRecipe()
+
+
+def test_samples_depend_on_seed_and_number_alone(root) -> None:
+    pictures = load_label_set("street", root).train
+    first, second = ViewMaker(pictures, recipe())(17), ViewMaker(pictures, recipe())(17)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0], ViewMaker(pictures, recipe(seed=1))(17)[0])
+    assert [tuple(each.shape) for each in first] == [(3, 32, 48), (32, 48)]
+
+
+def test_trains_writes_and_goes_on(root, tmp_path) -> None:
+    path = train(recipe(), root, tmp_path, progress=False)
+    generator, classes = load_generator(path)
+    assert classes == CLASSES
+    assert generator.short_side == 32
+    state = load_file(path)
+    assert not any("parametrizations" in name for name in state)
+    assert {each.dtype for each in state.values() if each.is_floating_point()} == {torch.float16}
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert {"val/similarity", "val/l1"} <= set(metrics["validation"])
+    page = cv2.imread(str(tmp_path / "samples" / "step-2.png"))
+    assert page.shape == (2 * 32, 3 * 48, 3)
+    # A training in two parts is the training in one: it sees the same samples.
+    train(recipe(max_steps=4, decay_fraction=0), root, tmp_path / "whole", progress=False)
+    train(recipe(decay_fraction=0), root, tmp_path / "parts", progress=False)
+    train(recipe(max_steps=4, decay_fraction=0), root, tmp_path / "parts", progress=False)
+    whole, parts = (load_file(tmp_path / name / path.name) for name in ("whole", "parts"))
+    assert torch.load(tmp_path / "parts" / "last.ckpt", weights_only=True)["global_step"] == 4
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name].float(), value.float(), atol=2e-3, rtol=1e-2)
+
+
+def test_the_perceptual_loss_can_be_left_out(root, tmp_path) -> None:
+    train(recipe(perceptual=None, max_steps=1, val_every_steps=1), root, tmp_path, progress=False)
+    (curve,) = (tmp_path / "curve").rglob("metrics.csv")
+    assert "train/perceptual" not in curve.read_text(encoding="utf-8")
+
+
+def test_errors(root, tmp_path) -> None:
+    with pytest.raises(WeightsError, match="no state dict of torchvision's vgg19"):
+        train(recipe(perceptual=str(tmp_path / "none.pth")), root, tmp_path / "run", progress=False)
+    with pytest.raises(ConfigError, match="multiple of 4"):
+        train(recipe(size=(30, 48)), root, tmp_path / "run", progress=False)
+    with pytest.raises(DatasetError, match="must hold images/ and labels/"):
+        train(recipe(), tmp_path, tmp_path / "run", progress=False)
+    (tmp_path / "bad.safetensors").write_bytes(b"no")
+    with pytest.raises(WeightsError, match=r"bad\.safetensors is no weight file of a generator"):
+        load_generator(tmp_path / "bad.safetensors")
