@@ -48,9 +48,7 @@ def test_parts_are_replaced_by_name_or_object(saved):
     assert S2M.from_pretrained(saved, masks="grabcut").masks.name == "grabcut"
     mine = BoxSegmenter()
     assert S2M.from_pretrained(saved, masks=mine).masks is mine
-    with pytest.raises(
-        ConfigError, match="no 'samurai' among the masks; choose one of: box, compact"
-    ):
+    with pytest.raises(ConfigError, match="no 'samurai' among the masks; choose one of: box, compact"):
         S2M.from_pretrained(saved, masks="samurai")
 
 
