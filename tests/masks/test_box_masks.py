@@ -7,8 +7,8 @@ from oodseg.masks.box import BoxSegmenter
 from oodseg.registry import resolve
 
 
-@pytest.mark.parametrize("name", sorted(MASKS))
-def test_every_registered_segmenter_keeps_the_contract(name):
+@pytest.mark.parametrize("name", ["box", "compact", "grabcut"])
+def test_every_segmenter_without_a_source_keeps_the_contract(name):
     segmenter = resolve(MASKS, "masks", name)()
     assert isinstance(segmenter, PromptableSegmenter)
     assert segmenter.name == name
@@ -20,8 +20,8 @@ def test_every_registered_segmenter_keeps_the_contract(name):
 
 
 def test_an_unknown_segmenter_is_named_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"'sam'.*box, compact, grabcut"):
-        resolve(MASKS, "masks", "sam")
+    with pytest.raises(ConfigError, match=r"'samurai'.*box, compact"):
+        resolve(MASKS, "masks", "samurai")
 
 
 def test_boxes_are_filled_and_clipped():

@@ -43,7 +43,9 @@ def test_the_fitted_detector_is_normalised_and_loads_again(tmp_path, weights, mo
     picture = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(again.score(picture), detector.score(picture), atol=0.1, rtol=0.05)
     quality = json.loads((tmp_path / "out" / "detector.json").read_text())["validation"]
-    assert quality["combined"]["auprc"] >= quality["objectness"]["auprc"]
+    assert set(quality) == {"[1]", "[1, 2]"}
+    for each in quality.values():
+        assert each["combined"]["auprc"] >= each["objectness"]["auprc"]
 
 
 def test_missing_or_foreign_weights_are_named(tmp_path):

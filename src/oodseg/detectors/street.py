@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,7 +88,7 @@ class StreetDetector(nn.Module):
 
     def _parts(self, images: Tensor) -> dict[str, Tensor]:
         """Objectness, entropy and energy, `[B, h, w]` at half the padded size; means over the reductions."""
-        padded = pad_to_stride(images)
+        padded = pad_to_stride(images, STRIDE * math.lcm(*self.reductions))
         half = [side // 2 for side in padded.shape[-2:]]
         found = [self._look(padded, factor, half) for factor in self.reductions]
         return {name: sum(each[name] for each in found) / len(found) for name in found[0]}  # type: ignore[misc]
@@ -95,9 +96,7 @@ class StreetDetector(nn.Module):
     def _look(self, padded: Tensor, factor: int, size: Sequence[int]) -> dict[str, Tensor]:
         """Objectness, entropy and energy of the picture reduced by `factor`, brought to `size`."""
         if factor > 1:
-            step = STRIDE * factor
-            sides = [(side + step - 1) // step * STRIDE for side in padded.shape[-2:]]
-            padded = F.interpolate(padded, sides, mode="bilinear", align_corners=False, antialias=True)
+            padded = F.avg_pool2d(padded, factor)
         with fast_autocast(padded.device):
             logits, objectness = self.network(padded)
         logits = logits.float()
