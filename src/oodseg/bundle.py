@@ -25,30 +25,54 @@ FORMAT = 1
 ROOMS = {"detector": ("detectors", DETECTORS), "prompts": ("prompts", PROMPTS), "masks": ("masks", MASKS)}
 
 
-def bundled_names() -> list[str]:
-    """Names of the pipelines that ship with the package."""
-    folder = files("oodseg") / "weights"
+def bundled_names(*inside: str) -> list[str]:
+    """Names of what ships with the package: pipelines, or what lies `inside` a folder beside them."""
+    folder = files("oodseg").joinpath("weights", *inside)
+    if not folder.is_dir():
+        return []
     return sorted(each.name for each in folder.iterdir() if (each / "config.json").is_file())
 
 
-def find_bundle(name_or_folder: str | os.PathLike[str]) -> Path:
-    """Finds a pipeline folder by bundled name or path.
+def find_bundle(
+    name_or_folder: str | os.PathLike[str],
+    *inside: str,
+    what: str = "pipeline folder",
+    remedy: str = "give a folder written by save_pretrained, or one of the bundled pipelines",
+) -> Path:
+    """Finds the folder of a pipeline, or of another bundled thing, by bundled name or path.
+
+    Args:
+        name_or_folder: Either of the two.
+        inside: See `bundled_names`.
+        what: How the error calls it.
+        remedy: What the error says to do; the bundled names follow.
 
     Raises:
         WeightsError: Neither a bundled name nor a folder with a `config.json`.
     """
     name = os.fspath(name_or_folder)
-    if name in bundled_names():
-        return Path(str(files("oodseg") / "weights" / name))
+    if name in bundled_names(*inside):
+        return Path(str(files("oodseg").joinpath("weights", *inside, name)))
     folder = Path(name)
     if (folder / "config.json").is_file():
         return folder
-    known = ", ".join(bundled_names()) or "none"
+    known = ", ".join(bundled_names(*inside)) or "none"
     fault = "holds no config.json" if folder.is_dir() else "does not exist"
-    raise WeightsError(
-        f"the pipeline folder {folder} {fault}: give a folder written by save_pretrained, or one of the "
-        f"bundled pipelines ({known})"
-    )
+    raise WeightsError(f"the {what} {folder} {fault}: {remedy} ({known})")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Reads the JSON that describes `what`.
+
+    Raises:
+        WeightsError: Not readable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{path} is not readable JSON ({error}): fetch or write the {what} again"
+        ) from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -58,12 +82,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         WeightsError: Not JSON, of another format, or incomplete.
     """
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f"{path} is not readable JSON ({error}): fetch or write the pipeline again"
-        ) from error
+    config = read_json(path, "pipeline")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else None
         raise WeightsError(
@@ -74,6 +93,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     if missing:
         raise WeightsError(f"{path} has no entry {', '.join(missing)}: write the pipeline again")
     return config
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The strings in the header of a safetensors file; none if it is no whole one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
 
 
 def load_part(folder: Path, config: dict[str, Any], key: str) -> Any:

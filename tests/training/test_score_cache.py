@@ -82,6 +82,13 @@ def test_another_detector_is_refused(tmp_path) -> None:
         cache_scores(FakeDetector(mean=0.5), [FakeSampler((16, 16))], 1, tmp_path)
 
 
+def test_scenes_of_another_kind_are_refused(tmp_path) -> None:
+    cache_scores(FakeDetector(), [FakeSampler((16, 16))], 1, tmp_path, made_of={"sizes": [(16, 16)]})
+    cache_scores(FakeDetector(), [FakeSampler((16, 16))], 1, tmp_path, made_of={"sizes": [(16, 16)]})
+    with pytest.raises(DatasetError, match="other scenes"):
+        cache_scores(FakeDetector(), [FakeSampler((32, 16))], 1, tmp_path, made_of={"sizes": [(32, 16)]})
+
+
 def test_order_is_a_permutation_that_stays_in_few_files(tmp_path) -> None:
     cache_scores(FakeDetector(), [FakeSampler((16, 16))], 20 * SHARD, tmp_path)
     cache = ScoreCache(tmp_path)

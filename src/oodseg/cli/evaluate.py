@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodseg.cli.loading import pipeline_identity
 from oodseg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -141,18 +140,6 @@ def _load(name: str, sets: list[BenchmarkSet], has_scores: bool) -> Any:
     return name, S2M.from_pretrained(name)
 
 
-def _weights_hash(name: str) -> str | None:
-    """SHA-256 over a pipeline folder's configuration and weights, so that a result can name what made it."""
-    bundled = Path(str(files("oodseg").joinpath("weights", name)))
-    folder = next((path for path in (Path(name), bundled) if (path / "config.json").is_file()), None)
-    if folder is None:
-        return None
-    digest = hashlib.sha256()
-    for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
 def _one(data: BenchmarkSet, loaded: Any, folders: dict[str, Path], bar: Progress, **options: Any) -> Any:
     """Evaluates one set under a progress bar."""
     from oodseg.evaluation import evaluate as run
@@ -168,7 +155,7 @@ def _one(data: BenchmarkSet, loaded: Any, folders: dict[str, Path], bar: Progres
         pipeline,
         score_folders=folders,
         pipeline_name=f"S2M ({_short(name)})" if name else "S2M",
-        weights_hash=_weights_hash(name) if name else None,
+        weights_hash=pipeline_identity(name) if name else None,
         progress=progress,
         **options,
     )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodseg.cli.loading import Device, DeviceOption
-from oodseg.cli.predict import ConfidenceFormat, _progress, printable
+from oodseg.cli.loading import Device, DeviceOption, progress_bar
+from oodseg.cli.predict import ConfidenceFormat, printable
 from oodseg.errors import ConfigError, ImageError, OodsegError
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def run_failures(
     summary = Summary()
     place = choose_device(device.value)
     try:
-        with _progress(progress_console) as bar:
+        with progress_bar(progress_console) as bar:
             for item in bar.track(items, description="judging"):
                 try:
                     _one(detector, item, folder, place, summary)

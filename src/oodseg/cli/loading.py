@@ -13,6 +13,8 @@ import typer
 from oodseg.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from oodseg.pipeline import S2M
 
 
@@ -111,3 +113,18 @@ def pipeline_identity(name: str) -> str:
     from oodseg.bundle import find_bundle
 
     return hashlib.sha256((find_bundle(name) / "config.json").read_bytes()).hexdigest()
+
+
+def progress_bar(console: Console | None) -> Any:
+    """A bar with counts and remaining time, on a terminal only; it goes when done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(
+        *columns, console=console, disable=console is None or not console.is_terminal, transient=True
+    )

@@ -24,6 +24,7 @@ from oodseg.cli.loading import (
     PromptsOption,
     load_pipeline,
     pipeline_identity,
+    progress_bar,
 )
 from oodseg.errors import ImageError, OodsegError, ScoreMapError
 
@@ -239,7 +240,7 @@ def run_predict(
     )
     summary = RunSummary(len(pictures), folder.coco_path)
     try:
-        with _progress(progress_console) as bar:
+        with progress_bar(progress_console) as bar:
             for picture in bar.track(pictures, description="predicting"):
                 try:
                     _one(s2m, picture, folder, scores, summary)
@@ -309,20 +310,6 @@ def _one(
     total = found.timings.get("total", 0.0) + read
     found = replace(found, path=picture, timings={**found.timings, "read": read, "total": total})
     summary.add(folder.write(picture, fingerprint, image, found), before=False)
-
-
-def _progress(console: Console | None) -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(
-        *columns, console=console, disable=console is None or not console.is_terminal, transient=True
-    )
 
 
 def show_summary(summary: RunSummary, console: Console) -> None:

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.train import (
+from oodseg.cli.training import (
     Changes,
     Data,
     Out,
     PrintRecipe,
     Resume,
-    _finished,
-    _given,
-    _print,
-    _recipe,
-    _recipe_option,
-    _training_libraries,
-    _wrote,
+    both_folders,
+    finished,
+    print_recipe_of,
+    read_recipe,
+    recipe_option,
+    training_libraries,
+    wrote,
 )
 from oodseg.errors import ConfigError
 
@@ -76,21 +76,21 @@ def volumes(
     ] = None,
     data: Data = None,
     out: Out = None,
-    recipe: Annotated[str, _recipe_option("comparator")] = "comparator_pancreas",
+    recipe: Annotated[str, recipe_option("comparator")] = "comparator_pancreas",
     resume: Resume = True,
     changes: Changes = None,
     print_recipe: PrintRecipe = False,
 ) -> None:
     """Train a failure detector that judges labels of volumes, on slices of `oodseg train slices`."""
-    with _training_libraries():
+    with training_libraries():
         from oodseg.medical.training import train
         from oodseg.training.comparator import ComparatorRecipe
         from oodseg.training.resynthesis import load_generator
 
-        settings = _recipe(recipe, ComparatorRecipe, changes)
+        settings = read_recipe(recipe, ComparatorRecipe, changes)
         if print_recipe:
-            return _print(settings)
-        data, out = _given(data, out)
+            return print_recipe_of(settings)
+        data, out = both_folders(data, out)
         if generator is None:
             raise ConfigError("the comparator needs a generator: name its run with --generator")
-        _wrote(train(settings, data, out, load_generator(_finished(generator, "resynthesis")), resume))
+        wrote(train(settings, data, out, load_generator(finished(generator, "resynthesis")), resume))

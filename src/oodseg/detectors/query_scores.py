@@ -20,13 +20,9 @@ _REJECTS, _TOUCHES, _BLEND = 0.7, 0.1, 0.6  # Maskomaly: class confidence, mask 
 
 
 def class_scores(queries: MaskQueries) -> Tensor:
-    """What all queries together say about each class, `L_c = sum_q P_q(c) m_q`, float `[B, C, h, w]`.
-
-    Void is left out (MaskFormer: Cheng et al., NeurIPS 2021); the sum may exceed 1.
-    """
+    """`L_c` of `MaskQueries.class_scores`, checked, float `[B, C, h, w]`."""
     _check(queries)
-    known = queries.classes.softmax(-1)[..., :-1]
-    return torch.einsum("bqc,bqhw->bchw", known, queries.masks.sigmoid())
+    return queries.class_scores()
 
 
 def rba(queries: MaskQueries) -> Tensor:

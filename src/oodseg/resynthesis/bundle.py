@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from oodseg import __version__
-from oodseg.bundle import load_weights, save_part
+from oodseg.bundle import bundled_names, find_bundle, load_weights, read_json, save_part
 from oodseg.errors import ConfigError, OodsegError, WeightsError
 from oodseg.files import write_bytes, write_json
 from oodseg.registry import resolve
@@ -17,15 +15,12 @@ from oodseg.resynthesis import FAILURES, FailureDetector
 from oodseg.segmenters import Segmenter
 
 FORMAT = 1
-_ENTRY = "failure_detector"
+_ENTRY, _FOLDER = "failure_detector", "failures"
 
 
 def bundled_failure_detectors() -> list[str]:
     """Names of the failure detectors that ship with the package."""
-    folder = files("oodseg") / "weights" / "failures"
-    if not folder.is_dir():
-        return []
-    return sorted(each.name for each in folder.iterdir() if (each / "config.json").is_file())
+    return bundled_names(_FOLDER)
 
 
 def find_failure_detector(name_or_folder: str | os.PathLike[str]) -> Path:
@@ -34,17 +29,11 @@ def find_failure_detector(name_or_folder: str | os.PathLike[str]) -> Path:
     Raises:
         WeightsError: Neither a bundled name nor a folder with a `config.json`.
     """
-    name = os.fspath(name_or_folder)
-    if name in bundled_failure_detectors():
-        return Path(str(files("oodseg") / "weights" / "failures" / name))
-    folder = Path(name)
-    if (folder / "config.json").is_file():
-        return folder
-    known = ", ".join(bundled_failure_detectors()) or "none"
-    fault = "holds no config.json" if folder.is_dir() else "does not exist"
-    raise WeightsError(
-        f"the failure detector {folder} {fault}: give a folder that `oodseg train comparator` wrote, or one "
-        f"of the bundled ones ({known})"
+    return find_bundle(
+        name_or_folder,
+        _FOLDER,
+        what="failure detector",
+        remedy="give a folder that `oodseg train comparator` wrote, or one of the bundled ones",
     )
 
 
@@ -129,12 +118,7 @@ def read_failure_config(name_or_folder: str | os.PathLike[str]) -> dict[str, Any
         WeightsError: Missing, not JSON, of another format, or of something else.
     """
     path = find_failure_detector(name_or_folder) / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f"{path} is not readable JSON ({error}): fetch or train the failure detector again"
-        ) from error
+    config = read_json(path, "failure detector")
     if not isinstance(config, dict) or _ENTRY not in config:
         raise WeightsError(f"{path} describes no failure detector: it may be a pipeline's folder")
     if config.get("format") != FORMAT:
@@ -142,4 +126,4 @@ def read_failure_config(name_or_folder: str | os.PathLike[str]) -> dict[str, Any
             f"{path} is of format {config.get('format')}, this oodseg {__version__} reads format {FORMAT}: "
             "install the version that wrote it"
         )
-    return config
+    return dict(config)

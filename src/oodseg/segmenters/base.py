@@ -21,6 +21,17 @@ class MaskQueries:
     classes: Tensor
     masks: Tensor
 
+    def class_scores(self) -> Tensor:
+        """What all queries together say about each class, `L_c = sum_q P_q(c) m_q`, float `[B, C, h, w]`.
+
+        `P_q` is the softmax over the classes and void, `m_q` the sigmoid of the mask; void is left out of the
+        sum (MaskFormer: Cheng et al., NeurIPS 2021, Sec. 3.4), which may exceed 1.
+        """
+        import torch
+
+        known = self.classes.softmax(-1)[..., :-1]
+        return torch.einsum("bqc,bqhw->bchw", known, self.masks.sigmoid())
+
 
 @dataclass(frozen=True)
 class Segmentation:

@@ -16,10 +16,7 @@ _LEAST = 1e-6  # below, a class score is nothing but rounding
 
 
 def class_logits(queries: MaskQueries) -> Tensor:
-    """Class logits of a mask classifier: the logarithm of its class scores.
-
-    `log sum_q softmax_c(q) sigmoid(mask_q)`, the softmax taken with and summed without "no object"
-    (MaskFormer, NeurIPS 2021, Sec. 3.4). Scores are cut off below 1e-6.
+    """Class logits of a mask classifier: the logarithm of its class scores, cut off below 1e-6.
 
     Args:
         queries: Q masks with a class each.
@@ -27,9 +24,7 @@ def class_logits(queries: MaskQueries) -> Tensor:
     Returns:
         Float `[B, C, h, w]` at the masks' resolution.
     """
-    classes = queries.classes.softmax(-1)[..., :-1]
-    scores = torch.einsum("bqc,bqhw->bchw", classes, queries.masks.sigmoid())
-    return scores.clamp_min(_LEAST).log()
+    return queries.class_scores().clamp_min(_LEAST).log()
 
 
 class MaskSegmenter(HubSegmenter):

@@ -77,6 +77,25 @@ def warmup_constant_decay(
     return LambdaLR(optimizer, factor)
 
 
+def scheduled(optimizer: torch.optim.Optimizer, recipe: Any) -> dict[str, Any]:
+    """What `configure_optimizers` returns: the optimiser with `warmup_constant_decay` of a recipe.
+
+    Args:
+        optimizer: Its learning rates are the constant part's.
+        recipe: Has `warmup_steps`, `max_steps` and `decay_fraction`.
+    """
+    schedule = warmup_constant_decay(optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def adamw(network: nn.Module, recipe: Any) -> dict[str, Any]:
+    """AdamW on all of a network, `scheduled`; the recipe has `learning_rate` and `weight_decay` too."""
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    return scheduled(optimizer, recipe)
+
+
 class Ema(Callback):  # type: ignore[misc]
     """Exponential moving average of all floating-point weights and batch-norm statistics.
 

@@ -39,11 +39,11 @@ from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import (
     Ema,
+    adamw,
     last_checkpoint,
     load_recipe,
     make_trainer,
     stream_loader,
-    warmup_constant_decay,
 )
 from oodseg.training.comparator_baselines import calibrate, train_tcp
 from oodseg.training.comparator_cache import Predicted, build_cache, read_cached
@@ -204,14 +204,7 @@ class ComparatorModule(LightningModule):  # type: ignore[misc]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; warm-up, constant rate, linear decay."""
-        recipe = self.recipe
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        schedule = warmup_constant_decay(
-            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return adamw(self.network, self.recipe)
 
 
 def train(

@@ -23,8 +23,8 @@ from oodseg.resynthesis.calibration import Calibration, fit_classes, fit_pixels
 from oodseg.resynthesis.detector import Measurement, SegmenterAssessor
 from oodseg.segmenters import Segmenter
 from oodseg.training.common import last_checkpoint, make_trainer, stream_loader, warmup_constant_decay
-from oodseg.training.comparator_segmenter import FoldRecipe, PictureMaker, fingerprint, goes_on
-from oodseg.training.labelled import Labelled
+from oodseg.training.comparator_segmenter import FoldRecipe, fingerprint, goes_on
+from oodseg.training.labelled import Labelled, ViewMaker
 
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
 
@@ -32,7 +32,7 @@ _EVERY = 3  # of the pixels in each direction: neighbours say the same
 class TCPModule(LightningModule):  # type: ignore[misc]
     """Lightning's view of the training of TCP's head; the segmenter stays as it is."""
 
-    def __init__(self, recipe: FoldRecipe, segmenter: Segmenter, channels: int, make: PictureMaker) -> None:
+    def __init__(self, recipe: FoldRecipe, segmenter: Segmenter, channels: int, make: ViewMaker) -> None:
         super().__init__()
         self.recipe, self._make, self._segmenter = recipe, make, (segmenter,)
         self.network = TCPHead(channels)
@@ -102,7 +102,7 @@ def train_tcp(
     settings = [recipe.model_dump(), seed, fingerprint(segmenter)]
     resume = resume and goes_on(out, settings)
     trainer = make_trainer(out, steps, seed=seed, precision=recipe.precision, progress=progress)
-    module = TCPModule(recipe, segmenter, probe.shape[1], PictureMaker(pictures, recipe, seed + 77))
+    module = TCPModule(recipe, segmenter, probe.shape[1], ViewMaker(pictures, recipe, seed + 77))
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
     if isinstance(segmenter, nn.Module):
         segmenter.cpu()

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,19 +19,19 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from oodseg.bundle import load_weights
+from oodseg.bundle import load_weights, read_header
 from oodseg.datasets.training import IGNORE
 from oodseg.files import write_json
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import (
     Ema,
+    adamw,
     last_checkpoint,
     make_trainer,
     save_weights,
     stream_loader,
-    warmup_constant_decay,
 )
-from oodseg.training.labelled import Labelled, random_light, random_view
+from oodseg.training.labelled import Labelled, ViewMaker
 
 Batch = tuple[Tensor, Tensor]
 
@@ -58,31 +57,10 @@ class FoldRecipe(BaseModel):
     workers: int = Field(default=1, ge=0)
 
 
-class PictureMaker:
-    """Makes numbered training samples.
-
-    Args:
-        pictures: Labelled pictures; each is equally likely.
-        recipe: Size, zoom and light.
-        seed: With the number, all that a sample depends on.
-    """
-
-    def __init__(self, pictures: Sequence[Labelled], recipe: FoldRecipe, seed: int) -> None:
-        self.pictures, self.recipe, self.seed = pictures, recipe, seed
-
-    def __call__(self, index: int) -> Batch:
-        """Picture uint8 `[3, H, W]` and labels uint8 `[H, W]`."""
-        rng = np.random.default_rng((self.seed, index))
-        picture, labels = self.pictures[int(rng.integers(len(self.pictures)))].read()
-        picture, labels = random_view(picture, labels, self.recipe.size, rng, self.recipe.zoom)
-        picture = random_light(picture, rng, self.recipe.light)
-        return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))), torch.from_numpy(labels)
-
-
 class FoldModule(LightningModule):  # type: ignore[misc]
     """Lightning's view of the training of one segmenter."""
 
-    def __init__(self, recipe: FoldRecipe, classes: Sequence[str], make: PictureMaker) -> None:
+    def __init__(self, recipe: FoldRecipe, classes: Sequence[str], make: ViewMaker) -> None:
         super().__init__()
         self.recipe, self._make = recipe, make
         self.network = StreetNet(recipe.widths, recipe.depths, objectness=False, classes=classes)
@@ -106,14 +84,7 @@ class FoldModule(LightningModule):  # type: ignore[misc]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; warm-up, constant rate, linear decay."""
-        recipe = self.recipe
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        schedule = warmup_constant_decay(
-            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return adamw(self.network, self.recipe)
 
 
 def train_segmenter(
@@ -144,14 +115,14 @@ def train_segmenter(
         "recipe": recipe.model_dump(), "classes": list(classes), "pictures": len(pictures), "seed": seed
     }  # fmt: skip
     header = {"settings": json.dumps(settings)}
-    if resume and path.is_file() and _header(path).get("settings") == header["settings"]:
+    if resume and path.is_file() and read_header(path).get("settings") == header["settings"]:
         return path
     resume = resume and goes_on(out, {**settings, "recipe": recipe.model_dump(exclude={"max_steps"})})
     average = Ema(recipe.ema_decay)
     trainer = make_trainer(
         out, recipe.max_steps, seed=seed, precision=recipe.precision, callbacks=[average], progress=progress
     )
-    module = FoldModule(recipe, classes, PictureMaker(pictures, recipe, seed))
+    module = FoldModule(recipe, classes, ViewMaker(pictures, recipe, seed))
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
     state = {**module.network.state_dict(), **average.ema_state_dict()}
     save_weights(state, path, {"config": json.dumps(module.network.config), **header})
@@ -185,16 +156,6 @@ def fingerprint(part: Any) -> str:
 
 def load_segmenter(path: Path) -> StreetNet:
     """Loads what `train_segmenter` wrote."""
-    network = StreetNet(**json.loads(_header(path)["config"]))
+    network = StreetNet(**json.loads(read_header(path)["config"]))
     load_weights(network, path)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _header(path: Path) -> dict[str, str]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return dict(file.metadata() or {})
-    except (OSError, SafetensorError):
-        return {}

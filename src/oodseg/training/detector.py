@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
+from oodseg.bundle import load_weights, read_header
 from oodseg.datasets.training import IGNORE, street_pictures
 from oodseg.detectors.normalization import ScoreNormalizer
 from oodseg.detectors.street import MAIN, StreetDetector
@@ -41,21 +42,13 @@ def detector_from_weights(path: Path) -> StreetDetector:
     Raises:
         WeightsError: No whole weight file with the network's settings in its header.
     """
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_file
-
     try:
-        with safe_open(path, "pt") as file:
-            settings = json.loads((file.metadata() or {})["config"])
-        state = {
-            name: each.float() if each.is_floating_point() else each for name, each in load_file(path).items()
-        }
-    except (OSError, SafetensorError, KeyError) as error:
+        detector = StreetDetector(network=json.loads(read_header(path)["config"]))
+    except (KeyError, ValueError) as error:
         raise WeightsError(
-            f"{path} is no weight file of a segmenter training ({error}): run `oodseg train segmenter` first"
+            f"{path} is no weight file of a segmenter training: run `oodseg train segmenter` first"
         ) from error
-    detector = StreetDetector(network=settings)
-    detector.network.load_state_dict(state)
+    load_weights(detector.network, path)
     return detector.eval()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +24,11 @@ from oodseg.datasets.training import (
 )
 from oodseg.errors import ConfigError
 from oodseg.registry import resolve
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Sample = tuple[Tensor, Tensor]
 
 U8 = NDArray[np.uint8]
 
@@ -179,3 +184,30 @@ def fixed_view(values: U8, size: tuple[int, int], nearest: bool = False) -> U8:
     groups = [window] if window.ndim == 2 else np.array_split(window, -(-window.shape[2] // 4), axis=2)
     resized = [cv2.resize(np.ascontiguousarray(each), size[::-1], interpolation=how) for each in groups]
     return np.asarray(resized[0] if window.ndim == 2 else np.dstack(resized), np.uint8)
+
+
+class ViewMaker:
+    """Makes numbered training samples: random views of labelled pictures.
+
+    Args:
+        pictures: Labelled pictures; each is equally likely.
+        recipe: Has `size`, `zoom` and `light`.
+        seed: With the number, all that a sample depends on.
+    """
+
+    def __init__(self, pictures: Sequence[Labelled], recipe: Any, seed: int) -> None:
+        self.pictures, self.recipe, self.seed = pictures, recipe, seed
+
+    def __call__(self, index: int) -> Sample:
+        """Picture uint8 `[3, H, W]` and labels uint8 `[H, W]`."""
+        rng = np.random.default_rng((self.seed, index))
+        picture, labels = self.pictures[int(rng.integers(len(self.pictures)))].read()
+        picture, labels = random_view(picture, labels, self.recipe.size, rng, self.recipe.zoom)
+        return as_tensors(random_light(picture, rng, self.recipe.light), labels)
+
+
+def as_tensors(picture: U8, labels: U8) -> Sample:
+    """Picture `[H, W, 3]` and labels `[H, W]` as uint8 tensors `[3, H, W]` and `[H, W]`."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))), torch.from_numpy(labels)

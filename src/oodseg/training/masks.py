@@ -21,8 +21,8 @@ from oodseg.training.common import (
     last_checkpoint,
     make_trainer,
     save_weights,
+    scheduled,
     stream_loader,
-    warmup_constant_decay,
 )
 from oodseg.training.mask_samples import SampleMaker, ShotMaker
 
@@ -116,10 +116,7 @@ class MasksModule(LightningModule):  # type: ignore[misc]
             ],
             lr=recipe.learning_rate,
         )
-        schedule = warmup_constant_decay(
-            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled(optimizer, recipe)
 
 
 def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, boundary_weight: float) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
+from oodseg.exposure.scenes import SceneSampler
 from oodseg.files import write_json
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.training.common import (
@@ -195,16 +196,16 @@ def make_caches(
         detector: The one whose scores the generator is to read.
         progress: Show a progress bar.
     """
-    from oodseg.exposure.scenes import Mix, SceneSampler
-
-    mix = Mix(**recipe.mix.model_dump())
     for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
         samplers = [
-            SceneSampler(data_root, size=(height, width), split=split, seed=recipe.seed, mix=mix)
+            SceneSampler(
+                data_root, size=(height, width), split=split, seed=recipe.seed, mix=recipe.mix.made()
+            )
             for height, width in recipe.sizes
         ]
         seed = recipe.seed + (split == "val") * 1_000_003
-        cache_scores(detector, samplers, count, out / f"scores-{split}", seed, progress)
+        made_of = {"sizes": recipe.sizes, "mix": recipe.mix.model_dump()}
+        cache_scores(detector, samplers, count, out / f"scores-{split}", seed, progress, made_of)
 
 
 def fit(

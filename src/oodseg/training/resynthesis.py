@@ -46,7 +46,7 @@ from oodseg.training.common import (
     stream_loader,
     warmup_constant_decay,
 )
-from oodseg.training.labelled import Labelled, fixed_view, load_label_set, random_light, random_view
+from oodseg.training.labelled import Labelled, ViewMaker, as_tensors, fixed_view, load_label_set
 
 Batch = tuple[Tensor, Tensor]
 
@@ -81,26 +81,6 @@ class ResynthesisRecipe(BaseModel):
     val_pictures: int = Field(default=48, ge=1)
     val_every_steps: int = Field(default=500, ge=1)
     checkpoint_minutes: float = Field(default=5, gt=0)
-
-
-class ViewMaker:
-    """Makes numbered training samples.
-
-    Args:
-        pictures: Labelled pictures; each is equally likely.
-        recipe: Size, zoom, light and seed.
-    """
-
-    def __init__(self, pictures: Sequence[Labelled], recipe: ResynthesisRecipe) -> None:
-        self.pictures, self.recipe = pictures, recipe
-
-    def __call__(self, index: int) -> Batch:
-        """Picture uint8 `[3, H, W]` and labels uint8 `[H, W]`."""
-        recipe = self.recipe
-        rng = np.random.default_rng((recipe.seed, index))
-        picture, labels = self.pictures[int(rng.integers(len(self.pictures)))].read()
-        picture, labels = random_view(picture, labels, recipe.size, rng, recipe.zoom)
-        return as_tensors(random_light(picture, rng, recipe.light), labels)
 
 
 class ResynthesisModule(LightningModule):  # type: ignore[misc]
@@ -245,11 +225,6 @@ def fixed_sample(labelled: Labelled, size: tuple[int, int]) -> Batch:
     return as_tensors(fixed_view(picture, size), fixed_view(labels, size, nearest=True))
 
 
-def as_tensors(picture: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Batch:
-    """Picture `[H, W, 3]` and labels `[H, W]` as uint8 tensors `[3, H, W]` and `[H, W]`."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))), torch.from_numpy(labels)
-
-
 def train(
     recipe: ResynthesisRecipe | str | Path,
     data_root: Path,
@@ -297,7 +272,7 @@ def train(
         progress=progress,
     )
     module = ResynthesisModule(
-        recipe, len(found.classes), ViewMaker(found.train, recipe), val, out / "samples"
+        recipe, len(found.classes), ViewMaker(found.train, recipe, recipe.seed), val, out / "samples"
     )
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
     trainer.validate(module, verbose=False)
@@ -321,18 +296,15 @@ def load_generator(path: Path) -> tuple[SpadeGenerator, tuple[str, ...]]:
     Raises:
         WeightsError: No whole weight file of this training.
     """
-    from safetensors import SafetensorError, safe_open
-
-    from oodseg.bundle import load_weights
+    from oodseg.bundle import load_weights, read_header
     from oodseg.errors import WeightsError
 
+    header = read_header(path)
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            config, classes = json.loads(header["config"]), json.loads(header["classes"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        config, classes = json.loads(header["config"]), json.loads(header["classes"])
+    except (KeyError, ValueError) as error:
         raise WeightsError(
-            f"{path} is no weight file of a generator ({error}): run `oodseg train resynthesis` first"
+            f"{path} is no weight file of a generator: run `oodseg train resynthesis` first"
         ) from error
     generator = SpadeGenerator(**config)
     load_weights(generator, path)

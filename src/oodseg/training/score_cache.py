@@ -107,6 +107,7 @@ def cache_scores(
     out: Path,
     seed: int = 0,
     progress: bool = False,
+    made_of: Any = None,
 ) -> None:
     """Fills `out` with the score maps of at least `n` scenes; goes on where an interrupted call stopped.
 
@@ -120,16 +121,19 @@ def cache_scores(
         out: Folder; made if missing.
         seed: Of all scenes.
         progress: Show a progress bar.
+        made_of: Whatever else the scenes depend on, JSON-able.
 
     Raises:
-        DatasetError: The folder holds the score maps of another detector or seed.
+        DatasetError: The folder holds the score maps of another detector, seed or kind of scenes.
     """
     channels = sorted(detector.channel_normalizers, key=lambda name: (name != MAIN_CHANNEL, name))
-    head = {"seed": seed, "channels": channels, "detector": _fingerprint(detector)}
+    head = {"seed": seed, "channels": channels, "detector": _fingerprint(detector), "made_of": made_of}
+    head = json.loads(json.dumps(head))  # as it will be read again: tuples become lists
     known = _read_head(out)
     if known is not None and known != head:
         raise DatasetError(
-            f"{out} holds score maps of another detector or seed: delete the folder or name another one"
+            f"{out} holds score maps of another detector or seed, or of other scenes: "
+            "delete the folder or name another one"
         )
     write_json(out / _HEAD, head)
     numbers = range(-(-n // SHARD))

@@ -8,13 +8,14 @@ cross-entropy and soft Dice over unknown against everything else.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -26,32 +27,28 @@ from oodseg.metrics.pixel import pixel_metrics
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import (
     Ema,
+    adamw,
     last_checkpoint,
     load_recipe,
     make_trainer,
     save_weights,
     stream_loader,
-    warmup_constant_decay,
 )
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-class MixRecipe(BaseModel):
-    """Shares of `oodseg.exposure.scenes.Mix`."""
+_SHARES: dict[str, Any] = {
+    each.name: (Annotated[float, Field(ge=0, le=1)], each.default) for each in fields(Mix)
+}
 
-    model_config = ConfigDict(extra="forbid")
-    natural: float = Field(default=0.24, ge=0, le=1)
-    drawn: float = Field(default=0.1, ge=0, le=1)
-    empty: float = Field(default=0.25, ge=0, le=1)
-    known: float = Field(default=0.45, ge=0, le=1)
-    pieces: float = Field(default=0.12, ge=0, le=1)
-    borrowed: float = Field(default=0.4, ge=0, le=1)
-    country: float = Field(default=0.35, ge=0, le=1)
-    shadows: float = Field(default=0.25, ge=0, le=1)
-    crowded: float = Field(default=0.5, ge=0, le=1)
-    faint: float = Field(default=0.12, ge=0, le=1)
-    zoomed: float = Field(default=0.0, ge=0, le=1)
+
+class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), **_SHARES)):  # type: ignore[misc]
+    """The entries of `oodseg.exposure.scenes.Mix`, as a part of recipes."""
+
+    def made(self) -> Mix:
+        """The mix that these entries describe."""
+        return Mix(**self.model_dump())
 
 
 class SegmenterRecipe(BaseModel):
@@ -210,14 +207,7 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; warm-up, constant rate, linear decay."""
-        recipe = self.recipe
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        schedule = warmup_constant_decay(
-            optimizer, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return adamw(self.network, self.recipe)
 
 
 def train(
@@ -245,7 +235,7 @@ def train(
     """
     if not isinstance(recipe, SegmenterRecipe):
         recipe = load_recipe(recipe, SegmenterRecipe)
-    mix = Mix(**recipe.mix.model_dump())
+    mix = recipe.mix.made()
     makers = [
         SceneMaker(SceneSampler(data_root, recipe.size, split, recipe.seed, mix), recipe.seed + offset)
         for split, offset in (("train", 0), ("val", 1_000_003))
