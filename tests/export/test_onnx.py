@@ -43,7 +43,7 @@ for path in sys.argv[2:]:
 def pipeline():
     s2m = S2M.from_pretrained("street")
     # Drawn scenes are not what it was chosen on; here every scene is to have boxes.
-    s2m.prompts.config |= {"min_confidence": 0.2, "calibration": [1.1, 0.05]}
+    s2m.prompts.config |= {"min_confidence": 0.2, "calibration": [1.1, 0.2, 0.05]}
     return s2m
 
 

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 import torch
@@ -85,6 +86,17 @@ def test_nested_boxes_go() -> None:
     assert float((overlap_of_smaller(few) - torch.eye(len(few))).max()) <= 0.6 + 1e-6
 
 
+def test_a_higher_score_makes_a_box_surer() -> None:
+    generator = FasterRCNNPrompts(calibration=(1.0, 0.5, -1.0))
+    boxes = torch.tensor([[0.0, 0.0, 20.0, 20.0], [30.0, 30.0, 60.0, 60.0]])
+    score = torch.zeros(64, 64)
+    score[30:60, 30:60] = 4.0
+    found, confidence = generator.ranked(boxes, torch.tensor([0.6, 0.5]), score)
+    assert torch.equal(found, boxes.flip(0))
+    wanted = torch.tensor([0.0 + 0.5 * 4 - 1, math.log(0.6 / 0.4) - 1]).sigmoid()
+    torch.testing.assert_close(confidence, wanted)
+
+
 def test_canvas_keeps_size_and_pads_with_the_mean() -> None:
     images = [torch.ones(1, 5, 70), torch.ones(1, 64, 3)]
     padded, _ = Canvas(64)(images)
@@ -123,8 +135,8 @@ def test_resnet50_is_one_config_line_away() -> None:
         ({"nms": -0.1}, "nms"),
         ({"nested": 2.0}, "nested"),
         ({"max_boxes": 0}, "max_boxes"),
-        ({"calibration": (0.0, 0.0)}, "calibration"),
-        ({"calibration": (1.0,)}, "calibration"),
+        ({"calibration": (0.0, 0.0, 0.0)}, "calibration"),
+        ({"calibration": (1.0, 0.0)}, "calibration"),
     ],
 )
 def test_refuses(arguments, says) -> None:

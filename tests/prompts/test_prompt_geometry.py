@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -5,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oodseg.errors import ScoreMapError
-from oodseg.prompts.geometry import as_prompts, checked, overlap_of_smaller, suppress_nested
+from oodseg.prompts.geometry import (
+    as_prompts,
+    checked,
+    middle_score,
+    overlap_of_smaller,
+    suppress_nested,
+)
 
 corner = st.integers(0, 30)
 side = st.integers(1, 20)
@@ -98,3 +105,21 @@ def test_values_that_are_not_finite(value) -> None:
 
 def test_checked_is_float32() -> None:
     assert checked(torch.zeros(1, 2, 2, dtype=torch.float64)).dtype == torch.float32
+
+
+def test_the_middle_of_a_box_counts_and_its_margin_does_not() -> None:
+    score = torch.zeros(60, 80)
+    score[20:40, 30:50] = 3.0
+    score[0:20, 60:80] = 1.0
+    boxes = torch.tensor([[24.0, 14.0, 56.0, 46.0], [60.0, 0.0, 80.0, 20.0], [0.0, 40.0, 20.0, 60.0]])
+    torch.testing.assert_close(middle_score(score, boxes), torch.tensor([3.0, 1.0, 0.0]), atol=0.1, rtol=0)
+    assert middle_score(score, boxes[:0]).shape == (0,)
+
+
+def test_the_middle_agrees_with_a_plain_mean() -> None:
+    score = torch.from_numpy(cv2.GaussianBlur(np.random.default_rng(0).normal(size=(90, 120)), (0, 0), 3))
+    for x0, y0, width, height in ((10, 10, 50, 40), (60, 30, 40, 50), (0, 0, 120, 90)):
+        found = middle_score(score, torch.tensor([[x0, y0, x0 + width, y0 + height]], dtype=torch.float32))
+        rows = slice(round(y0 + 0.2 * height), round(y0 + 0.8 * height))
+        columns = slice(round(x0 + 0.2 * width), round(x0 + 0.8 * width))
+        assert float(found) == pytest.approx(float(score[rows, columns].mean()), abs=0.01)

@@ -154,8 +154,10 @@ class Fixed:
         return [BoxPrompts(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.tensor(confidence))]
 
 
-def numbered(index: int) -> np.ndarray:
-    return np.full((1, 4, 4), index, np.float16)
+def numbered(index: int, level: float = 0.0) -> np.ndarray:
+    score = np.full((1, 40, 40), level, np.float16)
+    score[0, 0, 0] = index
+    return score
 
 
 def test_calibration_gives_the_chance_of_an_object() -> None:
@@ -165,7 +167,7 @@ def test_calibration_gives_the_chance_of_an_object() -> None:
     answers = [hit] * 30 + [nothing] * 10 + [hit] * 10 + [nothing] * 30
     scenes = [CachedScene(numbered(index), np.array([A], np.float32)) for index in range(40)]
     ordinary = [torch.from_numpy(numbered(index)[0].astype(np.float32)) for index in range(40, 80)]
-    slope, offset = calibrate(Fixed(answers), scenes, ordinary)
+    slope, _, offset = calibrate(Fixed(answers), scenes, ordinary)
     assert slope > 0
     assert 1 / (1 + math.exp(-offset)) == pytest.approx(0.75, abs=0.01)
 
@@ -174,23 +176,26 @@ def test_calibration_agrees_with_scikit_learn() -> None:
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(3)
-    answers, scenes, ordinary = [], [], []
+    answers, scenes, ordinary, evidence = [], [], [], []
     for index in range(120):
-        confidence = float(rng.beta(3, 2) if index < 80 else rng.beta(2, 3))
+        unknown = index < 80
+        confidence = float(rng.beta(3, 2) if unknown else rng.beta(2, 3))
+        level = float(np.float16(rng.normal(2.0 if unknown else 1.0)))
         answers.append(([list(A)], [confidence]))
-        if index < 80:
-            scenes.append(CachedScene(numbered(index), np.array([A], np.float32)))
+        evidence.append([np.float32(confidence), level])
+        if unknown:
+            scenes.append(CachedScene(numbered(index, level), np.array([A], np.float32)))
         else:
-            ordinary.append(torch.from_numpy(numbered(index)[0].astype(np.float32)))
-    x = np.array([each[1][0] for each in answers], np.float32).astype(np.float64)
-    logit = np.log(x / (1 - x))[:, None]
+            ordinary.append(torch.from_numpy(numbered(index, level)[0].astype(np.float32)))
+    x = np.array(evidence, np.float64)
+    x[:, 0] = np.log(x[:, 0] / (1 - x[:, 0]))
     hit = np.arange(120) < 80
-    reference = LogisticRegression(C=1e6).fit(logit, hit, np.where(hit, 1 / 80, 1 / 40) * 1e4)
-    slope, offset = calibrate(Fixed(answers), scenes, ordinary)
-    assert slope == pytest.approx(float(reference.coef_[0, 0]), rel=0.02)
-    assert offset == pytest.approx(float(reference.intercept_[0]), abs=0.02)
+    reference = LogisticRegression(C=1e6).fit(x, hit, np.where(hit, 1 / 80, 1 / 40) * 1e4)
+    slope, level, offset = calibrate(Fixed(answers), scenes, ordinary)
+    assert [slope, level] == pytest.approx(reference.coef_[0].tolist(), rel=0.02)
+    assert offset == pytest.approx(float(reference.intercept_[0]), abs=0.05)
 
 
 def test_nothing_to_calibrate_by_changes_nothing() -> None:
     scenes = [CachedScene(numbered(0), np.array([A], np.float32))]
-    assert calibrate(Fixed([([], [])]), scenes, []) == (1.0, 0.0)
+    assert calibrate(Fixed([([], [])]), scenes, []) == (1.0, 0.0, 0.0)

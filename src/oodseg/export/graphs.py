@@ -114,7 +114,7 @@ class _Prompts(nn.Module):
 
     def forward(self, score: Tensor) -> tuple[Tensor, Tensor]:
         found = self.prompts.rcnn([self.prompts.image(score)])[0]
-        boxes, confidence = found["boxes"], self.prompts.calibrated(found["scores"])
+        boxes, confidence = self.prompts.ranked(found["boxes"], found["scores"], score)
         config = self.prompts.config
         keep = outermost(boxes, config["nested"]) & (confidence >= config["min_confidence"])
         return boxes[keep], confidence[keep]

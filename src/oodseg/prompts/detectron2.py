@@ -123,7 +123,7 @@ class DetectronPrompts(FasterRCNNPrompts):
         nms: float = 0.5,
         nested: float = 1.0,
         max_boxes: int = 100,
-        calibration: Sequence[float] = (1.0, 0.0),
+        calibration: Sequence[float] = (1.0, 0.0, 0.0),
     ) -> None:
         super().__init__("resnet50", min_confidence, nms, nested, max_boxes, calibration)
         del self.config["backbone"]

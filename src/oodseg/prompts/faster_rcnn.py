@@ -18,7 +18,7 @@ from torchvision.ops.poolers import initLevelMapper
 from oodseg.errors import ConfigError
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
 from oodseg.prompts.base import BoxPrompts
-from oodseg.prompts.geometry import as_prompts, checked, suppress_nested
+from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
 
 _RATIOS = (0.5, 1.0, 2.0)
 _LEVELS = ["0", "1", "2", "3"]
@@ -27,7 +27,7 @@ _GAIN = 0.25
 # The coarsest level has stride 64: padding to it keeps every level's stride exact.
 _MULTIPLE = 64
 # Boxes below this are noise in any use; choosing `min_confidence` looks at all above it.
-_FLOOR = 0.02
+_FLOOR = 0.01
 _EPSILON = 1e-4  # confidences nearer to 0 or 1 are no different to a logit in float32
 
 
@@ -105,8 +105,10 @@ class FasterRCNNPrompts(nn.Module):
         nested: Boxes that overlap a more confident one in more than this share of the smaller of the two
             go; 1 keeps all.
         max_boxes: Most boxes a picture.
-        calibration: Slope (above 0) and offset that turn the logit of the network's confidence into that
-            of the confidence given out; see `oodseg.training.prompt_selection.calibrate`.
+        calibration: What the logit of the network's confidence (above 0) and the mean score in the middle
+            of the box count, and an offset: the sum is the logit of the confidence given out. The network
+            looks at shapes and learns to overlook how high a score is; real objects and false alarms
+            differ in just that. See `oodseg.training.prompt_selection.calibrate`.
 
     Raises:
         ConfigError: An unknown backbone or a number out of range.
@@ -121,7 +123,7 @@ class FasterRCNNPrompts(nn.Module):
         nms: float = 0.5,
         nested: float = 0.8,
         max_boxes: int = 100,
-        calibration: Sequence[float] = (1.0, 0.0),
+        calibration: Sequence[float] = (1.0, 0.0, 0.0),
     ) -> None:
         super().__init__()
         if backbone not in _BUILDERS:
@@ -132,8 +134,11 @@ class FasterRCNNPrompts(nn.Module):
                 raise ConfigError(f"{key} must lie between 0 and 1, got {value}")
         if max_boxes < 1:
             raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
-        if len(calibration) != 2 or not calibration[0] > 0:
-            raise ConfigError(f"calibration takes a slope above 0 and an offset, got {list(calibration)}")
+        if len(calibration) != 3 or not calibration[0] > 0:
+            raise ConfigError(
+                "calibration takes a weight above 0 for the confidence, one for the score, and an offset, "
+                f"got {list(calibration)}"
+            )
         self.config: dict[str, Any] = {
             "backbone": backbone,
             **shares,
@@ -169,7 +174,7 @@ class FasterRCNNPrompts(nn.Module):
 
     @torch.inference_mode()
     def candidates(self, scores: Tensor) -> list[BoxPrompts]:
-        """Boxes down to an uncalibrated confidence of 0.02, whatever `min_confidence` says.
+        """Boxes down to an uncalibrated confidence of 0.01, whatever `min_confidence` says.
 
         Suppression goes from the most confident box down, so that the boxes at any `min_confidence` are
         exactly the first ones of these.
@@ -178,8 +183,9 @@ class FasterRCNNPrompts(nn.Module):
         if len(scores) == 0:
             return []
         found = []
-        for result in self.rcnn([self.image(each) for each in scores]):
-            boxes, confidence = result["boxes"], self.calibrated(result["scores"])
+        results = self.rcnn([self.image(each) for each in scores])
+        for result, score in zip(results, scores, strict=True):
+            boxes, confidence = self.ranked(result["boxes"], result["scores"], score)
             keep = suppress_nested(boxes, self.config["nested"])
             found.append(as_prompts(boxes[keep], confidence[keep], self.config["max_boxes"]))
         return found
@@ -196,11 +202,20 @@ class FasterRCNNPrompts(nn.Module):
             proposals.append(BoxPrompts(each.boxes[:sure], each.confidence[:sure]))
         return proposals
 
-    def calibrated(self, confidence: Tensor) -> Tensor:
-        """The confidence given out, for the network's own."""
-        slope, offset = self.config["calibration"]
-        logit = torch.logit(confidence, _EPSILON)
-        return (slope * logit + offset).sigmoid()  # type: ignore[no-any-return]
+    def ranked(self, boxes: Tensor, confidence: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+        """The network's boxes with the confidence given out, most confident first.
+
+        Args:
+            boxes: Float `[N, 4]`, `xyxy`.
+            confidence: The network's own, float `[N]`.
+            score: The normalised map `[H, W]` they were found in.
+        """
+        slope, level, offset = self.config["calibration"]
+        logit = slope * torch.logit(confidence, _EPSILON) + offset
+        if level:
+            logit = logit + level * middle_score(score, boxes)
+        logit, order = logit.sort(descending=True, stable=True)
+        return boxes[order], logit.sigmoid()
 
     def image(self, score: Tensor) -> Tensor:
         """What the network sees of a normalised score map `[H, W]`: float32 `[in_channels, H, W]`."""
