@@ -57,6 +57,17 @@ def test_trains_writes_and_goes_on(root, tmp_path) -> None:
         torch.testing.assert_close(parts[name].float(), value.float(), atol=2e-3, rtol=1e-2)
 
 
+def test_a_stop_loses_nothing_that_a_checkpoint_holds(root, tmp_path, monkeypatch) -> None:
+    def fail(*args):
+        raise RuntimeError("stopped")
+
+    monkeypatch.setattr("oodseg.training.resynthesis.sample_page", fail)
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(recipe(max_steps=3, checkpoint_minutes=1e-6), root, tmp_path, progress=False)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] >= 1
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
 def test_the_perceptual_loss_can_be_left_out(root, tmp_path) -> None:
     train(recipe(perceptual=None, max_steps=1, val_every_steps=1), root, tmp_path, progress=False)
     (curve,) = (tmp_path / "curve").rglob("metrics.csv")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
@@ -224,6 +224,37 @@ def _one_thread(_worker: int) -> None:
     torch.set_num_threads(1)
 
 
+class TimedCheckpoint(Callback):  # type: ignore[misc]
+    """Keeps `last.ckpt` of a run: every few minutes and at the end, whole or not at all.
+
+    Lightning's own saves by the clock only where it steps the optimisers itself.
+
+    Args:
+        path: The file.
+        minutes: Wall-clock minutes between checkpoints.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self._path, self._seconds = path, 60 * minutes
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        """Saves when it is time: all processes at the same step."""
+        if trainer.strategy.broadcast(time.monotonic() - self._saved >= self._seconds):
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves the last step."""
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        unfinished = self._path.with_suffix(".unfinished")
+        trainer.save_checkpoint(unfinished)
+        if trainer.is_global_zero:
+            unfinished.replace(self._path)
+        self._saved = time.monotonic()
+
+
 def make_trainer(
     out: Path,
     max_steps: int,
@@ -255,15 +286,6 @@ def make_trainer(
     """
     out.mkdir(parents=True, exist_ok=True)
     seed_everything(seed, workers=False, verbose=False)
-    checkpoint = ModelCheckpoint(
-        dirpath=out,
-        filename="step-{step}",
-        auto_insert_metric_name=False,
-        train_time_interval=timedelta(minutes=checkpoint_minutes),
-        save_top_k=1,
-        save_last=True,
-        enable_version_counter=False,
-    )
     bar = [TQDMProgressBar(refresh_rate=log_every_steps)] if progress else []
     return Trainer(
         accelerator="auto",
@@ -272,13 +294,14 @@ def make_trainer(
         precision=precision,
         gradient_clip_val=gradient_clip,
         logger=CSVLogger(out, name="curve", flush_logs_every_n_steps=log_every_steps),
-        callbacks=[checkpoint, *bar, *(callbacks or [])],
+        callbacks=[*bar, *(callbacks or []), TimedCheckpoint(out / "last.ckpt", checkpoint_minutes)],
         val_check_interval=val_every_steps,
         check_val_every_n_epoch=None if val_every_steps is not None else 1,
         limit_val_batches=0 if val_every_steps is None else 1.0,
         num_sanity_val_steps=0,
         log_every_n_steps=log_every_steps,
         enable_progress_bar=progress,
+        enable_checkpointing=False,
         enable_model_summary=False,
     )
 
