@@ -99,6 +99,20 @@ def test_the_average_follows_its_formula_and_swaps_in_and_out():
     assert float(resumed.ema_state_dict()["0.weight"]) == pytest.approx(expected, rel=1e-5)
 
 
+def test_singular_vectors_stay_unit_vectors():
+    module, trainer, ema = FakeModule(), FakeTrainer(), Ema(decay=0.9)
+    module.network = nn.utils.parametrizations.spectral_norm(nn.Linear(12, 12, bias=False))
+    norm = module.network.parametrizations.weight[0]
+    ema.on_fit_start(trainer, module)
+    for step in range(1, 20):
+        trainer.global_step = step
+        norm._u.neg_()  # as good a singular vector as the other
+        ema.on_train_batch_end(trainer, module, None, None, 0)
+    ema.on_validation_start(trainer, module)
+    assert float(norm._u.norm()) == pytest.approx(1.0)
+    assert set(ema.ema_state_dict()) == {"parametrizations.weight.original"}
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_stream_is_the_same_with_any_number_of_workers(workers):
     loader = iter(stream_loader(lambda index: index, batch_size=3, start=6, workers=workers))

@@ -117,14 +117,19 @@ class Ema(Callback):  # type: ignore[misc]
     def _tensors(self, module: LightningModule) -> dict[str, Tensor]:
         network: nn.Module = getattr(module, self.of)
         state = network.state_dict(keep_vars=False)
-        return {name: value for name, value in state.items() if value.is_floating_point()}
+        # The mean of unit vectors is none: the singular vectors of spectral norm stay those of the live weights.
+        return {
+            name: value
+            for name, value in state.items()
+            if value.is_floating_point() and not name.endswith(("._u", "._v"))
+        }
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts from the network's weights, or goes on from the checkpoint's average."""
         live = self._tensors(pl_module)
         if not self._shadow:
             self._shadow = {name: value.detach().clone() for name, value in live.items()}
-        self._shadow = {name: value.to(live[name].device) for name, value in self._shadow.items()}
+        self._shadow = {name: self._shadow[name].to(value.device) for name, value in live.items()}
         self._last_global_step = trainer.global_step
 
     @torch.no_grad()
