@@ -117,7 +117,7 @@ class Ema(Callback):  # type: ignore[misc]
     def _tensors(self, module: LightningModule) -> dict[str, Tensor]:
         network: nn.Module = getattr(module, self.of)
         state = network.state_dict(keep_vars=False)
-        # The mean of unit vectors is none: the singular vectors of spectral norm stay those of the live weights.
+        # The mean of unit vectors is none: spectral norm's singular vectors stay the live ones.
         return {
             name: value
             for name, value in state.items()
