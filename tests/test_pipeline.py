@@ -155,3 +155,19 @@ def test_many_boxes_are_outlined_in_bounded_batches():
     prediction = S2M(Redness(), ComponentPrompts(min_area=20), masks)(street(*boxes, size=(160, 160)))
     assert len(prediction.objects) == len(boxes)
     assert masks.most == 16
+
+
+def test_nothing_is_found_where_it_is_not_to_be():
+    image = street((10, 20, 40, 50), (80, 10, 120, 60))
+    pipeline = make_pipeline()
+    pipeline.ignore = np.zeros((48, 64), bool)
+    pipeline.ignore[:, :30] = True  # half the picture's size
+    (found,) = pipeline(image).objects
+    assert found.box[0] >= 60
+    assert not found.mask[:, :60].any()
+    pipeline.ignore = np.zeros((48, 64), bool)
+    pipeline.ignore[15:] = True  # cuts the taller one
+    assert not pipeline(image).mask[30:].any()
+    pipeline.ignore = np.zeros((48, 48), bool)
+    with pytest.raises(ImageError, match="48x48, the picture 128x96"):
+        pipeline(image)

@@ -146,6 +146,21 @@ def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
 
 
+def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
+    """Reads a mask drawn as a picture: where it is not black.
+
+    Returns:
+        Bool `[H, W]`.
+
+    Raises:
+        ImageError: As `read_image`, or the mask covers everything.
+    """
+    mask: NDArray[np.bool_] = read_image(path).max(axis=2) > 127
+    if mask.all():
+        raise ImageError(f"{os.fspath(path)} is white all over: paint black what is to be looked at")
+    return mask
+
+
 def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
     """Takes whatever a picture may come as.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oodseg.bundle import find_bundle, read_config, save_bundle
-from oodseg.errors import ConfigError, ScoreMapError
+from oodseg.errors import ConfigError, ImageError, ScoreMapError
 from oodseg.images import as_image, find_images, resize, to_tensor
 from oodseg.prediction import OodObject, Prediction, encode_objects
 
@@ -46,6 +46,8 @@ class S2M:
         overlap: Whether `masks.embed` runs beside the detector, in a thread and on a GPU in a stream of its
             own. "auto" does so on a GPU. On a CPU both want all cores, and a picture without objects needs
             no embedding at all.
+        ignore: Bool `[h, w]`, True where nothing is to be found, such as the bonnet of the camera's own car;
+            covers every picture. Not saved with the pipeline.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class S2M:
         working_side: tuple[int, int] = (640, 1024),
         device: str = "cpu",
         overlap: bool | Literal["auto"] = "auto",
+        ignore: NDArray[np.bool_] | None = None,
     ) -> None:
         low, high = working_side
         if not 32 <= low <= high:
@@ -65,6 +68,7 @@ class S2M:
         self.detector, self.prompts, self.masks = detector, prompts, masks
         self.name, self.working_side, self.device = name, (int(low), int(high)), device
         self.overlap = device.startswith("cuda") if overlap == "auto" else overlap
+        self.ignore = ignore
         parts: list[Any] = [detector, prompts, masks]
         for part in parts:
             if hasattr(part, "to"):
@@ -137,21 +141,26 @@ class S2M:
                 from this one map.
 
         Raises:
-            ImageError: The picture cannot be read.
+            ImageError: The picture cannot be read, or is not of the shape of `ignore`.
             ScoreMapError: The score map cannot be used, or the detector's scores are not finite.
         """
+        import numpy as np
         import torch
 
         started = time.perf_counter()
         image = as_image(picture)
+        ignored = None if self.ignore is None else _ignored(self.ignore, *image.shape[:2])
         watch = _Watch(started)
         watch.lap("read")
         with torch.inference_mode(), self._encoding(image) as encode:
             normalized, warnings = self._scores(image, score_map, score_normalizer)
+            if ignored is not None:
+                unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
+                normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
             watch.lap("detector")
             found = self.prompts.propose(normalized[None])[0]
             watch.lap("prompts")
-            objects = self._outline(image, found.boxes, found.confidence, normalized, encode)
+            objects = self._outline(image, found.boxes, found.confidence, normalized, encode, ignored)
         watch.lap("masks")
         path = Path(picture) if isinstance(picture, str | os.PathLike) else None
         height, width = image.shape[:2]
@@ -226,6 +235,7 @@ class S2M:
         confidence: Tensor,
         normalized: Tensor,
         encode: Callable[[], Any],
+        ignored: NDArray[np.bool_] | None,
     ) -> list[OodObject]:
         if not len(boxes):
             return []
@@ -239,10 +249,10 @@ class S2M:
             embedding = encode()
             for start in range(0, len(boxes), BOXES_AT_ONCE):
                 part = slice(start, start + BOXES_AT_ONCE)
-                masks = self.masks.segment(embedding, boxes[part], normalized)
-                objects += encode_objects(
-                    masks.cpu().numpy(), boxes[part].cpu().numpy(), confidence[part].cpu().numpy()
-                )
+                masks = self.masks.segment(embedding, boxes[part], normalized).cpu().numpy()
+                if ignored is not None:
+                    masks = masks & ~ignored
+                objects += encode_objects(masks, boxes[part].cpu().numpy(), confidence[part].cpu().numpy())
         return objects
 
 
@@ -260,6 +270,19 @@ class _Watch:
 
     def finish(self, started: float) -> dict[str, float]:
         return {**self._laps, "total": (self._last - started) * 1e3}
+
+
+def _ignored(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """The mask at a picture's size."""
+    import numpy as np
+
+    rows, columns = mask.shape
+    if abs(columns / rows - width / height) > 0.02 * width / height:
+        raise ImageError(
+            f"the mask of what to ignore is {columns}x{rows}, the picture {width}x{height}: "
+            "use one mask for pictures of one shape"
+        )
+    return np.asarray(resize(mask.astype(np.uint8), height, width) > 0)
 
 
 def _external(score_map: Any, height: int, width: int) -> ScoreMap:

@@ -288,6 +288,20 @@ def test_out_is_a_file(red, photos, tmp_path):
     assert taken.read_text() == "mine"
 
 
+def test_ignores_what_a_mask_covers(red, photos, out, tmp_path):
+    mask, covered = tmp_path / "own_car.png", np.zeros((HEIGHT, WIDTH), np.uint8)
+    for columns, found in ((0, 3), (45, 3), (80, 0)):
+        covered[:, :columns] = 255
+        cv2.imwrite(str(mask), covered)
+        run(red, out, photos, "--ignore-mask", mask)
+        objects = coco_of(out)["annotations"]
+        assert len(objects) == found
+        assert all(each["bbox"][0] >= columns for each in objects)
+    cv2.imwrite(str(mask), np.full_like(covered, 255))
+    result = run(red, out, photos, "--ignore-mask", mask)
+    assert_sentence(result, 2, "own_car.png", "white all over")
+
+
 def save_scores(folder, name, how):
     folder.mkdir(exist_ok=True)
     scores = np.random.default_rng(0).normal(size=(HEIGHT, WIDTH)).astype(np.float32)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,6 +116,15 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    ignore_mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Picture that is white where nothing is to be found, such as the bonnet of the camera's own "
+            "car, and black elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
     confidence_format: Annotated[
         ConfidenceFormat, typer.Option(help="16-bit PNG (0..65535 = 0..1) or float32 .npy.")
     ] = ConfidenceFormat.PNG,
@@ -128,7 +138,7 @@ def predict(
     """Outline every unknown object in pictures; `HELP` is what the user sees."""
     from rich.console import Console
 
-    from oodseg.images import find_images
+    from oodseg.images import find_images, read_mask
     from oodseg.specs import read_pipeline, read_spec
 
     pictures = find_images(paths, exclude=out)
@@ -140,6 +150,9 @@ def predict(
     settings: dict[str, Any] = {"pipeline": name, "pipeline_sha256": pipeline_identity(name)}
     settings |= {**dict.fromkeys(typed), **parts}
     s2m = load_pipeline(name, device, **parts, threads=threads)
+    if ignore_mask is not None:
+        s2m.ignore = read_mask(ignore_mask)
+        settings["ignore_sha256"] = sha256(s2m.ignore.tobytes()).hexdigest()
     if score_map is None:
         note = fit_to_pictures(s2m, pictures)
         if note is not None and s2m.detector is not None:
