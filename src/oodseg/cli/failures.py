@@ -35,7 +35,7 @@ failures.csv hold the same list. Run the same command again to go on where it wa
 
 oodseg failures photos/
 
-oodseg failures photos/ --detector msp --segmenter segformer:my_model
+oodseg failures photos/ --segmenter segformer:my_model
 
 oodseg failures scan.nii.gz --prediction labels.nii.gz --detector my_pancreas --structure pancreas=7
 """
@@ -78,12 +78,15 @@ def failures(
         "oodseg-results/failures"
     ),
     detector: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|DIR",
-            help="A folder of `oodseg train comparator`, or a baseline: msp, entropy, energy, max_logit.",
+            help="street (SynthCP, with a small street network of its own), a folder of `oodseg train "
+            "comparator`, or a baseline: msp, entropy, energy, max_logit. Default: street, and msp for a "
+            "--segmenter of yours.",
+            show_default=False,
         ),
-    ] = "msp",
+    ] = None,
     segmenter: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +134,7 @@ def failures(
     from oodseg.report.failures import FailureFolder
 
     volumes = [path for path in paths if is_volume(path)]
+    detector = detector or ("street" if segmenter is None and not volumes else "msp")
     if volumes and len(paths) > 1:
         raise ConfigError(f"{volumes[0]} is a volume: give one at a time, with --prediction LABELS.nii.gz")
     options = {"error_format": error_format.value, "fresh": overwrite}

@@ -70,7 +70,8 @@ def load_failure_detector(
         if tuple(segmenter.classes) != tuple(detector.classes):
             raise ConfigError(
                 f"the failure detector {folder} knows the classes {', '.join(detector.classes)}; the "
-                f"segmenter {segmenter.name} has others ({', '.join(segmenter.classes)}): train one for it"
+                f"segmenter {segmenter.name} has others ({', '.join(segmenter.classes)}): train one for it, "
+                "or take a score that needs no training, such as msp"
             )
         detector.segmenter = segmenter
     found: FailureDetector = detector.to(device)

@@ -72,13 +72,13 @@ class ComparatorRecipe(BaseModel):
     labels: str = "street"
     held_out: list[str] = []
     quality: Literal["iou", "dice"] = "iou"
-    folds: int = Field(default=4, ge=0)
+    folds: int = Field(default=2, ge=0)
     segmenter: FoldRecipe = FoldRecipe()
-    size: tuple[int, int] = (288, 384)
+    size: tuple[int, int] = (192, 256)
     widths: list[int] = [24, 32, 64, 96, 128]
     fused: int = Field(default=16, ge=1)
     light: float = Field(default=0.1, ge=0, le=0.5)
-    max_steps: int = Field(default=4000, ge=1)
+    max_steps: int = Field(default=1500, ge=1)
     batch_size: int = Field(default=8, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
@@ -86,7 +86,7 @@ class ComparatorRecipe(BaseModel):
     decay_fraction: float = Field(default=0.5, ge=0, le=1)
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     quality_weight: float = Field(default=1.0, ge=0)
-    tcp_steps: int = Field(default=1500, ge=1)
+    tcp_steps: int = Field(default=800, ge=1)
     precision: str = "bf16-mixed"
     workers: int = Field(default=1, ge=0)
     val_every_steps: int = Field(default=500, ge=1)

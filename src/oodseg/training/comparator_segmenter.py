@@ -46,7 +46,7 @@ class FoldRecipe(BaseModel):
     dropout: float = Field(default=0.3, ge=0, lt=1)
     zoom: tuple[float, float] = (0.85, 2.2)
     light: float = Field(default=0.2, ge=0, le=0.5)
-    max_steps: int = Field(default=2500, ge=1)
+    max_steps: int = Field(default=1300, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
