@@ -197,17 +197,17 @@ def test_what_cannot_be_done_is_said_in_a_sentence(photos, out, arguments, detec
     assert_sentence(run(out, photos, *arguments, detector=detector), 2, words)
 
 
-def test_by_default_the_street_networks_own_confidence_judges(photos, out, monkeypatch):
+def test_what_judges_by_default(photos, out, monkeypatch):
     from tiny_segmenter import TinySegmenter
 
-    asked = []
-    monkeypatch.setattr(
-        "oodseg.specs.build_segmenter", lambda spec: asked.append(spec) or TinySegmenter(seed=1)
-    )
-    assert run(out, photos / "some.png", detector=None).exit_code == 0
-    assert asked == ["street"]
-    settings = json.loads((out / "failures.json").read_text())["info"]["settings"]
-    assert settings["detector"] == "msp"
+    def judge(*arguments):
+        assert run(out, photos / "some.png", *arguments, detector=None).exit_code == 0
+        return json.loads((out / "failures.json").read_text())["info"]["settings"]["detector"]
+
+    assert judge() == "street"
+    assert (out / "panels" / "some.jpg").exists()
+    monkeypatch.setattr("oodseg.specs.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
+    assert judge("--segmenter", "3") == "msp"
 
 
 def test_msp_works_with_a_segmenter_of_the_zoo(photos, out, monkeypatch):

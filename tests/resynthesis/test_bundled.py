@@ -14,7 +14,7 @@ from oodseg.resynthesis.bundle import (
 from oodseg.resynthesis.synthcp import SynthCP
 from oodseg.specs import build_segmenter
 
-MOST = 20e6
+MOST, MOST_OF_GENERATOR = 25e6, 20e6  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,8 @@ def test_street_ships_and_is_small() -> None:
     assert "street" in bundled_failure_detectors()
     folder = find_failure_detector("street")
     assert sum(each.stat().st_size for each in folder.iterdir()) <= MOST
+    generator = load_failure_detector("street").generator
+    assert 2 * sum(each.numel() for each in generator.parameters()) <= MOST_OF_GENERATOR
     assert "oodseg train comparator" in (folder / "README.md").read_text(encoding="utf-8")
 
 
