@@ -47,7 +47,9 @@ def test_it_judges_a_street(scene) -> None:
 
 def test_it_judges_the_street_network_too(scene) -> None:
     own = load_failure_detector("street").assess(to_tensor(scene.image))
-    other = load_failure_detector("street", segmenter=build_segmenter("street")).assess(to_tensor(scene.image))
+    other = load_failure_detector("street", segmenter=build_segmenter("street")).assess(
+        to_tensor(scene.image)
+    )
     assert not np.array_equal(own.labels, other.labels)
 
 
