@@ -214,7 +214,7 @@ class FasterRCNNPrompts(nn.Module):
         logit = slope * torch.logit(confidence, _EPSILON) + offset
         if level:
             logit = logit + level * middle_score(score, boxes)
-        logit, order = logit.sort(descending=True, stable=True)
+        logit, order = logit.sort(descending=True)  # a stable sort has no ONNX form
         return boxes[order], logit.sigmoid()
 
     def image(self, score: Tensor) -> Tensor:
