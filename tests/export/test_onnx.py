@@ -95,18 +95,21 @@ def test_masks_are_those_of_torch_to_within_a_hundredth_of_the_pixels(pipeline, 
 
 def test_the_example_as_a_command_writes_a_mask(folder, pipeline, tmp_path):
     image = scene(0, SIZES[0])
-    cv2.imwrite(str(tmp_path / "street.png"), image[:, :, ::-1])
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "street.png"), image[:, :, ::-1])
     blocked = "import sys, runpy; sys.modules['torch'] = sys.modules['oodseg'] = None;"
     start = f"runpy.run_path({str(folder / onnx.EXAMPLE)!r}, run_name='__main__')"
     command = [sys.executable, "-c", blocked + start]
     run = subprocess.run(
-        [*command, str(tmp_path / "street.png")],
+        [*command, str(tmp_path / "photos" / "street.png")],
+        cwd=tmp_path,
         check=True,
         capture_output=True,
         text=True,
         env=_one_thread(),
     )
     written = cv2.imread(str(tmp_path / "street_mask.png"), cv2.IMREAD_GRAYSCALE)
+    assert [each.name for each in (tmp_path / "photos").iterdir()] == ["street.png"]
     assert set(np.unique(written)) == {0, 255}
     assert ((written > 0) != pipeline(image).mask).mean() < 0.01
     assert run.stdout.startswith("street.png: box [")

@@ -1,6 +1,6 @@
 """Outlines unknown objects with ONNX Runtime alone: numpy, OpenCV and the graphs beside this file.
 
-python onnx_predict.py street.jpg ...     writes street_mask.png (255 = unknown) and prints the boxes
+python onnx_predict.py street.jpg ...     writes ./street_mask.png (255 = unknown), prints boxes
 """
 
 import json
@@ -81,6 +81,6 @@ if __name__ == "__main__":
         if picture is None:
             sys.exit(f"{path} is not a picture")
         masks, boxes, confidence = predict(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-        cv2.imwrite(str(path.with_name(path.stem + "_mask.png")), masks.any(0) * np.uint8(255))
+        cv2.imwrite(path.stem + "_mask.png", masks.any(0) * np.uint8(255))
         for box, sure in zip(boxes.round(1).tolist(), confidence.tolist(), strict=True):
             print(f"{path.name}: box {box}, confidence {sure:.2f}")
