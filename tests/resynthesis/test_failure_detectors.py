@@ -1,5 +1,6 @@
 """What holds for every failure detector, and what sets single ones apart."""
 
+import copy
 import json
 from types import SimpleNamespace
 
@@ -72,6 +73,27 @@ def test_baselines_order_pixels_as_their_score_does(name) -> None:
     order = np.argsort(SCORES[name](logits)[0].numpy().ravel())
     error = DETECTORS[name].assess(picture()).error.ravel()[order]
     assert (np.diff(error) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("kind", ["direct", "synthcp"])
+def test_the_comparator_alone_says_where_the_error_is(kind) -> None:
+    detector = copy.deepcopy(DETECTORS[kind])
+    said = torch.linspace(-3, 3, 12 * 16).reshape(1, 12, 16)
+    detector.comparator = FixedComparator(detector.comparator, said)
+    score = detector.measure(picture()).score
+    assert score.shape == (50, 70)
+    assert float(score[:4].max()) < -2 < 2 < float(score[-4:].min())
+
+
+class FixedComparator(torch.nn.Module):
+    """Says the same of every picture, whatever the class probabilities are."""
+
+    def __init__(self, like, said):
+        super().__init__()
+        self.short_side, self.multiple, self.said = like.short_side, like.multiple, said
+
+    def forward(self, *seen):
+        return self.said, torch.zeros(1, len(CLASSES))
 
 
 def test_msp_log_odds() -> None:

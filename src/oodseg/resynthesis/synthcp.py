@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,7 +17,6 @@ from oodseg.resynthesis.detector import (
     SegmenterAssessor,
     build_part,
     full_logits,
-    msp_log_odds,
 )
 from oodseg.resynthesis.spade import SpadeGenerator, working_size
 from oodseg.segmenters import Segmenter
@@ -69,12 +67,12 @@ class DirectPrediction(SegmenterAssessor):
         other = None if resynthesis is None else _shrink(resynthesis, side)
         with fast_autocast(image.device):
             error, quality = self.comparator(picture, probabilities, other)
+        # The released code adds the maximum softmax to the comparator's confidence. The comparator sees the
+        # softmax itself, and alone it finds more of the errors.
         error = F.interpolate(error[:, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
-        # As the released code does, the comparator's confidence and the maximum softmax are added up.
-        wrong = (error.sigmoid() + msp_log_odds(logits)[0].sigmoid()) / 2
         return Measurement(
             labels[0],
-            torch.logit(wrong, 1e-7),
+            error.clamp(-16, 16),
             quality[0].sigmoid(),
             None if resynthesis is None else resynthesis[0],
         )

@@ -169,7 +169,7 @@ class ComparatorModule(LightningModule):  # type: ignore[misc]
         """Collects errors and qualities on pictures of the validation split."""
         error, quality, confidence = self._compare(batch)
         full = torch.nn.functional.interpolate(error[:, None], confidence.shape[-2:], mode="bilinear")[:, 0]
-        wrongness = (full.sigmoid() + 1 - confidence).float().cpu().numpy()
+        wrongness = full.float().sigmoid().cpu().numpy()
         labels, truth, true = (each.cpu().numpy() for each in batch[3:])
         for row, estimate in enumerate(quality.float().sigmoid().cpu().numpy()):
             self._curve.update(wrongness[row], labels[row] != truth[row], truth[row] == IGNORE)
