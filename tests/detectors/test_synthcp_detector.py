@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from failure_parts import make_detectors, make_generator, make_segmenter
+from failure_parts import make_comparator, make_detectors, make_generator, make_segmenter
 from oodseg.detectors import Detector
 from oodseg.detectors.synthcp import COMBINATIONS, SynthCPDetector
 from oodseg.errors import ConfigError, WeightsError
@@ -9,15 +9,17 @@ from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.resynthesis.bundle import save_failure_detector
+from oodseg.resynthesis.synthcp import SynthCP
 from oodseg.specs import build
 
 FOUND = {each.name: each for each in make_detectors()}
 
 
-def make(combine="product", threshold=0.999):
-    return SynthCPDetector(
-        segmenter=make_segmenter(), generator=make_generator(), combine=combine, threshold=threshold
-    )
+def make(combine=None, threshold=0.999, **parts):
+    parts = {"segmenter": make_segmenter(), "generator": make_generator(), **parts}
+    if combine == "comparison":
+        parts.setdefault("comparator", make_comparator())
+    return SynthCPDetector(**parts, combine=combine, threshold=threshold)
 
 
 def pictures():
@@ -44,9 +46,20 @@ def test_combinations_are_made_of_the_same_two() -> None:
     torch.testing.assert_close(make("switch", middle).score(pictures()), wanted)
 
 
+def test_the_comparison_is_doubt_times_the_error_that_the_comparator_sees() -> None:
+    calibration = {"slope": 0.5, "offset": -1.0}
+    detector = make(comparator=make_comparator(), calibration=calibration)
+    assert detector.combine == "comparison"
+    assert make().combine == "product"
+    judge = SynthCP(make_segmenter(), make_generator(), make_comparator(), calibration)
+    errors = torch.stack([torch.from_numpy(judge.assess(each).error) for each in pictures()])
+    wanted = make("msp").score(pictures()) * errors
+    torch.testing.assert_close(detector.score(pictures()), wanted, atol=1e-5, rtol=1e-3)
+
+
 @pytest.fixture
 def folder(tmp_path):
-    notes = {"anomaly_statistics": {"product": [0.25, 0.5]}}
+    notes = {"anomaly_statistics": {"comparison": [0.25, 0.5]}}
     save_failure_detector(FOUND["synthcp"], tmp_path / "failures", notes)
     return tmp_path / "failures"
 
@@ -54,7 +67,7 @@ def folder(tmp_path):
 def test_takes_parts_and_statistics_from_a_failure_detector(folder) -> None:
     detector = build("detector", f"synthcp:{folder}")
     assert (detector.normalizer.mean, detector.normalizer.std) == (0.25, 0.5)
-    torch.testing.assert_close(detector.score(pictures()), make().score(pictures()))
+    torch.testing.assert_close(detector.score(pictures()), make("comparison").score(pictures()))
     assert SynthCPDetector(folder, combine="switch").normalizer.mean == 0
 
 
@@ -69,6 +82,8 @@ def test_a_pipeline_with_it_is_saved_whole(folder, tmp_path) -> None:
 def test_errors(tmp_path) -> None:
     with pytest.raises(ConfigError, match="no combination 'sum'"):
         make("sum")
+    with pytest.raises(ConfigError, match="'comparison' needs a comparator"):
+        make("comparison", comparator=None)
     with pytest.raises(ConfigError, match="needs both a segmenter and a generator"):
         SynthCPDetector(segmenter=make_segmenter())
     with pytest.raises(WeightsError, match="nowhere does not exist"):

@@ -40,7 +40,7 @@ def test_the_generator_decides_everything(root) -> None:
 
 
 def test_unknown_objects_have_no_class(root) -> None:
-    found = scenes(root, natural=0, drawn=0, empty=0)
+    found = scenes(root, natural=0, drawn=0, empty=0, herds=0)
     assert sum(scene.unknown.any() for scene in found) >= 10
     for scene in found:
         assert scene.kind == "street"
@@ -80,10 +80,39 @@ def test_country_and_shadows_add_nothing_unknown(root) -> None:
 
 
 def test_known_things_are_borrowed_from_other_streets(root) -> None:
-    sampler = SceneSampler(root, SIZE, mix=Mix(borrowed=1))
+    sampler = SceneSampler(root, SIZE, mix=Mix(borrowed=1, signs=0))
     found = [sampler._some_known(np.random.default_rng(seed)) for seed in range(20)]
     assert {label for thing, label in found if thing is not None} <= {2, 3}
     assert any(thing is not None for thing, _ in found)
+
+
+def test_signs_are_known_things_beside_the_road(root) -> None:
+    sampler = SceneSampler(root, SIZE, mix=Mix(signs=1))
+    assert {sampler._some_known(np.random.default_rng(seed))[1] for seed in range(5)} == {4}
+    for scene in scenes(root, natural=0, drawn=0, empty=1, known=1, pieces=0, signs=1):
+        assert not scene.unknown.any()
+        assert (scene.labels[scene.known] == 4).all()
+
+
+def test_herds_are_objects_of_one_kind_each_with_its_own_index(root) -> None:
+    quiet = {"natural": 0, "drawn": 0, "empty": 0, "known": 0}
+    alone, many = (
+        [len(np.unique(scene.unknown)) - 1 for scene in scenes(root, 20, herds=herds, **quiet)]
+        for herds in (0, 1)
+    )
+    assert max(alone) <= 4
+    assert np.mean(many) > np.mean(alone) + 1
+
+
+def test_windows_reach_the_border_of_the_picture_often(root) -> None:
+    sampler = SceneSampler(root, SIZE)
+    plane = np.arange(200, dtype=np.float32)[:, None].repeat(300, 1)
+    picture = np.repeat((plane % 256).astype(np.uint8)[..., None], 3, 2)
+    lowest = []
+    for seed in range(200):
+        _, rows = sampler._crop([picture, plane.astype(np.uint8)], 0.3, np.random.default_rng(seed), 1.5)
+        lowest.append(int(rows[-1, 0]))
+    assert np.mean(np.array(lowest) >= 196) > 0.12
 
 
 def test_natural_pictures_can_be_crowded(root) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oodseg.exposure.surroundings import blobs, cast_shadows, replace_surroundings
+from oodseg.exposure.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.8])
@@ -43,3 +43,23 @@ def test_shadows_darken_the_ground_only() -> None:
         assert image.min() > 180 * 0.3
         darkened += int((image[30:] < 170).any())
     assert darkened >= 6
+
+
+def test_markings_lie_on_the_ground_only() -> None:
+    ground = np.zeros((60, 80), bool)
+    ground[30:] = True
+    marked = 0
+    for seed in range(12):
+        image = np.full((60, 80, 3), 110, np.uint8)
+        mark_ground(image, ground, np.random.default_rng(seed))
+        assert (image[:30] == 110).all()
+        changed = (image[30:] != 110).any(2)
+        assert changed.mean() < 0.9
+        marked += int(changed.any())
+    assert marked >= 10
+
+
+def test_without_ground_nothing_is_marked(rng) -> None:
+    image = np.full((60, 80, 3), 110, np.uint8)
+    mark_ground(image, np.zeros((60, 80), bool), rng)
+    assert (image == 110).all()

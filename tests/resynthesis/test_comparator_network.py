@@ -6,7 +6,7 @@ import torch
 
 from failure_parts import make_comparator
 from oodseg.errors import ConfigError
-from oodseg.resynthesis.comparator import Comparator, comparator_loss
+from oodseg.resynthesis.comparator import Comparator, class_evidence, comparator_loss
 
 
 def inputs(batch=2, size=(32, 48)):
@@ -73,6 +73,27 @@ def test_loss_by_hand() -> None:
         torch.full((1, 2), math.nan),
     )  # fmt: skip
     assert [each.item() for each in nothing.values()] == [0, 0]
+
+
+def test_evidence_by_hand() -> None:
+    # Four pixels, two of each of the first two classes; the second is half wrong.
+    share = torch.tensor([[[0.9, 0.7, 0.2, 0.4], [0.1, 0.2, 0.8, 0.6], [0.0, 0.1, 0.0, 0.0]]])
+    wrong = torch.tensor([[0.0, 0.0, 0.5, 0.5]])
+    found = class_evidence(share, wrong)[0]
+    area = math.log(3) / math.log(5)
+    # What is wrong under the second class goes to the first: 0.5 * 0.2 / 0.2 + 0.5 * 0.4 / 0.4 = 1 pixel.
+    assert found[0].tolist() == pytest.approx([area, 1.0, 2 / (2 + 1), 0.8, 1.6 / (2 + 0.6)])
+    assert found[1].tolist() == pytest.approx([area, 0.5, 0.5, 0.7, 1.4 / (2 + 0.3)])
+    assert found[2].tolist() == pytest.approx([0, 0, 0, 0, 0])
+
+
+def test_evidence_stays_in_range_where_the_segmenter_is_certain() -> None:
+    share = torch.zeros(1, 3, 8)
+    share[:, 1] = 1
+    found = class_evidence(share, torch.ones(1, 8))
+    assert found.isfinite().all()
+    assert (found >= 0).all()
+    assert (found <= 1).all()
 
 
 def test_config_rebuilds_the_comparator() -> None:

@@ -9,10 +9,11 @@ from oodseg.errors import ConfigError, DatasetError
 from oodseg.resynthesis.baselines import MSP
 from oodseg.resynthesis.bundle import load_failure_detector
 from oodseg.training.common import load_recipe
-from oodseg.training.comparator import ComparatorRecipe, as_sample, train
+from oodseg.training.comparator import CachedMaker, ComparatorRecipe, as_sample, train
 from oodseg.training.comparator_baselines import calibrate
 from oodseg.training.comparator_cache import build_cache, predict, read_cached
 from oodseg.training.comparator_segmenter import goes_on, load_segmenter
+from oodseg.training.exposed import UNKNOWN
 from oodseg.training.labelled import load_label_set
 from training_data import make_training_data
 
@@ -66,6 +67,30 @@ def test_every_picture_is_predicted_by_a_segmenter_that_never_saw_it(root, run) 
         found = read_cached(cached[index])
         for name, value in vars(wanted).items():
             np.testing.assert_array_equal(getattr(found, name), value)
+
+
+def test_every_picture_comes_a_second_time_with_unknown_objects(root, run) -> None:
+    plain, exposed = (sorted((run / "cache" / name).glob("*.npz")) for name in ("train", "exposed"))
+    assert len(exposed) == len(plain)
+    shares = []
+    for path, other in zip(exposed, plain, strict=True):
+        one, without = read_cached(path), read_cached(other)
+        unknown = one.truth == UNKNOWN
+        shares.append(unknown.mean())
+        np.testing.assert_array_equal(one.truth[~unknown], without.truth[~unknown])
+        assert not (without.truth == UNKNOWN).any()
+        # Wrong whatever it is called, and no part of any class's quality.
+        labels, truth, quality = as_sample(one, dice=False)[3:]
+        assert (labels != truth)[torch.from_numpy(unknown)].all()
+        assert quality.shape == (7,)
+    assert 0.01 < np.mean(shares) < 0.5
+
+
+def test_samples_with_unknown_objects_come_as_often_as_asked(run) -> None:
+    plain, exposed = (sorted((run / "cache" / name).glob("*.npz")) for name in ("train", "exposed"))
+    for exposure, least, most in ((0.0, 0, 0), (1.0, 30, 40)):
+        make = CachedMaker(plain, recipe(exposure=exposure), exposed)
+        assert least <= sum(bool((make(index)[4] == UNKNOWN).any()) for index in range(40)) <= most
 
 
 def test_a_second_run_takes_up_what_is_there(root, run) -> None:

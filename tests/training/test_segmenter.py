@@ -11,8 +11,16 @@ from oodseg.datasets.training import IGNORE
 from oodseg.errors import ConfigError, DatasetError
 from oodseg.exposure.scenes import Scene, SceneSampler
 from oodseg.segmenters.street import StreetNet
+from oodseg.specs import build_segmenter
 from oodseg.training.common import load_recipe
-from oodseg.training.segmenter import SceneMaker, SegmenterRecipe, pixel_weights, street_loss, train
+from oodseg.training.segmenter import (
+    SceneMaker,
+    SegmenterRecipe,
+    new_network,
+    pixel_weights,
+    street_loss,
+    train,
+)
 from training_data import make_training_data
 
 TINY = {
@@ -147,3 +155,16 @@ def test_errors_name_recipe_and_folder(root, tmp_path) -> None:
         train(tmp_path / "mine.yaml", root, tmp_path)
     with pytest.raises(DatasetError, match="must hold images/ and labels/"):
         train(SegmenterRecipe(**TINY), tmp_path, tmp_path / "run")
+
+
+def test_a_training_goes_on_from_a_pipelines_network() -> None:
+    shipped = build_segmenter("street")
+    network = new_network(SegmenterRecipe(initial="street"))
+    assert network.state_dict().keys() == shipped.state_dict().keys()
+    assert all(torch.equal(value, shipped.state_dict()[name]) for name, value in network.state_dict().items())
+    assert not torch.equal(new_network(SegmenterRecipe()).class_head.weight, shipped.class_head.weight)
+
+
+def test_a_network_of_another_size_cannot_be_gone_on_with() -> None:
+    with pytest.raises(ConfigError, match="give both the same widths and depths"):
+        new_network(SegmenterRecipe(**{**TINY, "initial": "street"}))

@@ -1,13 +1,15 @@
 """Unknown objects by re-synthesis: what a prediction cannot explain looks different when made back.
 
 Anomaly segmentation of SynthCP (Xia et al., ECCV 2020, Sec. 3.4): the segmenter's own intermediate features
-of the picture and of the picture made back from its prediction are compared by cosine similarity.
+of the picture and of the picture made back from its prediction are compared by cosine similarity. Where there
+is a comparator, which has learned what a wrong prediction looks like beside its re-synthesis, it compares.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -17,37 +19,45 @@ from torch.nn import functional as F
 from oodseg.detectors.normalization import ScoreNormalizer
 from oodseg.errors import ConfigError
 from oodseg.resynthesis.bundle import load_failure_detector, read_failure_config
+from oodseg.resynthesis.calibration import Calibration
+from oodseg.resynthesis.comparator import Comparator
 from oodseg.resynthesis.detector import build_part, full_logits, msp_log_odds
 from oodseg.resynthesis.features import cosine_similarity, feature_stages
 from oodseg.resynthesis.spade import SpadeGenerator, working_size
-from oodseg.resynthesis.synthcp import SynthCP, check_classes
+from oodseg.resynthesis.synthcp import SynthCP, check_classes, compare
 from oodseg.segmenters import Segmenter, make_segmenter
 
-COMBINATIONS = ("switch", "product", "distance", "msp")
+COMBINATIONS = ("comparison", "switch", "product", "distance", "msp")
 
 
 class SynthCPDetector(nn.Module):
     """Scores by how far the picture made back from the prediction is from the picture taken.
 
-    With p the maximum softmax probability and s the cosine similarity of features, mean over stages:
+    With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e the
+    probability of being wrong that the comparator gives:
 
     | `combine` | score |
     |---|---|
+    | `"comparison"` | `(1 - p) e`; the default where there is a comparator |
     | `"switch"` | `1 - p` where `p > threshold`, else `1 - s`, as in the paper |
-    | `"product"` | `(1 - p) (1 - s)` |
+    | `"product"` | `(1 - p) (1 - s)`; the default where there is none |
     | `"distance"` | `1 - s` |
     | `"msp"` | `1 - p`: what the others are measured against |
 
     Args:
-        source: A `synthcp` failure detector to take segmenter, generator and statistics from: bundled name or
-            folder. Not looked at where `segmenter` and `generator` are given.
+        source: A `synthcp` failure detector to take all parts and statistics from: bundled name or folder.
+            Not looked at where `segmenter` and `generator` are given.
         segmenter: One that hands out its features; or `{"name": ..., "config": {...}}`.
         generator: Label map to picture for that segmenter's classes; or its settings.
+        comparator: One that sees a re-synthesis, for that segmenter's classes; or its settings. Not needed
+            but for `"comparison"`.
+        calibration: Of the comparator's error: `oodseg.resynthesis.calibration.Calibration` or its entries.
         combine: See above.
         threshold: Of `"switch"`, 0..1.
 
     Raises:
-        ConfigError: An unknown combination, one of segmenter and generator alone, or other classes.
+        ConfigError: An unknown combination, or one that lacks its comparator; one of segmenter and generator
+            alone; other classes.
         WeightsError: There is no such failure detector.
     """
 
@@ -58,43 +68,49 @@ class SynthCPDetector(nn.Module):
         source: str | os.PathLike[str] = "street",
         segmenter: Segmenter | Mapping[str, Any] | None = None,
         generator: SpadeGenerator | Mapping[str, Any] | None = None,
-        combine: str = "product",
+        comparator: Comparator | Mapping[str, Any] | None = None,
+        calibration: Calibration | Mapping[str, Any] | None = None,
+        combine: str | None = None,
         threshold: float = 0.999,
     ) -> None:
         super().__init__()
-        if combine not in COMBINATIONS:
+        if combine is not None and combine not in COMBINATIONS:
             raise ConfigError(
                 f"there is no combination '{combine}'; choose one of: {', '.join(COMBINATIONS)}"
             )
-        self.normalizer = ScoreNormalizer()
-        if segmenter is None and generator is None:
-            segmenter, generator = self._take_from(source, combine)
+        taken = segmenter is None and generator is None
+        if taken:
+            whole = _synthcp(source)
+            segmenter, generator = whole.segmenter, whole.generator
+            comparator, calibration = whole.comparator, whole.calibration
         if segmenter is None or generator is None:
             raise ConfigError("synthcp needs both a segmenter and a generator, or the source of both")
         self.segmenter = make_segmenter(segmenter)
         self.generator: SpadeGenerator = build_part(SpadeGenerator, generator)
         check_classes(self.segmenter, "generator", self.generator.classes)
-        self.combine, self.threshold = combine, threshold
+        self.comparator: Comparator | None = None
+        if comparator is not None:
+            self.comparator = build_part(Comparator, comparator)
+            check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
+        self.calibration = build_part(Calibration, calibration) or Calibration()
+        self.combine = combine or ("product" if self.comparator is None else "comparison")
+        if self.combine == "comparison" and self.comparator is None:
+            raise ConfigError("the combination 'comparison' needs a comparator: give one, or choose product")
+        self.threshold = threshold
+        self.normalizer = ScoreNormalizer()
+        if taken:
+            statistics = read_failure_config(source).get("anomaly_statistics", {}).get(self.combine)
+            self.normalizer = ScoreNormalizer(*statistics) if statistics else self.normalizer
         self.eval()
-
-    def _take_from(self, source: str | os.PathLike[str], combine: str) -> tuple[Segmenter, SpadeGenerator]:
-        detector = load_failure_detector(source)
-        if not isinstance(detector, SynthCP):
-            raise ConfigError(
-                f"the failure detector {os.fspath(source)} is {detector.name} and makes no pictures back: "
-                "give one of the kind synthcp"
-            )
-        statistics = read_failure_config(source).get("anomaly_statistics", {}).get(combine)
-        if statistics:
-            self.normalizer = ScoreNormalizer(*statistics)
-        return detector.segmenter, detector.generator
 
     @property
     def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able; segmenter and generator lie in the weight file beside them."""
+        """Constructor arguments, JSON-able; the networks' weights lie in the file beside them."""
         return {
             "segmenter": {"name": self.segmenter.name, "config": self.segmenter.config},
             "generator": self.generator.config,
+            "comparator": None if self.comparator is None else self.comparator.config,
+            "calibration": asdict(self.calibration),
             "combine": self.combine,
             "threshold": self.threshold,
         }
@@ -108,6 +124,9 @@ class SynthCPDetector(nn.Module):
         if self.combine == "msp":
             return doubt
         made = self.generator.resynthesize(logits.argmax(1))
+        if self.combine == "comparison" and self.comparator is not None:
+            odds = compare(self.comparator, images, logits, made)[0]
+            return doubt * torch.sigmoid(self.calibration.slope * odds + self.calibration.offset)
         # Both at the generator's size: enlarged, what it made would differ by its blur alone.
         side = working_size(*size, self.generator.short_side, self.generator.multiple)
         taken = F.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
@@ -116,3 +135,13 @@ class SynthCPDetector(nn.Module):
         if self.combine == "switch":
             return torch.where(1 - doubt > self.threshold, doubt, distance)
         return doubt * distance if self.combine == "product" else distance
+
+
+def _synthcp(source: str | os.PathLike[str]) -> SynthCP:
+    detector = load_failure_detector(source)
+    if not isinstance(detector, SynthCP):
+        raise ConfigError(
+            f"the failure detector {os.fspath(source)} is {detector.name} and makes no pictures back: "
+            "give one of the kind synthcp"
+        )
+    return detector

@@ -19,7 +19,8 @@ from oodseg.exposure.camera import shoot
 from oodseg.exposure.drawn import draw_scene
 from oodseg.exposure.known import PEOPLE, VEHICLES
 from oodseg.exposure.paste import Cutout, cut_out, paste, rescale
-from oodseg.exposure.surroundings import blobs, cast_shadows, replace_surroundings
+from oodseg.exposure.signs import draw_sign
+from oodseg.exposure.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,9 @@ DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE, ROADSIDE, FAR, SKY = range(7)
 # Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
 # Cityscapes frames are large, IDD-Lite's are small already.
 _SOURCES = {"camvid": (0.33, 0.4), "idd_lite": (0.45, 0.5), "cityscapes_sample": (0.22, 0.2)}
+# Windows reach for places beyond the picture by this share and are held back at its border, so that the
+# border, where the camera's own car shows, is seen as often as it is in whole pictures.
+_BEYOND = 0.3
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,12 @@ class Mix:
         known: Chance that known things are pasted too, as hard negatives.
         pieces: Share of the known things that are pieces of another street in an object's outline. Too many
             teach that something odd on the road is nothing.
-        borrowed: Share of the known things that are vehicles and people cut from other street pictures.
+        signs: Share of the known things that are traffic signs, signals and boards.
+        borrowed: Share of the vehicles and people that are cut from other street pictures.
         country: Chance that a street's surroundings give way to those of a natural picture.
         shadows: Chance of shadows on the ground.
+        markings: Chance of paint, manholes and patches on the ground.
+        herds: Chance that an unknown object comes with more of its kind beside it.
         crowded: Chance that unknown objects are pasted into a natural picture too.
         faint: Chance that a pasted object is half transparent.
         zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
@@ -75,11 +82,14 @@ class Mix:
     empty: float = 0.25
     known: float = 0.45
     pieces: float = 0.12
+    signs: float = 0.25
     borrowed: float = 0.4
     country: float = 0.35
     shadows: float = 0.25
+    markings: float = 0.3
+    herds: float = 0.12
     crowded: float = 0.5
-    faint: float = 0.12
+    faint: float = 0.15
     zoomed: float = 0.0
 
 
@@ -135,7 +145,8 @@ class SceneSampler:
         largest = min(h, w * height / width)
         tall = largest * float(np.exp(rng.uniform(np.log(smallest), 0))) / zoom
         wide = tall * width / height
-        top, left = rng.uniform(0, h - tall), rng.uniform(0, w - wide)
+        top = np.clip(rng.uniform(-_BEYOND, 1 + _BEYOND), 0, 1) * (h - tall)
+        left = np.clip(rng.uniform(-_BEYOND, 1 + _BEYOND), 0, 1) * (w - wide)
         window = np.s_[int(top) : int(top + tall), int(left) : int(left + wide)]
         cut = [plane[window] for plane in planes]
         shrinks = tall > height
@@ -164,13 +175,16 @@ class SceneSampler:
             self._to_country(image, labels, rng)
         if rng.random() < self.mix.shadows:
             cast_shadows(image, ground, rng)
+        if rng.random() < self.mix.markings:
+            mark_ground(image, labels == DRIVABLE, rng)
         unknown, known = np.zeros(self.size, np.uint8), np.zeros(self.size, bool)
         if rng.random() < self.mix.known:
             for _ in range(int(rng.integers(1, 3))):
                 known |= self._paste_known(image, labels, ground, rng, zoom)
         if rng.random() >= self.mix.empty:
-            for index in range(1, 1 + int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
-                self._paste_unknown(image, labels, unknown, index, ground, rng, zoom)
+            index = 1
+            for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
+                index += self._paste_unknown(image, labels, unknown, index, ground, rng, zoom)
         return Scene(image, labels, unknown, "street", known & (unknown == 0))
 
     def _to_country(
@@ -198,15 +212,26 @@ class SceneSampler:
         ground: NDArray[np.bool_],
         rng: np.random.Generator,
         zoom: float = 1.0,
-    ) -> None:
+    ) -> int:
+        """Pastes an object, or a herd, from `index` on; returns how many."""
         thing = self._cut(self._unknown, rng)
         if thing is None:
-            return
+            return 0
         thing, left, top = self._place(thing, ground, rng, zoom)
-        opacity = float(rng.uniform(0.5, 0.95)) if rng.random() < self.mix.faint else 1.0
+        opacity = float(rng.uniform(0.4, 0.95)) if rng.random() < self.mix.faint else 1.0
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
-        covered = paste(image, thing, left, top, rng, opacity, shadow)
-        unknown[covered], labels[covered] = index, IGNORE
+        count = int(rng.integers(2, 7)) if rng.random() < self.mix.herds else 1
+        tall, wide = thing.alpha.shape
+        foot, side = top + tall, max(tall, wide)
+        for number in range(count):
+            if number:
+                # Beside the one before, a little nearer or farther away.
+                left += int(rng.choice((-1, 1)) * wide * rng.uniform(0.5, 1.6))
+                foot += int(tall * rng.uniform(-0.2, 0.2))
+                thing = rescale(thing, max(8.0, side * float(np.exp(rng.normal(0, 0.15)))), rng)
+            covered = paste(image, thing, left, foot - thing.alpha.shape[0], rng, opacity, shadow)
+            unknown[covered], labels[covered] = index + number, IGNORE
+        return count
 
     def _paste_known(
         self,
@@ -244,7 +269,9 @@ class SceneSampler:
         return covered
 
     def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
-        """A vehicle or a person with its class, from another street or a natural picture."""
+        """A sign; or a vehicle or person, from another street or a natural picture. With its class."""
+        if rng.random() < self.mix.signs:
+            return draw_sign(rng), ROADSIDE
         if rng.random() >= self.mix.borrowed:
             item = self._known[int(rng.integers(len(self._known)))]
             label = VEHICLE if item.wnid in VEHICLES else LIVING
@@ -296,6 +323,7 @@ class SceneSampler:
             unknown = np.minimum(cv2.connectedComponents(mask)[1], 200).astype(np.uint8)
             if rng.random() < self.mix.crowded:
                 nowhere = np.zeros(self.size, bool)
-                for index in range(201, 202 + int(rng.integers(2))):
-                    self._paste_unknown(image, labels, unknown, index, nowhere, rng)
+                index = 201
+                for _ in range(1 + int(rng.integers(2))):
+                    index += self._paste_unknown(image, labels, unknown, index, nowhere, rng)
         return Scene(image, labels, unknown, "natural", np.zeros(self.size, bool))

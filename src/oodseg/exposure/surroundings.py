@@ -1,4 +1,4 @@
-"""Other surroundings for a street: country in place of town, and shadows on the ground.
+"""Other surroundings for a street: country in place of town, shadows and markings on the ground.
 
 Nothing here is an object, and all of it counts as nothing unknown: a network that has seen only town
 streets otherwise takes every meadow, gravel bank and tree shadow for one.
@@ -81,3 +81,78 @@ def cast_shadows(image: NDArray[np.uint8], where: NDArray[np.bool_], rng: np.ran
     # Shadows are lit by the sky alone: blue loses least.
     tint = np.array([1.0, 0.97, 0.9], np.float32) * strength
     image[:] = (image * (1 - (dark * where)[..., None] * tint)).astype(np.uint8)
+
+
+def mark_ground(image: NDArray[np.uint8], where: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Puts flat things on the ground in place: paint, chalk, manholes, mended asphalt, wet patches.
+
+    They lie on the ground, so they are seen from low above: wide and squeezed, more so far away.
+
+    Args:
+        image: uint8 `[H, W, 3]`, changed in place.
+        where: Bool `[H, W]`: the ground.
+        rng: Source of every choice.
+    """
+    rows, columns = np.nonzero(where[::4, ::4])
+    if not len(rows):
+        return
+    height, width = where.shape
+    for _ in range(int(rng.integers(1, 5))):
+        pick = int(rng.integers(len(rows)))
+        centre = np.array([columns[pick] * 4, rows[pick] * 4], np.float32)
+        nearness = float(centre[1] + 1) / height
+        wide = float(np.exp(rng.uniform(np.log(6), np.log(0.35 * width)))) * (0.2 + nearness)
+        cover = np.zeros((height, width), np.float32)
+        _draw_flat(cover, centre, wide, max(2.0, wide * float(rng.uniform(0.12, 0.5))), rng)
+        cover = cv2.GaussianBlur(cover, (0, 0), float(rng.uniform(0.4, 1.2)))
+        if rng.random() < 0.6:  # worn paint
+            worn = blobs((height, width), 0.4, float(rng.uniform(3, 20)), rng)
+            cover *= 1 - float(rng.uniform(0, 0.9)) * worn
+        colour = _paint(rng) if rng.random() < 0.6 else _ground_tone(image, where, rng)
+        opacity = (cover * where * float(rng.uniform(0.35, 1.0)))[..., None]
+        image[:] = (image * (1 - opacity) + colour * opacity + 0.5).astype(np.uint8)
+
+
+def _draw_flat(
+    cover: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    wide: float,
+    tall: float,
+    rng: np.random.Generator,
+) -> None:
+    """One flat shape of that extent: a filled ellipse or polygon, or strokes."""
+    kind, extent = rng.random(), np.array([wide, tall], np.float32) / 2
+    if kind < 0.2:
+        axes = (max(1, int(extent[0])), max(1, int(extent[1])))
+        turn = float(rng.uniform(-15, 15))
+        place = (int(centre[0]), int(centre[1]))
+        cv2.ellipse(cover, place, axes, turn, 0, 360, 1.0, -1, cv2.LINE_AA)
+        return
+    count = int(rng.integers(3, 9))
+    if kind < 0.45:
+        angles = np.sort(rng.uniform(0, 2 * np.pi, count))
+        corners = np.stack([np.cos(angles), np.sin(angles)], 1) * rng.uniform(0.6, 1.0, (count, 1))
+        cv2.fillPoly(cover, [np.round(centre + corners * extent).astype(np.int32)], 1.0, cv2.LINE_AA)
+        return
+    thickness = max(1, int(rng.uniform(0.04, 0.2) * tall) + int(rng.integers(2)))
+    for _ in range(int(rng.integers(1, 5))):
+        steps = rng.uniform(-1, 1, (count, 2))
+        line = centre + np.clip(np.cumsum(steps, 0) * 0.5, -1, 1) * extent
+        cv2.polylines(cover, [np.round(line).astype(np.int32)], False, 1.0, thickness, cv2.LINE_AA)
+
+
+def _paint(rng: np.random.Generator) -> NDArray[np.float32]:
+    """White mostly, else yellow, red, blue or any pale colour."""
+    colours = ((235, 235, 230), (230, 225, 215), (225, 185, 60), (180, 60, 50), (60, 90, 170))
+    if rng.random() < 0.2:
+        return rng.uniform(90, 250, 3).astype(np.float32)
+    return np.array(colours[int(rng.choice(5, p=[0.45, 0.25, 0.15, 0.08, 0.07]))], np.float32)
+
+
+def _ground_tone(
+    image: NDArray[np.uint8], where: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """The ground's own mean colour, darker or lighter: mended asphalt, iron, water."""
+    mean = image[where].mean(0)
+    tone: NDArray[np.float32] = np.clip(mean * float(rng.uniform(0.3, 1.4)), 0, 255).astype(np.float32)
+    return tone

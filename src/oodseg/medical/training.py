@@ -123,7 +123,7 @@ def train(
         for split in ("train", "val")
     }
     comparator = train_comparator(
-        recipe, len(classes), True, paths["train"], paths["val"], out, mark, options
+        recipe, len(classes), True, (paths["train"], ()), paths["val"], out, mark, options
     )
     detector = SynthCP(given, generator[0], comparator)
     calibrate(detector, handed["val"], True, progress)

@@ -6,11 +6,12 @@ probabilities; a head for every pixel and one for every class. Without a re-synt
 baseline of direct prediction.
 
 What differs: narrow encoders after ResNet-18, and the class head sees, beside the whole picture, what lies
-under each class.
+under each class and what IoU the error map and the class probabilities let expect.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 from oodseg.errors import ConfigError
 
 WIDTHS = (24, 32, 64, 96, 128)
+_HIDDEN = 32
 
 
 class _Residual(nn.Module):
@@ -109,7 +111,9 @@ class Comparator(nn.Module):
         )
         self.error_head = nn.Conv2d(2 * fused, 1, 1)
         self.whole = nn.Linear(sides * widths[-1], classes)
-        self.part = nn.Linear(2 * fused, 1)
+        self.part = nn.Sequential(
+            nn.Linear(2 * fused + EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1)
+        )
 
     @property
     def sees_resynthesis(self) -> bool:
@@ -146,8 +150,46 @@ class Comparator(nn.Module):
         error = self.error_head(mixed)[:, 0].float()
         share = F.interpolate(probabilities.float(), size, mode="area").flatten(2)
         under = torch.einsum("bcn,bdn->bcd", share, mixed.float().flatten(2)) / (share.sum(2)[..., None] + 1)
+        # The class head learns from the error map, which is not to bend to please it.
+        told = class_evidence(share, error.detach().sigmoid().flatten(1))
         whole = self.whole(stages[-1].mean((2, 3))).float()
-        return error, whole + self.part(under)[..., 0].float()
+        return error, whole + self.part(torch.cat([under, told], 2))[..., 0].float()
+
+
+EVIDENCE = 5
+
+
+def class_evidence(share: Tensor, wrong: Tensor) -> Tensor:
+    """What probabilities and error map say of every class without looking at the picture.
+
+    Args:
+        share: Float `[B, C, N]`, class probabilities of N pixels.
+        wrong: Float `[B, N]`, probability that the most likely class is wrong.
+
+    Returns:
+        Float `[B, C, 5]`, each in 0..1: logarithmic area of the class; share of it that is right and IoU to
+        be expected, by the error map (what is wrong elsewhere goes to the other classes in proportion to
+        their probabilities); mean probability under it and soft IoU, by the probabilities.
+    """
+    top = share.amax(1, keepdim=True)
+    own = (share == top).float()
+    area, all_pixels = own.sum(2), share.shape[2]
+    size = area.clamp_min(1)
+    error = wrong[:, None]
+    right = (own * (1 - error)).sum(2)
+    missed = ((1 - own) * error * share / (1 - top).clamp_min(1e-4)).clamp_max(1).sum(2)
+    sure = (own * share).sum(2)
+    elsewhere = ((1 - own) * share).sum(2)
+    return torch.stack(
+        [
+            torch.log1p(area) / math.log1p(all_pixels),
+            right / size,
+            right / (size + missed),
+            sure / size,
+            sure / (size + elsewhere),
+        ],
+        2,
+    )
 
 
 def comparator_loss(

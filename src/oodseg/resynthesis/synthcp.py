@@ -62,20 +62,9 @@ class DirectPrediction(SegmenterAssessor):
         logits = full_logits(self.segmenter.segment(image[None]), size)
         labels = logits.argmax(1)
         resynthesis = self.resynthesize(labels)
-        side = working_size(*size, self.comparator.short_side, self.comparator.multiple)
-        picture, probabilities = _shrink(image[None], side), _shrink(logits.softmax(1), side)
-        other = None if resynthesis is None else _shrink(resynthesis, side)
-        with fast_autocast(image.device):
-            error, quality = self.comparator(picture, probabilities, other)
-        # The released code adds the maximum softmax to the comparator's confidence. The comparator sees the
-        # softmax itself, and alone it finds more of the errors.
-        error = F.interpolate(error[:, None].float(), size, mode="bilinear", align_corners=False)[0, 0]
-        return Measurement(
-            labels[0],
-            error.clamp(-16, 16),
-            quality[0].sigmoid(),
-            None if resynthesis is None else resynthesis[0],
-        )
+        error, quality = compare(self.comparator, image[None], logits, resynthesis)
+        made = None if resynthesis is None else resynthesis[0]
+        return Measurement(labels[0], error[0], quality[0].sigmoid(), made)
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
         """No picture is made back."""
@@ -118,6 +107,32 @@ class SynthCP(DirectPrediction):
     def resynthesize(self, labels: Tensor) -> Tensor | None:
         """The picture that the prediction stands for, `[B, 3, h, w]`."""
         return self.generator.resynthesize(labels)
+
+
+def compare(
+    comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Runs a comparator at the size it was trained at.
+
+    The released code adds the maximum softmax to the comparator's confidence. The comparator sees the softmax
+    itself, and alone it finds more of the errors.
+
+    Args:
+        comparator: Any comparator.
+        images: Float `[B, 3, H, W]` in 0..1.
+        logits: The segmenter's, float `[B, C, H, W]`.
+        resynthesis: Float `[B, 3, h, w]` in 0..1, or None.
+
+    Returns:
+        Log-odds of being wrong, float32 `[B, H, W]`, and logits of every class's IoU, float32 `[B, C]`.
+    """
+    size = (images.shape[-2], images.shape[-1])
+    side = working_size(*size, comparator.short_side, comparator.multiple)
+    other = None if resynthesis is None else _shrink(resynthesis, side)
+    with fast_autocast(images.device):
+        error, quality = comparator(_shrink(images, side), _shrink(logits.softmax(1), side), other)
+    full = F.interpolate(error[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
+    return full.clamp(-16, 16), quality
 
 
 def check_classes(segmenter: Segmenter, part: str, count: int) -> None:

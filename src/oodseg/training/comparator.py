@@ -2,7 +2,8 @@
 
 1. `segmenter/`: the segmenter under test, on all training pictures.
 2. `fold_0/` ...: segmenters that each leave out one part of the training pictures.
-3. `cache/`: every training picture as predicted by the segmenter that never saw it, and made back.
+3. `cache/`: every training picture as predicted by the segmenter that never saw it, and made back; a second
+   time with unknown objects pasted in, which are wrong whatever they are called.
 4. `comparator/`, `direct/`: the comparator, and the same without the re-synthesis.
 5. `tcp/`: the head of the TCP baseline.
 6. `detectors/`: all failure detectors, calibrated on the validation pictures.
@@ -54,6 +55,7 @@ from oodseg.training.comparator_segmenter import (
     load_segmenter,
     train_segmenter,
 )
+from oodseg.training.exposed import Exposed, unknown_objects
 from oodseg.training.labelled import Labelled, LabelSet, load_label_set, random_light
 
 # Picture, re-synthesis [3, H, W], probabilities [C, H, W], labels, truth [H, W], quality [C].
@@ -73,6 +75,7 @@ class ComparatorRecipe(BaseModel):
     held_out: list[str] = []
     quality: Literal["iou", "dice"] = "iou"
     folds: int = Field(default=2, ge=0)
+    exposure: float = Field(default=0.3, ge=0, le=1)
     segmenter: FoldRecipe = FoldRecipe()
     size: tuple[int, int] = (192, 256)
     widths: list[int] = [24, 32, 64, 96, 128]
@@ -98,16 +101,20 @@ class CachedMaker:
 
     Args:
         paths: Files of `build_cache`; each is equally likely.
-        recipe: Seed, light and what quality means.
+        recipe: Seed, light, what quality means, and how often a file with unknown objects comes up.
+        exposed: Files with unknown objects; may be none.
     """
 
-    def __init__(self, paths: Sequence[Path], recipe: ComparatorRecipe) -> None:
-        self.paths, self.recipe = paths, recipe
+    def __init__(
+        self, paths: Sequence[Path], recipe: ComparatorRecipe, exposed: Sequence[Path] = ()
+    ) -> None:
+        self.paths, self.recipe, self.exposed = paths, recipe, exposed
 
     def __call__(self, index: int) -> Batch:
         """A sample, mirrored and lit at random."""
         rng = np.random.default_rng((self.recipe.seed, index))
-        found = read_cached(self.paths[int(rng.integers(len(self.paths)))])
+        paths = self.exposed if self.exposed and rng.random() < self.recipe.exposure else self.paths
+        found = read_cached(paths[int(rng.integers(len(paths)))])
         if rng.random() < 0.5:
             found = found.mirrored()
         light = random_light(found.picture, rng, self.recipe.light)
@@ -262,7 +269,7 @@ def train(
         )
         detectors.append(TCP(segmenter, head))
     if recipe.folds and generator is not None:
-        made = _comparators(recipe, found, out, generator[0], segmenter, options)
+        made = _comparators(recipe, found, data_root, out, generator[0], segmenter, options)
         detectors += [DirectPrediction(segmenter, made[0]), SynthCP(segmenter, generator[0], made[1])]
     every = -(-len(found.val) // recipe.calibration_pictures)
     for detector in detectors:
@@ -286,6 +293,7 @@ def _check_classes(part: str, classes: Sequence[str] | None, wanted: Sequence[st
 def _comparators(
     recipe: ComparatorRecipe,
     found: LabelSet,
+    data_root: Path,
     out: Path,
     generator: SpadeGenerator,
     segmenter: Segmenter,
@@ -307,11 +315,20 @@ def _comparators(
     mark = [[recipe.labels, recipe.held_out], [fingerprint(each) for each in networks]]
     arguments = (generator, recipe.size, mark, options["progress"])
     train_paths = build_cache(out / "cache" / "train", items, *arguments)
+    exposed: list[Path] = []
+    if recipe.exposure:
+        things = unknown_objects(data_root)
+        shown = [
+            (Exposed(each, things, (recipe.seed, index)), fold) for index, (each, fold) in enumerate(items)
+        ]
+        exposed = build_cache(out / "cache" / "exposed", shown, *arguments)
     every = -(-len(found.val) // recipe.calibration_pictures)
     judged = [(each, segmenter) for each in found.val[::every]]
     val_paths = build_cache(out / "cache" / "val", judged, *arguments)
     return [
-        train_comparator(recipe, len(found.classes), kind, train_paths, val_paths, out, mark, options)
+        train_comparator(
+            recipe, len(found.classes), kind, (train_paths, exposed), val_paths, out, mark, options
+        )
         for kind in (False, True)
     ]
 
@@ -323,7 +340,13 @@ def _anomaly_statistics(
     images = [to_tensor(each.read()[0])[None] for each in pictures]
     found = {}
     for combine in track(COMBINATIONS, "statistics", disable=not progress):
-        scorer = SynthCPDetector(segmenter=detector.segmenter, generator=detector.generator, combine=combine)
+        scorer = SynthCPDetector(
+            segmenter=detector.segmenter,
+            generator=detector.generator,
+            comparator=detector.comparator,
+            calibration=detector.calibration,
+            combine=combine,
+        )
         fitted = ScoreNormalizer.fit(scorer.score(image) for image in images)
         found[combine] = (fitted.mean, fitted.std)
     return found
@@ -333,7 +356,7 @@ def train_comparator(
     recipe: ComparatorRecipe,
     classes: int,
     resynthesis: bool,
-    train_paths: Sequence[Path],
+    train_paths: tuple[Sequence[Path], Sequence[Path]],
     val_paths: Sequence[Path],
     out: Path,
     mark: Any,
@@ -345,7 +368,7 @@ def train_comparator(
         recipe: The settings.
         classes: Number of classes.
         resynthesis: Whether it sees the re-synthesis; without it is "direct prediction".
-        train_paths: Files of `build_cache` to learn on.
+        train_paths: Files of `build_cache` to learn on: without and with unknown objects.
         val_paths: Those to look at now and then.
         out: Folder of the whole run; this one's is `comparator/` or `direct/` in it.
         mark: What the files depend on, JSON-able: another one than last time starts anew.
@@ -363,7 +386,8 @@ def train_comparator(
         callbacks=[average],
         progress=options["progress"],
     )
-    module = ComparatorModule(recipe, classes, resynthesis, CachedMaker(train_paths, recipe), val_paths)
+    make = CachedMaker(train_paths[0], recipe, train_paths[1])
+    module = ComparatorModule(recipe, classes, resynthesis, make, val_paths)
     trainer.fit(module, ckpt_path=last_checkpoint(folder, resume))
     trainer.validate(module, verbose=False)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}

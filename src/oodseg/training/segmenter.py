@@ -21,10 +21,12 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from oodseg.datasets.training import IGNORE
+from oodseg.errors import ConfigError
 from oodseg.exposure.scenes import Mix, Scene, SceneSampler
 from oodseg.files import write_json
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.segmenters.street import StreetNet
+from oodseg.specs import build_segmenter
 from oodseg.training.common import (
     Ema,
     adamw,
@@ -52,10 +54,15 @@ class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), *
 
 
 class SegmenterRecipe(BaseModel):
-    """All settings of a training of the street network."""
+    """All settings of a training of the street network.
+
+    With `initial`, the name or folder of a pipeline, the training goes on from the network of its detector,
+    whose widths and depths must be those of the recipe.
+    """
 
     model_config = ConfigDict(extra="forbid")
     seed: int = 0
+    initial: str | None = None
     size: tuple[int, int] = (256, 320)
     widths: list[int] = [16, 40, 80, 128, 192]
     depths: list[int] = [1, 2, 2, 2]
@@ -91,6 +98,26 @@ def pixel_weights(scene: Scene) -> np.ndarray[Any, np.dtype[np.float32]]:
     table[IGNORE] = 0
     weights: np.ndarray[Any, np.dtype[np.float32]] = table[scene.unknown]
     return weights
+
+
+def new_network(recipe: SegmenterRecipe) -> StreetNet:
+    """A street network of the recipe's size: new, or with the weights of the pipeline in `initial`.
+
+    Raises:
+        ConfigError: There is no such pipeline, or its network is of another size.
+    """
+    network = StreetNet(recipe.widths, recipe.depths)
+    if recipe.initial is not None:
+        given = build_segmenter({"name": "street", "source": recipe.initial})
+        if given.config != network.config:
+            raise ConfigError(
+                f"the network of the pipeline {recipe.initial} cannot be gone on with: it is {given.config}, "
+                f"the recipe wants {network.config}; give both the same widths and depths"
+            )
+        assert isinstance(given, StreetNet)  # it is the network of a street detector
+        network.load_state_dict(given.state_dict())
+    made: StreetNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return made
 
 
 class SceneMaker:
@@ -151,7 +178,7 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
     def __init__(self, recipe: SegmenterRecipe, train_make: SceneMaker, val_make: SceneMaker) -> None:
         super().__init__()
         self.recipe = recipe
-        self.network = StreetNet(recipe.widths, recipe.depths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = new_network(recipe)
         self._makers = (train_make, val_make)
         self._found: list[tuple[Tensor, Tensor]] = []
         self._confusion = torch.zeros(7, 7, dtype=torch.long)
