@@ -99,31 +99,54 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     yield verdict("mIoU Pearson, 0.07 above the best baseline", found[OURS][1][rank], best + 0.07)
 
 
+Scorer = Callable[[torch.Tensor], torch.Tensor]  # picture [1, 3, H, W] to scores [H, W]
+
+
+def scorers(parts: dict[str, Any], direct: Path | None = None) -> dict[str, Scorer]:
+    """Every combination of `SynthCPDetector`, and MSP times the error seen without re-synthesis.
+
+    Args:
+        parts: Arguments of `SynthCPDetector`.
+        direct: Folder of the failure detector without re-synthesis.
+    """
+    found: dict[str, Scorer] = {}
+    default = SynthCPDetector(**parts)
+    for combine in COMBINATIONS:
+        if combine != "comparison" or default.comparator is not None:
+            made = SynthCPDetector(**parts, combine=combine)
+            found[combine] = lambda picture, made=made: made.score(picture)[0]
+    if direct is not None:
+        judge, doubt = load_failure_detector(direct), found["msp"]
+        found["direct comparison"] = lambda picture: (
+            doubt(picture) * torch.from_numpy(judge.assess(picture[0]).error)
+        )
+    return found
+
+
 def unknown_objects(
-    title: str, parts: dict[str, Any], samples: Callable[[], Iterator[tuple[U8, U8]]]
+    title: str, scores: dict[str, Scorer], samples: Callable[[], Iterator[tuple[U8, U8]]]
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Prints AuPRC and FPR95 of every combination, pooled over all pixels; yields the verdict.
+    """Prints AuPRC and FPR95 of every score, pooled over all pixels; yields the verdict on the default one.
 
     Args:
         title: What the pictures are.
-        parts: Arguments of `SynthCPDetector`.
+        scores: By name; see `scorers`.
         samples: Pictures uint8 `[H, W, 3]` with labels uint8 `[H, W]`: 1 unknown, 0 known, 255 ignored.
     """
     found = {}
-    for combine in COMBINATIONS:
-        detector = SynthCPDetector(**parts, combine=combine)
+    for name, score in scores.items():
         curve = PixelCurve()
-        for picture, label in track(list(samples()), combine, console=CONSOLE, transient=True):
+        for picture, label in track(list(samples()), name, console=CONSOLE, transient=True):
             scale = min(1.0, LONG_SIDE / max(label.shape))
             small = resize(picture, round(label.shape[0] * scale), round(label.shape[1] * scale))
-            score = detector.score(to_tensor(small)[None])[0].numpy()
-            curve.update(resize(score, *label.shape), label)
+            curve.update(resize(score(to_tensor(small)[None]).numpy(), *label.shape), label)
         metrics = curve.compute()
-        found[combine] = (metrics.auprc, metrics.fpr95)
+        found[name] = (metrics.auprc, metrics.fpr95)
     rows = ((name, *(f"{value:.3f}" for value in figures)) for name, figures in found.items())
     table(title, ("score", "AuPRC", "FPR95"), rows)
-    what = f"{title.partition(':')[0]}: AuPRC of MSP x re-synthesis, 20 % above MSP"
-    yield verdict(what, found["product"][0], 1.2 * found["msp"][0])
+    ours = "comparison" if "comparison" in found else "product"
+    what = f"{title.partition(':')[0]}: AuPRC of MSP x re-synthesis ({ours}), 20 % above MSP"
+    yield verdict(what, found[ours][0], 1.2 * found["msp"][0])
 
 
 def road_anomaly(folder: Path) -> Iterator[tuple[U8, U8]]:
@@ -170,15 +193,16 @@ def main() -> None:
         verdicts += failures(arguments.failures, arguments.data)
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
         if folder.is_dir():
-            parts: dict[str, Any] = {"source": arguments.failures / "detectors" / OURS}
-            verdicts += unknown_objects("RoadAnomaly: unknown objects", parts, partial(road_anomaly, folder))
+            run = arguments.failures / "detectors"
+            scores = scorers({"source": run / OURS}, run / "direct")
+            verdicts += unknown_objects("RoadAnomaly: unknown objects", scores, partial(road_anomaly, folder))
     if arguments.held_out:
         path = arguments.held_out / "segmenter" / "segmenter.safetensors"
         made, _ = load_generator(arguments.held_out_generator / "resynthesis.safetensors")
         classes = ", ".join(read_recipe(arguments.held_out)["held_out"])
         verdicts += unknown_objects(
             f"Held out: {classes}",
-            {"segmenter": load_segmenter(path), "generator": made},
+            scorers({"segmenter": load_segmenter(path), "generator": made}),
             partial(held_out_classes, arguments.held_out, arguments.data),
         )
     table("Targets", ("what", "found", "wanted", ""), verdicts)

@@ -7,10 +7,11 @@ from prompt_fakes import FakeDetector, FakeSampler
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from oodseg.bundle import find_bundle, load_part, read_config
 from oodseg.errors import ConfigError
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.training.common import load_recipe
-from oodseg.training.prompts import PromptRecipe, _in_bfloat16, fit, rate_factor
+from oodseg.training.prompts import PromptRecipe, _in_bfloat16, fit, new_generator, rate_factor
 from oodseg.training.score_cache import cache_scores
 
 TINY = {
@@ -45,6 +46,18 @@ def test_shipped_recipes_are_valid() -> None:
     rate = rate_factor(paper)
     rates = [paper.learning_rate * rate(step) for step in (0, 500, 1000, 59_999, 60_000, 80_000)]
     assert rates == pytest.approx([1e-4, 1.3e-3, 2.5e-3, 2.5e-3, 2.5e-4, 2.5e-5])
+
+
+def test_a_training_goes_on_from_a_pipelines_generator() -> None:
+    folder = find_bundle("street")
+    shipped = load_part(folder, read_config(folder), "prompts").state_dict()
+    found = new_generator(PromptRecipe(**TINY, initial="street"))
+    assert all(torch.equal(value, shipped[name]) for name, value in found.state_dict().items())
+    assert found.config["calibration"] == [1.0, 0.0, 0.0]
+    assert not torch.equal(new_generator(PromptRecipe(**TINY)).rcnn.rpn.head.conv[0][0].weight,
+                           shipped["rcnn.rpn.head.conv.0.0.weight"])  # fmt: skip
+    with pytest.raises(ConfigError, match="no prompt generator with the backbone resnet50"):
+        new_generator(PromptRecipe(**TINY, initial="street", backbone="resnet50"))
 
 
 def test_unknown_key_in_a_recipe(tmp_path) -> None:

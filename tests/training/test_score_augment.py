@@ -96,3 +96,24 @@ def test_unevenness_is_smooth_and_no_stronger_than_asked(rng) -> None:
         spread.append(score.std())
     assert 0.02 < np.mean(spread) < 0.5
     assert max(spread) < 0.8
+
+
+def test_fading_takes_from_objects_and_from_nothing_else() -> None:
+    score, boxes = scene()
+    score = score + 1
+    lost, uneven = [], 0
+    for seed in range(40):
+        faded, kept = ScoreAugment(**QUIET, fading=1.0)(score, boxes, np.random.default_rng(seed))
+        np.testing.assert_array_equal(kept, boxes)
+        outside = np.ones(score.shape, bool)
+        outside[10:30, 20:50] = False
+        assert (faded[outside] == 1).all()
+        inside = faded[10:30, 20:50]
+        # Never below what surrounds it, never above what it was.
+        assert inside.min() >= 1
+        assert inside.max() <= 6
+        lost.append(float((6 - inside).mean()))
+        uneven += bool(np.ptp(inside) > 0.5)
+    assert min(lost) > 0
+    assert 5 < uneven < 40
+    assert ScoreAugment(**QUIET, fading=0.0)(score, boxes, np.random.default_rng(0))[0].max() == 6

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
+from oodseg.bundle import find_bundle, load_part, read_config
+from oodseg.errors import ConfigError
 from oodseg.exposure.scenes import SceneSampler
 from oodseg.files import write_json
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
@@ -39,6 +41,7 @@ class PromptRecipe(BaseModel):
 
     Attributes:
         seed: Of the scenes, the order and the augmentation.
+        initial: Name or folder of a pipeline whose prompt generator the training goes on from.
         backbone: Of `FasterRCNNPrompts`.
         sizes: Height and width of the scenes, each an equal share of them.
         scenes: Training scenes in the cache.
@@ -66,6 +69,7 @@ class PromptRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = 0
+    initial: str | None = None
     backbone: Literal["compact", "resnet50"] = "compact"
     sizes: list[tuple[int, int]] = Field(min_length=1)
     scenes: int = Field(ge=1)
@@ -139,11 +143,30 @@ def _in_bfloat16(backbone: torch.nn.Module) -> None:
     backbone.forward = reduced  # type: ignore[method-assign]
 
 
+def new_generator(recipe: PromptRecipe) -> FasterRCNNPrompts:
+    """A generator of the recipe's kind: new, or with the weights of that of the pipeline in `initial`.
+
+    Raises:
+        ConfigError: There is no such pipeline, or its generator is of another kind.
+    """
+    generator = FasterRCNNPrompts(backbone=recipe.backbone)
+    if recipe.initial is not None:
+        folder = find_bundle(recipe.initial)
+        given = load_part(folder, read_config(folder), "prompts")
+        if getattr(given, "config", {}).get("backbone") != recipe.backbone:
+            raise ConfigError(
+                f"the pipeline {recipe.initial} has no prompt generator with the backbone {recipe.backbone} "
+                "to go on from: name another one, or leave `initial` out"
+            )
+        generator.load_state_dict(given.state_dict())
+    return generator
+
+
 class _PromptTraining(LightningModule):  # type: ignore[misc]
     def __init__(self, recipe: PromptRecipe, cache: ScoreCache, validation: ScoreCache) -> None:
         super().__init__()
         self.recipe, self.cache, self.validation = recipe, cache, validation
-        self.network = FasterRCNNPrompts(backbone=recipe.backbone)
+        self.network = new_generator(recipe)
         if recipe.bfloat16:
             _in_bfloat16(self.network.rcnn.backbone)
         # Lightning keeps the mode it finds.

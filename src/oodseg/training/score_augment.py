@@ -26,6 +26,8 @@ class ScoreAugment(BaseModel):
         bias: Largest shift of the normalised score, either way.
         unevenness: Largest standard deviation of a smooth random field that is added: the score of an object
             that the detector has never seen is patchy, and so is that of a strange background.
+        fading: Chance that an object's score sinks towards that around it, all over or towards one side: real
+            objects are often seen in part.
         fluctuation: Random factor 1 ± this on every element, drawn anew each time (S2M, CVPR 2024: 0.01).
     """
 
@@ -36,6 +38,7 @@ class ScoreAugment(BaseModel):
     gain: tuple[float, float] = (1.0, 1.0)
     bias: float = Field(default=0.0, ge=0)
     unevenness: float = Field(default=0.0, ge=0)
+    fading: float = Field(default=0.0, ge=0, le=1)
     fluctuation: float = Field(default=0.01, ge=0, lt=1)
 
     def __call__(self, score: Map, boxes: Map, rng: np.random.Generator) -> tuple[Map, Map]:
@@ -60,11 +63,37 @@ class ScoreAugment(BaseModel):
         factor = _log_uniform(rng, self.scale)
         if factor != 1.0:
             score, boxes = _rescale(score, boxes, factor, rng)
+        if self.fading:
+            score = np.array(score)
+            for box in boxes:
+                if rng.random() < self.fading:
+                    _fade(score, box, rng)
         score = score * _log_uniform(rng, self.gain) + rng.uniform(-self.bias, self.bias)
         if self.unevenness:
             score = score + rng.uniform(0, self.unevenness) * _smooth_field(score.shape, rng)
         score = score * rng.uniform(1 - self.fluctuation, 1 + self.fluctuation, score.shape)
         return score.clip(*_CLAMP).astype(np.float32), boxes.astype(np.float32)
+
+
+def _fade(score: Map, box: Map, rng: np.random.Generator) -> None:
+    """Takes away a part of what stands out in a box, in place: all over, or more and more to a side."""
+    height, width = score.shape
+    x0, y0, x1, y1 = (round(float(side)) for side in box)
+    reach = max(2, (x1 - x0) // 6, (y1 - y0) // 6)
+    around = score[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach]
+    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+    if x1 <= x0 or y1 <= y0:
+        return
+    # Inside and around the box the darker pixels are what surrounds the object.
+    level = float(np.quantile(around, 0.25))
+    taken: Any = float(rng.uniform(0.1, 0.55))
+    if rng.random() < 0.6:
+        turn, most = rng.uniform(0, 2 * math.pi), float(rng.uniform(0.4, 0.95))
+        down, across = np.linspace(-1, 1, y1 - y0)[:, None], np.linspace(-1, 1, x1 - x0)[None]
+        way = across * math.cos(turn) + down * math.sin(turn) + float(rng.uniform(-0.6, 0.6))
+        taken = most * np.clip(0.5 + 1.5 * way, 0, 1)
+    inside = score[y0:y1, x0:x1]
+    inside -= (taken * np.maximum(inside - level, 0)).astype(inside.dtype)
 
 
 def _smooth_field(shape: tuple[int, ...], rng: np.random.Generator) -> Map:
