@@ -38,7 +38,7 @@ def make_training_data(root):
     for seed, drive in enumerate(DRIVES):
         for frame in range(2):
             street(root / "idd_lite" / "train", f"{drive}_{frame:04d}", (40, 56), [0, 3, 4, 6, 255], seed)
-    street(root / "cityscapes_sample", "frame", (64, 128), [7, 26, 11, 23, 1], 7)
+    street(root / "cityscapes_sample", "frame", (64, 128), [1, 7, 26, 11, 23], 7)
     rows = []
     for wnid in [*TRAIN_IDS, *HELD_OUT_IDS, CAR, CAMERA_WEARER]:
         for number in range(2):

@@ -3,7 +3,7 @@ import pytest
 
 from oodseg.datasets.training import IGNORE
 from oodseg.errors import DatasetError
-from oodseg.exposure.scenes import Mix, SceneSampler
+from oodseg.exposure.scenes import Mix, SceneSampler, own_car
 from training_data import make_training_data
 
 SIZE = (64, 96)
@@ -89,7 +89,7 @@ def test_known_things_are_borrowed_from_other_streets(root) -> None:
 def test_signs_are_known_things_beside_the_road(root) -> None:
     sampler = SceneSampler(root, SIZE, mix=Mix(signs=1))
     assert {sampler._some_known(np.random.default_rng(seed))[1] for seed in range(5)} == {4}
-    for scene in scenes(root, natural=0, drawn=0, empty=1, known=1, pieces=0, signs=1):
+    for scene in scenes(root, natural=0, drawn=0, empty=1, known=1, pieces=0, signs=1, own_car=0):
         assert not scene.unknown.any()
         assert (scene.labels[scene.known] == 4).all()
 
@@ -102,6 +102,33 @@ def test_herds_are_objects_of_one_kind_each_with_its_own_index(root) -> None:
     )
     assert max(alone) <= 4
     assert np.mean(many) > np.mean(alone) + 1
+
+
+def test_the_cameras_own_car_is_cut_out_whole() -> None:
+    image = np.zeros((100, 200, 3), np.uint8)
+    labels = np.zeros((100, 200), np.uint8)
+    labels[90:], image[90:] = IGNORE, 80  # the bonnet
+    labels[70:90, 96:104], image[70:90, 96:104] = IGNORE, 200  # what stands on it
+    labels[65:80, 20:40] = IGNORE  # something unlabelled on the road, apart from it
+    car = own_car(image, labels)
+    assert car.alpha.shape == (15, 100)
+    assert (car.alpha[10:] == 1).all()
+    assert car.alpha[5, 50] == 1
+    assert car.alpha[:9, :45].max() == 0
+    assert own_car(image, np.zeros_like(labels)) is None
+
+
+def test_the_cameras_own_car_is_nothing_unknown(root) -> None:
+    quiet = {"natural": 0, "drawn": 0, "empty": 1, "known": 0}
+    plain = scenes(root, 12, own_car=0, **quiet)
+    found = scenes(root, 12, own_car=1, **quiet)
+    assert not any(scene.unknown.any() for scene in found)
+    assert not any(scene.known.any() for scene in plain)
+    shown = [scene for scene in found if scene.known.any()]
+    assert len(shown) >= 8
+    for scene in shown:
+        assert scene.known[SIZE[0] // 2 :].any()
+        assert (scene.labels[scene.known] == IGNORE).all()
 
 
 def test_windows_reach_the_border_of_the_picture_often(root) -> None:

@@ -54,6 +54,33 @@ class Scene:
     known: NDArray[np.bool_]
 
 
+def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | None:
+    """The camera's own car in a street picture: what has no class along the lower border.
+
+    Args:
+        image: uint8 `[H, W, 3]`, RGB.
+        labels: uint8 `[H, W]`, street classes or 255.
+
+    Returns:
+        The car at half its size; None where none shows.
+    """
+    height, width = labels.shape
+    low = int(0.6 * height)
+    parts = cv2.connectedComponents((labels[low:] == IGNORE).astype(np.uint8))[1]
+    below = np.bincount(parts[-1], minlength=2)
+    below[0] = 0
+    if below.max() < width // 3:
+        return None
+    car = cut_out(image[low:], parts == int(below.argmax()))
+    if car is None:
+        return None
+    half = (max(4, car.alpha.shape[1] // 2), max(4, car.alpha.shape[0] // 2))
+    return Cutout(
+        cv2.resize(car.image, half, interpolation=cv2.INTER_AREA),
+        cv2.resize(car.alpha, half, interpolation=cv2.INTER_AREA),
+    )
+
+
 @dataclass(frozen=True)
 class Mix:
     """How often what happens in a scene.
@@ -70,6 +97,7 @@ class Mix:
         country: Chance that a street's surroundings give way to those of a natural picture.
         shadows: Chance of shadows on the ground.
         markings: Chance of paint, manholes and patches on the ground.
+        own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below.
         herds: Chance that an unknown object comes with more of its kind beside it.
         crowded: Chance that unknown objects are pasted into a natural picture too.
         faint: Chance that a pasted object is half transparent.
@@ -87,6 +115,7 @@ class Mix:
     country: float = 0.35
     shadows: float = 0.25
     markings: float = 0.3
+    own_car: float = 0.15
     herds: float = 0.12
     crowded: float = 0.5
     faint: float = 0.15
@@ -122,6 +151,7 @@ class SceneSampler:
         # Few vehicles and people are held out; as negatives they serve both splits.
         everything = DutsIndex(Path(root) / "duts_tr").items
         self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
+        self._own_cars: list[Cutout] | None = None
 
     def sample(self, rng: np.random.Generator) -> Scene:
         """Makes one scene; the generator's state decides everything."""
@@ -181,6 +211,8 @@ class SceneSampler:
         if rng.random() < self.mix.known:
             for _ in range(int(rng.integers(1, 3))):
                 known |= self._paste_known(image, labels, ground, rng, zoom)
+        if rng.random() < self.mix.own_car:
+            known |= self._paste_own_car(image, labels, rng)
         if rng.random() >= self.mix.empty:
             index = 1
             for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
@@ -266,6 +298,30 @@ class SceneSampler:
         if y1 > y0 and x1 > x0:
             source[y0:y1, x0:x1] = other_labels[window][y0 - top : y1 - top, x0 - left : x1 - left]
         labels[covered] = source[covered]
+        return covered
+
+    def _paste_own_car(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """The bonnet of the camera's own car along the lower border: of no class, and not unknown."""
+        if self._own_cars is None:
+            frames = self._streets.get("cityscapes_sample", [])
+            self._own_cars = [car for car in (own_car(*each.read()) for each in frames) if car is not None]
+        if not self._own_cars:
+            return np.zeros(self.size, bool)
+        height, width = self.size
+        car = self._own_cars[int(rng.integers(len(self._own_cars)))]
+        # As wide as the picture in a whole one, wider in a part of one.
+        scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
+        target = (round(car.alpha.shape[1] * scale), max(4, round(car.alpha.shape[0] * scale)))
+        car = Cutout(
+            cv2.resize(car.image, target, interpolation=cv2.INTER_AREA),
+            cv2.resize(car.alpha, target, interpolation=cv2.INTER_AREA),
+        )
+        left = int(rng.integers(min(0, width - target[0]), max(1, width - target[0] + 1)))
+        sunk = int(rng.integers(target[1] // 3 + 1))
+        covered = paste(image, car, left, height - target[1] + sunk, rng)
+        labels[covered] = IGNORE
         return covered
 
     def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
