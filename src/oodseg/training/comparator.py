@@ -81,7 +81,7 @@ class ComparatorRecipe(BaseModel):
     widths: list[int] = [24, 32, 64, 96, 128]
     fused: int = Field(default=16, ge=1)
     light: float = Field(default=0.1, ge=0, le=0.5)
-    max_steps: int = Field(default=1500, ge=1)
+    max_steps: int = Field(default=2200, ge=1)
     batch_size: int = Field(default=8, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
