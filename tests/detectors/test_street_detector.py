@@ -62,22 +62,6 @@ def test_reductions_are_averaged():
     assert not torch.allclose(half.score(picture), whole.score(picture), atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [(64, 128), (50, 70)])
-def test_mirrored_looks_are_averaged(size):
-    plain = StreetDetector(TINY, reductions=[1, 2])
-    both = StreetDetector(TINY, reductions=[1, 2], mirrored=True)
-    both.load_state_dict(plain.state_dict())
-    assert both.config["mirrored"]
-    picture = pictures(*size)
-    score = both.score(picture)
-    assert score.shape == (2, *size)
-    if size == (64, 128):  # nothing to pad: the mirror image scores as the mirrored score
-        torch.testing.assert_close(both.score(picture.flip(-1)).flip(-1), score, atol=1e-3, rtol=1e-3)
-        expected = (plain.score(picture) + plain.score(picture.flip(-1)).flip(-1)) / 2
-        torch.testing.assert_close(score, expected, atol=1e-3, rtol=1e-3)
-    assert not torch.allclose(plain.score(picture), score, atol=1e-3)
-
-
 @pytest.mark.parametrize("reductions", [[], [0], [1, -2]])
 def test_bad_reductions_are_refused(reductions):
     with pytest.raises(ConfigError, match="reductions"):

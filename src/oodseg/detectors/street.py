@@ -32,7 +32,6 @@ class StreetDetector(nn.Module):
             `"combined"`.
         reductions: Whole factors by which the picture is reduced before the network looks at it, once for
             each; what it says is averaged. A reduced picture shows large objects whole and costs little.
-        mirrored: Whether the network looks at each of them mirrored too: twice the time for a steadier score.
     """
 
     name = "street"
@@ -43,12 +42,11 @@ class StreetDetector(nn.Module):
         combination: Mapping[str, float] | None = None,
         statistics: Mapping[str, Sequence[float]] | None = None,
         reductions: Sequence[int] = (1,),
-        mirrored: bool = False,
     ) -> None:
         super().__init__()
         if not reductions or min(reductions) < 1:
             raise ConfigError(f"the street detector needs reductions of at least 1, not {list(reductions)}")
-        self.reductions, self.mirrored = tuple(reductions), mirrored
+        self.reductions = tuple(reductions)
         self.network = StreetNet(**(network or {})).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.combination = dict(combination or {"objectness": 1.0})
         self.channel_normalizers = {name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()}
@@ -64,7 +62,6 @@ class StreetDetector(nn.Module):
             "combination": self.combination,
             "statistics": {name: [each.mean, each.std] for name, each in self.channel_normalizers.items()},
             "reductions": list(self.reductions),
-            "mirrored": self.mirrored,
         }
 
     @property
@@ -90,15 +87,10 @@ class StreetDetector(nn.Module):
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
     def _parts(self, images: Tensor) -> dict[str, Tensor]:
-        """Objectness, entropy and energy, `[B, h, w]` at half the padded size; means over all looks."""
+        """Objectness, entropy and energy, `[B, h, w]` at half the padded size; means over the reductions."""
         padded = pad_to_stride(images, STRIDE * math.lcm(*self.reductions))
         half = [side // 2 for side in padded.shape[-2:]]
         found = [self._look(padded, factor, half) for factor in self.reductions]
-        if self.mirrored:
-            across = padded.flip(-1)
-            for factor in self.reductions:
-                seen = self._look(across, factor, half)
-                found.append({name: score.flip(-1) for name, score in seen.items()})
         return {name: sum(each[name] for each in found) / len(found) for name in found[0]}  # type: ignore[misc]
 
     def _look(self, padded: Tensor, factor: int, size: Sequence[int]) -> dict[str, Tensor]:
