@@ -111,9 +111,7 @@ class Comparator(nn.Module):
         )
         self.error_head = nn.Conv2d(2 * fused, 1, 1)
         self.whole = nn.Linear(sides * widths[-1], classes)
-        self.part = nn.Sequential(
-            nn.Linear(2 * fused + EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1)
-        )
+        self.part = nn.Sequential(nn.Linear(2 * fused + EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
 
     @property
     def sees_resynthesis(self) -> bool:

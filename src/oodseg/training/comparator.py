@@ -105,9 +105,7 @@ class CachedMaker:
         exposed: Files with unknown objects; may be none.
     """
 
-    def __init__(
-        self, paths: Sequence[Path], recipe: ComparatorRecipe, exposed: Sequence[Path] = ()
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], recipe: ComparatorRecipe, exposed: Sequence[Path] = ()) -> None:
         self.paths, self.recipe, self.exposed = paths, recipe, exposed
 
     def __call__(self, index: int) -> Batch:
