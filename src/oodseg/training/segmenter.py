@@ -66,7 +66,7 @@ class SegmenterRecipe(BaseModel):
     size: tuple[int, int] = (256, 320)
     widths: list[int] = [16, 40, 80, 128, 192]
     depths: list[int] = [1, 2, 2, 2]
-    max_steps: int = Field(default=17000, ge=1)
+    max_steps: int = Field(default=27000, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
