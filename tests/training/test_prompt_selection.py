@@ -139,6 +139,17 @@ def test_best_f1_decides_where_empty_scenes_are_quiet() -> None:
     assert choice["summary"]["f1"] == 1.0
 
 
+def test_ordinary_pictures_decide_alone() -> None:
+    full = [found([A, B], [0.9, 0.4], [A]) for _ in range(2)]
+    street = [found([A], [0.2 + index / 100], []) for index in range(20)]
+    scenes = [CachedScene(np.zeros((1, 4, 4), np.float16), each.truth) for each in full]
+    choice = choose_min_confidence(Scripted([*full, *street]), scenes, [torch.zeros(4, 4)] * 20)
+    assert choice["best_f1"] == pytest.approx(0.9)
+    left = sum(float(each.confidence[0]) >= choice["min_confidence"] for each in street)
+    assert left == int(FALSE_PER_EMPTY * 20)
+    assert choice["min_confidence"] == pytest.approx(choice["quiet"], abs=1e-4)
+
+
 def test_no_box_at_all() -> None:
     assert choose([found([], [], []), found([], [], [A])])["min_confidence"] == 0.0
 

@@ -202,8 +202,8 @@ def choose_min_confidence(
 ) -> dict[str, Any]:
     """Chooses the confidence below which no box is proposed, once and for all users.
 
-    The smallest one that leaves at most 0.07 boxes a picture where nothing is unknown, or the one of
-    the best F1 if that is higher.
+    The smallest one that leaves at most 0.07 boxes a picture where nothing is unknown. Without ordinary
+    pictures, when only made-up scenes can say what is quiet, at least the one of the best F1.
 
     Args:
         generator: In evaluation mode.
@@ -220,7 +220,8 @@ def choose_min_confidence(
     quiet = _quiet(known or found)
     best = _best_f1(found)
     # Rounded up or down so that neither loses what it stands for.
-    chosen = min(1.0, max(math.ceil(quiet * 1e4), math.floor(best * 1e4)) / 1e4)
+    steps = math.ceil(quiet * 1e4)
+    chosen = min(1.0, (steps if known else max(steps, math.floor(best * 1e4))) / 1e4)
     return {"min_confidence": chosen, "quiet": quiet, "best_f1": best, "summary": summary(found, chosen)}
 
 
