@@ -3,7 +3,7 @@ import pytest
 
 from oodseg.datasets.training import IGNORE
 from oodseg.errors import DatasetError
-from oodseg.exposure.scenes import Mix, SceneSampler, own_car
+from oodseg.exposure.scenes import Mix, SceneSampler
 from training_data import make_training_data
 
 SIZE = (64, 96)
@@ -102,20 +102,6 @@ def test_herds_are_objects_of_one_kind_each_with_its_own_index(root) -> None:
     )
     assert max(alone) <= 4
     assert np.mean(many) > np.mean(alone) + 1
-
-
-def test_the_cameras_own_car_is_cut_out_whole() -> None:
-    image = np.zeros((100, 200, 3), np.uint8)
-    labels = np.zeros((100, 200), np.uint8)
-    labels[90:], image[90:] = IGNORE, 80  # the bonnet
-    labels[70:90, 96:104], image[70:90, 96:104] = IGNORE, 200  # what stands on it
-    labels[65:80, 20:40] = IGNORE  # something unlabelled on the road, apart from it
-    car = own_car(image, labels)
-    assert car.alpha.shape == (15, 100)
-    assert (car.alpha[10:] == 1).all()
-    assert car.alpha[5, 50] == 1
-    assert car.alpha[:9, :45].max() == 0
-    assert own_car(image, np.zeros_like(labels)) is None
 
 
 def test_the_cameras_own_car_is_nothing_unknown(root) -> None:

@@ -18,6 +18,7 @@ from oodseg.datasets.training import IGNORE, StreetPicture, street_pictures
 from oodseg.exposure.camera import shoot
 from oodseg.exposure.drawn import draw_scene
 from oodseg.exposure.known import PEOPLE, VEHICLES
+from oodseg.exposure.own_car import own_car
 from oodseg.exposure.paste import Cutout, cut_out, paste, rescale
 from oodseg.exposure.signs import draw_sign
 from oodseg.exposure.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
@@ -52,33 +53,6 @@ class Scene:
     unknown: NDArray[np.uint8]
     kind: str
     known: NDArray[np.bool_]
-
-
-def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | None:
-    """The camera's own car in a street picture: what has no class along the lower border.
-
-    Args:
-        image: uint8 `[H, W, 3]`, RGB.
-        labels: uint8 `[H, W]`, street classes or 255.
-
-    Returns:
-        The car at half its size; None where none shows.
-    """
-    height, width = labels.shape
-    low = int(0.6 * height)
-    parts = cv2.connectedComponents((labels[low:] == IGNORE).astype(np.uint8))[1]
-    below = np.bincount(parts[-1], minlength=2)
-    below[0] = 0
-    if below.max() < width // 3:
-        return None
-    car = cut_out(image[low:], parts == int(below.argmax()))
-    if car is None:
-        return None
-    half = (max(4, car.alpha.shape[1] // 2), max(4, car.alpha.shape[0] // 2))
-    return Cutout(
-        cv2.resize(car.image, half, interpolation=cv2.INTER_AREA),
-        cv2.resize(car.alpha, half, interpolation=cv2.INTER_AREA),
-    )
 
 
 @dataclass(frozen=True)

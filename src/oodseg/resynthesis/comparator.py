@@ -24,6 +24,7 @@ from oodseg.errors import ConfigError
 
 WIDTHS = (24, 32, 64, 96, 128)
 _HIDDEN = 32
+_EVIDENCE = 5  # what `class_evidence` says of a class
 
 
 class _Residual(nn.Module):
@@ -111,7 +112,7 @@ class Comparator(nn.Module):
         )
         self.error_head = nn.Conv2d(2 * fused, 1, 1)
         self.whole = nn.Linear(sides * widths[-1], classes)
-        self.part = nn.Sequential(nn.Linear(2 * fused + EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
+        self.part = nn.Sequential(nn.Linear(2 * fused + _EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
 
     @property
     def sees_resynthesis(self) -> bool:
@@ -152,9 +153,6 @@ class Comparator(nn.Module):
         told = class_evidence(share, error.detach().sigmoid().flatten(1))
         whole = self.whole(stages[-1].mean((2, 3))).float()
         return error, whole + self.part(torch.cat([under, told], 2))[..., 0].float()
-
-
-EVIDENCE = 5
 
 
 def class_evidence(share: Tensor, wrong: Tensor) -> Tensor:
