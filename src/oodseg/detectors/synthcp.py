@@ -100,7 +100,8 @@ class SynthCPDetector(nn.Module):
         self.normalizer = ScoreNormalizer()
         if taken:
             statistics = read_failure_config(source).get("anomaly_statistics", {}).get(self.combine)
-            self.normalizer = ScoreNormalizer(*statistics) if statistics else self.normalizer
+            if statistics:
+                self.normalizer = ScoreNormalizer(*statistics)
         self.eval()
 
     @property

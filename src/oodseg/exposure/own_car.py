@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from oodseg.datasets.training import IGNORE
-from oodseg.exposure.paste import Cutout, cut_out
+from oodseg.exposure.paste import Cutout, cut_out, resized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,4 @@ def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | Non
     if car is None:
         return None
     half = (max(4, car.alpha.shape[1] // 2), max(4, car.alpha.shape[0] // 2))
-    return Cutout(
-        cv2.resize(car.image, half, interpolation=cv2.INTER_AREA),
-        cv2.resize(car.alpha, half, interpolation=cv2.INTER_AREA),
-    )
+    return resized(car, half, shrinks=True)

@@ -39,17 +39,22 @@ def cut_out(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Cutout | None:
     return Cutout(image[y : y + h, x : x + w], mask[y : y + h, x : x + w].astype(np.float32))
 
 
+def resized(thing: Cutout, size: tuple[int, int], shrinks: bool) -> Cutout:
+    """Brings a thing to a width and height in pixels: by the mean where it shrinks, else between pixels."""
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return Cutout(
+        cv2.resize(thing.image, size, interpolation=how), cv2.resize(thing.alpha, size, interpolation=how)
+    )
+
+
 def rescale(thing: Cutout, long_side: float, rng: np.random.Generator) -> Cutout:
     """T: scales a thing to `long_side` pixels, mirrors it half the time, turns and stretches it a little."""
     h, w = thing.alpha.shape
     scale = long_side / max(h, w)
     stretch = float(np.exp(rng.normal(0, 0.12)))
     size = (max(4, round(w * scale * stretch)), max(4, round(h * scale / stretch)))
-    shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    image, alpha = (
-        cv2.resize(thing.image, size, interpolation=shrink),
-        cv2.resize(thing.alpha, size, interpolation=shrink),
-    )
+    scaled = resized(thing, size, shrinks=scale < 1)
+    image, alpha = scaled.image, scaled.alpha
     if rng.random() < 0.5:
         image, alpha = image[:, ::-1], alpha[:, ::-1]
     if rng.random() < 0.25:

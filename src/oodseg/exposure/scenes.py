@@ -19,7 +19,7 @@ from oodseg.exposure.camera import shoot
 from oodseg.exposure.drawn import draw_scene
 from oodseg.exposure.known import PEOPLE, VEHICLES
 from oodseg.exposure.own_car import own_car
-from oodseg.exposure.paste import Cutout, cut_out, paste, rescale
+from oodseg.exposure.paste import Cutout, cut_out, paste, rescale, resized
 from oodseg.exposure.signs import draw_sign
 from oodseg.exposure.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
 
@@ -71,7 +71,8 @@ class Mix:
         country: Chance that a street's surroundings give way to those of a natural picture.
         shadows: Chance of shadows on the ground.
         markings: Chance of paint, manholes and patches on the ground.
-        own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below.
+        own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below. The cars
+            are those of the Cityscapes frames: validation scenes, made without these, show none.
         herds: Chance that an unknown object comes with more of its kind beside it.
         crowded: Chance that unknown objects are pasted into a natural picture too.
         faint: Chance that a pasted object is half transparent.
@@ -288,10 +289,7 @@ class SceneSampler:
         # As wide as the picture in a whole one, wider in a part of one.
         scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
         target = (round(car.alpha.shape[1] * scale), max(4, round(car.alpha.shape[0] * scale)))
-        car = Cutout(
-            cv2.resize(car.image, target, interpolation=cv2.INTER_AREA),
-            cv2.resize(car.alpha, target, interpolation=cv2.INTER_AREA),
-        )
+        car = resized(car, target, shrinks=scale < 1)
         left = int(rng.integers(min(0, width - target[0]), max(1, width - target[0] + 1)))
         sunk = int(rng.integers(target[1] // 3 + 1))
         covered = paste(image, car, left, height - target[1] + sunk, rng)

@@ -149,9 +149,7 @@ def _board(rng: np.random.Generator) -> Face:
         cv2.rectangle(image, (3, 3), (width - 4, height - 4), ink, 2)
         lines = int(rng.integers(1, max(2, height // 22) + 1))
         for line in range(lines):
-            text = "".join(
-                _LETTERS[int(each)] for each in rng.integers(len(_LETTERS), size=int(rng.integers(3, 11)))
-            )
+            text = _letters(int(rng.integers(3, 11)), rng)
             baseline = int((line + 0.75) * height / lines)
             cv2.putText(image, text, (8, baseline), _FONTS[0], height / lines / 34, ink, 2, cv2.LINE_AA)
     return image, alpha
@@ -177,11 +175,15 @@ def _plate(rng: np.random.Generator) -> Face:
     image, alpha = _blank(int(_SIDE * 0.3), int(_SIDE * rng.uniform(0.6, 1.3)))
     alpha[1:-1, 1:-1] = 1.0
     image[:] = _YELLOW if rng.random() < 0.4 else _WHITE
-    text = "".join(_LETTERS[int(each)] for each in rng.integers(len(_LETTERS), size=7))
+    text = _letters(7, rng)
     cv2.putText(
         image, text, (5, int(alpha.shape[0] * 0.78)), _FONTS[1], alpha.shape[1] / 150, _BLACK, 2, cv2.LINE_AA
     )
     return image, alpha
+
+
+def _letters(count: int, rng: np.random.Generator) -> str:
+    return "".join(_LETTERS[int(each)] for each in rng.integers(len(_LETTERS), size=count))
 
 
 def _write(image: NDArray[np.uint8], text: str, ink: Colour, rng: np.random.Generator) -> None:

@@ -99,7 +99,7 @@ class FasterRCNNPrompts(nn.Module):
         backbone: `"compact"` (shipped; 2.1 M parameters, anchors from 12 to 320 px) or `"resnet50"` (the
             paper's: ResNet-50-FPN, score tiled to three channels, anchors from 32 to 512 px, 1,000
             proposals, two layers of 1,024).
-        min_confidence: Boxes below are not proposed. Chosen once on synthetic validation scenes with
+        min_confidence: Boxes below are not proposed. Chosen once on ordinary validation streets with
             `oodseg.training.prompt_selection.choose_min_confidence`; nothing a user needs to set.
         nms: Boxes of a larger IoU with a more confident one go.
         nested: Boxes that overlap a more confident one in more than this share of the smaller of the two
