@@ -1,11 +1,12 @@
 """Where a segmentation is wrong, and what is unknown: SynthCP against its baselines.
 
     python benchmarks/failures.py --data DATA --failures RUN [--held-out RUN --held-out-generator RUN]
+    python benchmarks/failures.py --data DATA --detector street
 
 RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
 generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and picture figures
 on the test pictures of the run's label set, the AuPRC of unknown objects on DATA/benchmarks_dev/road_anomaly,
-with the second run that of the held-out classes on CamVid test, and what of its targets each reaches.
+with the second run that of the held-out classes on CamVid test, and what of its targets each reaches. With --detector, the bundled one or a folder, only RoadAnomaly is measured.
 """
 
 from __future__ import annotations
@@ -111,8 +112,10 @@ def scorers(parts: dict[str, Any], direct: Path | None = None) -> dict[str, Scor
     """
     found: dict[str, Scorer] = {}
     default = SynthCPDetector(**parts)
+    tells = default.comparator is not None and default.comparator.unknown is not None
     for combine in COMBINATIONS:
-        if combine != "comparison" or default.comparator is not None:
+        lacks = {"comparison": default.comparator is None, "unknown": not tells}
+        if not lacks.get(combine, False):
             made = SynthCPDetector(**parts, combine=combine)
             found[combine] = lambda picture, made=made: made.score(picture)[0]
     if direct is not None:
@@ -144,7 +147,7 @@ def unknown_objects(
         found[name] = (metrics.auprc, metrics.fpr95)
     rows = ((name, *(f"{value:.3f}" for value in figures)) for name, figures in found.items())
     table(title, ("score", "AuPRC", "FPR95"), rows)
-    ours = "comparison" if "comparison" in found else "product"
+    ours = next(each for each in ("unknown", "comparison", "product") if each in found)
     what = f"{title.partition(':')[0]}: AuPRC of MSP x re-synthesis ({ours}), 20 % above MSP"
     yield verdict(what, found[ours][0], 1.2 * found["msp"][0])
 
@@ -178,6 +181,9 @@ def main() -> None:
     )
     parser.add_argument("--failures", type=Path, help="run of oodseg train comparator")
     parser.add_argument(
+        "--detector", help="synthcp detector whose scores of unknown objects are measured, if not the run's"
+    )
+    parser.add_argument(
         "--held-out", type=Path, help="run of oodseg train comparator with held_out and folds=0"
     )
     parser.add_argument(
@@ -191,10 +197,12 @@ def main() -> None:
     verdicts: list[tuple[str, str, str, str]] = []
     if arguments.failures:
         verdicts += failures(arguments.failures, arguments.data)
+    if arguments.failures or arguments.detector:
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
         if folder.is_dir():
-            run = arguments.failures / "detectors"
-            scores = scorers({"source": run / OURS}, run / "direct")
+            run = arguments.failures / "detectors" if arguments.failures else None
+            source = arguments.detector or (run / OURS if run else OURS)
+            scores = scorers({"source": source}, run / "direct" if run else None)
             verdicts += unknown_objects("RoadAnomaly: unknown objects", scores, partial(road_anomaly, folder))
     if arguments.held_out:
         path = arguments.held_out / "segmenter" / "segmenter.safetensors"

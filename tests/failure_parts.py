@@ -19,7 +19,7 @@ GENERATOR = {
     "precision": "32-true",
 }  # fmt: skip
 COMPARATOR = {
-    "folds": 2, "segmenter": FOLD, "size": (32, 64), "widths": [4, 6, 8], "fused": 4, "max_steps": 2,
+    "folds": 2, "segmenter": FOLD, "size": (32, 64), "widths": [8, 8, 16], "fused": 4, "max_steps": 2,
     "batch_size": 2, "tcp_steps": 2, "workers": 0, "precision": "32-true", "val_every_steps": 2,
     "calibration_pictures": 4,
 }  # fmt: skip
@@ -42,9 +42,9 @@ def make_generator(count=3) -> SpadeGenerator:
     return frozen(SpadeGenerator(count, [8, 8, 4], 32))
 
 
-def make_comparator(resynthesis=True, count=3) -> Comparator:
+def make_comparator(resynthesis=True, count=3, unknown=False) -> Comparator:
     torch.manual_seed(2)
-    return frozen(Comparator(count, [4, 6, 8], 4, resynthesis, 32))
+    return frozen(Comparator(count, [8, 8, 16], 4, resynthesis, 32, unknown))
 
 
 def make_detectors():

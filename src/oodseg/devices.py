@@ -26,9 +26,12 @@ def fast_autocast(device: torch.device) -> AbstractContextManager[object]:
     """
     if _full_precision.get():
         return nullcontext()
-    if device.type == "cuda" or (device.type == "cpu" and _cpu_has_bfloat16()):
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16) if has_fast_bfloat16(device) else nullcontext()
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes bfloat16 natively."""
+    return device.type == "cuda" or (device.type == "cpu" and _cpu_has_bfloat16())
 
 
 @contextmanager

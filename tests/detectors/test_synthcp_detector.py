@@ -9,7 +9,8 @@ from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.resynthesis.bundle import save_failure_detector
-from oodseg.resynthesis.synthcp import SynthCP
+from oodseg.resynthesis.detector import full_logits
+from oodseg.resynthesis.synthcp import SynthCP, tell_unknown
 from oodseg.specs import build
 
 FOUND = {each.name: each for each in make_detectors()}
@@ -17,8 +18,8 @@ FOUND = {each.name: each for each in make_detectors()}
 
 def make(combine=None, threshold=0.999, **parts):
     parts = {"segmenter": make_segmenter(), "generator": make_generator(), **parts}
-    if combine == "comparison":
-        parts.setdefault("comparator", make_comparator())
+    if combine in ("comparison", "unknown"):
+        parts.setdefault("comparator", make_comparator(unknown=combine == "unknown"))
     return SynthCPDetector(**parts, combine=combine, threshold=threshold)
 
 
@@ -55,6 +56,24 @@ def test_the_comparison_is_doubt_times_the_error_that_the_comparator_sees() -> N
     errors = torch.stack([torch.from_numpy(judge.assess(each).error) for each in pictures()])
     wanted = make("msp").score(pictures()) * errors
     torch.testing.assert_close(detector.score(pictures()), wanted, atol=1e-5, rtol=1e-3)
+
+
+def test_a_taught_comparator_says_what_is_unknown() -> None:
+    comparator = make_comparator(unknown=True)
+    detector = make(comparator=comparator)
+    assert detector.combine == "unknown"
+    images = pictures()
+    logits = full_logits(detector.segmenter.segment(images), images.shape[-2:])
+    odds = tell_unknown(comparator, images, logits, detector.generator.resynthesize(logits.argmax(1)))
+    wanted = make("msp").score(images) * odds.sigmoid()
+    torch.testing.assert_close(detector.score(images), wanted, atol=1e-5, rtol=1e-4)
+    with pytest.raises(ConfigError, match="needs a comparator that tells what is unknown: teach one"):
+        SynthCPDetector(
+            segmenter=make_segmenter(),
+            generator=make_generator(),
+            comparator=make_comparator(),
+            combine="unknown",
+        )
 
 
 @pytest.fixture

@@ -106,3 +106,18 @@ def test_config_rebuilds_the_comparator() -> None:
 def test_impossible_settings() -> None:
     with pytest.raises(ConfigError, match="two widths"):
         Comparator(3, [8])
+
+
+def test_the_branch_for_unknown_objects_leaves_the_rest_as_it_is() -> None:
+    plain, taught = make_comparator(), make_comparator(unknown=True)
+    missing = taught.load_state_dict(plain.state_dict(), strict=False)
+    assert all(each.startswith("unknown.") for each in missing.missing_keys) and missing.missing_keys
+    for one, other in zip(plain(*inputs()), taught(*inputs()), strict=True):
+        assert torch.equal(one, other)
+    told = taught.tell_unknown(*inputs())
+    assert told.shape == plain(*inputs())[0].shape
+    assert told.dtype == torch.float32
+    assert told.std() > 0
+    assert Comparator(**taught.config).unknown is not None
+    with pytest.raises(ConfigError, match="oodseg train unknown"):
+        plain.tell_unknown(*inputs())

@@ -10,6 +10,7 @@ from oodseg.training.common import (
     Ema,
     last_checkpoint,
     load_recipe,
+    make_trainer,
     save_weights,
     stream_loader,
     warmup_constant_decay,
@@ -137,3 +138,9 @@ def test_the_last_checkpoint(tmp_path):
     (tmp_path / "last.ckpt").touch()
     assert last_checkpoint(tmp_path) == str(tmp_path / "last.ckpt")
     assert last_checkpoint(tmp_path, resume=False) is None
+
+
+@pytest.mark.parametrize(("fast", "wanted"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_bfloat16_is_used_where_the_machine_computes_it(tmp_path, monkeypatch, fast, wanted) -> None:
+    monkeypatch.setattr("oodseg.training.common.has_fast_bfloat16", lambda device: fast)
+    assert make_trainer(tmp_path, 1, precision="bf16-mixed", progress=False).precision == wanted

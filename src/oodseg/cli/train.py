@@ -170,6 +170,34 @@ def comparator(
 
 
 @train_app.command()
+def unknown(
+    failures: Annotated[
+        str,
+        typer.Option(
+            metavar="DETECTOR",
+            help="The failure detector to teach: street, or the folder detectors/synthcp of `oodseg train "
+            "comparator`.",
+        ),
+    ] = "street",
+    data: Data = None,
+    out: Out = None,
+    recipe: Annotated[str, recipe_option("unknown")] = "unknown",
+    resume: Resume = True,
+    changes: Changes = None,
+    print_recipe: PrintRecipe = False,
+) -> None:
+    """Teach SynthCP's comparator which of the wrong pixels are unknown objects."""
+    with training_libraries():
+        from oodseg.training.unknown import UnknownRecipe, train
+
+        settings = read_recipe(recipe, UnknownRecipe, changes)
+        if print_recipe:
+            return print_recipe_of(settings)
+        data, out = both_folders(data, out)
+        wrote(train(settings, data, out, failures, resume))
+
+
+@train_app.command()
 def bundle(
     detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train detector`.")],
     prompts: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train prompts`.")],

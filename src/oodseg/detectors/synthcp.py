@@ -24,21 +24,22 @@ from oodseg.resynthesis.comparator import Comparator
 from oodseg.resynthesis.detector import build_part, full_logits, msp_log_odds
 from oodseg.resynthesis.features import cosine_similarity, feature_stages
 from oodseg.resynthesis.spade import SpadeGenerator, working_size
-from oodseg.resynthesis.synthcp import SynthCP, check_classes, compare
+from oodseg.resynthesis.synthcp import SynthCP, check_classes, compare, tell_unknown
 from oodseg.segmenters import Segmenter, make_segmenter
 
-COMBINATIONS = ("comparison", "switch", "product", "distance", "msp")
+COMBINATIONS = ("unknown", "comparison", "switch", "product", "distance", "msp")
 
 
 class SynthCPDetector(nn.Module):
     """Scores by how far the picture made back from the prediction is from the picture taken.
 
-    With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e the
-    probability of being wrong that the comparator gives:
+    With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e and u
+    the probabilities of being wrong and of being unknown that the comparator gives:
 
     | `combine` | score |
     |---|---|
-    | `"comparison"` | `(1 - p) e`; the default where there is a comparator |
+    | `"unknown"` | `(1 - p) u`; the default where the comparator tells what is unknown |
+    | `"comparison"` | `(1 - p) e`; the default where there is another comparator |
     | `"switch"` | `1 - p` where `p > threshold`, else `1 - s`, as in the paper |
     | `"product"` | `(1 - p) (1 - s)`; the default where there is none |
     | `"distance"` | `1 - s` |
@@ -50,7 +51,7 @@ class SynthCPDetector(nn.Module):
         segmenter: One that hands out its features; or `{"name": ..., "config": {...}}`.
         generator: Label map to picture for that segmenter's classes; or its settings.
         comparator: One that sees a re-synthesis, for that segmenter's classes; or its settings. Not needed
-            but for `"comparison"`.
+            but for `"unknown"` and `"comparison"`.
         calibration: Of the comparator's error: `oodseg.resynthesis.calibration.Calibration` or its entries.
         combine: See above.
         threshold: Of `"switch"`, 0..1.
@@ -93,9 +94,17 @@ class SynthCPDetector(nn.Module):
             self.comparator = build_part(Comparator, comparator)
             check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
         self.calibration = build_part(Calibration, calibration) or Calibration()
-        self.combine = combine or ("product" if self.comparator is None else "comparison")
+        tells = self.comparator is not None and self.comparator.unknown is not None
+        self.combine = combine or (
+            "unknown" if tells else "product" if self.comparator is None else "comparison"
+        )
         if self.combine == "comparison" and self.comparator is None:
             raise ConfigError("the combination 'comparison' needs a comparator: give one, or choose product")
+        if self.combine == "unknown" and not tells:
+            raise ConfigError(
+                "the combination 'unknown' needs a comparator that tells what is unknown: teach one with "
+                "`oodseg train unknown`, or choose another combination"
+            )
         self.threshold = threshold
         self.normalizer = ScoreNormalizer()
         if taken:
@@ -125,6 +134,8 @@ class SynthCPDetector(nn.Module):
         if self.combine == "msp":
             return doubt
         made = self.generator.resynthesize(logits.argmax(1))
+        if self.combine == "unknown" and self.comparator is not None:
+            return doubt * tell_unknown(self.comparator, images, logits, made).sigmoid()
         if self.combine == "comparison" and self.comparator is not None:
             odds = compare(self.comparator, images, logits, made)[0]
             return doubt * torch.sigmoid(self.calibration.slope * odds + self.calibration.offset)

@@ -77,6 +77,7 @@ class Comparator(nn.Module):
         fused: Channels that each stage hands to the pixel head.
         resynthesis: Whether it sees a re-synthesis; without one it is "direct prediction".
         short_side: Short side in pixels of the pictures it was trained on and looks at.
+        unknown: Whether it has a branch that tells unknown objects from everything else that is wrong.
 
     Raises:
         ConfigError: No class, or fewer than two widths.
@@ -91,6 +92,7 @@ class Comparator(nn.Module):
         fused: int = 16,
         resynthesis: bool = True,
         short_side: int = 288,
+        unknown: bool = False,
     ) -> None:
         super().__init__()
         if classes < 1 or len(widths) < 2:
@@ -102,17 +104,18 @@ class Comparator(nn.Module):
             "resynthesis": resynthesis,
             "short_side": short_side,
         }
+        if unknown:
+            self.config["unknown"] = True
         self.short_side, self.multiple = short_side, 2 ** len(widths)
         sides = 2 if resynthesis else 1
         self.encoders = nn.ModuleList(_Encoder(classes, widths) for _ in range(sides))
         self.fuse = nn.ModuleList(nn.Conv2d(sides * width, fused, 1) for width in widths)
         joined = fused * len(widths)
-        self.mix = nn.Sequential(
-            nn.Conv2d(joined, 2 * fused, 3, padding=1, bias=False), nn.BatchNorm2d(2 * fused), nn.ReLU()
-        )
+        self.mix = _mix(joined, 2 * fused)
         self.error_head = nn.Conv2d(2 * fused, 1, 1)
         self.whole = nn.Linear(sides * widths[-1], classes)
         self.part = nn.Sequential(nn.Linear(2 * fused + _EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
+        self.unknown = new_unknown_branch(joined, 2 * fused) if unknown else None
 
     @property
     def sees_resynthesis(self) -> bool:
@@ -132,27 +135,69 @@ class Comparator(nn.Module):
         Returns:
             Logits of being wrong `[B, H/2, W/2]` and logits of every class's IoU `[B, C]`, float32.
         """
-        given = [pictures] if resynthesis is None else [pictures, resynthesis]
-        seen = [
-            encoder(picture, probabilities) for encoder, picture in zip(self.encoders, given, strict=False)
-        ]
-        stages = [torch.cat(both, 1) for both in zip(*seen, strict=True)]
-        size = stages[0].shape[-2:]
-        joined = torch.cat(
-            [
-                F.interpolate(F.relu(fuse(stage)), size, mode="bilinear", align_corners=False)
-                for fuse, stage in zip(self.fuse, stages, strict=True)
-            ],
-            1,
-        )
+        joined, deepest = self._join(pictures, probabilities, resynthesis)
+        size = joined.shape[-2:]
         mixed = self.mix(joined)
         error = self.error_head(mixed)[:, 0].float()
         share = F.interpolate(probabilities.float(), size, mode="area").flatten(2)
         under = torch.einsum("bcn,bdn->bcd", share, mixed.float().flatten(2)) / (share.sum(2)[..., None] + 1)
         # The class head learns from the error map, which is not to bend to please it.
         told = class_evidence(share, error.detach().sigmoid().flatten(1))
-        whole = self.whole(stages[-1].mean((2, 3))).float()
+        whole = self.whole(deepest.mean((2, 3))).float()
         return error, whole + self.part(torch.cat([under, told], 2))[..., 0].float()
+
+    def tell_unknown(
+        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+    ) -> Tensor:
+        """Where an unknown object is: logits `[B, H/2, W/2]`, float32; takes what `forward` takes.
+
+        Raises:
+            ConfigError: The comparator has no such branch.
+        """
+        if self.unknown is None:
+            raise ConfigError(
+                "this comparator does not tell what is unknown: teach it with `oodseg train unknown`"
+            )
+        logits: Tensor = self.unknown(self._join(pictures, probabilities, resynthesis)[0])
+        return logits[:, 0].float()
+
+    def joined_features(
+        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+    ) -> Tensor:
+        """What every head looks at: features of all stages at half the pictures' size, `[B, F, H/2, W/2]`."""
+        return self._join(pictures, probabilities, resynthesis)[0]
+
+    def _join(
+        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The features of all stages at the size of the first, and those of the deepest."""
+        given = [pictures] if resynthesis is None else [pictures, resynthesis]
+        seen = [
+            encoder(picture, probabilities) for encoder, picture in zip(self.encoders, given, strict=False)
+        ]
+        stages = [torch.cat(both, 1) for both in zip(*seen, strict=True)]
+        size = stages[0].shape[-2:]
+        raised = [
+            F.interpolate(F.relu(fuse(stage)), size, mode="bilinear", align_corners=False)
+            for fuse, stage in zip(self.fuse, stages, strict=True)
+        ]
+        return torch.cat(raised, 1), stages[-1]
+
+
+def _mix(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()
+    )
+
+
+def new_unknown_branch(joined: int, width: int) -> nn.Sequential:
+    """A branch from the joined features to one logit a pixel.
+
+    Args:
+        joined: Channels of the joined features.
+        width: Channels within the branch.
+    """
+    return nn.Sequential(_mix(joined, width), _mix(width, width), nn.Conv2d(width, 1, 1))
 
 
 def class_evidence(share: Tensor, wrong: Tensor) -> Tensor:

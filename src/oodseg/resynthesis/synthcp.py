@@ -126,13 +126,37 @@ def compare(
     Returns:
         Log-odds of being wrong, float32 `[B, H, W]`, and logits of every class's IoU, float32 `[B, C]`.
     """
-    size = (images.shape[-2], images.shape[-1])
-    side = working_size(*size, comparator.short_side, comparator.multiple)
-    other = None if resynthesis is None else _shrink(resynthesis, side)
     with fast_autocast(images.device):
-        error, quality = comparator(_shrink(images, side), _shrink(logits.softmax(1), side), other)
-    full = F.interpolate(error[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
-    return full.clamp(-16, 16), quality
+        error, quality = comparator(*at_its_size(comparator, images, logits, resynthesis))
+    return _full_odds(error, images), quality
+
+
+def tell_unknown(
+    comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
+) -> Tensor:
+    """Log-odds of an unknown object, float32 `[B, H, W]`; takes what `compare` takes.
+
+    Raises:
+        ConfigError: The comparator has no branch for it.
+    """
+    with fast_autocast(images.device):
+        odds = comparator.tell_unknown(*at_its_size(comparator, images, logits, resynthesis))
+    return _full_odds(odds, images)
+
+
+def at_its_size(
+    comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Picture, class probabilities and re-synthesis as a comparator takes them; arguments of `compare`."""
+    side = working_size(images.shape[-2], images.shape[-1], comparator.short_side, comparator.multiple)
+    other = None if resynthesis is None else _shrink(resynthesis, side)
+    return _shrink(images, side), _shrink(logits.softmax(1), side), other
+
+
+def _full_odds(odds: Tensor, images: Tensor) -> Tensor:
+    size = (images.shape[-2], images.shape[-1])
+    full = F.interpolate(odds[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
+    return full.clamp(-16, 16)
 
 
 def check_classes(segmenter: Segmenter, part: str, count: int) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from oodseg.devices import choose_device, has_fast_bfloat16
 from oodseg.errors import ConfigError
 from oodseg.files import write_bytes
 
@@ -283,7 +284,8 @@ def make_trainer(
         seed: Seeds Python, NumPy and torch.
         val_every_steps: Batches between validations; `None` for no validation.
         checkpoint_minutes: Wall-clock minutes between checkpoints.
-        precision: `"32-true"` or `"bf16-mixed"`.
+        precision: `"32-true"` or `"bf16-mixed"`; the latter becomes the former where the machine would only
+            emulate bfloat16, which takes minutes a step.
         gradient_clip: Largest gradient norm; `None` for no clipping.
         callbacks: More callbacks, such as `Ema`.
         log_every_steps: Steps between logged lines.
@@ -291,6 +293,8 @@ def make_trainer(
     """
     out.mkdir(parents=True, exist_ok=True)
     seed_everything(seed, workers=False, verbose=False)
+    if precision == "bf16-mixed" and not has_fast_bfloat16(torch.device(choose_device("auto"))):
+        precision = "32-true"
     bar = [TQDMProgressBar(refresh_rate=log_every_steps)] if progress else []
     return Trainer(
         accelerator="auto",

@@ -274,7 +274,7 @@ def train(
         calibrate(detector, found.val[::every], recipe.quality == "dice", progress)
         notes = {}
         if isinstance(detector, SynthCP):
-            notes["anomaly_statistics"] = _anomaly_statistics(detector, found.val[::every], progress)
+            notes["anomaly_statistics"] = anomaly_statistics(detector, found.val[::every], progress)
         save_failure_detector(detector, out / "detectors" / detector.name, notes)
     write_json(out / "recipe.json", recipe.model_dump(), indent=1)
     return out / "detectors"
@@ -331,13 +331,15 @@ def _comparators(
     ]
 
 
-def _anomaly_statistics(
+def anomaly_statistics(
     detector: SynthCP, pictures: Sequence[Labelled], progress: bool
 ) -> dict[str, tuple[float, float]]:
     """Mean and standard deviation of every combination's score on pictures in which nothing is unknown."""
     images = [to_tensor(each.read()[0])[None] for each in pictures]
     found = {}
-    for combine in track(COMBINATIONS, "statistics", disable=not progress):
+    tells = detector.comparator.unknown is not None
+    combinations = [each for each in COMBINATIONS if tells or each != "unknown"]
+    for combine in track(combinations, "statistics", disable=not progress):
         scorer = SynthCPDetector(
             segmenter=detector.segmenter,
             generator=detector.generator,

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from oodseg.bundle import find_bundle, load_part, read_config
+from oodseg.devices import fast_autocast
 from oodseg.errors import ConfigError
 from oodseg.exposure.scenes import SceneSampler
 from oodseg.files import write_json
@@ -132,11 +133,11 @@ def _as_lists(samples: list[tuple[Map, Map]]) -> tuple[list[Tensor], list[Tensor
 
 
 def _in_bfloat16(backbone: torch.nn.Module) -> None:
-    """Runs the backbone in bfloat16; boxes stay in float32, as 8 bits would move them by pixels."""
+    """Runs the backbone in bfloat16 where that is fast; boxes stay in float32, as 8 bits would move them by pixels."""
     forward = backbone.forward
 
     def reduced(x: Tensor) -> Any:
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with fast_autocast(x.device):
             levels = forward(x)
         return type(levels)((name, level.float()) for name, level in levels.items())
 
