@@ -6,7 +6,8 @@
 RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
 generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and picture figures
 on the test pictures of the run's label set, the AuPRC of unknown objects on DATA/benchmarks_dev/road_anomaly,
-with the second run that of the held-out classes on CamVid test, and what of its targets each reaches. With --detector, the bundled one or a folder, only RoadAnomaly is measured.
+with the second run that of the held-out classes on CamVid test, and what of its targets each reaches.
+With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured.
 """
 
 from __future__ import annotations

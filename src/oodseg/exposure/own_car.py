@@ -53,9 +53,8 @@ def draw_star(rng: np.random.Generator) -> Cutout:
     radius, thick = 44, int(rng.integers(4, 10))
     stem = int(rng.integers(0, 26))
     alpha = np.zeros((side + stem, side), np.float32)
-    cv2.ellipse(
-        alpha, (middle, middle), (int(radius * rng.uniform(0.8, 1)), radius), 0, 0, 360, 1.0, thick, cv2.LINE_AA
-    )
+    axes = (int(radius * rng.uniform(0.8, 1)), radius)
+    cv2.ellipse(alpha, (middle, middle), axes, 0, 0, 360, 1.0, thick, cv2.LINE_AA)
     for turn in (-90, 30, 150):
         tip, across = np.deg2rad(turn), np.deg2rad(turn + 90)
         foot = np.array([np.cos(across), np.sin(across)]) * thick * 0.9

@@ -308,7 +308,8 @@ class SceneSampler:
         height, width = self.size
         star = draw_star(rng)
         tall = max(8, round(height * float(np.exp(rng.uniform(np.log(0.035), np.log(0.2))))))
-        star = resized(star, (max(8, round(tall * star.alpha.shape[1] / star.alpha.shape[0])), tall), shrinks=True)
+        wide = max(8, round(tall * star.alpha.shape[1] / star.alpha.shape[0]))
+        star = resized(star, (wide, tall), shrinks=True)
         foot = height - int(tall * rng.uniform(-0.2, 2.0))
         left = int(rng.uniform(0.25, 0.75) * width) - star.alpha.shape[1] // 2
         covered = paste(image, star, left, foot - tall, rng)

@@ -133,7 +133,7 @@ def _as_lists(samples: list[tuple[Map, Map]]) -> tuple[list[Tensor], list[Tensor
 
 
 def _in_bfloat16(backbone: torch.nn.Module) -> None:
-    """Runs the backbone in bfloat16 where that is fast; boxes stay in float32, as 8 bits would move them by pixels."""
+    """Runs the backbone in bfloat16 where that is fast; boxes do not, as 8 bits would move them by pixels."""
     forward = backbone.forward
 
     def reduced(x: Tensor) -> Any:

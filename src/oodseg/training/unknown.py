@@ -87,7 +87,7 @@ def write_features(
 @torch.inference_mode()
 def _planes(
     detector: SynthCP, image: NDArray[np.uint8], unknown: NDArray[np.uint8]
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Any]:
     pictures = to_tensor(image)[None]
     logits = full_logits(detector.segmenter.segment(pictures), image.shape[:2])
     made = detector.resynthesize(logits.argmax(1))
@@ -148,9 +148,7 @@ class _BranchModule(LightningModule):  # type: ignore[misc]
     def train_dataloader(self) -> DataLoader[Any]:
         recipe = self.recipe
         start = self.trainer.global_step * recipe.batch_size
-        return stream_loader(
-            _Samples(self._paths, recipe.seed), recipe.batch_size, start, recipe.workers
-        )
+        return stream_loader(_Samples(self._paths, recipe.seed), recipe.batch_size, start, recipe.workers)
 
     def configure_optimizers(self) -> dict[str, Any]:
         return adamw(self.network, self.recipe)
