@@ -27,6 +27,8 @@ from oodseg.resynthesis.spade import SpadeGenerator, working_size
 from oodseg.resynthesis.synthcp import SynthCP, check_classes, compare, tell_unknown
 from oodseg.segmenters import Segmenter, make_segmenter
 
+# Chosen with the bundled prompt generator on validation streets and scenes.
+_FLOOR = 5e-4
 COMBINATIONS = ("unknown", "comparison", "switch", "product", "distance", "msp")
 
 
@@ -38,12 +40,15 @@ class SynthCPDetector(nn.Module):
 
     | `combine` | score |
     |---|---|
-    | `"unknown"` | `(1 - p) u`; the default where the comparator tells what is unknown |
+    | `"unknown"` | `log((1 - p) u + 0.0005)`; the default where the comparator tells what is unknown |
     | `"comparison"` | `(1 - p) e`; the default where there is another comparator |
     | `"switch"` | `1 - p` where `p > threshold`, else `1 - s`, as in the paper |
     | `"product"` | `(1 - p) (1 - s)`; the default where there is none |
     | `"distance"` | `1 - s` |
     | `"msp"` | `1 - p`: what the others are measured against |
+
+    The logarithm ranks pixels as the product does; the product itself is so near to 0 on ordinary pictures
+    that in units of its deviation there everything would stand out, and without the 0.0005 nothing would.
 
     Args:
         source: A `synthcp` failure detector to take all parts and statistics from: bundled name or folder.
@@ -135,7 +140,8 @@ class SynthCPDetector(nn.Module):
             return doubt
         made = self.generator.resynthesize(logits.argmax(1))
         if self.combine == "unknown" and self.comparator is not None:
-            return doubt * tell_unknown(self.comparator, images, logits, made).sigmoid()
+            told = tell_unknown(self.comparator, images, logits, made).sigmoid()
+            return torch.log(doubt * told + _FLOOR)
         if self.combine == "comparison" and self.comparator is not None:
             odds = compare(self.comparator, images, logits, made)[0]
             return doubt * torch.sigmoid(self.calibration.slope * odds + self.calibration.offset)

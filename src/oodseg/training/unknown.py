@@ -85,9 +85,7 @@ def write_features(
 
 
 @torch.inference_mode()
-def _planes(
-    detector: SynthCP, image: NDArray[np.uint8], unknown: NDArray[np.uint8]
-) -> dict[str, Any]:
+def _planes(detector: SynthCP, image: NDArray[np.uint8], unknown: NDArray[np.uint8]) -> dict[str, Any]:
     pictures = to_tensor(image)[None]
     logits = full_logits(detector.segmenter.segment(pictures), image.shape[:2])
     made = detector.resynthesize(logits.argmax(1))
