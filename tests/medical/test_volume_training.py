@@ -18,7 +18,7 @@ from oodseg.training.labelled import load_label_set
 from oodseg.training.resynthesis import ResynthesisRecipe
 
 TINY = {
-    "labels": "slices", "quality": "dice", "folds": 2, "size": (24, 24), "widths": [4, 4, 4], "fused": 4,
+    "labels": "slices", "quality": "dice", "folds": 2, "size": (24, 24), "widths": [8, 8, 8], "fused": 4,
     "max_steps": 2, "batch_size": 2, "warmup_steps": 0, "precision": "32-true", "workers": 0,
     "val_every_steps": 2,
     "segmenter": {
