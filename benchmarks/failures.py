@@ -202,7 +202,7 @@ def main() -> None:
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
         if folder.is_dir():
             run = arguments.failures / "detectors" if arguments.failures else None
-            source = arguments.detector or (run / OURS if run else OURS)
+            source = arguments.detector or arguments.failures / "detectors" / OURS
             scores = scorers({"source": source}, run / "direct" if run else None)
             verdicts += unknown_objects("RoadAnomaly: unknown objects", scores, partial(road_anomaly, folder))
     if arguments.held_out:

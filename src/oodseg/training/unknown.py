@@ -11,7 +11,6 @@ what among it is an unknown object. Everything else the comparator says stays as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -247,5 +246,5 @@ def train(
     statistics = anomaly_statistics(detector, ordinary[::every], progress)
     save_failure_detector(detector, out / "detector", {"anomaly_statistics": statistics})
     metrics = {"recipe": recipe.model_dump(), "validation": validate(branch, paths["val"])}
-    write_json(out / "metrics.json", json.loads(json.dumps(metrics)), indent=1)
+    write_json(out / "metrics.json", metrics, indent=1)
     return out / "detector"
