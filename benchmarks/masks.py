@@ -30,7 +30,7 @@ from oodseg.datasets import open_dataset
 from oodseg.datasets.duts import DutsIndex
 from oodseg.datasets.frames import ANOMALY, IGNORE
 from oodseg.errors import WeightsError
-from oodseg.images import read_image, resize, to_tensor
+from oodseg.images import read_image, to_tensor
 from oodseg.masks.box import BoxSegmenter
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.grabcut import GrabCutSegmenter
@@ -105,9 +105,7 @@ def score(pipeline: S2M, picture: NDArray[np.uint8]) -> torch.Tensor:
     """Normalised anomaly scores at the pipeline's working size."""
     detector = pipeline.detector
     assert detector is not None
-    small = to_tensor(resize(picture, *pipeline.working_size(*picture.shape[:2])))
-    with torch.inference_mode():
-        return detector.normalizer(detector.score(small[None])[0])
+    return detector.normalizer(pipeline.detector_score(picture))
 
 
 def load_pipeline(name: str) -> S2M | None:

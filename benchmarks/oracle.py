@@ -114,10 +114,8 @@ class Oracle:
 
     def score(self, picture: NDArray[np.uint8]) -> Tensor:
         """Normalised scores at the working size, float32 `[h, w]`."""
-        small = to_tensor(resize(picture, *self.pipeline.working_size(*picture.shape[:2])))
         normalizer = getattr(self.pipeline.prompts, "normalizer", None) or self.pipeline.detector.normalizer
-        with torch.inference_mode():
-            return normalizer(self.pipeline.detector.score(small[None])[0])
+        return normalizer(self.pipeline.detector_score(picture))
 
     def object_scores(self, case: Case) -> list[float]:
         """Mean shipped score of every object."""

@@ -171,3 +171,47 @@ def test_nothing_is_found_where_it_is_not_to_be():
     pipeline.ignore = np.zeros((48, 48), bool)
     with pytest.raises(ImageError, match="48x48, the picture 128x96"):
         pipeline(image)
+
+
+class Detailed(Redness):
+    """Redness of larger pictures where they can be had; remembers what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.detail, self.seen = 0.5, []
+
+    def score(self, images):
+        self.seen.append(("plain", *images.shape[-2:]))
+        return super().score(images)
+
+    def score_detailed(self, images):
+        self.seen.append(("detailed", *images.shape[-2:]))
+        return super().score(torch.nn.functional.avg_pool2d(images, 2))
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ((720, 1280), ("detailed", 720, 1280)),
+        ((1080, 1920), ("detailed", 1080, 1920)),
+        ((2160, 3840), ("detailed", 1152, 2048)),
+        ((700, 1279), ("plain", 350, 640)),
+        ((96, 128), ("plain", 96, 128)),
+    ],
+)
+def test_details_are_looked_at_where_the_picture_has_them(size, seen):
+    detector = Detailed()
+    pipeline = S2M(detector, ComponentPrompts(min_area=20), BoxSegmenter())
+    prediction = pipeline(street((10, 20, 40, 60), size=size))
+    assert detector.seen == [seen]
+    assert prediction.score.shape == pipeline.working_size(*size)
+    assert len(prediction.objects) == 1
+    detector.detail = 0.0
+    again = pipeline(street((10, 20, 40, 60), size=size))
+    assert detector.seen[1][0] == "plain"
+    assert again.score.shape == prediction.score.shape
+
+
+def test_detector_scores_need_a_detector():
+    with pytest.raises(ConfigError, match="no detector"):
+        S2M(None, ComponentPrompts(), BoxSegmenter()).detector_score(street())

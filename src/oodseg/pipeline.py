@@ -217,16 +217,40 @@ class S2M:
             raw = torch.from_numpy(resize(checked.scores, height, width)).to(self.device)
             normalizer = normalizer or ScoreNormalizer.fit([raw])
             return normalizer(raw), list(checked.warnings)
-        if self.detector is None:
-            raise ConfigError("this pipeline has no detector: hand in a score map with every picture")
-        small = to_tensor(resize(image, height, width)).to(self.device)
-        raw = self.detector.score(small[None])[0]
+        raw = self.detector_score(image)
+        assert self.detector is not None
         if not bool(torch.isfinite(raw).all()):
             raise ScoreMapError(
                 f"the detector '{self.detector.name}' gave scores that are not finite: "
                 "its weights may be damaged"
             )
         return (normalizer or self.detector.normalizer)(raw), []
+
+    def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
+        """The detector's scores of a picture at the working size, not normalised.
+
+        A detector with `detail` sees the picture in twice that size where it is that large.
+
+        Args:
+            image: uint8 `[H, W, 3]`, RGB.
+
+        Returns:
+            Float32 `[h, w]`, on the pipeline's device.
+
+        Raises:
+            ConfigError: The pipeline has no detector.
+        """
+        import torch
+
+        if self.detector is None:
+            raise ConfigError("this pipeline has no detector: hand in a score map with every picture")
+        height, width = self.working_size(*image.shape[:2])
+        score, times = self.detector.score, 1
+        if getattr(self.detector, "detail", 0) and 2 * max(height, width) <= max(image.shape[:2]):
+            score, times = self.detector.score_detailed, 2  # type: ignore[attr-defined]
+        seen = to_tensor(resize(image, times * height, times * width)).to(self.device)
+        with torch.inference_mode():
+            return score(seen[None])[0]
 
     def _outline(
         self,

@@ -3,6 +3,7 @@ import torch
 
 from oodseg.detectors import Detector, ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
+from oodseg.devices import full_precision
 from oodseg.errors import ConfigError
 
 TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
@@ -66,3 +67,62 @@ def test_reductions_are_averaged():
 def test_bad_reductions_are_refused(reductions):
     with pytest.raises(ConfigError, match="reductions"):
         StreetDetector(TINY, reductions=reductions)
+
+
+def seeing_ground(ground: float, detail: float = 0.5) -> StreetDetector:
+    """A detector of random weights that takes everything for ground with (about) this probability."""
+    torch.manual_seed(3)
+    detector = StreetDetector(TINY, reductions=[1, 2], detail=detail)
+    with torch.no_grad():
+        head = detector.network.class_head
+        head.weight.zero_()
+        detector.network.object_head.weight.mul_(200)  # for scores that differ
+        head.bias.copy_(torch.tensor([ground, 0, 0, 0, 0, 1 - ground, 0]).clamp_min(1e-9).log())
+    return detector
+
+
+def plain_scores(detector, larger):
+    """The scores without details of a picture given in twice the size."""
+    return detector.score(torch.nn.functional.avg_pool2d(larger, 2))
+
+
+@pytest.mark.parametrize("size", [(128, 128), (100, 140), (66, 194)])
+def test_details_raise_the_score_on_the_ground_and_lower_it_nowhere(size):
+    detector, larger = seeing_ground(1.0), pictures(*size)
+    with full_precision():
+        plain, detailed = plain_scores(detector, larger), detector.score_detailed(larger)
+    assert detailed.shape == plain.shape == (2, size[0] // 2, size[1] // 2)
+    assert detailed.dtype == torch.float32
+    assert (detailed - plain).max() > 0.1
+    if size == (128, 128):  # elsewhere the two are filled up to other sizes
+        assert (detailed - plain).min() > -1e-3
+
+
+def test_details_are_half_the_way_to_a_look_at_the_larger_picture():
+    detector, larger = seeing_ground(1.0), pictures(128, 256)
+    close = StreetDetector(TINY)
+    close.load_state_dict(detector.state_dict())
+    with full_precision(), torch.inference_mode():
+        seen = close.network(larger)[1]  # at half of what it looks at: the size of the details
+        plain, detailed = plain_scores(detector, larger), detector.score_detailed(larger)
+    expected = plain + 0.5 * (seen - plain).clamp_min(0)
+    torch.testing.assert_close(detailed, expected, atol=1e-3, rtol=1e-3)
+    assert (expected - plain).mean() > 0.005
+
+
+def test_off_the_ground_details_do_not_count():
+    detector, larger = seeing_ground(0.0), pictures(128, 128)
+    with full_precision():
+        detailed, plain = detector.score_detailed(larger), plain_scores(detector, larger)
+    torch.testing.assert_close(detailed, plain, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("detail", [-0.1, 1.5])
+def test_details_count_between_nothing_and_all(detail):
+    with pytest.raises(ConfigError, match="detail of the street detector must lie between 0 and 1"):
+        StreetDetector(TINY, detail=detail)
+
+
+def test_details_need_a_ground():
+    with pytest.raises(ConfigError, match="knows the ground"):
+        StreetDetector({**TINY, "classes": ["road", "car"]}, detail=0.5)

@@ -24,7 +24,8 @@ onnx = pytest.importorskip("oodseg.export.onnx")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-FILES = {"detector.onnx", "prompts.onnx", "encoder.onnx", "decoder.onnx", "manifest.json", "onnx_predict.py"}
+GRAPHS = ["detector", "detailed", "prompts", "encoder", "decoder"]
+FILES = {*(f"{name}.onnx" for name in GRAPHS), "manifest.json", "onnx_predict.py"}
 SIZES = ((360, 640), (613, 457), (720, 1280))
 DRIVER = """
 import sys
@@ -121,7 +122,7 @@ def test_the_folder_holds_the_graphs_and_what_they_are(folder):
     assert {each.name for each in folder.iterdir()} == FILES
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["working_side"] == [640, 1024]
-    assert list(manifest["graphs"]) == ["detector", "prompts", "encoder", "decoder"]
+    assert list(manifest["graphs"]) == GRAPHS
     for entry in manifest["graphs"].values():
         assert hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
         assert entry["difference_from_torch"] < 1e-3

@@ -165,6 +165,14 @@ def test_a_training_goes_on_from_a_pipelines_network() -> None:
     assert not torch.equal(new_network(SegmenterRecipe()).class_head.weight, shipped.class_head.weight)
 
 
-def test_a_network_of_another_size_cannot_be_gone_on_with() -> None:
-    with pytest.raises(ConfigError, match="give both the same widths and depths"):
+def test_a_network_grows_into_the_recipes_size_but_does_not_shrink() -> None:
+    shipped = build_segmenter("street").eval()
+    widths, depths = ([each + 1 for each in shipped.config[name]] for name in ("widths", "depths"))
+    depths[3] = min(depths[3], 3)
+    grown = new_network(SegmenterRecipe(initial="street", widths=widths, depths=depths)).eval()
+    picture = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        for before, after in zip(shipped(picture), grown(picture), strict=True):
+            torch.testing.assert_close(after, before, rtol=0, atol=1e-4)
+    with pytest.raises(ConfigError, match="cannot grow into"):
         new_network(SegmenterRecipe(**{**TINY, "initial": "street"}))

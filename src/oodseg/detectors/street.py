@@ -17,6 +17,10 @@ from oodseg.errors import ConfigError
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 MAIN = "combined"
+# Classes of the ground, and the side of the window over which their probability is averaged, in cells of
+# 4 pixels: wide enough that a thing on the road counts as standing on it.
+_GROUND = ("drivable", "non-drivable")
+_WINDOW = 21
 
 
 class StreetDetector(nn.Module):
@@ -32,6 +36,9 @@ class StreetDetector(nn.Module):
             `"combined"`.
         reductions: Whole factors by which the picture is reduced before the network looks at it, once for
             each; what it says is averaged. A reduced picture shows large objects whole and costs little.
+        detail: How far a look at the picture in twice the size, where there is one, raises the score on the
+            ground, 0..1: small things far away show in it alone. Off the ground, where large pictures are
+            full of details that are nothing, it counts less.
     """
 
     name = "street"
@@ -42,12 +49,18 @@ class StreetDetector(nn.Module):
         combination: Mapping[str, float] | None = None,
         statistics: Mapping[str, Sequence[float]] | None = None,
         reductions: Sequence[int] = (1,),
+        detail: float = 0.0,
     ) -> None:
         super().__init__()
         if not reductions or min(reductions) < 1:
             raise ConfigError(f"the street detector needs reductions of at least 1, not {list(reductions)}")
-        self.reductions = tuple(reductions)
+        if not 0 <= detail <= 1:
+            raise ConfigError(f"detail of the street detector must lie between 0 and 1, got {detail}")
+        self.reductions, self.detail = tuple(reductions), float(detail)
         self.network = StreetNet(**(network or {})).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._ground = [index for index, each in enumerate(self.network.classes) if each in _GROUND]
+        if detail and not self._ground:
+            raise ConfigError(f"detail needs a network that knows the ground: {' or '.join(_GROUND)}")
         self.combination = dict(combination or {"objectness": 1.0})
         self.channel_normalizers = {name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()}
         for name in ("objectness", "entropy", "energy", MAIN):
@@ -62,6 +75,7 @@ class StreetDetector(nn.Module):
             "combination": self.combination,
             "statistics": {name: [each.mean, each.std] for name, each in self.channel_normalizers.items()},
             "reductions": list(self.reductions),
+            "detail": self.detail,
         }
 
     @property
@@ -76,25 +90,52 @@ class StreetDetector(nn.Module):
     @torch.inference_mode()
     def score(self, images: Tensor) -> Tensor:
         """Scores a batch; see `Detector.score`."""
-        parts = self._parts(images)
+        parts, _ = self._parts(images)
         return self._to_size(self._combine(parts), images)
+
+    @torch.inference_mode()
+    def score_detailed(self, images: Tensor) -> Tensor:
+        """Scores a batch that is given in twice the size, with the details that this shows.
+
+        Args:
+            images: Float `[B, 3, 2H, 2W]`, RGB in 0..1.
+
+        Returns:
+            Float32 `[B, H, W]`, as of `score`: nowhere lower than without details.
+        """
+        padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
+        small = F.avg_pool2d(padded, 2)
+        parts, ground = self._parts(small)
+        score = _resize(self._combine(parts), small.shape[-2:])
+        close, _ = self._look(padded, 1, small.shape[-2:])
+        around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
+        more = (self._combine(close) - score).clamp_min(0)
+        score = score + self.detail * _resize(around, small.shape[-2:]) * more
+        height, width = (side // 2 for side in images.shape[-2:])
+        return score[:, :height, :width].float()
 
     @torch.inference_mode()
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
         """All scores of a batch, raw, each float32 `[B, H, W]`: the shipped `"combined"` first."""
-        parts = self._parts(images)
+        parts, _ = self._parts(images)
         scores = {MAIN: self._combine(parts), **parts}
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
-    def _parts(self, images: Tensor) -> dict[str, Tensor]:
-        """Objectness, entropy and energy, `[B, h, w]` at half the padded size; means over the reductions."""
+    def _parts(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Means over the reductions: `_look` at half the padded size, and the ground at a quarter of it."""
         padded = pad_to_stride(images, STRIDE * math.lcm(*self.reductions))
-        half = [side // 2 for side in padded.shape[-2:]]
-        found = [self._look(padded, factor, half) for factor in self.reductions]
-        return {name: sum(each[name] for each in found) / len(found) for name in found[0]}  # type: ignore[misc]
+        half, quarter = ([side // divisor for side in padded.shape[-2:]] for divisor in (2, 4))
+        looks = [self._look(padded, factor, half) for factor in self.reductions]
+        names, count = looks[0][0], len(looks)
+        found = {name: sum(parts[name] for parts, _ in looks) / count for name in names}
+        ground = sum(_resize(each, quarter) for _, each in looks) / count
+        return found, ground  # type: ignore[return-value]
 
-    def _look(self, padded: Tensor, factor: int, size: Sequence[int]) -> dict[str, Tensor]:
-        """Objectness, entropy and energy of the picture reduced by `factor`, brought to `size`."""
+    def _look(self, padded: Tensor, factor: int, size: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
+        """Of the picture reduced by `factor`: objectness, entropy and energy, brought to `size`; the ground.
+
+        The ground is the probability of its classes, `[B, h, w]` at a quarter of what was looked at.
+        """
         if factor > 1:
             padded = F.avg_pool2d(padded, factor)
         with fast_autocast(padded.device):
@@ -103,7 +144,7 @@ class StreetDetector(nn.Module):
         found = {"entropy": _resize(entropy(logits), size), "energy": _resize(energy(logits), size)}
         if objectness is not None:
             found = {"objectness": _resize(objectness.float(), size), **found}
-        return found
+        return found, logits.softmax(1)[:, self._ground].sum(1)
 
     def _combine(self, parts: Mapping[str, Tensor]) -> Tensor:
         total: Tensor | None = None

@@ -1,6 +1,8 @@
 """The stages of a pipeline as networks of tensors alone: what an exported graph computes.
 
     detector  image [1, 3, h, w]         -> score [h, w]        (picture at working size; normalised score)
+    detailed  image [1, 3, 2h, 2w]       -> score [h, w]        (the same of a picture twice as large; only
+                                                                of a detector with `detail`)
     prompts   score [h, w]               -> boxes [n, 4], confidence [n]
     encoder   image [1, 3, H, W]         -> embedding ...       (picture at full size)
     decoder   embedding ..., boxes [n, 4] -> logits [n, s, s], regions [n, 4]
@@ -50,7 +52,7 @@ class Graph:
 
 
 def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
-    """Builds the four graphs of a pipeline's parts.
+    """Builds the graphs of a pipeline's parts.
 
     Raises:
         ConfigError: A part has no such form; the message says which one, and what to take in its place.
@@ -81,6 +83,9 @@ def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
             {"logits": ("boxes", masks.size, masks.size), "regions": ("boxes", 4)},
         ),
     ]
+    if getattr(detector, "detail", 0):
+        score: dict[str, Axes] = {"score": ("half_height", "half_width")}
+        graphs.insert(1, Graph("detailed", _Detector(detector, detailed=True), {"image": image}, score))
     return {graph.name: graph for graph in graphs}
 
 
@@ -96,12 +101,13 @@ def _no_form(room: str, part: Any, instead: str) -> ConfigError:
 class _Detector(nn.Module):
     """Any detector that is a network, with its normaliser."""
 
-    def __init__(self, detector: Any) -> None:
+    def __init__(self, detector: Any, detailed: bool = False) -> None:
         super().__init__()
-        self.detector = detector
+        self.detector, self.detailed = detector, detailed
 
     def forward(self, image: Tensor) -> Tensor:
-        score: Tensor = self.detector.normalizer(self.detector.score(image))[0]
+        look = self.detector.score_detailed if self.detailed else self.detector.score
+        score: Tensor = self.detector.normalizer(look(image))[0]
         return score
 
 

@@ -55,6 +55,8 @@ class ExportedGraph:
 def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedGraph]:
     """Writes `detector.onnx`, `prompts.onnx`, `encoder.onnx`, `decoder.onnx`, a manifest and an example.
 
+    A detector with `detail` has a second graph, `detailed.onnx`, for large pictures.
+
     The graphs (opset 17, float32) take pictures of any size; `oodseg.export.graphs` says what goes in and
     out, and the example `onnx_predict.py` puts them together with numpy and OpenCV alone. Every graph is run
     in ONNX Runtime on a drawn scene of another size than it was traced with and compared with torch. Only
@@ -140,7 +142,7 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
     import torch
 
     from oodseg.exposure.drawn import draw_scene
-    from oodseg.images import to_tensor
+    from oodseg.images import resize, to_tensor
 
     def run(name: str, *inputs: Tensor) -> Tensors:
         outputs = graphs[name].module.eval()(*inputs)
@@ -158,11 +160,12 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
     embedding = run("encoder", image)
     inputs: dict[str, Tensors] = {
         "detector": (image,),
+        "detailed": (to_tensor(resize(scene.image, 2 * height, 2 * width))[None],),
         "prompts": (score,),
         "encoder": (image,),
         "decoder": (*embedding, boxes),
     }
-    return {name: (each, run(name, *each)) for name, each in inputs.items()}
+    return {name: (inputs[name], run(name, *inputs[name])) for name in graphs}
 
 
 def _trace(graph: Graph, inputs: Tensors, path: Path) -> None:

@@ -34,8 +34,10 @@ def predict(picture: Any) -> tuple[Any, Any, Any]:
     least, most = RULES["working_side"]
     scale = min(max(max(height, width) / 2, least), most, max(height, width)) / max(height, width)
     h, w = max(16, round(height * scale)), max(16, round(width * scale))
-    small = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
-    found = run("prompts", **run("detector", image=as_input(small)))
+    large = "detailed" in GRAPHS and 2 * max(h, w) <= max(height, width)
+    detector, size = ("detailed", (2 * w, 2 * h)) if large else ("detector", (w, h))
+    seen = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    found = run("prompts", **run(detector, image=as_input(seen)))
     zoom, limit = (np.array(pair * 2, np.float32) for pair in ([width / w, height / h], [width, height]))
     boxes = np.clip(found["boxes"] * zoom, 0, limit)
     masks = np.zeros((len(boxes), height, width), bool)

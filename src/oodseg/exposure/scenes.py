@@ -18,7 +18,7 @@ from oodseg.datasets.training import IGNORE, StreetPicture, street_pictures
 from oodseg.exposure.camera import shoot
 from oodseg.exposure.drawn import draw_scene
 from oodseg.exposure.known import PEOPLE, VEHICLES
-from oodseg.exposure.own_car import own_car
+from oodseg.exposure.own_car import draw_star, own_car
 from oodseg.exposure.paste import Cutout, cut_out, paste, rescale, resized
 from oodseg.exposure.signs import draw_sign
 from oodseg.exposure.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
@@ -34,6 +34,8 @@ _SOURCES = {"camvid": (0.33, 0.4), "idd_lite": (0.45, 0.5), "cityscapes_sample":
 # Windows reach for places beyond the picture by this share and are held back at its border, so that the
 # border, where the camera's own car shows, is seen as often as it is in whole pictures.
 _BEYOND = 0.3
+# Of the camera's own cars, the share of which only the star shows.
+_STAR_ALONE = 0.4
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Mix:
         shadows: Chance of shadows on the ground.
         markings: Chance of paint, manholes and patches on the ground.
         own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below. The cars
-            are those of the Cityscapes frames: validation scenes, made without these, show none.
+            are those of the Cityscapes frames: validation scenes, made without these, show drawn stars only.
         herds: Chance that an unknown object comes with more of its kind beside it.
         crowded: Chance that unknown objects are pasted into a natural picture too.
         faint: Chance that a pasted object is half transparent.
@@ -235,7 +237,7 @@ class SceneSampler:
                 # Beside the one before, a little nearer or farther away.
                 left += int(rng.choice((-1, 1)) * wide * rng.uniform(0.5, 1.6))
                 foot += int(tall * rng.uniform(-0.2, 0.2))
-                thing = rescale(thing, max(8.0, side * float(np.exp(rng.normal(0, 0.15)))), rng)
+                thing = rescale(thing, max(7.0, side * float(np.exp(rng.normal(0, 0.15)))), rng)
             covered = paste(image, thing, left, foot - thing.alpha.shape[0], rng, opacity, shadow)
             unknown[covered], labels[covered] = index + number, IGNORE
         return count
@@ -278,13 +280,15 @@ class SceneSampler:
     def _paste_own_car(
         self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
     ) -> NDArray[np.bool_]:
-        """The bonnet of the camera's own car along the lower border: of no class, and not unknown."""
+        """The camera's own car along the lower border, or its star alone: of no class, and not unknown."""
+        height, width = self.size
+        if rng.random() < _STAR_ALONE:
+            return self._paste_star(image, labels, rng)
         if self._own_cars is None:
             frames = self._streets.get("cityscapes_sample", [])
             self._own_cars = [car for car in (own_car(*each.read()) for each in frames) if car is not None]
         if not self._own_cars:
             return np.zeros(self.size, bool)
-        height, width = self.size
         car = self._own_cars[int(rng.integers(len(self._own_cars)))]
         # As wide as the picture in a whole one, wider in a part of one.
         scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
@@ -293,6 +297,21 @@ class SceneSampler:
         left = int(rng.integers(min(0, width - target[0]), max(1, width - target[0] + 1)))
         sunk = int(rng.integers(target[1] // 3 + 1))
         covered = paste(image, car, left, height - target[1] + sunk, rng)
+        labels[covered] = IGNORE
+        return covered
+
+    def _paste_star(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """The star of a camera's own car before the road, its bonnet below the border or out of sight."""
+        height, width = self.size
+        star = draw_star(rng)
+        tall = height * float(np.exp(rng.uniform(np.log(0.05), np.log(0.4))))
+        scale = tall / star.alpha.shape[0]
+        star = resized(star, (max(3, round(star.alpha.shape[1] * scale)), max(4, round(tall))), shrinks=True)
+        left = int(rng.uniform(0.1, 0.9) * width) - star.alpha.shape[1] // 2
+        foot = int(height * rng.uniform(0.7, 1.0) + tall * rng.uniform(0, 0.3))
+        covered = paste(image, star, left, foot - star.alpha.shape[0], rng)
         labels[covered] = IGNORE
         return covered
 
@@ -323,13 +342,13 @@ class SceneSampler:
     ) -> tuple[Cutout, int, int]:
         """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere."""
         height, width = self.size
-        side = float(np.exp(rng.uniform(np.log(9), np.log(0.62 * height * zoom))))
+        side = float(np.exp(rng.uniform(np.log(7), np.log(0.62 * height * zoom))))
         if rng.random() < 0.7 and ground[::4, ::4].any():
             rows, columns = np.nonzero(ground[::4, ::4])
             pick = int(rng.integers(len(rows)))
             foot, centre = int(rows[pick]) * 4, int(columns[pick]) * 4
             nearness = (foot + 1) / height
-            thing = rescale(thing, max(8.0, side * (0.3 + nearness)), rng)
+            thing = rescale(thing, max(7.0, side * (0.3 + nearness)), rng)
             h, w = thing.alpha.shape
             return thing, centre - w // 2, foot - h
         thing = rescale(thing, side, rng)

@@ -33,6 +33,8 @@ _GRID = (0.0, 0.1, 0.25, 0.5, 1.0)
 _SIZES = ((360, 640), (384, 512))
 _REDUCTIONS = ((1,), (1, 2))
 _WORTH = 0.005  # AuPRC
+# Scenes are made at the working size and cannot choose this: see benchmarks/ABLATIONS.md.
+_DETAIL = 0.5
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
 
 
@@ -43,7 +45,7 @@ def detector_from_weights(path: Path) -> StreetDetector:
         WeightsError: No whole weight file with the network's settings in its header.
     """
     try:
-        detector = StreetDetector(network=json.loads(read_header(path)["config"]))
+        detector = StreetDetector(network=json.loads(read_header(path)["config"]), detail=_DETAIL)
     except (KeyError, ValueError) as error:
         raise WeightsError(
             f"{path} is no weight file of a segmenter training: run `oodseg train segmenter` first"

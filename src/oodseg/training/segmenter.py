@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from oodseg.datasets.training import IGNORE
-from oodseg.errors import ConfigError
 from oodseg.exposure.scenes import Mix, Scene, SceneSampler
 from oodseg.files import write_json
 from oodseg.metrics.pixel import pixel_metrics
@@ -36,6 +35,7 @@ from oodseg.training.common import (
     save_weights,
     stream_loader,
 )
+from oodseg.training.growth import grow
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -57,15 +57,15 @@ class SegmenterRecipe(BaseModel):
     """All settings of a training of the street network.
 
     With `initial`, the name or folder of a pipeline, the training goes on from the network of its detector,
-    whose widths and depths must be those of the recipe.
+    which grows where the recipe's widths and depths are larger.
     """
 
     model_config = ConfigDict(extra="forbid")
     seed: int = 0
     initial: str | None = None
     size: tuple[int, int] = (256, 320)
-    widths: list[int] = [16, 40, 80, 128, 192]
-    depths: list[int] = [1, 2, 2, 2]
+    widths: list[int] = [24, 48, 96, 176, 256]
+    depths: list[int] = [1, 2, 4, 3]
     max_steps: int = Field(default=27000, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -104,18 +104,13 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
     """A street network of the recipe's size: new, or with the weights of the pipeline in `initial`.
 
     Raises:
-        ConfigError: There is no such pipeline, or its network is of another size.
+        ConfigError: There is no such pipeline, or its network is larger than the recipe's.
     """
     network = StreetNet(recipe.widths, recipe.depths)
     if recipe.initial is not None:
         given = build_segmenter({"name": "street", "source": recipe.initial})
-        if given.config != network.config:
-            raise ConfigError(
-                f"the network of the pipeline {recipe.initial} cannot be gone on with: it is {given.config}, "
-                f"the recipe wants {network.config}; give both the same widths and depths"
-            )
         assert isinstance(given, StreetNet)  # it is the network of a street detector
-        network.load_state_dict(given.state_dict())
+        network = grow(given, network)
     made: StreetNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return made
 
