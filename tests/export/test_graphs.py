@@ -28,16 +28,19 @@ def test_halvings_begin_with_the_pyramid(size):
         assert torch.allclose(ours[0], theirs, atol=1e-6)
 
 
+@pytest.mark.parametrize("use_scores", [False, True])
 @pytest.mark.parametrize("size", [(100, 150), (500, 1300)])
-def test_the_decoder_draws_what_the_segmenter_draws(size):
-    masks = CompactSegmenter(size=48, widths=(4, 6), depths=(1, 1)).eval()
+def test_the_decoder_draws_what_the_segmenter_draws(size, use_scores):
+    masks = CompactSegmenter(size=48, widths=(4, 6), depths=(1, 1), use_scores=use_scores).eval()
     height, width = size
     shares = torch.tensor([[0.4, 0.4, 0.45, 0.5], [0.0, 0.0, 1.0, 1.0], [0.8, 0.2, 1.0, 0.9]])
     boxes = shares * torch.tensor([width, height, width, height])
-    image = torch.rand(3, *size)
+    image, score = torch.rand(3, *size), 8 * torch.randn(height // 2, width // 2 + 7)
     with torch.inference_mode():
-        logits, regions = _CropDecoder(masks)(*_Halvings()(image[None]), boxes)
+        logits, regions = _CropDecoder(masks)(
+            *_Halvings()(image[None]), boxes, *([score] if use_scores else [])
+        )
         embedding = masks.embed(image)
-        expected = masks(masks._crops(embedding, boxes, crop_regions(boxes, masks.context), None))
+        expected = masks(masks._crops(embedding, boxes, crop_regions(boxes, masks.context), score))
     assert torch.equal(regions, crop_regions(boxes, masks.context))
     assert torch.allclose(logits, expected, atol=1e-4)

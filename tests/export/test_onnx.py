@@ -16,7 +16,6 @@ from oodseg.devices import full_precision
 from oodseg.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.exposure.drawn import draw_scene
 from oodseg.masks.box import BoxSegmenter
-from oodseg.masks.compact import CompactSegmenter
 from oodseg.prompts.components import ComponentPrompts
 from redness import Redness, make_pipeline
 
@@ -149,7 +148,6 @@ class Opaque(Redness):
     ("change", "sentence"),
     [
         ({"masks": BoxSegmenter()}, "promptable segmenter 'box' has no ONNX form: .* 'compact'"),
-        ({"masks": CompactSegmenter(use_scores=True)}, "'compact' with 'use_scores' has no ONNX form"),
         ({"prompts": ComponentPrompts()}, "prompt generator 'components' has no ONNX form: .* 'faster_rcnn'"),
         ({"detector": object()}, "detector 'object' has no ONNX form: .* 'street'"),
         ({"detector": Opaque()}, "the detector of this pipeline cannot be exported"),

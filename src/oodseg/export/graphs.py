@@ -6,6 +6,7 @@
     prompts   score [h, w]               -> boxes [n, 4], confidence [n]
     encoder   image [1, 3, H, W]         -> embedding ...       (picture at full size)
     decoder   embedding ..., boxes [n, 4] -> logits [n, s, s], regions [n, 4]
+              (and score [h, w], where the masks look at it)
 
 Images are RGB in 0..1. A logit map covers its region (`xyxy` in pixels of the picture); what is above 0
 belongs to the object.
@@ -21,7 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.errors import ConfigError
-from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, CompactSegmenter
+from oodseg.masks.compact import (
+    IMAGE_MEAN,
+    IMAGE_STD,
+    SCORE_HIGH,
+    SCORE_LOW,
+    SCORE_SCALE,
+    CompactSegmenter,
+)
 from oodseg.masks.crops import box_channel, crop_regions, sample_level
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.prompts.geometry import overlap_of_smaller
@@ -61,12 +69,13 @@ def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
         raise _no_form("detector", detector, "street")
     if not isinstance(prompts, FasterRCNNPrompts):
         raise _no_form("prompt generator", prompts, "faster_rcnn")
-    if not isinstance(masks, CompactSegmenter) or masks.use_scores:
+    if not isinstance(masks, CompactSegmenter):
         raise _no_form("promptable segmenter", masks, "compact")
     image: Axes = (1, 3, "height", "width")
     levels: dict[str, Axes] = {
         f"level_{index}": (1, 3, f"height_{index}", f"width_{index}") for index in range(_LEVELS)
     }
+    shown: dict[str, Axes] = {"score": ("score_height", "score_width")} if masks.use_scores else {}
     graphs = [
         Graph("detector", _Detector(detector), {"image": image}, {"score": ("height", "width")}),
         Graph(
@@ -79,7 +88,7 @@ def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
         Graph(
             "decoder",
             _CropDecoder(masks),
-            {**levels, "boxes": ("boxes", 4)},
+            {**levels, "boxes": ("boxes", 4), **shown},
             {"logits": ("boxes", masks.size, masks.size), "regions": ("boxes", 4)},
         ),
     ]
@@ -91,8 +100,6 @@ def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
 
 def _no_form(room: str, part: Any, instead: str) -> ConfigError:
     name = getattr(part, "name", type(part).__name__)
-    if isinstance(part, CompactSegmenter):
-        name += "' with 'use_scores"
     return ConfigError(
         f"the {room} '{name}' has no ONNX form: export the pipeline with '{instead}' in its place"
     )
@@ -157,27 +164,41 @@ class _CropDecoder(nn.Module):
 
     def __init__(self, masks: CompactSegmenter) -> None:
         super().__init__()
-        self.masks = masks
+        self.masks, self.halvings = masks, _Halvings()
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        levels, boxes = inputs[:-1], inputs[-1]
-        size = self.masks.size
+        levels, boxes, score = inputs[:_LEVELS], inputs[_LEVELS], inputs[_LEVELS + 1 :]
         regions = crop_regions(boxes, self.masks.context)
+        crops = self._crops(levels, regions, IMAGE_MEAN)
+        drawn = box_channel(boxes, regions, self.masks.size)
+        nothing = torch.zeros_like(drawn)
+        shown = [nothing, nothing]
+        if score:
+            scaled = (score[0] / SCORE_SCALE).clamp(SCORE_LOW, SCORE_HIGH)[None, None]
+            sides = (_size(scaled) / _size(levels[0])).flip(0).repeat(2)  # of x and y
+            shown = [self._crops(self.halvings(scaled), regions * sides, 0.0), torch.ones_like(drawn)]
+        inside = torch.cat([(crops - IMAGE_MEAN) / IMAGE_STD, drawn, *shown], dim=1)
+        return self.masks(inside), regions
+
+    def _crops(self, levels: tuple[Tensor, ...], regions: Tensor, outside: float) -> Tensor:
+        """What `sample_crops` cuts, each crop chosen from all levels."""
+        size = self.masks.size
         longest = (regions[:, 2:] - regions[:, :2]).amax(dim=1)
         wanted = torch.log2((longest / size).clamp_min(1.0)).floor().minimum(self._coarsest(levels))
-        crops = boxes.new_zeros((1, 3, size, size))
+        crops = regions.new_zeros((1, levels[0].shape[1], size, size))
         for index, level in enumerate(levels):
-            sampled = sample_level(level.squeeze(0), regions / 2**index, size, IMAGE_MEAN)
+            sampled = sample_level(level.squeeze(0), regions / 2**index, size, outside)
             crops = torch.where((wanted == index)[:, None, None, None], sampled, crops)
-        drawn = box_channel(boxes, regions, size)
-        nothing = torch.zeros_like(drawn)
-        inside = torch.cat([(crops - IMAGE_MEAN) / IMAGE_STD, drawn, nothing, nothing], dim=1)
-        return self.masks(inside), regions
+        return crops
 
     def _coarsest(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Index of the last level that `build_pyramid` would have built."""
         last = torch.zeros(())
         for level in levels[:-1]:
-            height, width = (torch.as_tensor(side) for side in level.shape[-2:])
-            last = last + (torch.maximum(height, width) >= 2 * self.masks.size).float()
+            last = last + (_size(level).amax() >= 2 * self.masks.size).float()
         return last
+
+
+def _size(level: Tensor) -> Tensor:
+    """Height and width of `[..., H, W]`, float `[2]`; a traced graph fits any."""
+    return torch.stack([torch.as_tensor(side) for side in level.shape[-2:]]).float()

@@ -163,7 +163,7 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
         "detailed": (to_tensor(resize(scene.image, 2 * height, 2 * width))[None],),
         "prompts": (score,),
         "encoder": (image,),
-        "decoder": (*embedding, boxes),
+        "decoder": (*embedding, boxes, *([score] if "score" in graphs["decoder"].inputs else [])),
     }
     return {name: (inputs[name], run(name, *inputs[name])) for name in graphs}
 

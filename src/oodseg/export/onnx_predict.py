@@ -37,14 +37,17 @@ def predict(picture: Any) -> tuple[Any, Any, Any]:
     large = "detailed" in GRAPHS and 2 * max(h, w) <= max(height, width)
     detector, size = ("detailed", (2 * w, 2 * h)) if large else ("detector", (w, h))
     seen = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    found = run("prompts", **run(detector, image=as_input(seen)))
+    score = run(detector, image=as_input(seen))
+    found = run("prompts", **score)
     zoom, limit = (np.array(pair * 2, np.float32) for pair in ([width / w, height / h], [width, height]))
     boxes = np.clip(found["boxes"] * zoom, 0, limit)
     masks = np.zeros((len(boxes), height, width), bool)
-    embedding = run("encoder", image=as_input(picture)) if len(boxes) else {}
+    shown = run("encoder", image=as_input(picture)) if len(boxes) else {}
+    if "score" in RULES["graphs"]["decoder"]["inputs"]:
+        shown |= score
     for start in range(0, len(boxes), RULES["boxes_at_once"]):
         part = slice(start, start + RULES["boxes_at_once"])
-        drawn = run("decoder", **embedding, boxes=boxes[part])
+        drawn = run("decoder", **shown, boxes=boxes[part])
         for mask, box, logits, region in zip(masks[part], boxes[part], *drawn.values(), strict=True):
             paste(mask, box, logits, region)
     return masks, boxes, found["confidence"]

@@ -77,8 +77,7 @@ class CompactSegmenter(nn.Module):
         widths: Channels at 1/2, 1/4, ... of the crop.
         depths: Residual blocks at each of these; the way back up has one each.
         use_scores: Whether `segment` shows the network the score map beside the box. It is trained for
-            both. With simulated scores the map helps; with those of the `street` detector it does not
-            (`benchmarks/masks.py` prints both), so it is off.
+            both; with those of the shipped `street` detector it helps (`benchmarks/masks.py` prints both).
 
     Raises:
         ConfigError: The arguments do not fit together.
@@ -92,7 +91,7 @@ class CompactSegmenter(nn.Module):
         context: float = 1.5,
         widths: Sequence[int] = (24, 48, 96, 160),
         depths: Sequence[int] = (1, 2, 3, 2),
-        use_scores: bool = False,
+        use_scores: bool = True,
     ) -> None:
         super().__init__()
         if len(widths) != len(depths) or not widths or size % 2 ** len(widths) or context < 1:
