@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class Detector(Protocol):
     """Gives every pixel an anomaly score; higher means more anomalous.
 
+    One that has `detail` above 0 and `score_detailed` besides, as `StreetDetector` has, is shown large pictures
+    at twice the working size.
+
     Attributes:
         name: Key in `DETECTORS`.
         normalizer: Statistics of the score on in-distribution pictures, fitted once.
