@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Detector(Protocol):
     """Gives every pixel an anomaly score; higher means more anomalous.
 
-    One that has `detail` above 0 and `score_detailed` besides, as `StreetDetector` has, is shown large pictures
-    at twice the working size.
+    One that has `detail` above 0 and `score_detailed` besides, as `StreetDetector` has, is shown large
+    pictures at twice the working size.
 
     Attributes:
         name: Key in `DETECTORS`.
