@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -126,6 +126,7 @@ def test_resampling_equals_measuring_the_resampled_set(preset):
 
 
 @given(arrays(np.float32, (3, 4, 5), elements=st.floats(-1e6, 1e6, width=32)))
+@example(np.eye(3, 20, dtype=np.float32).reshape(3, 4, 5) * np.finfo(np.float32).smallest_subnormal)
 def test_extremes_bring_a_set_to_0_1(scores):
     extremes = ScoreExtremes()
     for one in scores:

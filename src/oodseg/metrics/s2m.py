@@ -78,7 +78,11 @@ class ScoreExtremes:
         span = self.high - self.low
         if not span > 0:
             return np.zeros(score.shape, np.float32)
-        scaled = (score.astype(np.float32) - np.float32(self.low)) * np.float32(1.0 / span)
+        scaled: NDArray[np.float32]
+        if 1.0 / span <= np.finfo(np.float32).max:
+            scaled = (score.astype(np.float32) - np.float32(self.low)) * np.float32(1.0 / span)
+        else:  # of a subnormal span, the inverse is beyond float32, and infinity times 0 is no number
+            scaled = ((score.astype(np.float64) - self.low) / span).astype(np.float32)
         return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
