@@ -237,3 +237,18 @@ def test_without_a_detector_the_pipelines_own_is_fitted(base, photos, tmp_path) 
     fitted = S2M.from_pretrained(tmp_path / "mine").detector
     assert fitted.rule.name == "energy"
     assert fitted.normalizer != ScoreNormalizer(0.0, 2.0)
+
+
+def test_the_range_is_that_of_the_scores_with_details(tmp_path) -> None:
+    from oodseg.cli.fit import Pictures, run_fit
+
+    s2m = S2M.from_pretrained("street")
+    path = tmp_path / "large.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (320, 1280, 3), np.uint8)).save(path)
+    image = read_image(path)
+    detailed = ScoreNormalizer.fit([s2m.detector_score(image)])
+    plain = ScoreNormalizer.fit([s2m.detector.score(to_tensor(resize(image, 160, 640))[None])])
+    run_fit(s2m, Pictures([path], s2m), tmp_path / "mine", {})
+    assert s2m.detector.normalizer == detailed
+    assert detailed != plain

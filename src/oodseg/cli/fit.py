@@ -13,6 +13,8 @@ from oodseg.cli.loading import DetectorOption, Device, DeviceOption, PipelineOpt
 from oodseg.errors import ConfigError, ImageError, OodsegError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from rich.console import Console
     from torch import Tensor
 
@@ -54,9 +56,20 @@ class Pictures:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Float `[1, 3, h, w]` in 0..1 on the pipeline's device; unreadable pictures are left out."""
+        from oodseg.images import resize, to_tensor
+
+        for image in self._images():
+            small = resize(image, *self.s2m.working_size(*image.shape[:2]))
+            yield to_tensor(small)[None].to(self.s2m.device)
+
+    def scores(self) -> Iterator[Tensor]:
+        """The detector's scores of every readable picture, as the pipeline takes them."""
+        return (self.s2m.detector_score(image) for image in self._images())
+
+    def _images(self) -> Iterator[NDArray[np.uint8]]:
         from rich.progress import track
 
-        from oodseg.images import read_image, resize, to_tensor
+        from oodseg.images import read_image
 
         hidden = self.console is None or not self.console.is_terminal
         bar = track(self.paths, "looking at pictures", console=self.console, disable=hidden, transient=True)
@@ -64,12 +77,9 @@ class Pictures:
             if path in self.failures:
                 continue
             try:
-                image = read_image(path)
+                yield read_image(path)
             except ImageError as error:
                 self.failures[path] = str(error)
-                continue
-            small = resize(image, *self.s2m.working_size(*image.shape[:2]))
-            yield to_tensor(small)[None].to(self.s2m.device)
 
 
 def fit(
@@ -131,7 +141,7 @@ def run_fit(s2m: S2M, pictures: Pictures, out: Path, settings: dict[str, Any]) -
         if hasattr(detector, "fit"):
             detector.fit(pictures)
         else:
-            detector.normalizer = ScoreNormalizer.fit(detector.score(each) for each in pictures)
+            detector.normalizer = ScoreNormalizer.fit(pictures.scores())
     except OodsegError as error:
         if len(pictures.failures) < len(pictures.paths):
             raise
