@@ -36,7 +36,7 @@ weights: setup  ## train a whole pipeline from the data in DATA
 	$(BIN)/oodseg train detector --segmenter $(RUNS)/segmenter --data "$(DATA)" --out $(RUNS)/detector
 	$(BIN)/oodseg train prompts --detector $(RUNS)/detector --data "$(DATA)" --out $(RUNS)/prompts
 	$(BIN)/oodseg train masks --data "$(DATA)" --out $(RUNS)/masks
-	$(BIN)/oodseg train bundle --detector $(RUNS)/detector --prompts $(RUNS)/prompts --masks $(RUNS)/masks --out $(RUNS)/street
+	$(BIN)/oodseg train bundle --detector $(RUNS)/detector --prompts $(RUNS)/prompts --masks $(RUNS)/masks --bits 8 --out $(RUNS)/street
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

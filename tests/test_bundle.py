@@ -7,8 +7,10 @@ from safetensors.torch import load_file, save_file
 
 from oodseg import S2M
 from oodseg.bundle import bundled_names
+from oodseg.detectors.street import StreetDetector
 from oodseg.errors import ConfigError, OodsegError, WeightsError
 from oodseg.masks.box import BoxSegmenter
+from oodseg.prompts.components import ComponentPrompts
 from redness import make_pipeline, register, save_pipeline, street
 
 
@@ -42,6 +44,28 @@ def test_saving_again_keeps_a_model_card_that_someone_wrote(saved):
     (saved / "README.md").write_text("mine")
     make_pipeline().save_pretrained(saved)
     assert (saved / "README.md").read_text() == "mine"
+
+
+def test_eight_bits_halve_a_pipeline_and_hardly_move_its_scores(tmp_path):
+    torch.manual_seed(0)
+    detector = StreetDetector({"widths": [8, 16, 32, 64, 64], "depths": [1, 1, 1, 1]})
+    pipeline = S2M(detector, ComponentPrompts(), BoxSegmenter())
+    sizes, scores, heads = {}, {}, {}
+    for bits in (16, 8):
+        pipeline.save_pretrained(tmp_path / str(bits), bits)
+        sizes[bits] = (tmp_path / str(bits) / "detector.safetensors").stat().st_size
+        again = S2M.from_pretrained(tmp_path / str(bits))
+        scores[bits] = again.detector_score(street((10, 20, 40, 50)))
+        heads[bits] = again.detector.network.stages[1][0][0].weight
+    assert sizes[8] < 0.6 * sizes[16]
+    assert not torch.equal(heads[8], heads[16])
+    torch.testing.assert_close(scores[8], scores[16], rtol=0.02, atol=0.02)
+
+
+def test_other_bits_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match="16 or 8 bits, not in 4"):
+        make_pipeline().save_pretrained(tmp_path / "p", bits=4)
+    assert not (tmp_path / "p").exists()
 
 
 def test_parts_are_replaced_by_name_or_object(saved):

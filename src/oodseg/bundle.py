@@ -1,7 +1,8 @@
 """A pretrained pipeline is a folder: `config.json`, one safetensors file a part, `README.md`.
 
-Nothing in it is ever unpickled. Learned weights lie in float16 and are used in float32; statistics (the
-buffers of a module) lie as they are, because half precision would ruin a covariance or a running variance.
+Nothing in it is ever unpickled. Learned weights lie in float16 or in 8 bits (`oodseg.storage`) and are used
+in float32; statistics (the buffers of a module) lie as they are, because half precision would ruin a
+covariance or a running variance.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 
 from oodseg import __version__
 from oodseg.detectors import DETECTORS, ScoreNormalizer
-from oodseg.errors import OodsegError, WeightsError
+from oodseg.errors import ConfigError, OodsegError, WeightsError
 from oodseg.files import atomic_path, write_bytes, write_json
 from oodseg.masks import MASKS
 from oodseg.prompts import PROMPTS
 from oodseg.registry import resolve
+from oodseg.storage import BITS, pack, unpack
 
 FORMAT = 1
 ROOMS = {"detector": ("detectors", DETECTORS), "prompts": ("prompts", PROMPTS), "masks": ("masks", MASKS)}
@@ -165,9 +167,8 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         raise WeightsError(
             f"the weight file {path} is no whole safetensors file ({error}): fetch it again"
         ) from error
-    state = {name: each.float() if each.dtype == torch.float16 else each for name, each in tensors.items()}
     try:
-        part.load_state_dict(state, strict=True)
+        part.load_state_dict(unpack(tensors), strict=True)
     except RuntimeError as error:
         fault = str(error).splitlines()[-1].strip()
         raise WeightsError(
@@ -178,8 +179,8 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         part.eval().requires_grad_(False)
 
 
-def save_part(folder: Path, key: str, part: Any) -> dict[str, Any]:
-    """Writes one part's weights; returns its entry for `config.json`."""
+def save_part(folder: Path, key: str, part: Any, bits: int = 16) -> dict[str, Any]:
+    """Writes one part's weights in 16 or 8 bits; returns its entry for `config.json`."""
     entry: dict[str, Any] = {"name": part.name, "config": part.config, "weights": None}
     normalizer = getattr(part, "normalizer", None)
     if normalizer is not None:
@@ -189,25 +190,25 @@ def save_part(folder: Path, key: str, part: Any) -> dict[str, Any]:
         from safetensors.torch import save
 
         buffers = {name for name, _ in part.named_buffers()} if hasattr(part, "named_buffers") else set()
-        tensors = {
-            name: (each.half() if each.is_floating_point() and name not in buffers else each)
-            .contiguous()
-            .cpu()
-            for name, each in state.items()
-        }
-        data = save(tensors, metadata={"part": key, "name": part.name, "oodseg": __version__})
+        header = {"part": key, "name": part.name, "oodseg": __version__}
+        data = save(pack(state, bits, buffers), metadata=header)
         entry["weights"] = f"{key}.safetensors"
         entry["sha256"] = hashlib.sha256(data).hexdigest()
         write_bytes(folder / entry["weights"], data)
     return entry
 
 
-def save_bundle(folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Any]) -> None:
+def save_bundle(
+    folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Any], bits: int = 16
+) -> None:
     """Writes a pipeline folder; `config.json` comes last, so that a broken-off save is no pipeline.
 
     Raises:
+        ConfigError: Bits other than 16 and 8.
         OodsegError: The folder cannot be written, or a part cannot be described.
     """
+    if bits not in BITS:
+        raise ConfigError(f"weights are stored in {' or '.join(map(str, BITS))} bits, not in {bits}")
     if folder.exists() and not folder.is_dir():
         raise OodsegError(f"{folder} is a file: choose a folder to save the pipeline in")
     config: dict[str, Any] = {
@@ -217,7 +218,7 @@ def save_bundle(folder: Path, name: str, working_side: tuple[int, int], parts: d
         "working_side": list(working_side),
     }
     for key, part in parts.items():
-        config[key] = save_part(folder, key, part)
+        config[key] = save_part(folder, key, part, bits)
     card = folder / "README.md"
     if not card.exists():
         with atomic_path(card) as temporary:

@@ -107,16 +107,21 @@ class S2M:
         low, high = config["working_side"]
         return cls(**parts, name=config.get("name", folder.name), working_side=(low, high), device=device)
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str], bits: int = 16) -> None:
         """Writes the pipeline as a folder: `config.json`, one safetensors file a part, `README.md`.
 
+        Args:
+            folder: Where.
+            bits: How weights are stored: 16, or 8 for files of half the size (see `oodseg.storage`).
+
         Raises:
+            ConfigError: Another number of bits.
             OodsegError: The folder cannot be written, or there is no detector to save.
         """
         if self.detector is None:
             raise ConfigError("a pipeline without a detector cannot be saved: give it one first")
         parts = {"detector": self.detector, "prompts": self.prompts, "masks": self.masks}
-        save_bundle(Path(folder), self.name, self.working_side, parts)
+        save_bundle(Path(folder), self.name, self.working_side, parts, bits)
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width at which detector and prompts work on a picture of that size."""

@@ -203,6 +203,7 @@ def bundle(
     prompts: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train prompts`.")],
     masks: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train masks`.")],
     out: Annotated[Path, typer.Option(help="Folder of the pipeline.")],
+    bits: Annotated[int, typer.Option(help="How weights are stored: in 16 or 8 bits.")] = 16,
 ) -> None:
     """Put the trained parts together into a pipeline folder for --pipeline."""
     with training_libraries():
@@ -214,7 +215,7 @@ def bundle(
             prompts=_trained(finished(prompts, "prompts"), "prompts", "faster_rcnn"),
             masks=_trained(finished(masks, "masks"), "masks", "compact"),
             name=out.resolve().name,
-        ).save_pretrained(out)
+        ).save_pretrained(out, bits)
         wrote(out)
 
 
