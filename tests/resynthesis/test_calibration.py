@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from oodseg.resynthesis.calibration import Calibration, fit_classes, fit_pixels
+from oodseg.resynthesis.calibration import Calibration, fit_classes, fit_pixels, fit_presence
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1, 0), (0.01, 5), (30, -200)])
@@ -70,3 +70,30 @@ def test_quality_stays_in_range_and_leaves_nan() -> None:
     np.testing.assert_array_equal(
         Calibration().quality(np.array([0.25, 1.5])), np.array([0.25, 1], np.float32)
     )
+
+
+def test_a_picture_without_fit_counts_the_predicted_classes() -> None:
+    assert Calibration().mean_quality(np.array([0.2, np.nan, 0.6])) == pytest.approx(0.4)
+    assert np.isnan(Calibration().mean_quality(np.array([np.nan, np.nan])))
+
+
+def test_a_class_that_is_never_found_though_always_there_counts_as_missed() -> None:
+    predicted = np.array([[True, False], [True, False], [True, False]])
+    present = np.array([[True, True], [True, True], [False, True]])
+    presence = fit_presence(predicted, present)
+    assert presence == [pytest.approx((0.0, 0.75)), pytest.approx((0.75, 1.0))]
+    found = Calibration(presence=presence).mean_quality(np.array([0.8, np.nan]))
+    assert found == pytest.approx((0.75 * 0.8 + 0.75 * 0.0) / 1.5)
+
+
+def test_a_class_that_was_never_seen_counts_as_before() -> None:
+    nothing = np.zeros((0, 3), bool)
+    assert fit_presence(nothing, nothing) == [(0.0, 1.0)] * 3
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.floats(0, 1), st.floats(0, 1)), min_size=1))
+def test_a_pictures_mean_lies_within_its_classes(rows) -> None:
+    quality = np.array([value if predicted else np.nan for value, predicted, *_ in rows])
+    found = Calibration(presence=[(low, high) for *_, low, high in rows]).mean_quality(quality)
+    assert np.isnan(found) or 0 <= found <= np.nanmax(np.append(quality, 0.0)) + 1e-9

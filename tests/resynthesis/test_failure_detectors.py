@@ -17,7 +17,7 @@ from oodseg.resynthesis.baselines import MSP, TCP, MCDropout, TCPHead
 from oodseg.resynthesis.bundle import load_failure_detector, read_failure_config, save_failure_detector
 from oodseg.resynthesis.calibration import Calibration
 from oodseg.resynthesis.detector import full_logits, msp_log_odds
-from oodseg.resynthesis.synthcp import DirectPrediction, SynthCP
+from oodseg.resynthesis.synthcp import DirectPrediction, SynthCP, expected_iou
 from oodseg.segmenters import Segmentation
 
 DETECTORS = {each.name: each for each in make_detectors()}
@@ -65,6 +65,18 @@ def test_says_the_same_twice_and_of_the_same_prediction(name) -> None:
     np.testing.assert_array_equal(one.error, other.error)
     logits = full_logits(make_segmenter().segment(picture()[None]), (50, 70))
     np.testing.assert_array_equal(one.labels, logits.argmax(1)[0].numpy())
+
+
+@pytest.mark.parametrize("name", ["direct", "synthcp"])
+def test_a_class_where_errors_are_expected_is_said_to_be_worse(name) -> None:
+    comparator, logits = DETECTORS[name].comparator, torch.zeros(1, 3, 50, 70)
+    logits[:, 0, :, :35], logits[:, 1, :, 35:] = 9, 9
+    error = torch.full((1, 50, 70), -5.0)
+    calm = expected_iou(comparator, logits, error)[0]
+    error[:, :, 35:] = 3
+    worse = expected_iou(comparator, logits, error)[0]
+    assert calm[:2].min() > 0.95
+    assert worse[1] < 0.2 < worse[0]
 
 
 @pytest.mark.parametrize("name", SCORES)

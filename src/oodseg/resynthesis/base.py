@@ -23,7 +23,7 @@ class Assessment:
             makes none.
         class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
             predicted.
-        mean_iou: Their estimated mean over the predicted classes.
+        mean_iou: Their estimated mean over the classes in the truth; one that is missed counts as 0.
     """
 
     labels: NDArray[np.uint8]

@@ -1,7 +1,9 @@
 """Turns what a failure detector measures into probabilities and qualities, by fits on labelled pictures.
 
-Pixels: `error = sigmoid(slope * score + offset)` (Platt scaling). Classes: IoU is linear in what the detector
-says of a class. Both keep the order of pixels and of pictures within a class.
+Pixels: `error = sigmoid(slope * score + offset)` (Platt scaling). Classes: IoU is linear in what the
+detector says of a class. Both keep the order of pixels and of pictures within a class. Pictures: the mean IoU
+is over the classes in the truth, which nobody knows, so every class counts by the chance that the truth holds
+it; where it was not predicted its IoU is 0.
 """
 
 from __future__ import annotations
@@ -24,11 +26,14 @@ class Calibration:
         slope: Factor of a pixel's score, > 0.
         offset: What is added to it.
         class_lines: Slope and offset of every class's quality; empty to leave them as they are.
+        presence: Chance of every class to be in a picture's truth where it is not predicted, and where it is;
+            empty for 0 and 1.
     """
 
     slope: float = 1.0
     offset: float = 0.0
     class_lines: list[tuple[float, float]] = field(default_factory=list)
+    presence: list[tuple[float, float]] = field(default_factory=list)
 
     def error(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Probability of being wrong, float32 in 0..1 of the scores' shape."""
@@ -41,6 +46,19 @@ class Calibration:
             return np.asarray(np.clip(measured, 0, 1), np.float32)
         slopes, offsets = np.array(self.class_lines).T
         return np.asarray(np.clip(slopes * measured + offsets, 0, 1), np.float32)
+
+    def mean_quality(self, quality: NDArray[np.floating[Any]]) -> float:
+        """Mean IoU to expect of a picture; NaN where no class is expected in it.
+
+        Args:
+            quality: Float `[C]` of `quality`, NaN where a class is not predicted.
+        """
+        predicted = ~np.isnan(quality)
+        presence = np.array(self.presence or [(0.0, 1.0)] * len(quality))
+        chance = np.where(predicted, presence[:, 1], presence[:, 0])
+        if not chance.sum() > 0:
+            return float("nan")
+        return float(chance @ np.nan_to_num(quality.astype(np.float64), nan=0.0) / chance.sum())
 
 
 def fit_pixels(scores: NDArray[Any], wrong: NDArray[np.bool_]) -> tuple[float, float]:
@@ -91,6 +109,26 @@ def fit_classes(measured: NDArray[Any], true: NDArray[Any]) -> list[tuple[float,
         enough = rows.sum() >= _FEW
         lines.append(_line(measured[rows, index], true[rows, index]) if enough else common)
     return lines
+
+
+def fit_presence(predicted: NDArray[np.bool_], present: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Fits how often the truth holds a class that was not predicted, and one that was.
+
+    Args:
+        predicted: Bool `[N, C]`.
+        present: Bool `[N, C]`: in the truth.
+
+    Returns:
+        For `Calibration(presence=...)`: shares of the N pictures, and of one made-up picture more in which
+        prediction and truth agree.
+    """
+
+    def share(rows: NDArray[np.bool_], agreed: float) -> NDArray[np.float64]:
+        shares: NDArray[np.float64] = ((present & rows).sum(0) + agreed) / (rows.sum(0) + 1)
+        return shares
+
+    missed, found = share(~predicted, 0.0), share(predicted, 1.0)
+    return [(float(low), float(high)) for low, high in zip(missed, found, strict=True)]
 
 
 def _line(x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from oodseg.errors import ConfigError
 WIDTHS = (24, 32, 64, 96, 128)
 _HIDDEN = 32
 _EVIDENCE = 5  # what `class_evidence` says of a class
+EXPECTED_IOU = 2  # which of these is the IoU that the error map lets expect
 
 
 class _Residual(nn.Module):

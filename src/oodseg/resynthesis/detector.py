@@ -74,13 +74,12 @@ class SegmenterAssessor(nn.Module):
         labels = found.labels.cpu().numpy().astype(np.uint8)
         error = self.calibration.error(found.score.float().cpu().numpy())
         quality = self.calibration.quality(self.class_measure(found))
-        predicted = ~np.isnan(quality)
         return Assessment(
             labels=labels,
             error=error,
             resynthesis=_as_picture(found.resynthesis, labels.shape),
             class_iou=quality,
-            mean_iou=float(quality[predicted].mean()) if predicted.any() else float("nan"),
+            mean_iou=self.calibration.mean_quality(quality),
         )
 
     def class_measure(self, found: Measurement) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from oodseg.devices import fast_autocast
 from oodseg.errors import ConfigError
 from oodseg.resynthesis.calibration import Calibration
-from oodseg.resynthesis.comparator import Comparator
+from oodseg.resynthesis.comparator import EXPECTED_IOU, Comparator, class_evidence
 from oodseg.resynthesis.detector import (
     Measurement,
     SegmenterAssessor,
@@ -64,7 +64,8 @@ class DirectPrediction(SegmenterAssessor):
         resynthesis = self.resynthesize(labels)
         error, quality = compare(self.comparator, image[None], logits, resynthesis)
         made = None if resynthesis is None else resynthesis[0]
-        return Measurement(labels[0], error[0], quality[0].sigmoid(), made)
+        expected = expected_iou(self.comparator, logits, error)
+        return Measurement(labels[0], error[0], (quality.sigmoid() * expected).sqrt()[0], made)
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
         """No picture is made back."""
@@ -129,6 +130,22 @@ def compare(
     with fast_autocast(images.device):
         error, quality = comparator(*at_its_size(comparator, images, logits, resynthesis))
     return _full_odds(error, images), quality
+
+
+def expected_iou(comparator: Comparator, logits: Tensor, error: Tensor) -> Tensor:
+    """IoU of every class that a map of errors lets expect; see `class_evidence`.
+
+    Args:
+        comparator: Says at what size to look.
+        logits: The segmenter's, float `[B, C, H, W]`.
+        error: Log-odds of being wrong, float `[B, H, W]`.
+
+    Returns:
+        Float32 `[B, C]` in 0..1.
+    """
+    side = working_size(logits.shape[-2], logits.shape[-1], comparator.short_side, comparator.multiple)
+    share, wrong = _shrink(logits.softmax(1), side), _shrink(error.sigmoid()[:, None], side)
+    return class_evidence(share.flatten(2), wrong[:, 0].flatten(1))[..., EXPECTED_IOU]
 
 
 def tell_unknown(

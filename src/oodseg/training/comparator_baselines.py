@@ -19,7 +19,7 @@ from oodseg.datasets.training import IGNORE
 from oodseg.images import to_tensor
 from oodseg.metrics.failure import picture_dice, picture_iou
 from oodseg.resynthesis.baselines import TCPHead
-from oodseg.resynthesis.calibration import Calibration, fit_classes, fit_pixels
+from oodseg.resynthesis.calibration import Calibration, fit_classes, fit_pixels, fit_presence
 from oodseg.resynthesis.detector import Measurement, SegmenterAssessor
 from oodseg.segmenters import Segmenter
 from oodseg.training.common import last_checkpoint, make_trainer, stream_loader, warmup_constant_decay
@@ -139,7 +139,9 @@ def calibrate(
     slope, offset = fit_pixels(np.concatenate(scores), np.concatenate(wrong))
     detector.calibration = Calibration(slope, offset)
     measured = np.stack([detector.class_measure(one) for one in found])
-    detector.calibration = Calibration(slope, offset, fit_classes(measured, np.stack(true)))
+    qualities = np.stack(true)
+    presence = fit_presence(~np.isnan(measured), ~np.isnan(qualities))
+    detector.calibration = Calibration(slope, offset, fit_classes(measured, qualities), presence)
 
 
 def _centres(count: int, step: float, device: torch.device) -> Tensor:

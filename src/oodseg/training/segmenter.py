@@ -64,8 +64,8 @@ class SegmenterRecipe(BaseModel):
     seed: int = 0
     initial: str | None = None
     size: tuple[int, int] = (256, 320)
-    widths: list[int] = [24, 48, 96, 176, 256]
-    depths: list[int] = [1, 2, 4, 3]
+    widths: list[int] = [24, 48, 96, 192, 320]
+    depths: list[int] = [1, 2, 6, 3]
     max_steps: int = Field(default=27000, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
