@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from oodseg.training.score_cache import CachedScene
 
 # The aim is 0.1 on streets never looked at, and validation streets are few.
-FALSE_PER_EMPTY = 0.09
+FALSE_PER_EMPTY = 0.08
 # Side of a square of the same area, in pixels.
 SIZES = {"small": (0.0, 24.0), "medium": (24.0, 72.0), "large": (72.0, float("inf"))}
 
@@ -142,8 +142,8 @@ def calibrate(
 
     A logistic regression on the logit of the confidence (Platt, 1999) and the mean score in the middle of
     the box. True boxes (IoU of at least 0.5) come from synthetic scenes; false ones from real pictures in
-    which nothing is unknown, because scenes are made to be harder than roads. Both are counted a picture,
-    for pictures with one unknown object on average.
+    which nothing is unknown, because scenes are made to be harder than roads. Both are counted a picture:
+    the chance is that in a picture which holds as many unknown objects as a scene that holds any.
 
     Args:
         generator: In evaluation mode, its calibration neutral.
@@ -153,13 +153,13 @@ def calibrate(
     Returns:
         For `FasterRCNNPrompts(calibration=...)`; neutral where there is too little to fit.
     """
-    true, false, objects, pictures = [np.zeros((0, 2))], [np.zeros((0, 2))], 0, 0
+    true, false, with_objects, pictures = [np.zeros((0, 2))], [np.zeros((0, 2))], 0, 0
     for each in scenes:
         scores = torch.from_numpy(each.scores[:1].astype(np.float32))
         prompts = generator.candidates(scores)[0]
         hit = assign(Found.of(prompts, each.boxes), 0.5) >= 0
         true.append(_evidence(prompts, scores[0])[hit])
-        objects += len(each.boxes)
+        with_objects += len(each.boxes) > 0
     for score in ordinary:
         false.append(_evidence(generator.candidates(score[None])[0], score))
         pictures += 1
@@ -167,7 +167,7 @@ def calibrate(
     hit = np.repeat([True, False], [sum(map(len, true)), sum(map(len, false))])
     if not 0 < hit.sum() < len(hit):
         return 1.0, 0.0, 0.0
-    weight = np.where(hit, 1 / max(objects, 1), 1 / max(pictures, 1))
+    weight = np.where(hit, 1 / max(with_objects, 1), 1 / max(pictures, 1))
     return _logistic_regression(evidence, hit, weight)
 
 
@@ -202,7 +202,7 @@ def choose_min_confidence(
 ) -> dict[str, Any]:
     """Chooses the confidence below which no box is proposed, once and for all users.
 
-    The smallest one that leaves at most 0.09 boxes a picture where nothing is unknown. Without ordinary
+    The smallest one that leaves at most 0.08 boxes a picture where nothing is unknown. Without ordinary
     pictures, when only made-up scenes can say what is quiet, at least the one of the best F1.
 
     Args:
