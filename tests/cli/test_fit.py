@@ -222,7 +222,8 @@ def test_street_with_a_fitted_score_end_to_end(photos, tmp_path) -> None:
     fitted = S2M.from_pretrained(out)
     image = torch.rand(1, 3, 64, 96)
     logits = before.segmenter.segment(image).logits
-    torch.testing.assert_close(fitted.detector.segmenter.segment(image).logits, logits)
+    # What ships lies in 8 bits, what is saved in 16: the numbers differ by the latter's rounding.
+    torch.testing.assert_close(fitted.detector.segmenter.segment(image).logits, logits, rtol=0, atol=5e-3)
     assert fitted.detector.rule.config == "sml"
     assert len(fitted.detector.rule.mean) == logits.shape[1]
     assert fitted.detector.normalizer != ScoreNormalizer()
