@@ -74,7 +74,7 @@ class ComparatorRecipe(BaseModel):
     labels: str = "street"
     held_out: list[str] = []
     quality: Literal["iou", "dice"] = "iou"
-    folds: int = Field(default=2, ge=0)
+    folds: int = Field(default=4, ge=0)
     exposure: float = Field(default=0.3, ge=0, le=1)
     segmenter: FoldRecipe = FoldRecipe()
     size: tuple[int, int] = (192, 256)
@@ -82,7 +82,7 @@ class ComparatorRecipe(BaseModel):
     fused: int = Field(default=16, ge=1)
     light: float = Field(default=0.1, ge=0, le=0.5)
     max_steps: int = Field(default=2200, ge=1)
-    batch_size: int = Field(default=8, ge=2)
+    batch_size: int = Field(default=16, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     warmup_steps: int = Field(default=100, ge=0)

@@ -58,7 +58,7 @@ class ResynthesisRecipe(BaseModel):
     seed: int = 0
     labels: str = "street"
     held_out: list[str] = []
-    size: tuple[int, int] = (128, 160)
+    size: tuple[int, int] = (192, 256)
     widths: list[int] = [256, 192, 128, 96, 48, 24]
     discriminator_width: int = Field(default=24, ge=1)
     discriminator_layers: int = Field(default=4, ge=2)
@@ -69,8 +69,8 @@ class ResynthesisRecipe(BaseModel):
     perceptual_weight: float = Field(default=10.0, ge=0)
     zoom: tuple[float, float] = (1.0, 1.6)
     light: float = Field(default=0.1, ge=0, le=0.5)
-    max_steps: int = Field(default=2600, ge=1)
-    batch_size: int = Field(default=4, ge=2)
+    max_steps: int = Field(default=1105, ge=1)
+    batch_size: int = Field(default=16, ge=2)
     generator_rate: float = Field(default=1e-4, gt=0)
     discriminator_rate: float = Field(default=4e-4, gt=0)
     warmup_steps: int = Field(default=0, ge=0)
