@@ -16,12 +16,12 @@ from typing import Any
 
 from oodseg import __version__
 from oodseg.detectors import DETECTORS, ScoreNormalizer
-from oodseg.errors import ConfigError, OodsegError, WeightsError
+from oodseg.errors import OodsegError, WeightsError
 from oodseg.files import atomic_path, write_bytes, write_json
 from oodseg.masks import MASKS
 from oodseg.prompts import PROMPTS
 from oodseg.registry import resolve
-from oodseg.storage import BITS, pack, unpack
+from oodseg.storage import check_bits, pack, unpack
 
 FORMAT = 1
 ROOMS = {"detector": ("detectors", DETECTORS), "prompts": ("prompts", PROMPTS), "masks": ("masks", MASKS)}
@@ -207,8 +207,7 @@ def save_bundle(
         ConfigError: Bits other than 16 and 8.
         OodsegError: The folder cannot be written, or a part cannot be described.
     """
-    if bits not in BITS:
-        raise ConfigError(f"weights are stored in {' or '.join(map(str, BITS))} bits, not in {bits}")
+    check_bits(bits)
     if folder.exists() and not folder.is_dir():
         raise OodsegError(f"{folder} is a file: choose a folder to save the pipeline in")
     config: dict[str, Any] = {

@@ -21,6 +21,16 @@ _LARGEST = 127
 _SMALLEST = 1024
 
 
+def check_bits(bits: int) -> None:
+    """Checks that weights can be stored in that many bits.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if bits not in BITS:
+        raise ConfigError(f"weights are stored in {' or '.join(map(str, BITS))} bits, not in {bits}")
+
+
 def pack(state: Mapping[str, Tensor], bits: int = 16, exact: Collection[str] = ()) -> dict[str, Tensor]:
     """Brings tensors to the form in which they are stored.
 
@@ -34,8 +44,7 @@ def pack(state: Mapping[str, Tensor], bits: int = 16, exact: Collection[str] = (
     Raises:
         ConfigError: Another number of bits.
     """
-    if bits not in BITS:
-        raise ConfigError(f"weights are stored in {' or '.join(map(str, BITS))} bits, not in {bits}")
+    check_bits(bits)
     packed: dict[str, Tensor] = {}
     for name, value in state.items():
         each = value.detach().cpu()
