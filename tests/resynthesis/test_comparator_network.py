@@ -96,6 +96,26 @@ def test_evidence_stays_in_range_where_the_segmenter_is_certain() -> None:
     assert (found <= 1).all()
 
 
+@pytest.mark.parametrize("resynthesis", [False, True])
+def test_the_expected_iou_is_what_the_error_map_says(resynthesis) -> None:
+    network = Comparator(3, [4, 6], fused=4, resynthesis=resynthesis).eval()
+    pictures, shares, other = inputs()
+    other = other if resynthesis else None
+    with torch.no_grad():
+        network.error_head.weight.zero_()
+        found = {}
+        for odds in (-20.0, 20.0):
+            network.error_head.bias.fill_(odds)
+            error, quality, found[odds] = network.judge(pictures, shares, other)
+            both = network(pictures, shares, other)
+        half = torch.nn.functional.interpolate(shares, error.shape[-2:], mode="area").flatten(2)
+    assert torch.equal(both[0], error)
+    assert torch.equal(both[1], quality)
+    predicted = (half == half.amax(1, keepdim=True)).any(2)
+    assert torch.allclose(found[-20.0][predicted], torch.ones(int(predicted.sum())), atol=1e-3)
+    assert (found[20.0] < 1e-3).all()
+
+
 def test_config_rebuilds_the_comparator() -> None:
     network = make_comparator()
     twin = Comparator(**json.loads(json.dumps(network.config))).eval()

@@ -10,10 +10,10 @@ import numpy as np
 from oodseg.datasets.training import IGNORE
 from oodseg.exposure.paste import Cutout, cut_out, resized
 
-_CANVAS = 192
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_CANVAS = 192  # pixels on a side, on which a star is drawn before it is brought to its size
 
 
 def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | None:

@@ -79,7 +79,7 @@ class ScoreExtremes:
         if not span > 0:
             return np.zeros(score.shape, np.float32)
         scaled: NDArray[np.float32]
-        if 1.0 / span <= np.finfo(np.float32).max:
+        if 1.0 / span <= float(np.finfo(np.float32).max):
             scaled = (score.astype(np.float32) - np.float32(self.low)) * np.float32(1.0 / span)
         else:  # of a subnormal span, the inverse is beyond float32, and infinity times 0 is no number
             scaled = ((score.astype(np.float64) - self.low) / span).astype(np.float32)

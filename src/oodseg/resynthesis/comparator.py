@@ -25,7 +25,7 @@ from oodseg.errors import ConfigError
 WIDTHS = (24, 32, 64, 96, 128)
 _HIDDEN = 32
 _EVIDENCE = 5  # what `class_evidence` says of a class
-EXPECTED_IOU = 2  # which of these is the IoU that the error map lets expect
+_EXPECTED_IOU = 2  # which of these is the IoU that the error map lets expect
 
 
 class _Residual(nn.Module):
@@ -136,6 +136,13 @@ class Comparator(nn.Module):
         Returns:
             Logits of being wrong `[B, H/2, W/2]` and logits of every class's IoU `[B, C]`, float32.
         """
+        error, quality, _ = self.judge(pictures, probabilities, resynthesis)
+        return error, quality
+
+    def judge(
+        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What `forward` gives, and the IoU of every class that the error map lets expect: `[B, C]`, 0..1."""
         joined, deepest = self._join(pictures, probabilities, resynthesis)
         size = joined.shape[-2:]
         mixed = self.mix(joined)
@@ -145,7 +152,8 @@ class Comparator(nn.Module):
         # The class head learns from the error map, which is not to bend to please it.
         told = class_evidence(share, error.detach().sigmoid().flatten(1))
         whole = self.whole(deepest.mean((2, 3))).float()
-        return error, whole + self.part(torch.cat([under, told], 2))[..., 0].float()
+        quality = whole + self.part(torch.cat([under, told], 2))[..., 0].float()
+        return error, quality, told[..., _EXPECTED_IOU]
 
     def tell_unknown(
         self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None

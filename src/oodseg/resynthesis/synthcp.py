@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from oodseg.devices import fast_autocast
 from oodseg.errors import ConfigError
 from oodseg.resynthesis.calibration import Calibration
-from oodseg.resynthesis.comparator import EXPECTED_IOU, Comparator, class_evidence
+from oodseg.resynthesis.comparator import Comparator
 from oodseg.resynthesis.detector import (
     Measurement,
     SegmenterAssessor,
@@ -64,8 +64,7 @@ class DirectPrediction(SegmenterAssessor):
         resynthesis = self.resynthesize(labels)
         error, quality = compare(self.comparator, image[None], logits, resynthesis)
         made = None if resynthesis is None else resynthesis[0]
-        expected = expected_iou(self.comparator, logits, error)
-        return Measurement(labels[0], error[0], (quality.sigmoid() * expected).sqrt()[0], made)
+        return Measurement(labels[0], error[0], quality[0], made)
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
         """No picture is made back."""
@@ -115,6 +114,9 @@ def compare(
 ) -> tuple[Tensor, Tensor]:
     """Runs a comparator at the size it was trained at.
 
+    A class's IoU is the geometric mean of what its head says and what the error map lets expect: on
+    validation pictures that agrees with the truth better than either (benchmarks/ABLATIONS.md).
+
     The released code adds the maximum softmax to the comparator's confidence. The comparator sees the softmax
     itself, and alone it finds more of the errors.
 
@@ -125,27 +127,11 @@ def compare(
         resynthesis: Float `[B, 3, h, w]` in 0..1, or None.
 
     Returns:
-        Log-odds of being wrong, float32 `[B, H, W]`, and logits of every class's IoU, float32 `[B, C]`.
+        Log-odds of being wrong, float32 `[B, H, W]`, and the IoU of every class, float32 `[B, C]` in 0..1.
     """
     with fast_autocast(images.device):
-        error, quality = comparator(*at_its_size(comparator, images, logits, resynthesis))
-    return _full_odds(error, images), quality
-
-
-def expected_iou(comparator: Comparator, logits: Tensor, error: Tensor) -> Tensor:
-    """IoU of every class that a map of errors lets expect; see `class_evidence`.
-
-    Args:
-        comparator: Says at what size to look.
-        logits: The segmenter's, float `[B, C, H, W]`.
-        error: Log-odds of being wrong, float `[B, H, W]`.
-
-    Returns:
-        Float32 `[B, C]` in 0..1.
-    """
-    side = working_size(logits.shape[-2], logits.shape[-1], comparator.short_side, comparator.multiple)
-    share, wrong = _shrink(logits.softmax(1), side), _shrink(error.sigmoid()[:, None], side)
-    return class_evidence(share.flatten(2), wrong[:, 0].flatten(1))[..., EXPECTED_IOU]
+        error, quality, expected = comparator.judge(*at_its_size(comparator, images, logits, resynthesis))
+    return _full_odds(error, images), (quality.sigmoid() * expected).sqrt()
 
 
 def tell_unknown(

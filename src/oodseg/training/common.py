@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from oodseg.devices import choose_device, has_fast_bfloat16
 from oodseg.errors import ConfigError
 from oodseg.files import write_bytes
+from oodseg.storage import pack
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 SampleT = TypeVar("SampleT")
@@ -331,8 +332,4 @@ def save_weights(state: dict[str, Tensor], path: Path, metadata: dict[str, str] 
     """
     from safetensors.torch import save
 
-    tensors = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for name, value in state.items()
-    }
-    write_bytes(path, save(tensors, metadata=metadata))
+    write_bytes(path, save(pack(state), metadata=metadata))

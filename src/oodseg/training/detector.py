@@ -27,6 +27,7 @@ from oodseg.exposure.scenes import Mix, SceneSampler
 from oodseg.files import write_json
 from oodseg.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.storage import unpack
 from oodseg.training.common import save_weights
 
 _GRID = (0.0, 0.1, 0.25, 0.5, 1.0)
@@ -164,7 +165,5 @@ def load_detector(folder: Path) -> StreetDetector:
             f"{folder} holds no detector ({error}): run `oodseg train detector` first"
         ) from error
     detector = StreetDetector(**config)
-    detector.load_state_dict(
-        {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
-    )
+    detector.load_state_dict(unpack(tensors))
     return detector.eval()
