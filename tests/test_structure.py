@@ -1,4 +1,4 @@
-"""What import-linter does not see: circles through a package's own `__init__`, and imports inside functions."""
+"""What import-linter does not see: circles through a package's `__init__`, and imports inside functions."""
 
 import ast
 import importlib.util
