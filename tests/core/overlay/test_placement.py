@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oodseg.core.overlay.placement import intersection, nearest_point, place_labels
+from oodseg.core.overlay.placement import intersections, nearest_point, place_labels
 
 SIZE = (40, 16)
 CANVAS = (400, 300)
+
+
+def intersection(one, other):
+    return intersections(np.array([one], float), np.array([other], float))[0, 0]
 
 
 def outline(x0, y0, x1, y1):

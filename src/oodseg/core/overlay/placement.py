@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,53 +36,46 @@ def place_labels(
     Returns:
         The labels' boxes, in the order of the objects.
     """
-    objects: list[Box] = [(*points.min(axis=0), *points.max(axis=0)) for points in outlines]
-    placed: list[Box] = []
-    for own, (points, size) in enumerate(zip(outlines, sizes, strict=True)):
-        best: tuple[float, Box] | None = None
-        for label, distance in _candidates(points, size, gap):
-            moved = _inside(label, canvas)
-            area = max(1e-9, size[0] * size[1])
-            on_labels = sum(intersection(moved, each) for each in placed) / area
-            on_others = sum(intersection(moved, each) for i, each in enumerate(objects) if i != own) / area
-            # A label that had to be moved may lie on its own object now.
-            on_own = 0.0 if moved == label else intersection(moved, objects[own]) / area
-            cost = 100 * on_labels + 6 * on_others + 4 * on_own + 0.3 * distance
-            if best is None or cost < best[0]:
-                best = cost, moved
-        assert best is not None
-        placed.append(best[1])
-    return placed
+    objects = np.array([(*points.min(axis=0), *points.max(axis=0)) for points in outlines]).reshape(-1, 4)
+    placed = np.zeros_like(objects)
+    for own, (points, (width, height)) in enumerate(zip(outlines, sizes, strict=True)):
+        size = np.array([width, height])
+        corners, distances = _candidates(points, width, height, gap)
+        inside = np.clip(corners, 0.0, np.maximum(0.0, np.array(canvas) - size))
+        labels = np.concatenate([inside, inside + size], axis=1)
+        on_labels = intersections(labels, placed[:own]).sum(axis=1)
+        on_each = intersections(labels, objects)
+        # On its own object lies at most a label that had to be moved.
+        moved = (inside != corners).any(axis=1)
+        on_own = np.where(moved, on_each[:, own], 0.0)
+        on_others = on_each.sum(axis=1) - on_each[:, own]
+        covered = (100 * on_labels + 6 * on_others + 4 * on_own) / max(1e-9, width * height)
+        placed[own] = labels[np.argmin(covered + 0.3 * distances)]
+    return [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in placed]
 
 
 def _candidates(
-    points: NDArray[np.float64], size: tuple[float, float], gap: float
-) -> Iterator[tuple[Box, float]]:
-    """Labels beside an object, each with how far off it is (good directions count as nearer)."""
-    width, height = size
+    points: NDArray[np.float64], width: float, height: float, gap: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Upper left corners `[L, 2]` of labels beside an object, and how far off each is `[L]`."""
+    corners, distances = [], []
     for rank, (right, down) in enumerate(_DIRECTIONS):
         # All of the object lies on the near side of its outermost point.
         x, y = points[np.argmax(points @ np.array([right, down]))]
         for reach in _REACHES:
             away = gap * reach / np.hypot(right, down)
-            left = float(x + right * away - width * (1 - right) / 2)
-            top = float(y + down * away - height * (1 - down) / 2)
-            yield (left, top, left + width, top + height), reach + 0.05 * rank
+            left, top = x + right * away - width * (1 - right) / 2, y + down * away - height * (1 - down) / 2
+            corners.append((left, top))
+            # Good directions count as nearer.
+            distances.append(reach + 0.05 * rank)
+    return np.array(corners), np.array(distances)
 
 
-def _inside(label: Box, canvas: tuple[float, float]) -> Box:
-    """The label moved into the canvas."""
-    width, height = label[2] - label[0], label[3] - label[1]
-    x = max(0.0, min(label[0], canvas[0] - width))
-    y = max(0.0, min(label[1], canvas[1] - height))
-    return x, y, x + width, y + height
-
-
-def intersection(one: Box, other: Box) -> float:
-    """Area that two boxes share."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, width) * max(0.0, height)
+def intersections(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area that each of some boxes `[A, 4]` shares with each of others `[B, 4]`, `[A, B]`."""
+    low = np.maximum(some[:, None, :2], others[None, :, :2])
+    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
+    return np.asarray(np.clip(high - low, 0.0, None).prod(axis=2))
 
 
 def nearest_point(box: Box, point: tuple[float, float]) -> tuple[float, float]:
