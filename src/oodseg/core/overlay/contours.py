@@ -184,6 +184,7 @@ def _resample(
         row, column = int(row_offset), int(column_offset)
         return distance[row : row + height, column : column + width]
     matrix = np.array([[1 / scale, 0, column_offset], [0, 1 / scale, row_offset]])
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # Cubic, because linear interpolation would leave corners in what is enlarged.
+    how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     found = cv2.warpAffine(distance, matrix, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found * np.float32(scale), np.float32)
