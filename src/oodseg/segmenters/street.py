@@ -18,12 +18,10 @@ from torch.nn import functional as F
 from oodseg.datasets.training import CLASSES
 from oodseg.errors import ConfigError
 from oodseg.segmenters.base import Segmentation
-from oodseg.segmenters.encoders import build_encoder
+from oodseg.segmenters.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
 _MEAN = (0.45, 0.45, 0.45)
 _STD = (0.26, 0.26, 0.26)
-# What the pretrained encoders were trained with.
-_ENCODER_MEAN, _ENCODER_STD = 0.498, 0.502
 STRIDE = 32
 
 
@@ -147,7 +145,7 @@ class StreetNet(nn.Module):
     def _levels(self, images: Tensor) -> list[Tensor]:
         """Encoder features at strides 2, 4, 8, 16 and 32."""
         if self.encoder is not None:
-            scaled = (images - _ENCODER_MEAN) / _ENCODER_STD
+            scaled = (images - ENCODER_MEAN) / ENCODER_STD
             return list(self.encoder(scaled.contiguous(memory_format=torch.channels_last)))
         mean = images.new_tensor(_MEAN).view(1, 3, 1, 1)
         std = images.new_tensor(_STD).view(1, 3, 1, 1)
@@ -179,7 +177,11 @@ class StreetNet(nn.Module):
         Returns:
             Class logits `[B, C, H/4, W/4]` and objectness logits `[B, H/2, W/2]` (`None` without the head).
         """
-        *_, decoded, stem = self.features(images)
+        return self.heads(self.features(images))
+
+    def heads(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What `forward` returns, from what `features` returned."""
+        *_, decoded, stem = levels
         logits = self.class_head(decoded)
         if self.fine is None or self.object_head is None:
             return logits, None

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
@@ -37,6 +37,7 @@ from oodseg.training.common import (
     stream_loader,
 )
 from oodseg.training.growth import grow
+from oodseg.training.pretrained import depthwise_in_float32, freeze, parameter_groups
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -119,7 +120,7 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
     if recipe.backbone is not None:
         network = StreetNet(recipe.widths, backbone=recipe.backbone)
         load_pretrained(network.encoder, recipe.backbone, recipe.pretrained)
-        _freeze(network.encoder, recipe.frozen_stages)
+        freeze(network.encoder, recipe.frozen_stages)
     else:
         network = StreetNet(recipe.widths, recipe.depths)
     if recipe.initial is not None:
@@ -131,27 +132,6 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
             network = grow(given, network)
     made: StreetNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return made
-
-
-def _freeze(encoder: nn.Module, stages: int) -> None:
-    """Stem and first blocks of a timm encoder learn nothing."""
-    for name, child in encoder.named_children():
-        parts = list(child.children())[:stages] if name == "blocks" else [child]
-        for part in parts if stages else []:
-            part.requires_grad_(False)
-
-
-def depthwise_in_float32(network: nn.Module) -> None:
-    """Runs the depthwise convolutions that learn in float32: on CPUs their backward pass crawls in bfloat16."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1 and module.weight.requires_grad:
-            forward = module.forward
-
-            def exact(x: Tensor, forward: Any = forward) -> Tensor:
-                with torch.autocast(x.device.type, enabled=False):
-                    return forward(x.float())  # type: ignore[no-any-return]
-
-            module.forward = exact  # type: ignore[method-assign]
 
 
 class BatchMaker:
@@ -292,16 +272,7 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; warm-up, constant rate, linear decay."""
         recipe = self.recipe
-        inside = [] if self.network.encoder is None else list(self.network.encoder.parameters())
-        encoder = {id(each) for each in inside}
-        groups = [
-            {"params": [each for each in self.network.parameters() if id(each) not in encoder]},
-            {
-                "params": [each for each in inside if each.requires_grad],
-                "lr": recipe.learning_rate * recipe.encoder_rate,
-            },
-        ]
-        groups = [group for group in groups if group["params"]]
+        groups = parameter_groups(self.network, self.network.encoder, recipe.learning_rate, recipe.encoder_rate)
         return scheduled(
             torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay), recipe
         )
