@@ -107,7 +107,9 @@ def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
     from oodseg.core.devices import full_precision
     from oodseg.export.graphs import build_graphs
 
-    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks)
+    graphs = build_graphs(
+        pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.operating_point
+    )
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
         written = []
@@ -161,7 +163,7 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
     inputs: dict[str, Tensors] = {
         "detector": (image,),
         "detailed": (to_tensor(resize(scene.image, 2 * height, 2 * width))[None],),
-        "prompts": (score,),
+        "prompts": (score, *run("detector", image)[1:]),
         "encoder": (image,),
         "decoder": (*embedding, boxes, *([score] if "score" in graphs["decoder"].inputs else [])),
     }

@@ -26,8 +26,9 @@ from oodseg.core.taxonomy import IGNORE
 from oodseg.core.weights import unpack
 from oodseg.data.training import street_pictures
 from oodseg.detectors.street import MAIN, StreetDetector
-from oodseg.io.images import to_tensor
+from oodseg.io.images import resize, to_tensor
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.pipeline import WORKING_SIDE, working_size
 from oodseg.synth.scenes import Mix, SceneSampler
 from oodseg.training.common import save_weights
 
@@ -56,18 +57,30 @@ def detector_from_weights(path: Path) -> StreetDetector:
     return detector.eval()
 
 
-def known_pictures(data_root: Path) -> Iterator[Tensor]:
-    """Validation street pictures as they are, float `[1, 3, H, W]` in 0..1: nothing in them is unknown."""
-    for pictures in street_pictures(data_root, "val").values():
-        for each in pictures:
-            yield to_tensor(each.read()[0])[None]
+def known_images(data_root: Path, zoom: int = 1) -> Iterator[tuple[Tensor, int]]:
+    """Yields validation street images at the size at which a pipeline shows them: nothing in them is unknown.
+
+    Args:
+        data_root: Folder of the training data.
+        zoom: How many times the working size the detector wants to see.
+
+    Yields:
+        Float `[1, 3, zoom * H, zoom * W]` in 0..1 with the zoom, which is 1 where an image is too small.
+    """
+    for images in street_pictures(data_root, "val").values():
+        for each in images:
+            image = each.read()[0]
+            rows, columns = image.shape[:2]
+            height, width = working_size(rows, columns, WORKING_SIDE)
+            fits = zoom if zoom * max(height, width) <= max(rows, columns) else 1
+            yield to_tensor(resize(image, fits * height, fits * width))[None], fits
 
 
 def fit_statistics(detector: StreetDetector, data_root: Path, progress: bool = True) -> None:
     """Fits mean and standard deviation of every score on in-distribution pictures, in place."""
     values: dict[str, list[Tensor]] = {}
-    for picture in track(list(known_pictures(data_root)), "statistics", disable=not progress):
-        for name, score in detector.score_channels(picture).items():
+    for image, _ in track(list(known_images(data_root)), "statistics", disable=not progress):
+        for name, score in detector.score_channels(image).items():
             values.setdefault(name, []).append(score[:, ::_EVERY, ::_EVERY].flatten())
     for name, maps in values.items():
         detector.channel_normalizers[name] = ScoreNormalizer.fit(maps)

@@ -23,11 +23,14 @@ from torch import Tensor
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path, write_json
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import Sight
 
 SHARD = 8  # scenes a file: small enough that a few fit in memory, large enough to be few
 MAIN_CHANNEL = "combined"
 _IGNORE = 255
 _OPEN_SHARDS = 8
+# Of the files, one in so many keeps all scores of the detector; the others keep the shipped one.
+_ALL_CHANNELS_EVERY = 4
 _HEAD = "cache.json"
 
 
@@ -54,9 +57,18 @@ class Sampler(Protocol):
 
 
 class ChannelDetector(Protocol):
-    """A detector that gives several scores of a picture, each with its own statistics."""
+    """A detector that gives several scores of a picture, each with its own statistics, and features."""
 
     channel_normalizers: dict[str, ScoreNormalizer]
+
+    @property
+    def zoom(self) -> int:
+        """How many times the working size it wants to see."""
+        ...
+
+    def look(self, images: Tensor, zoom: int = 1) -> Sight:
+        """See `ImageDetector.look`."""
+        ...
 
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
         """Float `[B, 3, H, W]` in 0..1 to raw scores `[B, H, W]` by name."""
@@ -70,10 +82,12 @@ class CachedScene:
     Attributes:
         scores: Float16 `[C, H, W]`, normalised; channel 0 is the detector's shipped score.
         boxes: Float32 `[N, 4]`, `xyxy`, N may be 0.
+        features: Float16 `[D, h, w]` each: image features behind channel 0; empty if none were kept.
     """
 
     scores: NDArray[np.float16]
     boxes: NDArray[np.float32]
+    features: tuple[NDArray[np.float16], ...] = ()
 
 
 def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int = 30) -> NDArray[np.float32]:
@@ -102,7 +116,7 @@ def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int 
 
 def cache_scores(
     detector: ChannelDetector,
-    samplers: Sequence[Sampler],
+    samplers: Sequence[tuple[Sampler, int]],
     n: int,
     out: Path,
     seed: int = 0,
@@ -116,7 +130,7 @@ def cache_scores(
 
     Args:
         detector: Its `"combined"` channel comes first.
-        samplers: One for each picture size.
+        samplers: One for each picture size, with how many times the working size its scenes have.
         n: Scenes, rounded up to whole files.
         out: Folder; made if missing.
         seed: Of all scenes.
@@ -141,24 +155,39 @@ def cache_scores(
         path = out / f"{number:05d}.npz"
         if not path.is_file():
             rng = np.random.default_rng([seed, number])
-            sampler = samplers[number % len(samplers)]
-            _write_shard(path, detector, [sampler.sample(rng) for _ in range(SHARD)], channels)
+            sampler, zoom = samplers[number % len(samplers)]
+            kept = channels if zoom == 1 and number % _ALL_CHANNELS_EVERY == 0 else channels[:1]
+            _write_shard(path, detector, [sampler.sample(rng) for _ in range(SHARD)], kept, zoom)
 
 
 @torch.inference_mode()
-def _write_shard(path: Path, detector: ChannelDetector, scenes: list[Scene], channels: list[str]) -> None:
+def _write_shard(
+    path: Path, detector: ChannelDetector, scenes: list[Scene], channels: list[str], zoom: int
+) -> None:
     scores, boxes, owner = [], [], []
+    features: list[list[NDArray[np.float16]]] = []
     device = next((each.device for each in _tensors(detector)), torch.device("cpu"))
     for index, scene in enumerate(scenes):
         image = torch.from_numpy(np.ascontiguousarray(scene.image)).to(device)
-        raw = detector.score_channels(image.permute(2, 0, 1)[None].float() / 255)
+        seen = image.permute(2, 0, 1)[None].float() / 255
+        sight = detector.look(seen, zoom)
+        raw = {**(detector.score_channels(seen) if len(channels) > 1 else {}), MAIN_CHANNEL: sight.scores}
         maps = [detector.channel_normalizers[name](raw[name][0]) for name in channels]
         scores.append(torch.stack(maps).half().cpu().numpy())
-        found = object_boxes(scene.unknown)
+        features.append([each[0].half().cpu().numpy() for each in sight.features or ()])
+        found = object_boxes(scene.unknown[::zoom, ::zoom])
         boxes.append(found)
         owner.append(np.full(len(found), index, np.int64))
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, scores=np.stack(scores), boxes=np.concatenate(boxes), owner=np.concatenate(owner))
+        by_level = zip(*features, strict=True)
+        levels = {f"features{level}": np.stack(each) for level, each in enumerate(by_level)}
+        np.savez(
+            file,
+            scores=np.stack(scores),
+            boxes=np.concatenate(boxes),
+            owner=np.concatenate(owner),
+            **levels,  # type: ignore[arg-type]
+        )
 
 
 class ScoreCache:
@@ -182,7 +211,7 @@ class ScoreCache:
         if head is None or not self._files:
             raise DatasetError(f"{folder} holds no cached score maps: make them with `cache_scores` first")
         self.channels: list[str] = head["channels"]
-        counts = [np.bincount(self._read(path, "owner"), minlength=SHARD) for path in self._files]
+        counts = [np.bincount(self._read(path, "owner")["owner"], minlength=SHARD) for path in self._files]
         self.box_counts: NDArray[np.int64] = np.concatenate(counts)
         self._open: dict[int, list[CachedScene]] = {}
 
@@ -218,13 +247,19 @@ class ScoreCache:
         return np.concatenate(parts)
 
     def _shard(self, path: Path) -> list[CachedScene]:
-        scores, boxes, owner = (self._read(path, key) for key in ("scores", "boxes", "owner"))
-        return [CachedScene(scores[index], boxes[owner == index]) for index in range(SHARD)]
+        file = self._read(path)
+        scores, boxes, owner = file["scores"], file["boxes"], file["owner"]
+        levels = [file[key] for key in sorted(file) if key.startswith("features")]
+        return [
+            CachedScene(scores[index], boxes[owner == index], tuple(each[index] for each in levels))
+            for index in range(SHARD)
+        ]
 
-    def _read(self, path: Path, key: str) -> NDArray[Any]:
+    def _read(self, path: Path, *keys: str) -> dict[str, NDArray[Any]]:
+        """Reads arrays of a file by name; all of them if no name is given."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                return np.asarray(file[key])
+                return {key: np.asarray(file[key]) for key in keys or file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DatasetError(f"{path} is damaged ({error}): delete it and fill the cache again") from error
 
