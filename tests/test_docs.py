@@ -158,5 +158,11 @@ def test_every_verb_is_in_the_readme_or_the_changelog() -> None:
     assert [verb for verb in typer.main.get_command(app).commands if verb not in text] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", *(name for name in DOCUMENTS if name.startswith("docs/"))])
+def test_examples_import_from_the_top(name) -> None:
+    """Users need no module of a module; those who extend the package do (CONTRIBUTING.md)."""
+    assert re.findall(r"^ *(?:from|import) oodseg\.\w+\.\w.*", "".join(blocks(name, "python")), re.M) == []
+
+
 def test_the_changelog_has_this_version() -> None:
     assert f"## [{__version__}]" in read("CHANGELOG.md")
