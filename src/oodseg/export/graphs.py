@@ -134,9 +134,10 @@ class _Detector(nn.Module):
         self.detector, self.shows_features, self.zoom = detector, shows_features, zoom
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        sight = Sight(self.detector.score(image))
         if isinstance(self.detector, ImageDetector):
             sight = self.detector.look(image, self.zoom)
+        else:
+            sight = Sight(self.detector.score(image))
         score: Tensor = self.detector.normalizer(sight.scores)[0]
         return (score, *(sight.features or ())) if self.shows_features else (score,)
 

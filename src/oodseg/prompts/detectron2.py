@@ -35,12 +35,12 @@ from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
 from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
 
-# detectron2's default pixel mean, in its channel order blue, green, red.
 # The release keeps every box above 0.05.
 RELEASED: Mapping[str, Any] = {
     "calibration": (1.0, 0.0, 0.0),
     "operating_points": dict.fromkeys(OPERATING_POINTS, 0.05),
 }
+# detectron2's default pixel mean, in its channel order blue, green, red.
 PIXEL_MEAN = (103.53, 116.28, 123.675)
 _STRIDES = (4, 8, 16, 32, 64)
 _ROI = 7

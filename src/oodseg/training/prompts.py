@@ -38,6 +38,7 @@ from oodseg.training.prompt_selection import (
     collect,
     summary,
 )
+from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_augment import Map, ScoreAugment
 from oodseg.training.score_cache import MAIN_CHANNEL, ChannelDetector, ScoreCache, cache_scores
 from oodseg.training.segmenter import MixRecipe
@@ -230,6 +231,27 @@ class _PromptTraining(LightningModule):  # type: ignore[misc]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def make_scenes(recipe: PromptRecipe, data_root: Path, out: Path, zoom: int, progress: bool = True) -> None:
+    """Fills `out/scenes-train` and `out/scenes-val`; resumable, and independent of any detector.
+
+    Args:
+        recipe: Sizes, numbers and seed.
+        data_root: Folder of the training data.
+        out: Folder of the run.
+        zoom: How many times the working size scenes of `zoomed_sizes` have.
+        progress: Show a progress bar.
+    """
+    sizes = [*recipe.sizes, *((height * zoom, width * zoom) for height, width in recipe.zoomed_sizes)]
+    for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
+        samplers = [
+            SceneSampler(data_root, size, split=split, seed=recipe.seed, mix=recipe.mix.made())
+            for size in sizes
+        ]
+        seed = recipe.seed + (split == "val") * 1_000_003
+        made_of = {"sizes": sizes, "mix": recipe.mix.model_dump()}
+        cache_scenes(samplers, count, out / f"scenes-{split}", seed, progress, made_of)
+
+
 def make_caches(
     recipe: PromptRecipe, data_root: Path, out: Path, detector: ChannelDetector, progress: bool = True
 ) -> None:
@@ -242,24 +264,11 @@ def make_caches(
         detector: The one whose scores the generator is to read.
         progress: Show a progress bar.
     """
+    make_scenes(recipe, data_root, out, detector.zoom, progress)
+    zooms = [1] * len(recipe.sizes) + [detector.zoom] * len(recipe.zoomed_sizes)
     for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
-        sizes = [(size, 1) for size in recipe.sizes] + [(size, detector.zoom) for size in recipe.zoomed_sizes]
-        samplers = [
-            (
-                SceneSampler(
-                    data_root,
-                    size=(height * zoom, width * zoom),
-                    split=split,
-                    seed=recipe.seed,
-                    mix=recipe.mix.made(),
-                ),
-                zoom,
-            )
-            for (height, width), zoom in sizes
-        ]
-        seed = recipe.seed + (split == "val") * 1_000_003
-        made_of = {"sizes": recipe.sizes, "zoomed": recipe.zoomed_sizes, "mix": recipe.mix.model_dump()}
-        cache_scores(detector, samplers, count, out / f"scores-{split}", seed, progress, made_of)
+        scenes, scores = out / f"scenes-{split}", out / f"scores-{split}"
+        cache_scores(detector, scenes, zooms, count, scores, progress)
 
 
 def fit(

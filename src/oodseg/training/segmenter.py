@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from oodseg.core.errors import ConfigError
 from oodseg.core.files import write_json
 from oodseg.core.spec import build_segmenter
 from oodseg.core.taxonomy import IGNORE
@@ -115,7 +116,7 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
     """A street network of the recipe's size: new, or with the weights of the pipeline in `initial`.
 
     Raises:
-        ConfigError: There is no such pipeline, or its network is larger than the recipe's.
+        ConfigError: There is no such pipeline, or its network does not fit the recipe's.
     """
     if recipe.backbone is not None:
         network = StreetNet(recipe.widths, backbone=recipe.backbone)
@@ -127,6 +128,11 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
         given = build_segmenter({"name": "street", "source": recipe.initial})
         assert isinstance(given, StreetNet)  # it is the network of a street detector
         if recipe.backbone is not None:
+            if given.config != network.config:
+                raise ConfigError(
+                    f"the network of {recipe.initial} is not of this recipe's backbone and widths: "
+                    "give the recipe those of its config.json, or leave `initial` out"
+                )
             network.load_state_dict(given.state_dict())
         else:
             network = grow(given, network)
