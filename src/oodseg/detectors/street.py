@@ -113,16 +113,29 @@ class StreetDetector(nn.Module):
         if zoom == 1:
             parts, _, features = self._parts(images)
             return Sight(self._to_size(self._combine(parts), images), features)
+        score, more, features = self.details(images)
+        return Sight(score + self.detail * more, features)
+
+    @torch.inference_mode()
+    def details(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Scores a batch in twice the working size, the details apart.
+
+        Args:
+            images: Float `[B, 3, 2H, 2W]`, RGB in 0..1.
+
+        Returns:
+            Float32 `[B, H, W]`: the scores without details, and how far a closer look would raise them (at
+            least 0, weighted by how much ground is around); and the features of `look`.
+        """
         padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
         small = F.avg_pool2d(padded, 2)
         parts, ground, features = self._parts(small)
         score = _resize(self._combine(parts), small.shape[-2:])
         close, _, _ = self._look(padded, 1, small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        more = (self._combine(close) - score).clamp_min(0)
-        score = score + self.detail * _resize(around, small.shape[-2:]) * more
+        more = _resize(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
-        return Sight(score[:, :height, :width].float(), features)
+        return score[:, :height, :width].float(), more[:, :height, :width].float(), features
 
     @torch.inference_mode()
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
