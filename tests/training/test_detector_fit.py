@@ -8,7 +8,7 @@ from oodseg.detectors.street import StreetDetector
 from oodseg.segmenters.street import StreetNet
 from oodseg.training import detector as fitting
 from oodseg.training.common import save_weights
-from training_data import make_training_data
+from training_data import make_training_data, street
 
 TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
 
@@ -32,7 +32,7 @@ def test_the_fitted_detector_is_normalised_and_loads_again(tmp_path, weights, mo
     scores = torch.cat(
         [
             detector.normalizer(detector.score(each)).flatten()
-            for each in fitting.known_pictures(tmp_path / "data")
+            for each, _ in fitting.known_images(tmp_path / "data")
         ]
     )
     assert abs(scores.mean()) < 0.3
@@ -56,3 +56,23 @@ def test_missing_or_foreign_weights_are_named(tmp_path):
         fitting.detector_from_weights(tmp_path / "foreign.safetensors")
     with pytest.raises(WeightsError, match="oodseg train detector"):
         fitting.load_detector(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "zoom", "seen", "fits"),
+    [
+        ((48, 64), 1, (48, 64), 1),
+        ((48, 64), 2, (48, 64), 1),  # too small to be looked at closer
+        ((480, 1280), 1, (240, 640), 1),
+        ((480, 1280), 2, (480, 1280), 2),
+        ((480, 1278), 2, (240, 640), 1),
+    ],
+)
+def test_ordinary_images_come_as_a_pipeline_shows_them(tmp_path, size, zoom, seen, fits):
+    make_training_data(tmp_path)
+    for each in (tmp_path / "camvid" / "val").rglob("*.*"):
+        each.unlink()
+    street(tmp_path / "camvid" / "val", "only", size, [3, 0], 1)
+    image, found = next(fitting.known_images(tmp_path, zoom))
+    assert (tuple(image.shape), found) == ((1, 3, *seen), fits)
+    assert 0 <= image.min() < image.max() <= 1
