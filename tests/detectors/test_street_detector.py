@@ -167,3 +167,15 @@ def test_features_of_a_closer_look_are_those_of_the_working_size():
     assert close.scores.shape == plain.scores.shape
     for each, expected in zip(close.features, plain.features, strict=True):
         torch.testing.assert_close(each, expected)
+
+
+def test_details_apart_add_up_to_the_score():
+    detector, larger = seeing_ground(1.0), pictures(100, 140)
+    with full_precision():
+        score, more, features = detector.details(larger)
+        sight = detector.look(larger, 2)
+    assert more.min() >= 0
+    assert score.shape == more.shape == (2, 50, 70)
+    torch.testing.assert_close(sight.scores, score + 0.5 * more)
+    for each, expected in zip(sight.features, features, strict=True):
+        torch.testing.assert_close(each, expected)

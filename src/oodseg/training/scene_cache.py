@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,5 +90,5 @@ def read_scenes(folder: Path, number: int) -> tuple[NDArray[np.uint8], NDArray[n
     try:
         with np.load(path, allow_pickle=False) as file:
             return np.asarray(file["images"]), np.asarray(file["unknown"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path} is missing or damaged ({error}): fill the cache again") from error
