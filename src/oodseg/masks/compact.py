@@ -152,7 +152,7 @@ class CompactSegmenter(nn.Module):
             "backbone": backbone,
         }
         self.use_scores, self.size, self.context = use_scores, size, context
-        self.encoder = build_encoder(backbone)
+        self.encoder = build_encoder(backbone).eval()  # see `train`
         inside = [each + 3 for each in self.encoder.feature_info.channels()]
         deepest = widths[-1]
         self.deep = _conv(inside[4], deepest, 1)

@@ -122,7 +122,7 @@ class StreetNet(nn.Module):
         if classes is not None:
             self.config["classes"] = list(classes)
         self.classes = tuple(classes or CLASSES)
-        self.encoder = build_encoder(backbone)
+        self.encoder = build_encoder(backbone).eval()  # see `train`
         inside = self.encoder.feature_info.channels()
         self.context = _conv(inside[4], inside[4], kernel=1)
         below = [inside[4], widths[3], widths[2]]

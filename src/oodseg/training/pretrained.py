@@ -31,7 +31,7 @@ def depthwise_in_float32(network: nn.Module) -> None:
 
 
 def parameter_groups(
-    network: nn.Module, encoder: nn.Module | None, rate: float, encoder_rate: float
+    network: nn.Module, encoder: nn.Module | None, rate: float, encoder_rate: float, decay_all: bool = False
 ) -> list[dict[str, Any]]:
     """Groups for an optimiser: the encoder at its own share of the rate, no decay on biases and norms.
 
@@ -40,12 +40,13 @@ def parameter_groups(
         encoder: The pretrained part of it, if there is one.
         rate: Learning rate of the rest.
         encoder_rate: Share of it at which the encoder learns.
+        decay_all: Let biases and norms decay too.
     """
     inside = {id(each) for each in encoder.parameters()} if encoder is not None else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for each in network.parameters():
         if each.requires_grad:
-            groups.setdefault((id(each) in inside, each.ndim > 1), []).append(each)
+            groups.setdefault((id(each) in inside, decay_all or each.ndim > 1), []).append(each)
     return [
         {
             "params": parameters,

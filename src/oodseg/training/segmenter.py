@@ -279,7 +279,9 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
         """AdamW; warm-up, constant rate, linear decay."""
         recipe = self.recipe
         network = self.network
-        groups = parameter_groups(network, network.encoder, recipe.learning_rate, recipe.encoder_rate)
+        groups = parameter_groups(
+            network, network.encoder, recipe.learning_rate, recipe.encoder_rate, decay_all=True
+        )
         return scheduled(
             torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay), recipe
         )
