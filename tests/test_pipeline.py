@@ -11,7 +11,7 @@ from oodseg.core.parts import OPERATING_POINTS, Sight
 from oodseg.detectors import ScoreNormalizer
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
 from redness import Redness, make_pipeline, register, save_pipeline, save_street, street
 
 
@@ -261,19 +261,20 @@ def test_an_unknown_operating_point_is_refused_with_those_there_are():
 
 def test_a_readier_operating_point_proposes_more():
     torch.manual_seed(1)
-    points = {"quiet": 0.56, "balanced": 0.53, "thorough": 0.5}
-    readings = {"calibration": [1.0, 0.0, 0.0], "operating_points": points}
-    prompts = FasterRCNNPrompts(score_only=readings)
     scores = np.random.default_rng(0).normal(size=(96, 128)).astype(np.float32)
-    boxes = []
+    prompts = FasterRCNNPrompts()
+    confidence = prompts.candidates(torch.from_numpy(scores)[None])[0].confidence.tolist()
+    points = dict(zip(OPERATING_POINTS, (confidence[2], confidence[5], confidence[9]), strict=True))
+    prompts.score_only = Reading(operating_points=points)
+    found = []
     for point in OPERATING_POINTS:
         pipeline = S2M(None, prompts, BoxSegmenter(), operating_point=point)
-        found = pipeline(street(), score_map=scores).objects
-        assert all(each.confidence >= points[point] for each in found)
-        boxes.append([tuple(each.box) for each in found])
-    assert len(boxes[0]) < len(boxes[1]) < len(boxes[2])
-    assert boxes[2][: len(boxes[1])] == boxes[1]
-    assert boxes[1][: len(boxes[0])] == boxes[0]
+        objects = pipeline(street(), score_map=scores, score_normalizer=ScoreNormalizer(0, 1)).objects
+        assert all(each.confidence >= points[point] for each in objects)
+        found.append([tuple(each.box) for each in objects])
+    assert [len(each) for each in found] == [3, 6, 10]
+    assert found[2][:6] == found[1]
+    assert found[1][:3] == found[0]
 
 
 def test_detector_scores_need_a_detector():
