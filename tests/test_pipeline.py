@@ -231,7 +231,7 @@ def test_prompts_see_the_features_behind_the_detectors_own_scores_alone():
     pipeline = S2M(detector, prompts, BoxSegmenter())
     image = street((10, 20, 40, 60))
     pipeline(image)
-    (features, _), = prompts.shown
+    ((features, _),) = prompts.shown
     assert [tuple(each.shape) for each in features] == [(1, 3, 12, 16), (1, 3, 6, 8)]
     for each, expected in zip(features, pipeline.look(image).features, strict=True):
         assert torch.equal(each, expected)
@@ -255,7 +255,7 @@ def test_prompts_are_told_the_operating_point(tmp_path, monkeypatch):
 
 
 def test_an_unknown_operating_point_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match="no operating point 'loud'; choose one of: quiet, balanced, thorough"):
+    with pytest.raises(ConfigError, match="no operating point 'loud'; choose one of: quiet, balanced"):
         S2M(None, ComponentPrompts(), BoxSegmenter(), operating_point="loud")
 
 

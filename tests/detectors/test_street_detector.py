@@ -145,8 +145,8 @@ def test_looking_shows_the_decoders_features_beside_the_scores(height, width, re
     # Of the canvas, finest first; those of the first reduction.
     factor = reductions[0]
     canvas = [-(-side // (32 * max(reductions))) * 32 * max(reductions) for side in (height, width)]
-    shapes = [(2, channels, *(side // (stride * factor) for side in canvas)) for channels, stride in ((8, 8), (8, 16))]
-    assert [tuple(each.shape) for each in sight.features] == shapes
+    cells = [[side // (stride * factor) for side in canvas] for stride in (8, 16)]
+    assert [tuple(each.shape) for each in sight.features] == [(2, 8, *each) for each in cells]
     assert {each.dtype for each in sight.features} == {torch.float32}
 
 

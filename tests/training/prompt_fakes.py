@@ -50,7 +50,7 @@ class FakeSampler:
 
 
 class FakeDetector:
-    """Reads the score off the grey value, and a second one of another range; its features are means of cells."""
+    """Reads two scores of other ranges off the grey value, and shows means of cells as features."""
 
     zoom = 2
 

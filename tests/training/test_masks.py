@@ -113,9 +113,11 @@ def test_faults_are_told_before_the_first_step(root, tmp_path):
         train(MasksRecipe(max_steps=1, **TINY), tmp_path, tmp_path / "run", progress=False)
 
 
+ON_ENCODER = {**TINY, "widths": [4, 6, 8, 8], "backbone": "test_efficientnet", "pretrained": "none"}
+
+
 def test_on_a_pretrained_encoder_statistics_and_frozen_stages_stay(root, tmp_path):
-    changes = {"widths": [4, 6, 8, 8], "backbone": "test_efficientnet", "pretrained": "none", "frozen_stages": 1}
-    recipe = MasksRecipe(max_steps=2, **{**TINY, **changes})
+    recipe = MasksRecipe(max_steps=2, frozen_stages=1, **ON_ENCODER)
     torch.manual_seed(0)
     weights = train(recipe, root, tmp_path, progress=False)
     with safe_open(weights, "pt") as file:
@@ -131,8 +133,7 @@ def test_on_a_pretrained_encoder_statistics_and_frozen_stages_stay(root, tmp_pat
 
 
 def test_the_encoder_learns_more_slowly():
-    changes = {"widths": [4, 6, 8, 8], "backbone": "test_efficientnet", "pretrained": "none", "encoder_rate": 0.2}
-    module = MasksModule(MasksRecipe(**{**TINY, **changes}))
+    module = MasksModule(MasksRecipe(encoder_rate=0.2, **ON_ENCODER))
     groups = module.configure_optimizers()["optimizer"].param_groups
     encoder = {id(each) for each in module.network.encoder.parameters()}
     rates = {id(each): group["initial_lr"] for group in groups for each in group["params"]}

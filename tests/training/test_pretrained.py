@@ -45,6 +45,13 @@ def test_groups_are_by_rate_and_decay() -> None:
         assert group.get("weight_decay", "the optimiser's") == ("the optimiser's" if decays else 0.0)
 
 
+def test_decay_of_everything_leaves_two_groups() -> None:
+    network = Small()
+    groups = parameter_groups(network, network.encoder, 0.01, 0.1, decay_all=True)
+    assert sorted((group["lr"], len(group["params"])) for group in groups) == [(0.001, 4), (0.01, 2)]
+    assert not any("weight_decay" in group for group in groups)
+
+
 def test_without_an_encoder_there_is_one_rate_and_what_is_frozen_is_left_out() -> None:
     network = Small()
     network.encoder.requires_grad_(False)

@@ -184,7 +184,8 @@ def test_operating_points_allow_what_they_say_and_become_readier(seed, has_ordin
     scenes = [some([A] if rng.random() < 0.5 else []) for _ in range(12)]
     street = [some([]) for _ in range(rng.integers(1, 20))] if has_ordinary else []
     images = [Ordinary(torch.zeros(4, 4))] * len(street)
-    choice = choose_operating_points(Scripted([*scenes, *street]), [blank(each.truth) for each in scenes], images)
+    blanks = [blank(each.truth) for each in scenes]
+    choice = choose_operating_points(Scripted([*scenes, *street]), blanks, images)
     points = choice["operating_points"]
     assert list(points) == ["quiet", "balanced", "thorough"]
     assert 1 >= points["quiet"] >= points["balanced"] >= points["thorough"] >= 0
@@ -200,7 +201,8 @@ def test_operating_points_allow_what_they_say_and_become_readier(seed, has_ordin
 
 
 def test_no_box_at_all() -> None:
-    assert choose([found([], [], []), found([], [], [A])])["operating_points"] == dict.fromkeys(FALSE_PER_IMAGE, 0.0)
+    choice = choose([found([], [], []), found([], [], [A])])
+    assert choice["operating_points"] == dict.fromkeys(FALSE_PER_IMAGE, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,7 @@ class Graph:
     outputs: dict[str, Axes]
 
 
-def build_graphs(
-    detector: Any, prompts: Any, masks: Any, operating_point: str = "quiet"
-) -> dict[str, Graph]:
+def build_graphs(detector: Any, prompts: Any, masks: Any, operating_point: str = "quiet") -> dict[str, Graph]:
     """Builds the graphs of a pipeline's parts.
 
     Args:

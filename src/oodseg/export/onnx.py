@@ -107,9 +107,7 @@ def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
     from oodseg.core.devices import full_precision
     from oodseg.export.graphs import build_graphs
 
-    graphs = build_graphs(
-        pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.operating_point
-    )
+    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.operating_point)
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
         written = []
