@@ -18,8 +18,9 @@ from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.training.common import save_weights
 from training_data import make_training_data
 
-TINY = ["size=[64, 96]", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]", "max_steps=1", "batch_size=2",
-        "precision=32-true", "workers=0", "val_scenes=24", "val_every_steps=1"]  # fmt: skip
+TINY = ["sizes=[[64, 96]]", "backbone=null", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]",
+        "max_steps=1", "batch_size=2", "precision=32-true", "workers=0", "val_scenes=24",
+        "val_every_steps=1"]  # fmt: skip
 
 
 def run(*arguments):
@@ -108,6 +109,12 @@ def test_trains_a_segmenter_and_goes_on(tmp_path) -> None:
     assert load_file(out / "segmenter.safetensors")["stem.0.1.num_batches_tracked"].item() == 1
 
 
+READING = {
+    "calibration": [1.0, 0.5, -0.25],
+    "operating_points": {"quiet": 0.3, "balanced": 0.2, "thorough": 0.1},
+}
+
+
 @pytest.fixture
 def runs(tmp_path):
     """What the single trainings leave, untrained."""
@@ -115,7 +122,7 @@ def runs(tmp_path):
 
     parts = {
         "detector": StreetDetector({"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}),
-        "prompts": FasterRCNNPrompts(min_confidence=0.3),
+        "prompts": FasterRCNNPrompts(score_only=READING),
         "masks": CompactSegmenter(32, 1.5, [4, 8], [1, 1]),
     }
     for name, part in parts.items():
@@ -137,7 +144,7 @@ def test_bundle_is_a_pipeline(runs, tmp_path, rng) -> None:
     assert f"wrote {out}" in bundle(runs, out).output
     s2m = S2M.from_pretrained(out)
     assert s2m.name == "mine"
-    assert s2m.prompts.config["min_confidence"] == 0.3
+    assert s2m.prompts.config["score_only"] == READING
     picture = rng.integers(0, 255, (96, 128, 3)).astype("uint8")
     assert s2m(picture).mask.shape == (96, 128)
     for name in ("prompts", "masks"):

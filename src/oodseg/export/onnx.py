@@ -105,7 +105,7 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
 
 
 def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
-    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks)
+    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.operating_point)
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
         written = []
@@ -136,6 +136,7 @@ def _refusal(graph: Graph, reason: str) -> ConfigError:
 
 def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tuple[Tensors, Tensors]]:
     """Every graph's inputs on a drawn scene, and its outputs in torch."""
+
     def run(name: str, *inputs: Tensor) -> Tensors:
         outputs = graphs[name].module.eval()(*inputs)
         return outputs if isinstance(outputs, tuple) else (outputs,)
@@ -153,7 +154,7 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
     inputs: dict[str, Tensors] = {
         "detector": (image,),
         "detailed": (to_tensor(resize(scene.image, 2 * height, 2 * width))[None],),
-        "prompts": (score,),
+        "prompts": (score, *run("detector", image)[1:]),
         "encoder": (image,),
         "decoder": (*embedding, boxes, *([score] if "score" in graphs["decoder"].inputs else [])),
     }
