@@ -31,7 +31,7 @@ test-fast: setup  ## what to run while editing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 docs: setup  ## the documentation as a website in site/; a broken link or name is an error
-	$(BIN)/python -m mkdocs build --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
 release-check: setup  ## build sdist and wheel, and try the wheel in a fresh environment
 	$(BIN)/python scripts/release_check.py --tag "$(TAG)"

@@ -1,13 +1,13 @@
-"""Builds the distributions and tries the wheel where nothing but itself and its core dependencies is installed.
+"""Builds the distributions and tries the wheel where only it and its core dependencies are installed.
 
     python scripts/release_check.py [--tag v1.2.3]
 
-sdist and wheel are left in dist/. The wheel must hold every file of the package and nothing else. Then, in a fresh
-environment and an empty folder, `oodseg --version` must print the version and `oodseg demo` must find objects. With
---tag, the tag must be the version, and the changelog must have a dated section for it.
+sdist and wheel are left in dist/. The wheel must hold every file of the package and nothing else. Then, in a
+fresh environment and an empty folder, `oodseg --version` must print the version and `oodseg demo` must find
+objects. With --tag, the tag must be the version, and the changelog must have a dated section for it.
 
-Runs in the environment of `make setup`, which brings uv. Torch comes with torchvision of the matching release, both
-pinned by constraints.txt: an unpinned torchvision may belong to another torch and fail on its first operator.
+Runs in the environment of `make setup`, which brings uv. Torch and torchvision are installed in one step,
+pinned by constraints.txt, because their releases match in pairs.
 """
 
 from __future__ import annotations
