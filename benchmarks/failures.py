@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from oodseg.datasets import open_dataset
-from oodseg.detectors.synthcp import COMBINATIONS, SynthCPDetector
-from oodseg.images import read_image, resize, to_tensor
+from oodseg.data import open_dataset
+from oodseg.failures.bundle import load_failure_detector
+from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
+from oodseg.io.images import read_image, resize, to_tensor
 from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_iou
 from oodseg.metrics.pixel import PixelCurve
-from oodseg.resynthesis.bundle import load_failure_detector
 from oodseg.training.comparator_segmenter import load_segmenter
 from oodseg.training.labelled import LabelSet, load_label_set
 from oodseg.training.resynthesis import load_generator

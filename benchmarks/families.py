@@ -220,9 +220,9 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
 
     from oodseg import S2M
     from oodseg.cli.bench import peak_mib
-    from oodseg.exposure.drawn import draw_scene
-    from oodseg.images import resize, to_tensor
-    from oodseg.specs import build
+    from oodseg.core.spec import build
+    from oodseg.io.images import resize, to_tensor
+    from oodseg.synth.drawn import draw_scene
 
     family, builder = {**SEGMENTERS, **MASKS}[name]
     picture = draw_scene(np.random.default_rng(0), (HEIGHT // 2, WIDTH // 2), 3).image

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from oodseg.datasets import open_dataset
-from oodseg.datasets.duts import DutsIndex
-from oodseg.datasets.frames import ANOMALY, IGNORE
-from oodseg.errors import WeightsError
-from oodseg.images import read_image, to_tensor
+from oodseg.core.errors import WeightsError
+from oodseg.data import open_dataset
+from oodseg.data.duts import DutsIndex
+from oodseg.data.frames import ANOMALY, IGNORE
+from oodseg.io.images import read_image, to_tensor
 from oodseg.masks.box import BoxSegmenter
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.grabcut import GrabCutSegmenter

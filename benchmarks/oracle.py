@@ -36,15 +36,15 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from oodseg import S2M
-from oodseg.datasets import open_dataset
-from oodseg.exposure.scenes import SceneSampler
-from oodseg.images import find_images, read_image, resize, to_tensor
+from oodseg.core.prediction import Prediction
+from oodseg.data import open_dataset
+from oodseg.io.images import find_images, read_image, resize, to_tensor
 from oodseg.metrics.components import TRACK_SIZES, drop_small, label_components
 from oodseg.metrics.instances import FOUND_IOU
 from oodseg.metrics.pixel import ANOMALY, IGNORE
 from oodseg.metrics.s2m import S2MCurve
-from oodseg.prediction import Prediction
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.synth.scenes import SceneSampler
 from oodseg.training.mask_samples import tight_box
 
 SIZES = ((360, 640), (384, 512))

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from oodseg import S2M
-from oodseg.devices import choose_device
-from oodseg.exposure.drawn import draw_scene
-from oodseg.images import resize, to_tensor
-from oodseg.overlap import encoder_stream, in_background
-from oodseg.specs import build
+from oodseg.core.devices import choose_device
+from oodseg.core.spec import build
+from oodseg.io.images import resize, to_tensor
+from oodseg.nn.overlap import encoder_stream, in_background
+from oodseg.synth.drawn import draw_scene
 
 WIDTH, HEIGHT = 1280, 720
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from oodseg.exposure.scenes import SceneSampler
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.synth.scenes import SceneSampler
 from oodseg.training.prompt_selection import collect, summary
 from oodseg.training.score_cache import ScoreCache, cache_scores
 

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.progress import track
 
 from oodseg import S2M
-from oodseg.exposure.scenes import Mix, SceneSampler
-from oodseg.images import to_tensor
+from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.synth.scenes import Mix, SceneSampler
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from oodseg.cli.main import app
+from oodseg.failures import FAILURES, Assessment
+from oodseg.failures.bundle import save_failure_detector
 from oodseg.metrics import picture_dice
-from oodseg.resynthesis import FAILURES, Assessment
-from oodseg.resynthesis.bundle import save_failure_detector
 from oodseg.segmenters import make_segmenter
 from oodseg.segmenters.given import GivenLabels
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from oodseg.resynthesis.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout, TCPHead
-from oodseg.resynthesis.comparator import Comparator
-from oodseg.resynthesis.spade import SpadeGenerator
-from oodseg.resynthesis.synthcp import DirectPrediction, SynthCP
+from oodseg.failures.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout, TCPHead
+from oodseg.failures.comparator import Comparator
+from oodseg.failures.spade import SpadeGenerator
+from oodseg.failures.synthcp import DirectPrediction, SynthCP
 from oodseg.segmenters.street import StreetNet
 
 CLASSES = ("road", "car", "sky")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oodseg import S2M
+from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
 from oodseg.detectors import ScoreNormalizer
-from oodseg.errors import ConfigError, ImageError, ScoreMapError
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
 from redness import Redness, make_pipeline, save_street, street

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional as F
 
+from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.segmenters import SEGMENTERS
-from oodseg.segmenters.base import MaskQueries, Segmentation
 
 CLASSES, FEATURES, QUERIES = 4, 6, 5
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from oodseg.datasets.duts import is_held_out
-from oodseg.datasets.training import _in_validation
+from oodseg.data.duts import is_held_out
+from oodseg.data.training import _in_validation
 
 CAR, CAMERA_WEARER = "n02958343", "n10148035"
 _CANDIDATES = [f"n0{number:07d}" for number in range(1_000_000, 1_000_200)]

@@ -11,15 +11,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from oodseg.pipeline import S2M
-    from oodseg.prediction import OodObject, Prediction
+from oodseg.core.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from oodseg.core.prediction import OodObject, Prediction
+    from oodseg.pipeline import S2M
+
 __all__ = ["S2M", "OodObject", "Prediction", "__version__"]
 
 # Looked up when first used: numpy and torch take seconds to import, which `oodseg --help` has no use for.
-_HOMES = {"S2M": "oodseg.pipeline", "OodObject": "oodseg.prediction", "Prediction": "oodseg.prediction"}
+_HOMES = {
+    "S2M": "oodseg.pipeline",
+    "OodObject": "oodseg.core.prediction",
+    "Prediction": "oodseg.core.prediction",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from oodseg.bundle import find_bundle, read_config, save_bundle
-from oodseg.errors import ConfigError, ImageError, ScoreMapError
-from oodseg.images import as_image, find_images, resize, to_tensor
-from oodseg.prediction import OodObject, Prediction, encode_objects
+from oodseg.core.bundle import find_bundle, read_config, save_bundle
+from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
+from oodseg.core.prediction import OodObject, Prediction, encode_objects
+from oodseg.io.images import as_image, find_images, resize, to_tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from oodseg.detectors import Detector, ScoreNormalizer
+    from oodseg.io.scoremaps import ScoreMap
     from oodseg.masks import PromptableSegmenter
     from oodseg.prompts import PromptGenerator
-    from oodseg.scoremaps import ScoreMap
 
 BOXES_AT_ONCE = 16  # bounds the memory of full-size masks
 
@@ -89,7 +89,7 @@ class S2M:
         Args:
             name_or_folder: `"street"`, or a folder written by `save_pretrained`.
             device: Torch device, `"cpu"` or `"cuda"`.
-            detector: Replaces that part: an object, or what `oodseg.specs` reads, such as
+            detector: Replaces that part: an object, or what `oodseg.core.spec` reads, such as
                 `"segformer:FOLDER+energy"` or a mapping with all options.
             prompts: Likewise: `"components"`.
             masks: Likewise: `"grabcut"` or `"sam:FOLDER"`.
@@ -98,7 +98,7 @@ class S2M:
             WeightsError: The folder or a model is missing, damaged, or of another version.
             ConfigError: An unknown name or option.
         """
-        from oodseg.specs import choose_part
+        from oodseg.core.spec import choose_part
 
         folder = find_bundle(name_or_folder)
         config = read_config(folder)
@@ -112,7 +112,7 @@ class S2M:
 
         Args:
             folder: Where.
-            bits: How weights are stored: 16, or 8 for files of half the size (see `oodseg.storage`).
+            bits: How weights are stored: 16, or 8 for files of half the size (see `oodseg.core.weights`).
 
         Raises:
             ConfigError: Another number of bits.
@@ -190,7 +190,7 @@ class S2M:
         """Gives a function that returns the picture's embedding, begun already where stages overlap."""
         import torch
 
-        from oodseg.overlap import in_background
+        from oodseg.nn.overlap import in_background
 
         stream = self._encoder_stream()
 
@@ -202,7 +202,7 @@ class S2M:
         return in_background(embed) if self.overlap else nullcontext(embed)
 
     def _encoder_stream(self) -> AbstractContextManager[Any]:
-        from oodseg.overlap import encoder_stream
+        from oodseg.nn.overlap import encoder_stream
 
         return encoder_stream(self.device) if self.overlap else nullcontext()
 
@@ -316,7 +316,7 @@ def _ignored(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.boo
 
 def _external(score_map: Any, height: int, width: int) -> ScoreMap:
     """Reads and checks a score map from elsewhere against the picture's size."""
-    from oodseg.scoremaps import ScoreMap, as_score_map, read_score_map
+    from oodseg.io.scoremaps import ScoreMap, as_score_map, read_score_map
 
     if isinstance(score_map, str | os.PathLike):
         checked = read_score_map(score_map)

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from oodseg import S2M
 from oodseg.cli import demo as module
 from oodseg.cli.demo import SceneResult, compare, demo, draw_scenes, result_table
+from oodseg.core.errors import WeightsError
 from oodseg.detectors.street import StreetDetector
-from oodseg.errors import WeightsError
-from oodseg.images import read_image
+from oodseg.io.images import read_image
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
 
@@ -56,7 +56,7 @@ def test_writes_scenes_results_and_a_sheet(pipeline, tmp_path) -> None:
 
 def test_a_pipeline_that_knows_everything_finds_everything(tmp_path, monkeypatch) -> None:
     """The comparison has to reward a perfect pipeline: one that is handed the truth."""
-    from oodseg.prediction import Prediction
+    from oodseg.core.prediction import Prediction
 
     truths = iter(draw_scenes(tmp_path / "twin", 3, 5).values())
 

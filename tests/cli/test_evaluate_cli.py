@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from oodseg.cli.datasets import datasets_app
 from oodseg.cli.evaluate import evaluate
-from oodseg.errors import ConfigError, OodsegError
-from oodseg.prediction import Prediction
+from oodseg.core.errors import ConfigError, OodsegError
+from oodseg.core.prediction import Prediction
 
 SHAPE = (40, 60)
 
@@ -161,7 +161,7 @@ def test_verify_names_the_file_with_a_wrong_code(app, tmp_path):
 
 
 def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
-    from oodseg.datasets import synthetic
+    from oodseg.synth import benchmark
 
     class Truth:
         """A pipeline that outlines the truth."""
@@ -180,8 +180,8 @@ def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
     module = types.ModuleType("oodseg.pipeline")
     module.S2M = Truth
     monkeypatch.setitem(sys.modules, "oodseg.pipeline", module)
-    scenes = [synthetic.plan()[number] for number in (0, 1, 24, 25)]
-    monkeypatch.setattr(synthetic, "plan", lambda: [dict(scene) for scene in scenes])
+    scenes = [benchmark.plan()[number] for number in (0, 1, 24, 25)]
+    monkeypatch.setattr(benchmark, "plan", lambda: [dict(scene) for scene in scenes])
     monkeypatch.chdir(tmp_path)
     done = run(app, "evaluate", "synthetic", "--out", "out", "--resamples", 5)
     assert done.exit_code == 0

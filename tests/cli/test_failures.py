@@ -18,7 +18,7 @@ WORST_FIRST = ["red #1.png", "half red.png", "some.png", "calm.png"]
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch):
     failure_fakes.register(monkeypatch)
-    monkeypatch.setattr("oodseg.specs.build_segmenter", lambda spec: spec)
+    monkeypatch.setattr("oodseg.core.spec.build_segmenter", lambda spec: spec)
 
 
 @pytest.fixture
@@ -206,14 +206,14 @@ def test_what_judges_by_default(photos, out, monkeypatch):
 
     assert judge() == "street"
     assert (out / "panels" / "some.jpg").exists()
-    monkeypatch.setattr("oodseg.specs.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
+    monkeypatch.setattr("oodseg.core.spec.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
     assert judge("--segmenter", "3") == "msp"
 
 
 def test_msp_works_with_a_segmenter_of_the_zoo(photos, out, monkeypatch):
     from tiny_segmenter import TinySegmenter
 
-    monkeypatch.setattr("oodseg.specs.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
+    monkeypatch.setattr("oodseg.core.spec.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
     assert run(out, photos, "--segmenter", "3", detector="msp").exit_code == 0
     found = json.loads((out / "failures.json").read_text())
     assert set(found["pictures"][0]["estimated_iou"]) <= set(TinySegmenter.classes)

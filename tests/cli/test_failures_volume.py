@@ -8,11 +8,11 @@ import torch
 
 import failure_fakes
 from failure_fakes import STRUCTURES, assert_sentence, body, run, save_nifti, save_scan, save_volume_detector
+from oodseg.failures.bundle import save_failure_detector
+from oodseg.failures.comparator import Comparator
+from oodseg.failures.spade import SpadeGenerator
+from oodseg.failures.synthcp import SynthCP
 from oodseg.metrics import picture_dice
-from oodseg.resynthesis.bundle import save_failure_detector
-from oodseg.resynthesis.comparator import Comparator
-from oodseg.resynthesis.spade import SpadeGenerator
-from oodseg.resynthesis.synthcp import SynthCP
 from oodseg.segmenters.given import GivenLabels
 
 
@@ -115,7 +115,7 @@ def test_what_does_not_belong_together_is_said_in_a_sentence(tmp_path, detector,
 def test_a_volume_without_a_prediction_or_with_a_street_detector(tmp_path, out, monkeypatch):
     scan = save_scan(tmp_path / "case.nii.gz", body())
     assert_sentence(run(out, scan), 2, "add --prediction")
-    monkeypatch.setattr("oodseg.specs.build_segmenter", lambda spec: spec)
+    monkeypatch.setattr("oodseg.core.spec.build_segmenter", lambda spec: spec)
     labels = save_nifti(tmp_path / "labels.nii.gz", body())
     assert_sentence(run(out, scan, "--prediction", labels), 2, "trained on volumes")
     assert_sentence(run(out, tmp_path / "none.nii.gz", "--prediction", labels), 2, "does not exist")

@@ -8,16 +8,16 @@ from typer.testing import CliRunner
 
 from oodseg.cli.fit import spread
 from oodseg.cli.main import app
+from oodseg.core.errors import ConfigError
+from oodseg.core.weights import pack, unpack
 from oodseg.detectors import DETECTORS, ScoreNormalizer
 from oodseg.detectors.logit import LogitDetector
 from oodseg.detectors.sml import SML
-from oodseg.errors import ConfigError
-from oodseg.images import read_image, resize, to_tensor
+from oodseg.io.images import read_image, resize, to_tensor
 from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters import SEGMENTERS
-from oodseg.storage import pack, unpack
 from tiny_segmenter import TinySegmenter, pictures, register
 
 SIZES = ((60, 80), (48, 96), (100, 70))

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import oodseg
 from oodseg.cli import main as module
 from oodseg.cli.main import app
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 
 def test_version():
@@ -71,7 +71,7 @@ def test_errors_become_one_sentence(monkeypatch, error, code, sentence):
     def failing(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("oodseg.images.find_images", failing)
+    monkeypatch.setattr("oodseg.io.images.find_images", failing)
     result = CliRunner().invoke(app, ["predict", "x.jpg"])
     assert result.exit_code == code
     assert result.stderr.startswith(sentence)
@@ -83,7 +83,7 @@ def test_bugs_are_not_hidden(monkeypatch):
     def failing(*args, **kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("oodseg.images.find_images", failing)
+    monkeypatch.setattr("oodseg.io.images.find_images", failing)
     assert isinstance(CliRunner().invoke(app, ["predict", "x.jpg"]).exception, ZeroDivisionError)
 
 

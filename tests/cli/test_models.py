@@ -3,7 +3,7 @@ import json
 from typer.testing import CliRunner
 
 from oodseg.cli.main import app
-from oodseg.known_models import MODELS
+from oodseg.core.known_models import MODELS
 
 
 def test_table_names_every_model_and_its_licence():

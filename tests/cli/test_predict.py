@@ -185,7 +185,7 @@ def test_ctrl_c_within_writing_leaves_no_half_file(red, photos, out, monkeypatch
             raise KeyboardInterrupt
         real(descriptor)
 
-    monkeypatch.setattr("oodseg.files.os.fsync", stopping)
+    monkeypatch.setattr("oodseg.core.files.os.fsync", stopping)
     # Two pictures of four files each, then the COCO file.
     result = run(red, out, photos / "1.png", photos / "2.png")
     assert_sentence(result, 130, f"interrupted after {(after - 1) // 4} of 2 pictures")
@@ -204,7 +204,7 @@ def test_full_disk_is_one_sentence_and_no_half_file(red, photos, out, monkeypatc
         real(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr("oodseg.files.os.fsync", full)
+        patch.setattr("oodseg.core.files.os.fsync", full)
         assert_sentence(run(red, out, photos), 2, "the disk is full", out, "free some space")
     assert_whole(out)
     assert run(red, out, photos).exit_code == 0

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from oodseg import S2M
 from oodseg.cli.train import train_app
+from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError, WeightsError
+from oodseg.core.files import write_json
 from oodseg.detectors.street import StreetDetector
-from oodseg.errors import ConfigError, MissingDependencyError, OodsegError, WeightsError
-from oodseg.files import write_json
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.training.common import save_weights

@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from failure_parts import COMPARATOR, GENERATOR
 from oodseg.cli.train import train_app
-from oodseg.errors import ConfigError, WeightsError
+from oodseg.core.errors import ConfigError, WeightsError
 from training_data import make_training_data
 
 

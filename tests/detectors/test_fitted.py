@@ -4,9 +4,9 @@ import torch
 from scipy.special import expit, softmax
 from scipy.stats import entropy as divergence
 
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.detectors.fitted import KLMatching, Maskomaly
-from oodseg.errors import ConfigError, ScoreMapError
-from oodseg.segmenters.base import MaskQueries, Segmentation
 from tiny_segmenter import TinySegmenter, pictures
 
 

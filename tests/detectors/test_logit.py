@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.detectors import Detector
 from oodseg.detectors.logit import LogitDetector
 from oodseg.detectors.scores import SCORES, energy
-from oodseg.errors import ConfigError, ScoreMapError
 from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts

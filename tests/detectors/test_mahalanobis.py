@@ -3,9 +3,9 @@ import pytest
 import torch
 from sklearn.covariance import EmpiricalCovariance, shrunk_covariance
 
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.mahalanobis import Mahalanobis
-from oodseg.errors import ConfigError, ScoreMapError
-from oodseg.segmenters.base import Segmentation
 from tiny_segmenter import TinySegmenter, pictures
 
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import MaskQueries
 from oodseg.detectors.query_scores import class_scores, mask2anomaly, maskomaly, rba
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import MaskQueries
 
 SURE = 1e4  # softmax and sigmoid of it are exactly 1
 

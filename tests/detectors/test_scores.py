@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import logsumexp
 from scipy.stats import entropy as scipy_entropy
 
+from oodseg.core.errors import ConfigError
 from oodseg.detectors.scores import energy, entropy, kl_to_templates, max_logit, msp, softmax_entropy
-from oodseg.errors import ConfigError
 
 LN2, LN3 = math.log(2), math.log(3)
 SCORES = {each.__name__: each for each in (energy, entropy, max_logit, msp, softmax_entropy)}

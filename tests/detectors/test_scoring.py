@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.scores import SCORES, energy
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import Segmentation
 from tiny_segmenter import TinySegmenter, pictures
 
 

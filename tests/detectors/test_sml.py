@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, convolve
 
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.sml import SML, suppress_boundaries
-from oodseg.errors import ConfigError, ScoreMapError
-from oodseg.segmenters.base import Segmentation
 from tiny_segmenter import CLASSES, TinySegmenter, pictures
 
 

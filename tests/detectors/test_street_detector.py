@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from oodseg.core.devices import full_precision
+from oodseg.core.errors import ConfigError
 from oodseg.detectors import Detector, ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
-from oodseg.devices import full_precision
-from oodseg.errors import ConfigError
 
 TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from oodseg.datasets import Frame
+from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
 from oodseg.evaluation.results import PictureRecord
 

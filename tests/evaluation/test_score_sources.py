@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oodseg.datasets import Frame
-from oodseg.errors import ScoreMapError
+from oodseg.core.errors import ScoreMapError
+from oodseg.data import Frame
 from oodseg.evaluation.sources import FolderSource
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from oodseg import S2M
-from oodseg.devices import full_precision
-from oodseg.errors import ConfigError, MissingDependencyError, OodsegError
-from oodseg.exposure.drawn import draw_scene
+from oodseg.core.devices import full_precision
+from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.synth.drawn import draw_scene
 from redness import Redness, make_pipeline
 
 onnx = pytest.importorskip("oodseg.export.onnx")

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
+from oodseg.core.registry import resolve
 from oodseg.masks import MASKS, PromptableSegmenter
 from oodseg.masks.box import BoxSegmenter
-from oodseg.registry import resolve
 
 
 @pytest.mark.parametrize("name", ["box", "compact", "grabcut"])

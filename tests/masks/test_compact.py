@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
+from oodseg.core.registry import resolve
 from oodseg.masks import MASKS
 from oodseg.masks.cleanup import box_pixels
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.crops import crop_regions
-from oodseg.registry import resolve
 
 HEIGHT, WIDTH = 60, 80
 

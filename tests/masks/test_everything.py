@@ -4,9 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
+from oodseg.core.registry import resolve
 from oodseg.masks.everything import EverythingSegmenter
-from oodseg.registry import resolve
 
 H, W = 40, 60
 

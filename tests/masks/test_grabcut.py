@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.masks.crops import crop_regions
 from oodseg.masks.grabcut import GrabCutSegmenter
 

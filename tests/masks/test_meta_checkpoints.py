@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny_sam import randomize
 
-from oodseg.devices import full_precision
-from oodseg.errors import WeightsError
+from oodseg.core.devices import full_precision
+from oodseg.core.errors import WeightsError
 from oodseg.masks.meta_checkpoints import build_sam, convert, load_original
 from oodseg.masks.sam import SamSegmenter
 

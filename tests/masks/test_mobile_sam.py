@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from oodseg.errors import WeightsError
+from oodseg.core.errors import WeightsError
 from oodseg.masks.sam import SamSegmenter
 
 pytest.importorskip("transformers")
@@ -184,7 +184,7 @@ def test_the_encoder_computes_what_the_published_source_does(states, file):
 
 
 def test_outlines_a_picture_also_in_bfloat16(file, monkeypatch):
-    from oodseg import devices
+    from oodseg.core import devices
 
     segmenter = SamSegmenter(str(file))
     monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda: True)

@@ -9,12 +9,12 @@ import torch
 from packaging.version import Version
 from tiny_sam import save_tiny
 
-from oodseg.devices import full_precision
-from oodseg.errors import ConfigError, WeightsError
+from oodseg.core.devices import full_precision
+from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.registry import resolve
 from oodseg.masks import MASKS, sam
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.registry import resolve
 from redness import Redness, street
 
 pytest.importorskip("transformers")
@@ -215,7 +215,7 @@ def test_original_files_are_for_sam_only(family, tmp_path):
 
 
 def test_bfloat16_gives_nearly_the_same_features(folders, monkeypatch):
-    from oodseg import devices
+    from oodseg.core import devices
 
     segmenter = resolve(MASKS, "masks", "sam")(folders("sam"))
     exact = segmenter.embed(picture()).features["image_embeddings"]

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from oodseg.errors import ConfigError, ScoreMapError
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.registry import resolve
 from oodseg.prompts import PROMPTS, PromptGenerator
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.registry import resolve
 
 
 def test_is_registered_and_rebuilt_from_its_config() -> None:

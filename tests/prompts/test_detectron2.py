@@ -6,13 +6,13 @@ import pytest
 import torch
 from torchvision.models.detection import fasterrcnn_resnet50_fpn
 
+from oodseg.core.errors import WeightsError
+from oodseg.core.registry import resolve
 from oodseg.detectors import ScoreNormalizer
-from oodseg.errors import WeightsError
 from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts import PROMPTS, BoxPrompts, PromptGenerator
 from oodseg.prompts.detectron2 import DetectronPrompts, convert
-from oodseg.registry import resolve
 
 PROPOSALS = 150  # of the 1,000 that are kept: the reference is slow
 

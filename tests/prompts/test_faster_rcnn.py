@@ -4,11 +4,11 @@ import math
 import pytest
 import torch
 
-from oodseg.errors import ConfigError, ScoreMapError
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.registry import resolve
 from oodseg.prompts import PROMPTS, PromptGenerator
 from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
 from oodseg.prompts.geometry import overlap_of_smaller
-from oodseg.registry import resolve
 
 
 @pytest.fixture(scope="module")

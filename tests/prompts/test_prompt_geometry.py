@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oodseg.errors import ScoreMapError
+from oodseg.core.errors import ScoreMapError
 from oodseg.prompts.geometry import (
     as_prompts,
     checked,

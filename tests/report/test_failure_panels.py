@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from oodseg.failures import Assessment
 from oodseg.report.failure_panels import class_colours, colour_labels, draw_panel, heat_map
-from oodseg.resynthesis import Assessment
 
 CLASSES = tuple(f"class {number}" for number in range(40))
 

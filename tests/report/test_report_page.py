@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oodseg.datasets import open_dataset
+from oodseg.core.prediction import Prediction
+from oodseg.data import open_dataset
 from oodseg.evaluation import evaluate
-from oodseg.prediction import Prediction
 from oodseg.report.write import write_results
 
 SHAPE = (40, 60)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from oodseg.core.spec import build_segmenter
 from oodseg.segmenters.hub_masks import class_logits
-from oodseg.specs import build_segmenter
 from tiny_models import CLASSES
 
 

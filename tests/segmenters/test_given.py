@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.segmenters import Segmenter, make_segmenter
 from oodseg.segmenters.given import GivenLabels
 

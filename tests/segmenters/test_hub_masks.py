@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from oodseg.segmenters.base import MaskQueries
+from oodseg.core.parts import MaskQueries
+from oodseg.core.spec import build_segmenter
 from oodseg.segmenters.hub_masks import class_logits
-from oodseg.specs import build_segmenter
 from tiny_models import CLASSES, MEAN, STD
 
 CLASS = {

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from oodseg.errors import WeightsError
+from oodseg.core.errors import WeightsError
+from oodseg.core.parts import Segmenter
+from oodseg.core.spec import build_segmenter
 from oodseg.segmenters import make_segmenter
-from oodseg.segmenters.base import Segmenter
 from oodseg.segmenters.hub_pixel import DptSegmenter, statistics
-from oodseg.specs import build_segmenter
 from tiny_models import CLASSES
 
 CLASS = {

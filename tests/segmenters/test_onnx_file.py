@@ -6,10 +6,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from oodseg.errors import ConfigError, WeightsError
+from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.spec import build_segmenter
 from oodseg.segmenters import make_segmenter
 from oodseg.segmenters.onnx_file import OnnxSegmenter
-from oodseg.specs import build_segmenter
 
 MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
 

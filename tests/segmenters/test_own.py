@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.logit import LogitDetector
 from oodseg.detectors.scores import energy
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import Segmentation
 from oodseg.segmenters.own import CallableSegmenter
 
 NAMES = ("road", "car", "sky", "person")

@@ -3,9 +3,9 @@ import json
 import pytest
 import torch
 
-from oodseg.datasets.training import CLASSES
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import Segmenter
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmenter
+from oodseg.core.taxonomy import CLASSES
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 TINY = {"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import MaskQueries, Segmentation
+from oodseg.core.spec import build_segmenter
 from oodseg.segmenters import make_segmenter
-from oodseg.segmenters.base import MaskQueries, Segmentation
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.tiled import TiledSegmenter, starts
-from oodseg.specs import build_segmenter
 
 NAMES = ("red", "green", "blue")
 

@@ -3,10 +3,10 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights
 
-from oodseg.errors import ConfigError, WeightsError
+from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.spec import build_segmenter
 from oodseg.segmenters.torchvision_models import TorchvisionSegmenter
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD
-from oodseg.specs import build_segmenter
 
 LRASPP, DEEPLAB = "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from oodseg.datasets.duts import is_held_out
+from oodseg.data.duts import is_held_out
 
 
 def save_jpg(path: Path, picture: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors import safe_open
 from torch import nn
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.training.common import (
     Ema,
     last_checkpoint,

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from failure_parts import COMPARATOR, make_generator, make_segmenter
-from oodseg.datasets.training import CAMVID_CLASSES, CLASSES
-from oodseg.detectors.synthcp import SynthCPDetector
-from oodseg.errors import ConfigError, DatasetError
-from oodseg.resynthesis.baselines import MSP
-from oodseg.resynthesis.bundle import load_failure_detector
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.taxonomy import CAMVID_CLASSES, CLASSES
+from oodseg.failures.baselines import MSP
+from oodseg.failures.bundle import load_failure_detector
+from oodseg.failures.synthcp_detector import SynthCPDetector
 from oodseg.training.common import load_recipe
 from oodseg.training.comparator import CachedMaker, ComparatorRecipe, as_sample, train
 from oodseg.training.comparator_baselines import calibrate

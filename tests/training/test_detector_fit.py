@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
+from oodseg.core.errors import WeightsError
 from oodseg.detectors.street import StreetDetector
-from oodseg.errors import WeightsError
 from oodseg.segmenters.street import StreetNet
 from oodseg.training import detector as fitting
 from oodseg.training.common import save_weights

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.growth import grow
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from oodseg.datasets.training import CAMVID_CLASSES, CLASSES, IGNORE
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
+from oodseg.core.taxonomy import CAMVID_CLASSES, CLASSES, IGNORE
 from oodseg.training.labelled import fixed_view, load_label_set, random_light, random_view
 from training_data import make_training_data
 

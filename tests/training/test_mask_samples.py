@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_fakes import fabricate_data
 
-from oodseg.errors import DatasetError
-from oodseg.images import to_tensor
+from oodseg.core.errors import DatasetError
+from oodseg.io.images import to_tensor
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.crops import crop_regions
 from oodseg.training.degrade import degrade, shift_colours, simulate_score

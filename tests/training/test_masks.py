@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from oodseg.errors import ConfigError, DatasetError
+from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.training.common import load_recipe
 from oodseg.training.masks import MasksModule, MasksRecipe, mask_iou, mask_loss, train

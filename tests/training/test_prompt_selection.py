@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oodseg.prompts.base import BoxPrompts
+from oodseg.core.parts import BoxPrompts
 from oodseg.training.prompt_selection import (
     FALSE_PER_EMPTY,
     Found,

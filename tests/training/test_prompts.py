@@ -7,8 +7,8 @@ from prompt_fakes import FakeDetector, FakeSampler
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from oodseg.bundle import find_bundle, load_part, read_config
-from oodseg.errors import ConfigError
+from oodseg.core.bundle import find_bundle, load_part, read_config
+from oodseg.core.errors import ConfigError
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.training.common import load_recipe
 from oodseg.training.prompts import PromptRecipe, _in_bfloat16, fit, new_generator, rate_factor

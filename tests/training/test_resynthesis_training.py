@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 
 from failure_parts import GENERATOR
-from oodseg.datasets.training import CLASSES
-from oodseg.errors import ConfigError, DatasetError, WeightsError
+from oodseg.core.errors import ConfigError, DatasetError, WeightsError
+from oodseg.core.taxonomy import CLASSES
 from oodseg.training.common import load_recipe
 from oodseg.training.labelled import ViewMaker, load_label_set
 from oodseg.training.resynthesis import ResynthesisRecipe, load_generator, train

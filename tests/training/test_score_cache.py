@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompt_fakes import FakeDetector, FakeSampler
 
-from oodseg.errors import DatasetError
+from oodseg.core.errors import DatasetError
 from oodseg.training.score_cache import SHARD, ScoreCache, cache_scores, object_boxes
 
 

@@ -7,11 +7,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from oodseg.datasets.training import IGNORE
-from oodseg.errors import ConfigError, DatasetError
-from oodseg.exposure.scenes import Scene, SceneSampler
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.spec import build_segmenter
+from oodseg.core.taxonomy import IGNORE
 from oodseg.segmenters.street import StreetNet
-from oodseg.specs import build_segmenter
+from oodseg.synth.scenes import Scene, SceneSampler
 from oodseg.training.common import load_recipe
 from oodseg.training.segmenter import (
     SceneMaker,

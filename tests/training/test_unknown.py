@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from failure_parts import make_comparator, make_generator, make_segmenter
-from oodseg.datasets.training import CLASSES
-from oodseg.detectors.synthcp import SynthCPDetector
-from oodseg.errors import ConfigError
-from oodseg.resynthesis.baselines import MSP
-from oodseg.resynthesis.bundle import load_failure_detector, save_failure_detector
-from oodseg.resynthesis.synthcp import SynthCP
+from oodseg.core.errors import ConfigError
+from oodseg.core.taxonomy import CLASSES
+from oodseg.failures.baselines import MSP
+from oodseg.failures.bundle import load_failure_detector, save_failure_detector
+from oodseg.failures.synthcp import SynthCP
+from oodseg.failures.synthcp_detector import SynthCPDetector
 from oodseg.training.common import load_recipe
 from oodseg.training.unknown import UnknownRecipe, train, unknown_loss, validate
 from training_data import make_training_data

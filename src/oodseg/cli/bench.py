@@ -60,7 +60,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
 ) -> None:
     """Time every stage of a pipeline; `HELP` is what the user sees."""
-    from oodseg.images import read_image
+    from oodseg.io.images import read_image
 
     given = None if picture is None else read_image(picture)
     loads = []
@@ -102,8 +102,8 @@ def time_size(
         `width`, `height`, `runs`, `objects`, `milliseconds` (stage to median) and `peak_mib` (of the process
         up to here; None where the system does not say).
     """
-    from oodseg.files import write_bytes
-    from oodseg.images import resize
+    from oodseg.core.files import write_bytes
+    from oodseg.io.images import resize
 
     if picture is None:
         picture = _drawn(width // 2, height // 2)
@@ -128,7 +128,7 @@ def _drawn(width: int, height: int) -> NDArray[np.uint8]:
     # Drawn at half size and enlarged: drawing must not be what needs the most memory.
     import numpy as np
 
-    from oodseg.exposure.drawn import draw_scene
+    from oodseg.synth.drawn import draw_scene
 
     return draw_scene(np.random.default_rng(0), (height, width), 3).image
 
@@ -155,7 +155,7 @@ def _machine() -> dict[str, Any]:
 
     import torch
 
-    from oodseg import __version__
+    from oodseg.core.version import __version__
 
     return {
         "system": platform.platform(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from oodseg.datasets import Verification
+    from oodseg.data import Verification
 
 datasets_app = typer.Typer(no_args_is_help=True, help="Know and check benchmark folders.")
 
@@ -19,7 +19,7 @@ def list_layouts() -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from oodseg.datasets import LAYOUTS
+    from oodseg.data import LAYOUTS
 
     console = Console()
     for key, layout in LAYOUTS.items():
@@ -40,7 +40,7 @@ def verify_folders(
     from rich.progress import Progress
     from rich.text import Text
 
-    from oodseg.datasets import open_dataset, verify
+    from oodseg.data import open_dataset, verify
 
     console = Console()
     for path in paths:
@@ -55,8 +55,8 @@ def verify_folders(
 
 def _facts(found: Verification) -> list[tuple[str, str]]:
     """What a checked set is, as name and value."""
-    from oodseg.datasets import LAYOUTS
-    from oodseg.datasets.frames import CODE_NAMES
+    from oodseg.data import LAYOUTS
+    from oodseg.data.frames import CODE_NAMES
 
     data, total = found.dataset, max(1, sum(found.codes.values()))
     counts = (

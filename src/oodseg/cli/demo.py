@@ -60,7 +60,7 @@ def demo(
     """Draw street scenes with unknown objects, outline these, and compare."""
     from rich.console import Console
 
-    from oodseg.outputs import output_names
+    from oodseg.io.outputs import output_names
 
     console = Console()
     settings: dict[str, Any] = {"pipeline": pipeline, "pipeline_sha256": pipeline_identity(pipeline)}
@@ -95,8 +95,8 @@ def draw_scenes(folder: Path, count: int, seed: int) -> dict[Path, NDArray[np.ui
     import cv2
     import numpy as np
 
-    from oodseg.exposure.drawn import draw_scene
-    from oodseg.files import write_bytes
+    from oodseg.core.files import write_bytes
+    from oodseg.synth.drawn import draw_scene
 
     truths = {}
     for number in range(count):
@@ -179,9 +179,9 @@ def _write_sheet(path: Path, pairs: Sequence[tuple[Path, Path]]) -> None:
     """Lays pictures (left) beside their overlays (right)."""
     import numpy as np
 
-    from oodseg.files import write_bytes
-    from oodseg.images import read_image, resize
-    from oodseg.outputs import encode_png
+    from oodseg.core.files import write_bytes
+    from oodseg.io.images import read_image, resize
+    from oodseg.io.outputs import encode_png
 
     height = SHEET_WIDTH * HEIGHT // WIDTH
     sheet = np.full((len(pairs) * (height + _GAP) + _GAP, 2 * SHEET_WIDTH + 3 * _GAP, 3), 255, np.uint8)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodseg.cli.loading import pipeline_identity
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from oodseg.datasets import BenchmarkSet
+    from oodseg.data import BenchmarkSet
 
 NO_PIPELINE = "none"
 
@@ -54,7 +54,7 @@ def evaluate(
     """Measure a pipeline, its detector alone, and score files of any origin, on the same pictures."""
     from rich.console import Console
 
-    from oodseg.datasets import open_dataset
+    from oodseg.data import open_dataset
     from oodseg.evaluation import Evaluation
     from oodseg.metrics.s2m import PRESETS
     from oodseg.report.write import write_results
@@ -92,13 +92,14 @@ def evaluate(
 
 def _drawn(path: Path, out: Path, console: Any) -> Path:
     """Draws the set that needs no download, where it is asked for by name; else the path as it is."""
-    from oodseg.datasets import synthetic
+    from oodseg.data import synthetic
+    from oodseg.synth import benchmark
 
     if str(path) != synthetic.NAME or path.exists():
         return path
     with _progress(console) as bar:
         task = bar.add_task(f"drawing {synthetic.VERSION}", total=None)
-        return synthetic.draw_benchmark(
+        return benchmark.draw_benchmark(
             out / synthetic.VERSION, lambda done, total: bar.update(task, completed=done, total=total)
         )
 

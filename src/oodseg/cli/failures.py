@@ -15,15 +15,15 @@ import typer
 
 from oodseg.cli.loading import Device, DeviceOption, progress_bar
 from oodseg.cli.predict import ConfidenceFormat, printable
-from oodseg.errors import ConfigError, ImageError, OodsegError
+from oodseg.core.errors import ConfigError, ImageError, OodsegError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
 
+    from oodseg.failures import FailureDetector
     from oodseg.report.failures import FailureFolder
-    from oodseg.resynthesis import FailureDetector
 
 HELP = """Find where a segmentation is likely wrong, without any truth: pictures, or a scan with its labels.
 
@@ -130,7 +130,7 @@ def failures(
     from rich.console import Console
 
     from oodseg.cli.failures_volume import judge_volume, read_structures
-    from oodseg.medical.volumes import is_volume
+    from oodseg.io.volumes import is_volume
     from oodseg.report.failures import FailureFolder
 
     volumes = [path for path in paths if is_volume(path)]
@@ -151,7 +151,7 @@ def failures(
         return
     if prediction is not None or structure or window:
         raise ConfigError("--prediction, --structure and --window are for volumes: name a .nii.gz file")
-    from oodseg.images import find_images, read_image
+    from oodseg.io.images import find_images, read_image
 
     pictures = find_images(paths, exclude=out)
     loaded = load_detector(detector, segmenter, device)
@@ -170,7 +170,7 @@ def load_detector(name: str, segmenter: str | None, device: Device) -> FailureDe
 
     Args:
         name: Bundled name, folder, or name of a baseline.
-        segmenter: What `oodseg.specs.build_segmenter` reads; None for the detector's own, which of a
+        segmenter: What `oodseg.core.spec.build_segmenter` reads; None for the detector's own, which of a
             baseline is the street network.
         device: Where it runs.
 
@@ -182,11 +182,11 @@ def load_detector(name: str, segmenter: str | None, device: Device) -> FailureDe
 
     import torch
 
-    from oodseg.devices import choose_device
-    from oodseg.registry import resolve
-    from oodseg.resynthesis import FAILURES
-    from oodseg.resynthesis.bundle import bundled_failure_detectors, load_failure_detector
-    from oodseg.specs import build_segmenter, read_spec
+    from oodseg.core.devices import choose_device
+    from oodseg.core.registry import resolve
+    from oodseg.core.spec import build_segmenter, read_spec
+    from oodseg.failures import FAILURES
+    from oodseg.failures.bundle import bundled_failure_detectors, load_failure_detector
 
     if device is Device.CUDA and not torch.cuda.is_available():
         raise ConfigError("torch finds no CUDA device here: use --device cpu or --device auto")
@@ -208,7 +208,7 @@ def load_detector(name: str, segmenter: str | None, device: Device) -> FailureDe
 
 def identity(name: str) -> str | None:
     """SHA-256 of a trained detector's configuration, which names the checksum of its weights."""
-    from oodseg.resynthesis.bundle import find_failure_detector
+    from oodseg.failures.bundle import find_failure_detector
 
     with suppress(OodsegError):
         return hashlib.sha256((find_failure_detector(name) / "config.json").read_bytes()).hexdigest()
@@ -235,7 +235,7 @@ def run_failures(
         OodsegError: Results cannot be written, or the detector cannot be used.
         KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
     """
-    from oodseg.devices import choose_device
+    from oodseg.core.devices import choose_device
 
     summary = Summary()
     place = choose_device(device.value)
@@ -261,7 +261,7 @@ def run_failures(
 
 def _one(detector: FailureDetector, item: Item, folder: FailureFolder, place: str, summary: Summary) -> None:
     """Assesses one picture, unless that is done."""
-    from oodseg.images import to_tensor
+    from oodseg.io.images import to_tensor
 
     fingerprint = folder.fingerprint(*item.sources)
     if folder.done(item.path, fingerprint) is not None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodseg.cli.loading import Device
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from oodseg.medical.slices import Slices
+    from oodseg.io.slices import Slices
     from oodseg.report.failures import FailureFolder
 
 
@@ -61,8 +61,9 @@ def judge_volume(
     from rich.console import Console
 
     from oodseg.cli.failures import Item, identity, load_detector, run_failures, show_summary
-    from oodseg.medical.slices import Slices, map_codes, volume_dice
-    from oodseg.medical.volumes import read_labels, read_volume, usual_window
+    from oodseg.failures.structures import volume_dice
+    from oodseg.io.slices import Slices, map_codes
+    from oodseg.io.volumes import read_labels, read_volume, usual_window
     from oodseg.report.failures import FailureFolder
     from oodseg.segmenters.given import GivenLabels
 
@@ -111,7 +112,7 @@ def _write_error(slices: Slices, folder: FailureFolder, paths: Sequence[Path]) -
     """Puts the slices' error maps together and writes them beside the scan's other results."""
     import numpy as np
 
-    from oodseg.medical.volumes import put_slice, write_volume
+    from oodseg.io.volumes import put_slice, write_volume
 
     values = np.zeros(slices.scan.values.shape, np.float32)
     for index, path in enumerate(paths):

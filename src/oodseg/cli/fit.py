@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodseg.cli.loading import DetectorOption, Device, DeviceOption, PipelineOption, load_pipeline
-from oodseg.errors import ConfigError, ImageError, OodsegError
+from oodseg.core.errors import ConfigError, ImageError, OodsegError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class Pictures:
 
     def __iter__(self) -> Iterator[Tensor]:
         """Float `[1, 3, h, w]` in 0..1 on the pipeline's device; unreadable pictures are left out."""
-        from oodseg.images import resize, to_tensor
+        from oodseg.io.images import resize, to_tensor
 
         for image in self._images():
             small = resize(image, *self.s2m.working_size(*image.shape[:2]))
@@ -69,7 +69,7 @@ class Pictures:
     def _images(self) -> Iterator[NDArray[np.uint8]]:
         from rich.progress import track
 
-        from oodseg.images import read_image
+        from oodseg.io.images import read_image
 
         hidden = self.console is None or not self.console.is_terminal
         bar = track(self.paths, "looking at pictures", console=self.console, disable=hidden, transient=True)
@@ -102,7 +102,7 @@ def fit(
     from rich.console import Console
     from rich.text import Text
 
-    from oodseg.images import find_images
+    from oodseg.io.images import find_images
 
     check_target(out)
     found = find_images(paths, exclude=out)
@@ -132,8 +132,8 @@ def run_fit(s2m: S2M, pictures: Pictures, out: Path, settings: dict[str, Any]) -
     Raises:
         OodsegError: No readable picture, scores that cannot be fitted, or a folder that cannot be written.
     """
+    from oodseg.core.files import write_json
     from oodseg.detectors import ScoreNormalizer
-    from oodseg.files import write_json
 
     detector: Any = s2m.detector
     _ = detector.config  # what cannot be saved is refused before the work, not after it

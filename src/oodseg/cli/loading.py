@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +80,7 @@ def load_pipeline(
     Args:
         name: Bundled name or folder.
         device: Where it runs.
-        detector: What `oodseg.specs` reads, in place of the pipeline's own part; likewise `prompts` and
+        detector: What `oodseg.core.spec` reads, in place of the pipeline's own part; likewise `prompts` and
             `masks`.
         prompts: See `detector`.
         masks: See `detector`.
@@ -92,7 +92,7 @@ def load_pipeline(
     """
     import torch
 
-    from oodseg.devices import choose_device
+    from oodseg.core.devices import choose_device
     from oodseg.pipeline import S2M
 
     if threads is not None:
@@ -110,7 +110,7 @@ def pipeline_identity(name: str) -> str:
     Raises:
         WeightsError: There is no such pipeline.
     """
-    from oodseg.bundle import find_bundle
+    from oodseg.core.bundle import find_bundle
 
     return hashlib.sha256((find_bundle(name) / "config.json").read_bytes()).hexdigest()
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from oodseg import __version__
 from oodseg.cli.bench import HELP as BENCH_HELP
 from oodseg.cli.bench import bench
 from oodseg.cli.datasets import datasets_app
@@ -27,7 +26,8 @@ from oodseg.cli.predict import HELP as PREDICT_HELP
 from oodseg.cli.predict import predict, printable
 from oodseg.cli.train import train_app
 from oodseg.cli.train_volumes import slices, volumes
-from oodseg.errors import OodsegError
+from oodseg.core.errors import OodsegError
+from oodseg.core.version import __version__
 
 _FAULT, _INTERRUPTED = 2, 130  # exit codes
 

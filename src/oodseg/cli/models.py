@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from oodseg.known_models import KnownModel
+    from oodseg.core.known_models import KnownModel
 
 _TITLES = {"segmenters": "for --detector, with +SCORE behind", "masks": "for --masks"}
 
@@ -23,7 +23,7 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    from oodseg.known_models import MODELS
+    from oodseg.core.known_models import MODELS
 
     if json:
         from json import dumps

@@ -27,14 +27,14 @@ from oodseg.cli.loading import (
     pipeline_identity,
     progress_bar,
 )
-from oodseg.errors import ImageError, OodsegError, ScoreMapError
+from oodseg.core.errors import ImageError, OodsegError, ScoreMapError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from oodseg.outputs import Record, RunFolder
+    from oodseg.core.prediction import Prediction
+    from oodseg.io.outputs import Record, RunFolder
     from oodseg.pipeline import S2M
-    from oodseg.prediction import Prediction
 
 HELP = """Outline every unknown object in pictures: files, folders, quoted patterns.
 
@@ -138,8 +138,8 @@ def predict(
     """Outline every unknown object in pictures; `HELP` is what the user sees."""
     from rich.console import Console
 
-    from oodseg.images import find_images, read_mask
-    from oodseg.specs import read_pipeline, read_spec
+    from oodseg.core.spec import read_pipeline, read_spec
+    from oodseg.io.images import find_images, read_mask
 
     pictures = find_images(paths, exclude=out)
     typed = {"detector": detector, "prompts": prompts, "masks": masks}
@@ -240,7 +240,7 @@ def run_predict(
         OodsegError: Results cannot be written, or the score map folder is unusable.
         KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
     """
-    from oodseg.outputs import RunFolder
+    from oodseg.io.outputs import RunFolder
 
     scores = _ScoreFolder(score_maps) if score_maps is not None else None
     folder = RunFolder(
@@ -279,7 +279,7 @@ class _ScoreFolder:
     """Score maps of a folder with the statistics that make them comparable."""
 
     def __init__(self, folder: Path) -> None:
-        from oodseg.scoremaps import fit_normalizer
+        from oodseg.io.scoremaps import fit_normalizer
 
         self._folder = folder
         self.normalizer = fit_normalizer(folder)
@@ -288,7 +288,7 @@ class _ScoreFolder:
 
     def find(self, picture: Path, folder: RunFolder) -> Path:
         """The map of a picture: by its name in the run, else by its stem if no other picture has that."""
-        from oodseg.scoremaps import find_score_map
+        from oodseg.io.scoremaps import find_score_map
 
         name = folder.names[picture]
         names = [str(name), str(name.with_name(picture.stem))]
@@ -305,7 +305,7 @@ def _one(
     summary: RunSummary,
 ) -> None:
     """Predicts one picture, unless that is done."""
-    from oodseg.images import read_image
+    from oodseg.io.images import read_image
 
     score_path = None if scores is None else scores.find(picture, folder)
     fingerprint = folder.fingerprint(picture, *([] if score_path is None else [score_path]))

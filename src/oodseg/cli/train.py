@@ -21,7 +21,7 @@ from oodseg.cli.training import (
     training_libraries,
     wrote,
 )
-from oodseg.errors import ConfigError, WeightsError
+from oodseg.core.errors import ConfigError, WeightsError
 
 train_app = typer.Typer(
     no_args_is_help=True,
@@ -156,7 +156,7 @@ def comparator(
 ) -> None:
     """Train failure detectors: SynthCP's comparator, and what it is measured against."""
     with training_libraries():
-        from oodseg.specs import build_segmenter
+        from oodseg.core.spec import build_segmenter
         from oodseg.training.comparator import ComparatorRecipe, train
         from oodseg.training.resynthesis import load_generator
 
@@ -223,7 +223,7 @@ def _trained(path: Path, key: str, name: str) -> Any:
     """Rebuilds a trained part from the weight file of its run; the file's header holds its settings."""
     import json
 
-    from oodseg.bundle import load_part, read_header
+    from oodseg.core.bundle import load_part, read_header
 
     try:
         config = json.loads(read_header(path)["config"])

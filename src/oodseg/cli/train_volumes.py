@@ -21,7 +21,7 @@ from oodseg.cli.training import (
     training_libraries,
     wrote,
 )
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 _VERBS = ("train", "validate", "test")
 
@@ -49,7 +49,7 @@ def slices(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from oodseg.medical.msd import export_slices
+    from oodseg.data.msd import export_slices
 
     if window[0] >= window[1]:
         raise ConfigError(f"--window {window[0]:g} {window[1]:g}: the second value must be the larger one")
@@ -83,9 +83,9 @@ def volumes(
 ) -> None:
     """Train a failure detector that judges labels of volumes, on slices of `oodseg train slices`."""
     with training_libraries():
-        from oodseg.medical.training import train
         from oodseg.training.comparator import ComparatorRecipe
         from oodseg.training.resynthesis import load_generator
+        from oodseg.training.volumes import train
 
         settings = read_recipe(recipe, ComparatorRecipe, changes)
         if print_recipe:

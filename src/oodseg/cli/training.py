@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from oodseg.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

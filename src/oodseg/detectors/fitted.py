@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.query_scores import claims, maskomaly
 from oodseg.detectors.scores import kl_to_templates
 from oodseg.detectors.scoring import FittedScore
-from oodseg.errors import ConfigError, ScoreMapError
-from oodseg.segmenters.base import Segmentation
 
 NOTHING = "there is no picture to fit the score '{}' on: give pictures in which nothing is unknown"
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.detectors.normalization import ScoreNormalizer
+from oodseg.core.errors import ConfigError
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
 from oodseg.detectors.smoothing import gaussian_blur
-from oodseg.errors import ConfigError
 from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.street import STRIDE
@@ -22,8 +22,8 @@ class LogitDetector(nn.Module):
     """Scores a picture by what a segmenter says about it.
 
     Args:
-        segmenter: A `Segmenter` (`oodseg.specs.build_segmenter` makes one of a name); or any callable from
-            float `[B, 3, H, W]` in 0..1 to logits, as `CallableSegmenter` takes it; or `{"name": ...,
+        segmenter: A `Segmenter` (`oodseg.core.spec.build_segmenter` makes one of a name); or any callable
+            from float `[B, 3, H, W]` in 0..1 to logits, as `CallableSegmenter` takes it; or `{"name": ...,
             "config": {...}}` to build one from `SEGMENTERS`; None for a street network that still needs
             its weights.
         score: Name in `SCORES`, or a mapping of `"name"` and options: `{"name": "energy",

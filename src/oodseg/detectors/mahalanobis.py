@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.fitted import NOTHING
 from oodseg.detectors.scoring import FittedScore
-from oodseg.errors import ConfigError, ScoreMapError
-from oodseg.segmenters.base import Segmentation
 
 _POSITIONS = 4096  # of a picture, evenly spread: neighbours say the same, and a product of D x D costs
 

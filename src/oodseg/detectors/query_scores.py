@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import MaskQueries
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import MaskQueries
 
 _SURE_CLASS, _SURE_MASK = 0.95, 0.5  # Mask2Anomaly's refinement
 _REJECTS, _TOUCHES, _BLEND = 0.7, 0.1, 0.6  # Maskomaly: class confidence, mask at a border, weight

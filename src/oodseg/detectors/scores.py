@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 
 def entropy(logits: Tensor, normalized: bool = False) -> Tensor:

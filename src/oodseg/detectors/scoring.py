@@ -9,10 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmentation
+from oodseg.core.registry import resolve
 from oodseg.detectors.scores import SCORES
-from oodseg.errors import ConfigError
-from oodseg.registry import resolve
-from oodseg.segmenters.base import Segmentation
 
 _GIVERS = {"queries": "a mask classifier", "features": "a segmenter that hands out its features"}
 

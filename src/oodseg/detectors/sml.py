@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.parts import Segmentation
 from oodseg.detectors.fitted import NOTHING
 from oodseg.detectors.scoring import FittedScore
 from oodseg.detectors.smoothing import gaussian_blur
-from oodseg.errors import ConfigError, ScoreMapError
-from oodseg.segmenters.base import Segmentation
 
 
 class SML(FittedScore):

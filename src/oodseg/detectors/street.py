@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.detectors.normalization import ScoreNormalizer
+from oodseg.core.devices import fast_autocast
+from oodseg.core.errors import ConfigError
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.detectors.scores import energy, entropy
-from oodseg.devices import fast_autocast
-from oodseg.errors import ConfigError
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 MAIN = "combined"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from oodseg.datasets import Frame
+from oodseg.data import Frame
 from oodseg.evaluation.results import Tile
 from oodseg.evaluation.sources import PipelineRun, Source
-from oodseg.images import read_image
+from oodseg.io.images import read_image
 
 WIDTH = 480
 

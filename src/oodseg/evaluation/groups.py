@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from oodseg.datasets import Frame
+from oodseg.data import Frame
 from oodseg.evaluation.results import GroupFigures, PictureRecord
 
 Groups = dict[str, dict[str, GroupFigures]]

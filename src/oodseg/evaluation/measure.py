@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.datasets import Frame
-from oodseg.errors import OodsegError
+from oodseg.core.errors import OodsegError
+from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
 from oodseg.evaluation.results import Curves, Figure, MethodResult, PictureRecord
 from oodseg.evaluation.sources import Objects, Source

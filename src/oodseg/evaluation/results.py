@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.datasets import BenchmarkSet
+from oodseg.data import BenchmarkSet
 
 F64 = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodseg import __version__
-from oodseg.datasets import BenchmarkSet, Frame, open_dataset, verify
-from oodseg.errors import ConfigError, DatasetError
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.version import __version__
+from oodseg.data import BenchmarkSet, Frame, open_dataset, verify
 from oodseg.evaluation.gallery import tile
 from oodseg.evaluation.measure import measure
 from oodseg.evaluation.results import Evaluation, MethodResult
@@ -34,8 +34,8 @@ from oodseg.metrics.components import TRACK_SIZES
 from oodseg.metrics.s2m import Preset
 
 if TYPE_CHECKING:
-    from oodseg.detectors.base import Detector
-    from oodseg.prediction import Prediction
+    from oodseg.core.parts import Detector
+    from oodseg.core.prediction import Prediction
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(stage, done, total)`."""

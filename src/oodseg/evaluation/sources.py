@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.datasets import Frame
-from oodseg.errors import DatasetError
-from oodseg.files import output_errors
+from oodseg.core.errors import DatasetError
+from oodseg.core.files import output_errors
+from oodseg.data import Frame
 from oodseg.metrics.components import drop_small, label_components
 from oodseg.metrics.instances import objects_of_mask
 from oodseg.metrics.s2m import ScoreExtremes
 
 if TYPE_CHECKING:
-    from oodseg.detectors.base import Detector
-    from oodseg.prediction import Prediction
+    from oodseg.core.parts import Detector
+    from oodseg.core.prediction import Prediction
 
 F32 = NDArray[np.float32]
 Objects = tuple[list[dict[str, Any]], list[float]]
@@ -145,7 +145,7 @@ class DetectorRun:
         """Scores every frame; calls `progress` with the number done after each."""
         import torch
 
-        from oodseg.images import read_image, to_tensor
+        from oodseg.io.images import read_image, to_tensor
 
         for index, path in enumerate(_pictures(self._frames)):
             with torch.inference_mode():
@@ -173,14 +173,14 @@ class FolderSource:
         Raises:
             ScoreMapError: A frame without a score file, or with several.
         """
-        from oodseg.scoremaps import find_score_map
+        from oodseg.io.scoremaps import find_score_map
 
         self.name = name
         self._paths = [find_score_map(folder, frame.name, Path(frame.name).name) for frame in frames]
 
     def score(self, index: int, shape: tuple[int, int]) -> F32:
         """The score file's map."""
-        from oodseg.scoremaps import read_score_map
+        from oodseg.io.scoremaps import read_score_map
 
         # Confidence maps are score files too, and 0 everywhere where nothing was found.
         found = read_score_map(self._paths[index], allow_constant=True)

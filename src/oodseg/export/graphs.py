@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.masks.compact import (
     IMAGE_MEAN,
     IMAGE_STD,

@@ -15,9 +15,9 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from oodseg import __version__
-from oodseg.errors import ConfigError, MissingDependencyError, OodsegError
-from oodseg.files import output_errors, write_json
+from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
+from oodseg.core.files import output_errors, write_json
+from oodseg.core.version import __version__
 from oodseg.masks.cleanup import SMALLEST_SHARE
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
 def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
     import torch
 
-    from oodseg.devices import full_precision
+    from oodseg.core.devices import full_precision
     from oodseg.export.graphs import build_graphs
 
     graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks)
@@ -141,8 +141,8 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
     import numpy as np
     import torch
 
-    from oodseg.exposure.drawn import draw_scene
-    from oodseg.images import resize, to_tensor
+    from oodseg.io.images import resize, to_tensor
+    from oodseg.synth.drawn import draw_scene
 
     def run(name: str, *inputs: Tensor) -> Tensors:
         outputs = graphs[name].module.eval()(*inputs)

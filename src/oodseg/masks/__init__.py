@@ -1,6 +1,6 @@
 """Boxes to outlines: embed a picture once, segment any number of boxes; a new one is a file and a line."""
 
-from oodseg.masks.base import PromptableSegmenter
+from oodseg.core.parts import PromptableSegmenter
 
 MASKS: dict[str, str] = {
     "compact": "oodseg.masks.compact:CompactSegmenter",

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oodseg.devices import fast_autocast
-from oodseg.errors import ConfigError
+from oodseg.core.devices import fast_autocast
+from oodseg.core.errors import ConfigError
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
 

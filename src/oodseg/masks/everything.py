@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.masks.cleanup import box_pixels
-from oodseg.segmenters.wrapped import portable_source
+from oodseg.nn.hub import portable_source
 
 if TYPE_CHECKING:
     from typing import Self
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from oodseg.segmenters import Segmenter
+    from oodseg.core.parts import Segmenter
 
 Generate = Callable[[Any], Iterable[Any]]
 
@@ -173,8 +173,7 @@ class _QueryMasks:
     """The mask queries of a mask classifier, as instances."""
 
     def __init__(self, source: str) -> None:
-        from oodseg.registry import resolve
-        from oodseg.segmenters import SEGMENTERS
+        from oodseg.core.registry import resolve, table
 
         family, _, rest = source.partition(":")
         if family not in _FAMILIES or not rest:
@@ -182,7 +181,7 @@ class _QueryMasks:
                 f"everything:{source} names no mask classifier: write everything:{_FAMILIES[0]}:ID, "
                 f"or one of {', '.join(_FAMILIES[1:])}"
             )
-        self.segmenter: Segmenter = resolve(SEGMENTERS, "segmenters", family)(rest)
+        self.segmenter: Segmenter = resolve(table("segmenters"), "segmenters", family)(rest)
         self.device: str | torch.device = "cpu"
 
     def to(self, device: str | torch.device) -> None:

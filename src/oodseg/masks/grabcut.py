@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import crop_regions
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from oodseg.errors import WeightsError
-from oodseg.hub import transformers
+from oodseg.core.errors import WeightsError
+from oodseg.nn.hub import transformers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

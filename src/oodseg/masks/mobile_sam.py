@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from oodseg.errors import MissingDependencyError
-from oodseg.hub import transformers
+from oodseg.core.errors import MissingDependencyError
 from oodseg.masks.meta_checkpoints import convert, decoder_config, prompt_config
+from oodseg.nn.hub import transformers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

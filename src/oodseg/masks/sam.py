@@ -20,10 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oodseg.devices import fast_autocast
-from oodseg.errors import ConfigError
-from oodseg.hub import load_model, load_processor, transformers
-from oodseg.segmenters.wrapped import portable_source
+from oodseg.core.devices import fast_autocast
+from oodseg.core.errors import ConfigError
+from oodseg.nn.hub import load_model, load_processor, portable_source, transformers
 
 if TYPE_CHECKING:
     from typing import Self

@@ -1,6 +1,6 @@
 """Score map to boxes with confidences; a new generator is one new file and one line here."""
 
-from oodseg.prompts.base import BoxPrompts, PromptGenerator
+from oodseg.core.parts import BoxPrompts, PromptGenerator
 
 PROMPTS: dict[str, str] = {
     "faster_rcnn": "oodseg.prompts.faster_rcnn:FasterRCNNPrompts",

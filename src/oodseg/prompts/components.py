@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oodseg.errors import ConfigError
-from oodseg.prompts.base import BoxPrompts
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import BoxPrompts
 from oodseg.prompts.geometry import as_prompts, checked
 
 if TYPE_CHECKING:

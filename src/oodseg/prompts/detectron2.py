@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import roi_align
 
-from oodseg.detectors.normalization import ScoreNormalizer
-from oodseg.errors import WeightsError
+from oodseg.core.errors import WeightsError
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
 
 # detectron2's default pixel mean, in its channel order blue, green, red.

@@ -15,9 +15,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import initLevelMapper
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import BoxPrompts
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
-from oodseg.prompts.base import BoxPrompts
 from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
 
 _RATIOS = (0.5, 1.0, 2.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oodseg.errors import ScoreMapError
-from oodseg.prompts.base import BoxPrompts
+from oodseg.core.errors import ScoreMapError
+from oodseg.core.parts import BoxPrompts
 
 _MIDDLE = 0.6  # share of a box's sides
 _CELLS = 8  # a side, with four samples each

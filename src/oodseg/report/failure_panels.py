@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.images import resize
+from oodseg.core.taxonomy import BACKGROUND
+from oodseg.io.images import resize
 from oodseg.report.gallery import heat
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-    from oodseg.resynthesis import Assessment
+    from oodseg.failures import Assessment
 
 RGB = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-BACKGROUND = "background"  # a first class of this name is left uncoloured
 TILE = 512  # long side of a tile, pixels
 _ENLARGE = 4.0  # at most: beyond, a small slice is all blur
 _MIN_WIDTH = 240  # a title fits into it

@@ -27,14 +27,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg import __version__
-from oodseg.errors import OodsegError
-from oodseg.files import output_errors, write_bytes, write_json
-from oodseg.outputs import ConfidenceFormat, RunFolder, encode_confidence, encode_png
-from oodseg.report.failure_panels import BACKGROUND, draw_panel, heat_map
+from oodseg.core.errors import OodsegError
+from oodseg.core.files import output_errors, write_bytes, write_json
+from oodseg.core.taxonomy import BACKGROUND
+from oodseg.core.version import __version__
+from oodseg.io.outputs import ConfidenceFormat, RunFolder, encode_confidence, encode_png
+from oodseg.report.failure_panels import draw_panel, heat_map
 
 if TYPE_CHECKING:
-    from oodseg.resynthesis import Assessment
+    from oodseg.failures import Assessment
 
 JSON_FILE, CSV_FILE, PAGE_FILE = "failures.json", "failures.csv", "index.html"
 _PANEL_QUALITY = 88

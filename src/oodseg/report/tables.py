@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oodseg.datasets import LAYOUTS
+from oodseg.data import LAYOUTS
 from oodseg.evaluation import Evaluation, Figure, MethodResult
 from oodseg.metrics.s2m import Preset
 from oodseg.report.published import published_rows

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from oodseg.core.files import write_bytes, write_json
 from oodseg.evaluation import Evaluation
 from oodseg.evaluation.results import jsonable
-from oodseg.files import write_bytes, write_json
 from oodseg.metrics.s2m import Preset
 from oodseg.report.page import render
 from oodseg.report.published import published_rows

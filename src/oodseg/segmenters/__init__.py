@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oodseg.registry import resolve
-from oodseg.segmenters.base import MaskQueries, Segmentation, Segmenter
+from oodseg.core.parts import MaskQueries, Segmentation, Segmenter
+from oodseg.core.registry import resolve
 
 SEGMENTERS: dict[str, str] = {
     "street": "oodseg.segmenters.street:StreetNet",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from oodseg.segmenters.base import MaskQueries, Segmentation
+from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.segmenters.hub_masks import MaskSegmenter, class_logits
 from oodseg.segmenters.tiled import starts
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import Segmentation
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmentation
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oodseg import hub
-from oodseg.segmenters.base import MaskQueries, Segmentation
+from oodseg.core.parts import MaskQueries, Segmentation
+from oodseg.nn import hub
 from oodseg.segmenters.hub_pixel import HubSegmenter
 from oodseg.segmenters.wrapped import to_multiple
 

@@ -7,16 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from oodseg import hub
-from oodseg.segmenters.base import Segmentation
-from oodseg.segmenters.wrapped import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    WrappedSegmenter,
-    input_of,
-    portable_source,
-    to_multiple,
-)
+from oodseg.core.parts import Segmentation
+from oodseg.nn import hub
+from oodseg.nn.hub import portable_source
+from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, input_of, to_multiple
 
 
 class HubSegmenter(WrappedSegmenter):
@@ -30,7 +24,7 @@ class HubSegmenter(WrappedSegmenter):
         revision: Branch, tag or commit on the hub.
 
     Raises:
-        WeightsError: See `oodseg.hub.load_model`.
+        WeightsError: See `oodseg.nn.hub.load_model`.
         MissingDependencyError: transformers is not installed.
     """
 

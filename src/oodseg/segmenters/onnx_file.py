@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from oodseg.errors import ConfigError, MissingDependencyError, WeightsError
-from oodseg.segmenters.base import Segmentation
-from oodseg.segmenters.wrapped import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    WrappedSegmenter,
-    class_names,
-    portable_source,
-    to_multiple,
-)
+from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.parts import Segmentation
+from oodseg.nn.hub import portable_source
+from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names, to_multiple
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 

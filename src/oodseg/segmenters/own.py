@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import Segmentation
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmentation
 from oodseg.segmenters.wrapped import WrappedSegmenter, to_multiple
 
 

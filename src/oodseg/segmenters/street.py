@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.datasets.training import CLASSES
-from oodseg.errors import ConfigError
-from oodseg.segmenters.base import Segmentation
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmentation
+from oodseg.core.taxonomy import CLASSES
 
 _MEAN = (0.45, 0.45, 0.45)
 _STD = (0.26, 0.26, 0.26)
@@ -66,7 +66,7 @@ class StreetNet(nn.Module):
         widths: Channels at strides 2, 4, 8, 16 and 32.
         depths: Residual blocks at strides 4, 8, 16 and 32.
         objectness: Whether there is an objectness head.
-        classes: Names of the C classes; None for the seven of `oodseg.datasets.training`.
+        classes: Names of the C classes; None for the seven of `oodseg.data.training`.
     """
 
     name = "street"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
 
 

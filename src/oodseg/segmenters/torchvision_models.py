@@ -10,16 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oodseg.errors import ConfigError, WeightsError
-from oodseg.segmenters.base import Segmentation
-from oodseg.segmenters.wrapped import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    WrappedSegmenter,
-    class_names,
-    input_of,
-    portable_source,
-)
+from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.parts import Segmentation
+from oodseg.nn.hub import portable_source
+from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names, input_of
 
 _CLASSIFIERS = ("classifier.4", "classifier.low_classifier")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -65,12 +65,6 @@ class WrappedSegmenter(nn.Module):
         if isinstance(self.network, nn.Module):
             self.network._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-
-def portable_source(source: str) -> str:
-    """How a saved pipeline names a source: folders and files by absolute path, ids as they are."""
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else source
 
 
 def to_multiple(images: Tensor, multiple: int) -> Tensor:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from oodseg.devices import choose_device, has_fast_bfloat16
-from oodseg.errors import ConfigError
-from oodseg.files import write_bytes
-from oodseg.storage import pack
+from oodseg.core.devices import choose_device, has_fast_bfloat16
+from oodseg.core.errors import ConfigError
+from oodseg.core.files import write_bytes
+from oodseg.core.weights import pack
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 SampleT = TypeVar("SampleT")

@@ -23,19 +23,19 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from oodseg.datasets.training import IGNORE
-from oodseg.detectors.normalization import ScoreNormalizer
-from oodseg.detectors.synthcp import COMBINATIONS, SynthCPDetector
-from oodseg.errors import ConfigError, DatasetError
-from oodseg.files import write_json
-from oodseg.images import to_tensor
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.files import write_json
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.taxonomy import IGNORE
+from oodseg.failures.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout
+from oodseg.failures.bundle import save_failure_detector
+from oodseg.failures.comparator import Comparator, comparator_loss
+from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.spade import SpadeGenerator
+from oodseg.failures.synthcp import DirectPrediction, SynthCP
+from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
+from oodseg.io.images import to_tensor
 from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_dice, picture_iou
-from oodseg.resynthesis.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout
-from oodseg.resynthesis.bundle import save_failure_detector
-from oodseg.resynthesis.comparator import Comparator, comparator_loss
-from oodseg.resynthesis.detector import SegmenterAssessor
-from oodseg.resynthesis.spade import SpadeGenerator
-from oodseg.resynthesis.synthcp import DirectPrediction, SynthCP
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import (

@@ -15,12 +15,12 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from oodseg.datasets.training import IGNORE
-from oodseg.images import to_tensor
+from oodseg.core.taxonomy import IGNORE
+from oodseg.failures.baselines import TCPHead
+from oodseg.failures.calibration import Calibration, fit_classes, fit_pixels, fit_presence
+from oodseg.failures.detector import Measurement, SegmenterAssessor
+from oodseg.io.images import to_tensor
 from oodseg.metrics.failure import picture_dice, picture_iou
-from oodseg.resynthesis.baselines import TCPHead
-from oodseg.resynthesis.calibration import Calibration, fit_classes, fit_pixels, fit_presence
-from oodseg.resynthesis.detector import Measurement, SegmenterAssessor
 from oodseg.segmenters import Segmenter
 from oodseg.training.common import last_checkpoint, make_trainer, stream_loader, warmup_constant_decay
 from oodseg.training.comparator_segmenter import FoldRecipe, fingerprint, goes_on

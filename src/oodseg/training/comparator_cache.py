@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from oodseg.devices import fast_autocast
-from oodseg.errors import DatasetError
-from oodseg.files import atomic_path
-from oodseg.images import to_tensor
-from oodseg.resynthesis.detector import full_logits
-from oodseg.resynthesis.spade import SpadeGenerator
+from oodseg.core.devices import fast_autocast
+from oodseg.core.errors import DatasetError
+from oodseg.core.files import atomic_path
+from oodseg.failures.detector import full_logits
+from oodseg.failures.spade import SpadeGenerator
+from oodseg.io.images import to_tensor
 from oodseg.segmenters import Segmenter
 from oodseg.training.comparator_segmenter import goes_on
 from oodseg.training.labelled import Labelled, fixed_view
@@ -125,6 +125,6 @@ def read_cached(path: Path) -> Predicted:
 
 def _like(resynthesis: U8, size: tuple[int, ...]) -> U8:
     """The re-synthesis with the picture's proportions, so that both are cropped alike."""
-    from oodseg.images import resize
+    from oodseg.io.images import resize
 
     return np.asarray(resize(resynthesis, size[0], size[1]), np.uint8)

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from oodseg.bundle import load_weights, read_header
-from oodseg.datasets.training import IGNORE
-from oodseg.files import write_json
+from oodseg.core.bundle import load_weights, read_header
+from oodseg.core.files import write_json
+from oodseg.core.taxonomy import IGNORE
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import (
     Ema,

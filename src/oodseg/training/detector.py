@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from oodseg.bundle import load_weights, read_header
-from oodseg.datasets.training import IGNORE, street_pictures
-from oodseg.detectors.normalization import ScoreNormalizer
+from oodseg.core.bundle import load_weights, read_header
+from oodseg.core.errors import WeightsError
+from oodseg.core.files import write_json
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.taxonomy import IGNORE
+from oodseg.core.weights import unpack
+from oodseg.data.training import street_pictures
 from oodseg.detectors.street import MAIN, StreetDetector
-from oodseg.errors import WeightsError
-from oodseg.exposure.scenes import Mix, SceneSampler
-from oodseg.files import write_json
-from oodseg.images import to_tensor
+from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
-from oodseg.storage import unpack
+from oodseg.synth.scenes import Mix, SceneSampler
 from oodseg.training.common import save_weights
 
 _GRID = (0.0, 0.1, 0.25, 0.5, 1.0)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oodseg.datasets.duts import DutsIndex, DutsItem
-from oodseg.exposure.paste import cut_out, paste, rescale
+from oodseg.data.duts import DutsIndex, DutsItem
+from oodseg.synth.paste import cut_out, paste, rescale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

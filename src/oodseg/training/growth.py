@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from oodseg.errors import ConfigError
+from oodseg.core.errors import ConfigError
 from oodseg.segmenters.street import StreetNet
 
 

@@ -15,15 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.datasets.training import (
-    CAMVID_CLASSES,
-    CLASSES,
-    IGNORE,
-    labelled_pairs,
-    street_pictures,
-)
-from oodseg.errors import ConfigError
-from oodseg.registry import resolve
+from oodseg.core.errors import ConfigError
+from oodseg.core.registry import resolve
+from oodseg.core.taxonomy import CAMVID_CLASSES, CLASSES, IGNORE
+from oodseg.data.slices import labelled_slices
+from oodseg.data.training import labelled_pairs, street_pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,10 +81,20 @@ def camvid(root: Path) -> LabelSet:
     return LabelSet(CAMVID_CLASSES, *parts)
 
 
+def slices(root: Path) -> LabelSet:
+    """The slices of a folder that `oodseg train slices` wrote, as a label set.
+
+    Raises:
+        DatasetError: It is no such folder, or is not finished.
+    """
+    classes, found = labelled_slices(root)
+    return LabelSet(classes, **found)
+
+
 LABEL_SETS: dict[str, str] = {
     "street": "oodseg.training.labelled:street",
     "camvid": "oodseg.training.labelled:camvid",
-    "slices": "oodseg.medical.training_slices:slices",
+    "slices": "oodseg.training.labelled:slices",
 }
 
 

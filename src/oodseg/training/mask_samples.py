@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oodseg.datasets.duts import DutsIndex, DutsItem
-from oodseg.errors import DatasetError
+from oodseg.core.errors import DatasetError
+from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
 from oodseg.training.degrade import degrade, shift_colours, simulate_score

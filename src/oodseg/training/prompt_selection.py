@@ -17,7 +17,7 @@ from oodseg.prompts.geometry import middle_score
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from oodseg.prompts.base import BoxPrompts
+    from oodseg.core.parts import BoxPrompts
     from oodseg.training.score_cache import CachedScene
 
 # The aim is 0.1 on streets never looked at, and validation streets are few.

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from oodseg.bundle import find_bundle, load_part, read_config
-from oodseg.devices import fast_autocast
-from oodseg.errors import ConfigError
-from oodseg.exposure.scenes import SceneSampler
-from oodseg.files import write_json
+from oodseg.core.bundle import find_bundle, load_part, read_config
+from oodseg.core.devices import fast_autocast
+from oodseg.core.errors import ConfigError
+from oodseg.core.files import write_json
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.synth.scenes import SceneSampler
 from oodseg.training.common import (
     Ema,
     last_checkpoint,

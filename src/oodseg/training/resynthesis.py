@@ -21,9 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from oodseg.errors import DatasetError
-from oodseg.files import write_bytes, write_json
-from oodseg.resynthesis.adversary import (
+from oodseg.core.errors import DatasetError
+from oodseg.core.files import write_bytes, write_json
+from oodseg.core.spec import build_segmenter
+from oodseg.failures.adversary import (
     Features,
     MultiScaleDiscriminator,
     add_spectral_norm,
@@ -34,9 +35,8 @@ from oodseg.resynthesis.adversary import (
     perceptual_loss,
     vgg_features,
 )
-from oodseg.resynthesis.features import cosine_similarity, feature_stages
-from oodseg.resynthesis.spade import SpadeGenerator, one_hot
-from oodseg.specs import build_segmenter
+from oodseg.failures.features import cosine_similarity, feature_stages
+from oodseg.failures.spade import SpadeGenerator, one_hot
 from oodseg.training.common import (
     Ema,
     last_checkpoint,
@@ -296,8 +296,8 @@ def load_generator(path: Path) -> tuple[SpadeGenerator, tuple[str, ...]]:
     Raises:
         WeightsError: No whole weight file of this training.
     """
-    from oodseg.bundle import load_weights, read_header
-    from oodseg.errors import WeightsError
+    from oodseg.core.bundle import load_weights, read_header
+    from oodseg.core.errors import WeightsError
 
     header = read_header(path)
     try:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from oodseg.detectors.normalization import ScoreNormalizer
-from oodseg.errors import DatasetError
-from oodseg.files import atomic_path, write_json
+from oodseg.core.errors import DatasetError
+from oodseg.core.files import atomic_path, write_json
+from oodseg.core.normalization import ScoreNormalizer
 
 SHARD = 8  # scenes a file: small enough that a few fit in memory, large enough to be few
 MAIN_CHANNEL = "combined"

@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from oodseg.datasets.training import IGNORE
-from oodseg.exposure.scenes import Mix, Scene, SceneSampler
-from oodseg.files import write_json
+from oodseg.core.files import write_json
+from oodseg.core.spec import build_segmenter
+from oodseg.core.taxonomy import IGNORE
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.segmenters.street import StreetNet
-from oodseg.specs import build_segmenter
+from oodseg.synth.scenes import Mix, Scene, SceneSampler
 from oodseg.training.common import (
     Ema,
     adamw,
@@ -46,7 +46,7 @@ _SHARES: dict[str, Any] = {
 
 
 class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), **_SHARES)):  # type: ignore[misc]
-    """The entries of `oodseg.exposure.scenes.Mix`, as a part of recipes."""
+    """The entries of `oodseg.synth.scenes.Mix`, as a part of recipes."""
 
     def made(self) -> Mix:
         """The mix that these entries describe."""

@@ -25,16 +25,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from oodseg.datasets.training import IGNORE
-from oodseg.errors import ConfigError
-from oodseg.exposure.scenes import SceneSampler
-from oodseg.files import atomic_path, write_json
-from oodseg.images import to_tensor
+from oodseg.core.errors import ConfigError
+from oodseg.core.files import atomic_path, write_json
+from oodseg.core.taxonomy import IGNORE
+from oodseg.failures.bundle import load_failure_detector, save_failure_detector
+from oodseg.failures.comparator import Comparator, new_unknown_branch
+from oodseg.failures.detector import full_logits, msp_log_odds
+from oodseg.failures.synthcp import SynthCP, at_its_size
+from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
-from oodseg.resynthesis.bundle import load_failure_detector, save_failure_detector
-from oodseg.resynthesis.comparator import Comparator, new_unknown_branch
-from oodseg.resynthesis.detector import full_logits, msp_log_odds
-from oodseg.resynthesis.synthcp import SynthCP, at_its_size
+from oodseg.synth.scenes import SceneSampler
 from oodseg.training.common import Ema, adamw, last_checkpoint, load_recipe, make_trainer, stream_loader
 from oodseg.training.comparator import anomaly_statistics
 from oodseg.training.comparator_segmenter import fingerprint, goes_on

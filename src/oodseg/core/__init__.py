@@ -1,0 +1,1 @@
+"""The vocabulary everyone shares: results, contracts, names of parts, errors."""

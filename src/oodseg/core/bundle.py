@@ -1,0 +1,229 @@
+"""A pretrained pipeline is a folder: `config.json`, one safetensors file a part, `README.md`.
+
+Nothing in it is ever unpickled. Learned weights lie in float16 or in 8 bits (`oodseg.core.weights`) and are
+used in float32; statistics (the buffers of a module) lie as they are, because half precision would ruin a
+covariance or a running variance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from oodseg.core.errors import OodsegError, WeightsError
+from oodseg.core.files import atomic_path, write_bytes, write_json
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.registry import resolve, table
+from oodseg.core.version import __version__
+from oodseg.core.weights import check_bits, pack, unpack
+
+FORMAT = 1
+ROOMS = {"detector": "detectors", "prompts": "prompts", "masks": "masks"}
+
+
+def bundled_names(*inside: str) -> list[str]:
+    """Names of what ships with the package: pipelines, or what lies `inside` a folder beside them."""
+    folder = files("oodseg").joinpath("weights", *inside)
+    if not folder.is_dir():
+        return []
+    return sorted(each.name for each in folder.iterdir() if (each / "config.json").is_file())
+
+
+def find_bundle(
+    name_or_folder: str | os.PathLike[str],
+    *inside: str,
+    what: str = "pipeline folder",
+    remedy: str = "give a folder written by save_pretrained, or one of the bundled pipelines",
+) -> Path:
+    """Finds the folder of a pipeline, or of another bundled thing, by bundled name or path.
+
+    Args:
+        name_or_folder: Either of the two.
+        inside: See `bundled_names`.
+        what: How the error calls it.
+        remedy: What the error says to do; the bundled names follow.
+
+    Raises:
+        WeightsError: Neither a bundled name nor a folder with a `config.json`.
+    """
+    name = os.fspath(name_or_folder)
+    if name in bundled_names(*inside):
+        return Path(str(files("oodseg").joinpath("weights", *inside, name)))
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    known = ", ".join(bundled_names(*inside)) or "none"
+    fault = "holds no config.json" if folder.is_dir() else "does not exist"
+    raise WeightsError(f"the {what} {folder} {fault}: {remedy} ({known})")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Reads the JSON that describes `what`.
+
+    Raises:
+        WeightsError: Not readable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{path} is not readable JSON ({error}): fetch or write the {what} again"
+        ) from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads and checks `config.json`.
+
+    Raises:
+        WeightsError: Not JSON, of another format, or incomplete.
+    """
+    path = folder / "config.json"
+    config = read_json(path, "pipeline")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise WeightsError(
+            f"{path} is of pipeline format {found}, this oodseg {__version__} reads format {FORMAT}: "
+            "install the oodseg version that wrote it, or save the pipeline again"
+        )
+    missing = [key for key in (*ROOMS, "working_side") if key not in config]
+    if missing:
+        raise WeightsError(f"{path} has no entry {', '.join(missing)}: write the pipeline again")
+    return config
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The strings in the header of a safetensors file; none if it is no whole one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
+
+
+def load_part(folder: Path, config: dict[str, Any], key: str) -> Any:
+    """Builds one part of a pipeline and loads its weights.
+
+    Args:
+        folder: The pipeline's folder.
+        config: What `read_config` returned.
+        key: `"detector"`, `"prompts"` or `"masks"`.
+
+    Raises:
+        WeightsError: A weight file is missing, damaged, or does not fit the part.
+    """
+    entry = config[key]
+    room = ROOMS[key]
+    try:
+        part = resolve(table(room), room, entry["name"])(**entry["config"])
+        if entry.get("normalizer"):
+            part.normalizer = ScoreNormalizer(**entry["normalizer"])
+    except (TypeError, KeyError) as error:
+        raise WeightsError(
+            f"{folder / 'config.json'}: the entry '{key}' does not fit this oodseg {__version__} ({error}); "
+            "install the version that wrote it, or save the pipeline again"
+        ) from error
+    if entry.get("weights"):
+        load_weights(part, folder / entry["weights"], entry.get("sha256"))
+    return part
+
+
+def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
+    """Loads a safetensors file into a part, in float32.
+
+    Args:
+        part: Has `load_state_dict`; a module is put into evaluation mode and frozen.
+        path: The weight file.
+        sha256: Its checksum, if known.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or does not fit the part.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"the weight file {path} cannot be read ({error.strerror}): fetch it again"
+        ) from error
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(
+            f"the weight file {path} is damaged or not the one its config.json names (the checksum differs): "
+            "fetch the pipeline again"
+        )
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"the weight file {path} is no whole safetensors file ({error}): fetch it again"
+        ) from error
+    try:
+        part.load_state_dict(unpack(tensors), strict=True)
+    except RuntimeError as error:
+        fault = str(error).splitlines()[-1].strip()
+        raise WeightsError(
+            f"the weight file {path} does not fit the part its config.json describes ({fault}): "
+            "use the two files of one version"
+        ) from error
+    if isinstance(part, torch.nn.Module):
+        part.eval().requires_grad_(False)
+
+
+def save_part(folder: Path, key: str, part: Any, bits: int = 16) -> dict[str, Any]:
+    """Writes one part's weights in 16 or 8 bits; returns its entry for `config.json`."""
+    entry: dict[str, Any] = {"name": part.name, "config": part.config, "weights": None}
+    normalizer = getattr(part, "normalizer", None)
+    if normalizer is not None:
+        entry["normalizer"] = {"mean": normalizer.mean, "std": normalizer.std}
+    state = part.state_dict() if hasattr(part, "state_dict") else {}
+    if state:
+        from safetensors.torch import save
+
+        buffers = {name for name, _ in part.named_buffers()} if hasattr(part, "named_buffers") else set()
+        header = {"part": key, "name": part.name, "oodseg": __version__}
+        data = save(pack(state, bits, buffers), metadata=header)
+        entry["weights"] = f"{key}.safetensors"
+        entry["sha256"] = hashlib.sha256(data).hexdigest()
+        write_bytes(folder / entry["weights"], data)
+    return entry
+
+
+def save_bundle(
+    folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Any], bits: int = 16
+) -> None:
+    """Writes a pipeline folder; `config.json` comes last, so that a broken-off save is no pipeline.
+
+    Raises:
+        ConfigError: Bits other than 16 and 8.
+        OodsegError: The folder cannot be written, or a part cannot be described.
+    """
+    check_bits(bits)
+    if folder.exists() and not folder.is_dir():
+        raise OodsegError(f"{folder} is a file: choose a folder to save the pipeline in")
+    config: dict[str, Any] = {
+        "format": FORMAT,
+        "oodseg": __version__,
+        "name": name,
+        "working_side": list(working_side),
+    }
+    for key, part in parts.items():
+        config[key] = save_part(folder, key, part, bits)
+    card = folder / "README.md"
+    if not card.exists():
+        with atomic_path(card) as temporary:
+            temporary.write_text(_card(config), encoding="utf-8")
+    write_json(folder / "config.json", config, indent=1)
+
+
+def _card(config: dict[str, Any]) -> str:
+    lines = [f"# {config['name']}", "", f"A pipeline saved by oodseg {__version__}.", ""]
+    lines += [f"- {key}: `{config[key]['name']}`" for key in ROOMS]
+    return "\n".join([*lines, "", "Add here: data and their terms, recipe, seed, hours, known failures.", ""])

@@ -1,0 +1,80 @@
+"""Writes files whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from oodseg.core.errors import OodsegError
+
+
+@contextmanager
+def output_errors(target: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns a failing write below `target` into one sentence.
+
+    Raises:
+        OodsegError: Disk full, quota used up, no permission, or a file where a folder is needed.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OodsegError(
+                f"the disk is full: {target} could not be written; free some space and run the same command "
+                "again (every file written so far is whole)"
+            ) from error
+        raise OodsegError(
+            f"cannot write {target}: {error.strerror or error}; choose a place that can be written to"
+        ) from error
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary path beside `target` that takes its place when the block ends well.
+
+    Whatever ends the block early (full disk, Ctrl-C, a bug) leaves an earlier `target` as it was and no
+    temporary file. Missing folders are made.
+
+    Raises:
+        OodsegError: The file cannot be written; the message says why.
+    """
+    target = Path(target)
+    # Same folder, because os.replace is only atomic within one file system; the process id keeps two runs
+    # that write the same file out of each other's way.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    with output_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_bytes(target: str | os.PathLike[str], data: bytes) -> None:
+    """Writes bytes atomically, on the disk before they take the name.
+
+    Raises:
+        OodsegError: The file cannot be written; the message says why.
+    """
+    with atomic_path(target) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(target: str | os.PathLike[str], value: Any, *, indent: int | None = None) -> None:
+    """Writes JSON (UTF-8, one line unless `indent` is given) atomically.
+
+    Raises:
+        OodsegError: The file cannot be written; the message says why.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    # File names that are no UTF-8 arrive as lone surrogates; escaped like this they are JSON still.
+    write_bytes(target, (text + "\n").encode("utf-8", "backslashreplace"))

@@ -1,0 +1,86 @@
+"""How learned weights lie in a file: in float16, or in 8 bits with a scale for every output channel.
+
+Symmetric quantisation of weights alone, a channel at a time (Krishnamoorthi, 2018, arXiv 1806.08342,
+Sec. 3.1): the numbers are stored smaller and used in float32 as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from oodseg.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BITS = (16, 8)
+_SCALE = ".scale"
+_LARGEST = 127
+# Below this a scale a channel costs more than 8 bits save.
+_SMALLEST = 1024
+
+
+def check_bits(bits: int) -> None:
+    """Checks that weights can be stored in that many bits.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if bits not in BITS:
+        raise ConfigError(f"weights are stored in {' or '.join(map(str, BITS))} bits, not in {bits}")
+
+
+def pack(state: Mapping[str, Tensor], bits: int = 16, exact: Collection[str] = ()) -> dict[str, Tensor]:
+    """Brings tensors to the form in which they are stored.
+
+    Args:
+        state: Tensors by name.
+        bits: 16: floating ones become float16. 8: of these, those of at least 1,024 numbers and two
+            dimensions become int8 instead, each with a float32 tensor `NAME.scale` beside it: one number for
+            every index of the first dimension.
+        exact: Names of those that stay as they are.
+
+    Raises:
+        ConfigError: Another number of bits.
+    """
+    check_bits(bits)
+    packed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        each = value.detach().cpu()
+        if each.is_floating_point() and name not in exact:
+            if bits == 8 and each.ndim >= 2 and each.numel() >= _SMALLEST:
+                each = each.float()
+                scale = each.flatten(1).abs().amax(1).clamp_min(1e-12) / _LARGEST
+                packed[name + _SCALE] = scale
+                each = (each / _along(scale, each)).round().char()
+            else:
+                each = each.half()
+        packed[name] = each.contiguous()
+    return packed
+
+
+def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Brings stored tensors back to float32; what is neither float16 nor packed in 8 bits stays as it is."""
+    import torch
+
+    scales = {
+        name
+        for name in tensors
+        if name.endswith(_SCALE)
+        and name.removesuffix(_SCALE) in tensors
+        and tensors[name.removesuffix(_SCALE)].dtype == torch.int8
+    }
+    state: dict[str, Tensor] = {}
+    for name, each in tensors.items():
+        if name in scales:
+            continue
+        if name + _SCALE in scales:
+            state[name] = each.float() * _along(tensors[name + _SCALE], each)
+        else:
+            state[name] = each.float() if each.dtype == torch.float16 else each
+    return state
+
+
+def _along(scale: Tensor, like: Tensor) -> Tensor:
+    return scale.float().view(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,47 @@
+"""Listing the files of a data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from oodseg.core.errors import DatasetError
+from oodseg.io.images import SUFFIXES
+
+
+def by_name(folder: Path) -> list[Path]:
+    """Files of a folder in natural order (`2.png` before `10.png`) but hidden ones; none if it is missing."""
+    if not folder.is_dir():
+        return []
+    return natural(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def natural(paths: Iterable[Path]) -> list[Path]:
+    """Sorts paths with runs of digits by value."""
+    return sorted(paths, key=_natural_key)
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """Pictures of a folder by stem, in natural order.
+
+    Raises:
+        DatasetError: Two pictures of one stem.
+    """
+    found: dict[str, Path] = {}
+    for path in by_name(folder):
+        if path.suffix.lower() in SUFFIXES:
+            if path.stem in found:
+                raise DatasetError(f"{found[path.stem]} and {path} share one name: remove one of them")
+            found[path.stem] = path
+    return found
+
+
+def picture_of(stem: Path) -> Path | None:
+    """The picture of that path whatever its suffix (copies are often converted), or None."""
+    found = [path for suffix in sorted(SUFFIXES) if (path := stem.with_name(stem.name + suffix)).is_file()]
+    return found[0] if found else None
+
+
+def _natural_key(path: Path) -> list[tuple[int, int, str]]:
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in re.split(r"(\d+)", str(path))]

@@ -1,0 +1,144 @@
+"""Which benchmark a folder holds, told from its layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from oodseg.core.errors import DatasetError
+from oodseg.data import (
+    anomaly_seg,
+    fishyscapes_static,
+    lost_and_found,
+    plain,
+    road_anomaly,
+    smiyc,
+    synthetic,
+)
+from oodseg.data.frames import BenchmarkSet
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to lay a benchmark out on disk.
+
+    Attributes:
+        title: What people call the set.
+        shape: The files that make it recognisable, for people.
+        splits: What can be asked for; the first is taken if nothing is.
+        matches: Whether a folder has this layout.
+        read: Reads one split of a folder of this layout.
+    """
+
+    title: str
+    shape: str
+    splits: tuple[str, ...]
+    matches: Callable[[Path], bool]
+    read: Callable[[Path, str], BenchmarkSet]
+
+
+_SMIYC_SHAPE = "images/validation*.{0}, labels_masks/validation*_labels_semantic.png"
+
+# In the order they are tried: a more particular layout stands before one that it also fits.
+LAYOUTS: dict[str, Layout] = {
+    "road_obstacle_21": Layout(
+        "SMIYC RoadObstacle21",
+        _SMIYC_SHAPE.format("webp"),
+        ("validation", "test"),
+        lambda root: smiyc.matches(root) and smiyc.is_obstacle(root),
+        smiyc.read_obstacle,
+    ),
+    "road_anomaly_21": Layout(
+        "SMIYC RoadAnomaly21",
+        _SMIYC_SHAPE.format("jpg"),
+        ("validation", "test"),
+        smiyc.matches,
+        smiyc.read_anomaly,
+    ),
+    "lost_and_found": Layout(
+        "LostAndFound",
+        "leftImg8bit/test/TOWN/*_leftImg8bit.png, gtCoarse/test/TOWN/*_gtCoarse_labelIds.png",
+        ("test", lost_and_found.NO_KNOWN, "train"),
+        lost_and_found.matches,
+        lost_and_found.read,
+    ),
+    "fishyscapes_static": Layout(
+        "Fishyscapes Static",
+        "NNNN_NAME_rgb.npz, NNNN_NAME_labels.png, leftImg8bit/val (Cityscapes)",
+        ("validation",),
+        fishyscapes_static.matches,
+        fishyscapes_static.read,
+    ),
+    "fishyscapes_lost_and_found": Layout(
+        "Fishyscapes Lost & Found",
+        "NNNN_NAME_labels.png, leftImg8bit/{train,test} (LostAndFound)",
+        ("validation",),
+        lost_and_found.fishyscapes_matches,
+        lost_and_found.read_fishyscapes,
+    ),
+    "road_anomaly": Layout(
+        "RoadAnomaly",
+        "frames/NAME.jpg, frames/NAME.labels/labels_semantic.png",
+        ("test",),
+        road_anomaly.matches,
+        road_anomaly.read,
+    ),
+    "street_hazards": Layout(
+        "StreetHazards",
+        "test.odgt, images/test/TOWN/*.png, annotations/test/TOWN/*.png",
+        ("test",),
+        anomaly_seg.street_hazards_matches,
+        anomaly_seg.read_street_hazards,
+    ),
+    "bdd_anomaly": Layout(
+        "BDD-Anomaly",
+        "seg/images/{train,val}/*.jpg, seg/labels/{train,val}/*_train_id.png",
+        ("test",),
+        anomaly_seg.bdd_matches,
+        anomaly_seg.read_bdd,
+    ),
+    "synthetic": Layout(
+        "Drawn streets",
+        "needs no download: `oodseg evaluate synthetic` draws it",
+        (synthetic.VERSION,),
+        synthetic.matches,
+        synthetic.read,
+    ),
+    "plain": Layout(
+        "Any pictures of your own",
+        "images/NAME.jpg, labels/NAME.png (0, 1 or 2 = anomaly, 255 = ignore)",
+        ("unknown",),
+        plain.matches,
+        plain.read,
+    ),
+}
+
+
+def open_dataset(path: str | os.PathLike[str], split: str | None = None) -> BenchmarkSet:
+    """Opens a benchmark folder, whichever layout it has.
+
+    Args:
+        path: The folder as it was unpacked.
+        split: One of the layout's splits; None takes its first.
+
+    Raises:
+        DatasetError: No such folder, split or layout, or a fault in it; the message names the file.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DatasetError(f"the data set folder {root} does not exist: check the path for typing errors")
+    for layout in LAYOUTS.values():
+        if layout.matches(root):
+            wanted = split or layout.splits[0]
+            if wanted not in layout.splits:
+                raise DatasetError(
+                    f"{layout.title} in {root} has no split '{wanted}': choose one of "
+                    f"{', '.join(layout.splits)}"
+                )
+            return layout.read(root, wanted)
+    raise DatasetError(
+        f"{root} has the layout of no known data set: `oodseg datasets list` shows them; for pictures of "
+        "your own make images/ and labels/ with one PNG of 0, 1 and 255 a picture"
+    )

@@ -1,0 +1,124 @@
+"""Street pictures with labels to train on, brought to the seven level-1 classes of IDD.
+
+Folder (see the model card for terms)::
+
+    camvid/{train,val,test}/{images,labels}      CamVid, Brostow et al., PRL 2009
+    idd_lite/{train,val}/{images,labels}         IDD Lite, Varma et al., WACV 2019
+    cityscapes_sample/{images,labels}            Cityscapes frames, Cordts et al., CVPR 2016
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oodseg.core.errors import DatasetError
+from oodseg.core.taxonomy import CODES, IGNORE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_VALIDATION_EVERY = 20
+
+
+@dataclass(frozen=True)
+class StreetPicture:
+    """One labelled street picture.
+
+    Attributes:
+        source: `"camvid"`, `"idd_lite"` or `"cityscapes_sample"`; `"camvid_classes"` leaves CamVid its own 11
+            classes.
+        image: Path of the JPEG.
+        label: Path of the PNG with the set's own codes.
+    """
+
+    source: str
+    image: Path
+    label: Path
+
+    def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Reads picture (uint8 `[H, W, 3]`, RGB) and labels (uint8 `[H, W]`, 0..6 or 255).
+
+        Labels of `"camvid_classes"` are indices into `CAMVID_CLASSES`.
+
+        Raises:
+            DatasetError: A file cannot be read, or the two differ in size.
+        """
+        import cv2
+
+        picture, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), cv2.imread(str(self.label), 0)
+        if picture is None or codes is None:
+            raise DatasetError(
+                f"{self.image if picture is None else self.label} cannot be read: fetch the set anew"
+            )
+        if picture.shape[:2] != codes.shape:
+            raise DatasetError(f"{self.label} is not of the size of its picture {self.image}")
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))
+
+
+def _table(source: str) -> NDArray[np.uint8]:
+    import numpy as np
+
+    table = np.full(256, IGNORE, np.uint8)
+    for code, mapped in CODES[source].items():
+        table[code] = mapped
+    return table
+
+
+def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPicture]]:
+    """Lists labelled street pictures by source.
+
+    `"train"` is CamVid train, Cityscapes frames and 95 % of IDD-Lite train; `"val"` is CamVid val and the
+    other 5 % of IDD-Lite train. CamVid test and IDD-Lite val stay untouched, for measuring.
+
+    Args:
+        root: Folder of the training data.
+        split: `"train"` or `"val"`.
+
+    Raises:
+        DatasetError: A folder or a label is missing.
+    """
+    if split not in {"train", "val"}:
+        raise DatasetError(f"there is no split '{split}' of the street pictures: choose train or val")
+    root = Path(root)
+    found = {
+        "camvid": labelled_pairs("camvid", root / "camvid" / split),
+        "idd_lite": [
+            each
+            for each in labelled_pairs("idd_lite", root / "idd_lite" / "train")
+            if _in_validation(each.image.stem) == (split == "val")
+        ],
+    }
+    if split == "train":
+        found["cityscapes_sample"] = labelled_pairs("cityscapes_sample", root / "cityscapes_sample")
+    return {source: pictures for source, pictures in found.items() if pictures}
+
+
+def _in_validation(stem: str) -> bool:
+    # Frames of one drive share the number before "_": they go to one side together.
+    drive = stem.partition("_")[0]
+    return int(hashlib.sha1(drive.encode(), usedforsecurity=False).hexdigest(), 16) % _VALIDATION_EVERY == 0
+
+
+def labelled_pairs(source: str, folder: Path) -> list[StreetPicture]:
+    """Lists the pictures of `folder/images` with their labels in `folder/labels`, by name.
+
+    Args:
+        source: See `StreetPicture`.
+        folder: Holds `images/` and `labels/`.
+
+    Raises:
+        DatasetError: A folder or a label is missing.
+    """
+    if not (folder / "images").is_dir() or not (folder / "labels").is_dir():
+        raise DatasetError(f"{folder} must hold images/ and labels/: check the data folder")
+    pairs = []
+    for image in sorted((folder / "images").iterdir()):
+        label = folder / "labels" / f"{image.stem}.png"
+        if not label.is_file():
+            raise DatasetError(f"{image} has no label {label}: fetch the set anew")
+        pairs.append(StreetPicture(source, image, label))
+    return pairs

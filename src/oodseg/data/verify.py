@@ -1,0 +1,100 @@
+"""Checks every file of a benchmark and says what it is, before hours go into measuring the wrong thing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from oodseg.core.errors import DatasetError
+from oodseg.data.frames import ANOMALY, BenchmarkSet, Frame, translate
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a set turned out to hold.
+
+    Attributes:
+        dataset: The set.
+        codes: Label code in the files to the pixels that have it.
+        meaning: Label code to 0 in-distribution, 1 anomaly, 255 ignore.
+        labelled: Frames with a label.
+        pictures: Frames with a picture.
+        empty: Frames without a single anomalous pixel.
+        fingerprint: SHA-256 over names and label files: equal fingerprints, equal truth.
+    """
+
+    dataset: BenchmarkSet
+    codes: dict[int, int]
+    meaning: dict[int, int]
+    labelled: int
+    pictures: int
+    empty: int
+    fingerprint: str
+
+
+def verify(dataset: BenchmarkSet, progress: Callable[[int], None] | None = None) -> Verification:
+    """Reads every label and every picture's header.
+
+    Args:
+        dataset: What `open_dataset` returned.
+        progress: Called with the number of frames done.
+
+    Raises:
+        DatasetError: An unknown label code, an unreadable file, or a label of another size than its picture;
+            the message names the file.
+    """
+    counts: Counter[int] = Counter()
+    meaning: dict[int, int] = {}
+    empty = 0
+    for done, frame in enumerate(dataset.frames, 1):
+        if frame.label_path is not None:
+            raw = frame.raw_label
+            empty += not (translate(raw, frame.codes, frame.label_path) == ANOMALY).any()
+            _check_size(frame, raw.shape[0], raw.shape[1])
+            for code, pixels in zip(*np.unique(raw, return_counts=True), strict=True):
+                counts[int(code)] += int(pixels)
+                meaning[int(code)] = frame.codes[int(code)]
+        if progress:
+            progress(done)
+    return Verification(
+        dataset,
+        dict(sorted(counts.items())),
+        meaning,
+        sum(frame.label_path is not None for frame in dataset.frames),
+        sum(frame.image_path is not None for frame in dataset.frames),
+        empty,
+        fingerprint(dataset.frames),
+    )
+
+
+def fingerprint(frames: Iterable[Frame]) -> str:
+    """SHA-256 over the frames' names and label files, in order."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame.name.encode() + b"\0")
+        if frame.label_path is not None:
+            digest.update(frame.label_path.read_bytes())
+    return digest.hexdigest()
+
+
+def _check_size(frame: Frame, height: int, width: int) -> None:
+    if frame.image_path is None:
+        return
+    from PIL import Image
+
+    try:
+        with Image.open(frame.image_path) as image:
+            size = image.size
+    except OSError as error:
+        raise DatasetError(
+            f"the picture {frame.image_path} cannot be read ({error}): unpack the set again"
+        ) from error
+    if size != (width, height):
+        raise DatasetError(
+            f"the label {frame.label_path} is {width}x{height} pixels but its picture {frame.image_path} is "
+            f"{size[0]}x{size[1]}: they belong to different versions of the set"
+        )

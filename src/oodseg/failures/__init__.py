@@ -1,0 +1,16 @@
+"""Synthesize, then compare: where a segmentation itself is wrong; a new way is one file and one line here."""
+
+from oodseg.core.parts import Assessment, FailureDetector
+
+FAILURES: dict[str, str] = {
+    "synthcp": "oodseg.failures.synthcp:SynthCP",
+    "direct": "oodseg.failures.synthcp:DirectPrediction",
+    "msp": "oodseg.failures.baselines:MSP",
+    "entropy": "oodseg.failures.baselines:Entropy",
+    "energy": "oodseg.failures.baselines:Energy",
+    "max_logit": "oodseg.failures.baselines:MaxLogit",
+    "mc_dropout": "oodseg.failures.baselines:MCDropout",
+    "tcp": "oodseg.failures.baselines:TCP",
+}
+
+__all__ = ["FAILURES", "Assessment", "FailureDetector"]

@@ -1,0 +1,55 @@
+"""How alike two pictures look to a segmenter: cosine similarity of its intermediate features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Segmenter
+from oodseg.segmenters.street import STRIDE, StreetNet
+from oodseg.segmenters.wrapped import to_multiple
+
+
+def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
+    """Intermediate features of a segmenter, coarse to fine.
+
+    Args:
+        segmenter: The street network gives its decoder's three stages; any other its last features.
+        images: Float `[B, 3, H, W]` in 0..1.
+
+    Returns:
+        Float `[B, D, h, w]` each, of any resolution covering the picture.
+
+    Raises:
+        ConfigError: The segmenter hands out no features.
+    """
+    if isinstance(segmenter, StreetNet):
+        return segmenter.features(to_multiple(images, STRIDE))[:3]
+    features = segmenter.segment(images).features
+    if features is None:
+        raise ConfigError(
+            f"the segmenter {segmenter.name} hands out no features to compare pictures by: choose one that "
+            "does, such as street, segformer or upernet"
+        )
+    return [features]
+
+
+def cosine_similarity(one: list[Tensor], other: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Cosine similarity of two pictures' features at every pixel, mean over stages.
+
+    Args:
+        one: `feature_stages` of one picture.
+        other: Those of the other, which has the same size.
+        size: Height and width of the result.
+
+    Returns:
+        Float32 `[B, H, W]` in -1..1.
+    """
+    stages = [
+        F.cosine_similarity(ours.float(), theirs.float(), dim=1)[:, None]
+        for ours, theirs in zip(one, other, strict=True)
+    ]
+    full = [F.interpolate(each, size, mode="bilinear", align_corners=False)[:, 0] for each in stages]
+    return torch.stack(full).mean(0)

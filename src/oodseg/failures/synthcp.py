@@ -1,0 +1,180 @@
+"""Synthesize, then compare (SynthCP: Xia et al., ECCV 2020, arXiv 2003.08440)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from oodseg.core.devices import fast_autocast
+from oodseg.core.errors import ConfigError
+from oodseg.failures.calibration import Calibration
+from oodseg.failures.comparator import Comparator
+from oodseg.failures.detector import (
+    Measurement,
+    SegmenterAssessor,
+    build_part,
+    full_logits,
+)
+from oodseg.failures.spade import SpadeGenerator, working_size
+from oodseg.segmenters import Segmenter
+
+
+class DirectPrediction(SegmenterAssessor):
+    """The comparator without a re-synthesis: what can be told from picture and prediction alone.
+
+    Args:
+        segmenter: The segmenter under test.
+        comparator: A comparator that sees no re-synthesis, or its settings.
+        calibration: See `SegmenterAssessor`.
+
+    Raises:
+        ConfigError: Another number of classes, or a comparator of the other kind.
+    """
+
+    name = "direct"
+    _resynthesis = False
+
+    def __init__(
+        self,
+        segmenter: Segmenter | Mapping[str, Any],
+        comparator: Comparator | Mapping[str, Any],
+        calibration: Calibration | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(segmenter, calibration)
+        self.comparator: Comparator = build_part(Comparator, comparator)
+        if self.comparator.sees_resynthesis != self._resynthesis:
+            wanted = "a" if self._resynthesis else "no"
+            raise ConfigError(f"{self.name} takes a comparator that sees {wanted} re-synthesis")
+        check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
+        self.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments."""
+        return {**super().config, "comparator": self.comparator.config}
+
+    def measure(self, image: Tensor) -> Measurement:
+        """See `SegmenterAssessor.measure`."""
+        size = (image.shape[-2], image.shape[-1])
+        logits = full_logits(self.segmenter.segment(image[None]), size)
+        labels = logits.argmax(1)
+        resynthesis = self.resynthesize(labels)
+        error, quality = compare(self.comparator, image[None], logits, resynthesis)
+        made = None if resynthesis is None else resynthesis[0]
+        return Measurement(labels[0], error[0], quality[0], made)
+
+    def resynthesize(self, labels: Tensor) -> Tensor | None:
+        """No picture is made back."""
+        return None
+
+
+class SynthCP(DirectPrediction):
+    """Makes a picture back from the prediction and compares it with the picture taken.
+
+    Args:
+        segmenter: The segmenter under test.
+        generator: Label map to picture, or its settings.
+        comparator: A comparator that sees a re-synthesis, or its settings.
+        calibration: See `SegmenterAssessor`.
+
+    Raises:
+        ConfigError: The three differ in the number of classes, or a comparator of the other kind.
+    """
+
+    name = "synthcp"
+    _resynthesis = True
+
+    def __init__(
+        self,
+        segmenter: Segmenter | Mapping[str, Any],
+        generator: SpadeGenerator | Mapping[str, Any],
+        comparator: Comparator | Mapping[str, Any],
+        calibration: Calibration | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(segmenter, comparator, calibration)
+        self.generator: SpadeGenerator = build_part(SpadeGenerator, generator)
+        check_classes(self.segmenter, "generator", self.generator.classes)
+        self.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able constructor arguments."""
+        return {**super().config, "generator": self.generator.config}
+
+    def resynthesize(self, labels: Tensor) -> Tensor | None:
+        """The picture that the prediction stands for, `[B, 3, h, w]`."""
+        return self.generator.resynthesize(labels)
+
+
+def compare(
+    comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Runs a comparator at the size it was trained at.
+
+    A class's IoU is the geometric mean of what its head says and what the error map lets expect: on
+    validation pictures that agrees with the truth better than either (benchmarks/ABLATIONS.md).
+
+    The released code adds the maximum softmax to the comparator's confidence. The comparator sees the softmax
+    itself, and alone it finds more of the errors.
+
+    Args:
+        comparator: Any comparator.
+        images: Float `[B, 3, H, W]` in 0..1.
+        logits: The segmenter's, float `[B, C, H, W]`.
+        resynthesis: Float `[B, 3, h, w]` in 0..1, or None.
+
+    Returns:
+        Log-odds of being wrong, float32 `[B, H, W]`, and the IoU of every class, float32 `[B, C]` in 0..1.
+    """
+    with fast_autocast(images.device):
+        error, quality, expected = comparator.judge(*at_its_size(comparator, images, logits, resynthesis))
+    return _full_odds(error, images), (quality.sigmoid() * expected).sqrt()
+
+
+def tell_unknown(
+    comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
+) -> Tensor:
+    """Log-odds of an unknown object, float32 `[B, H, W]`; takes what `compare` takes.
+
+    Raises:
+        ConfigError: The comparator has no branch for it.
+    """
+    with fast_autocast(images.device):
+        odds = comparator.tell_unknown(*at_its_size(comparator, images, logits, resynthesis))
+    return _full_odds(odds, images)
+
+
+def at_its_size(
+    comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Picture, class probabilities and re-synthesis as a comparator takes them; arguments of `compare`."""
+    side = working_size(images.shape[-2], images.shape[-1], comparator.short_side, comparator.multiple)
+    other = None if resynthesis is None else _shrink(resynthesis, side)
+    return _shrink(images, side), _shrink(logits.softmax(1), side), other
+
+
+def _full_odds(odds: Tensor, images: Tensor) -> Tensor:
+    size = (images.shape[-2], images.shape[-1])
+    full = F.interpolate(odds[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
+    return full.clamp(-16, 16)
+
+
+def check_classes(segmenter: Segmenter, part: str, count: int) -> None:
+    """Checks that a part was made for as many classes as a segmenter has.
+
+    Raises:
+        ConfigError: It was not.
+    """
+    if len(segmenter.classes) != count:
+        raise ConfigError(
+            f"the segmenter {segmenter.name} has {len(segmenter.classes)} classes and the {part} {count}: "
+            "train the part on this segmenter's classes"
+        )
+
+
+def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    smaller = size[0] < maps.shape[-2]
+    return F.interpolate(maps.float(), size, mode="bilinear", align_corners=False, antialias=smaller)

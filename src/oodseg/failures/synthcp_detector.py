@@ -1,0 +1,165 @@
+"""Unknown objects by re-synthesis: what a prediction cannot explain looks different when made back.
+
+Anomaly segmentation of SynthCP (Xia et al., ECCV 2020, Sec. 3.4): the segmenter's own intermediate features
+of the picture and of the picture made back from its prediction are compared by cosine similarity. Where there
+is a comparator, which has learned what a wrong prediction looks like beside its re-synthesis, it compares.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.core.errors import ConfigError
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.failures.bundle import load_failure_detector, read_failure_config
+from oodseg.failures.calibration import Calibration
+from oodseg.failures.comparator import Comparator
+from oodseg.failures.detector import build_part, full_logits, msp_log_odds
+from oodseg.failures.features import cosine_similarity, feature_stages
+from oodseg.failures.spade import SpadeGenerator, working_size
+from oodseg.failures.synthcp import SynthCP, check_classes, compare, tell_unknown
+from oodseg.segmenters import Segmenter, make_segmenter
+
+# Chosen with the bundled prompt generator on validation streets and scenes.
+_FLOOR = 5e-4
+COMBINATIONS = ("unknown", "comparison", "switch", "product", "distance", "msp")
+
+
+class SynthCPDetector(nn.Module):
+    """Scores by how far the picture made back from the prediction is from the picture taken.
+
+    With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e and u
+    the probabilities of being wrong and of being unknown that the comparator gives:
+
+    | `combine` | score |
+    |---|---|
+    | `"unknown"` | `log((1 - p) u + 0.0005)`; the default where the comparator tells what is unknown |
+    | `"comparison"` | `(1 - p) e`; the default where there is another comparator |
+    | `"switch"` | `1 - p` where `p > threshold`, else `1 - s`, as in the paper |
+    | `"product"` | `(1 - p) (1 - s)`; the default where there is none |
+    | `"distance"` | `1 - s` |
+    | `"msp"` | `1 - p`: what the others are measured against |
+
+    The logarithm ranks pixels as the product does; the product itself is so near to 0 on ordinary pictures
+    that in units of its deviation there everything would stand out, and without the 0.0005 nothing would.
+
+    Args:
+        source: A `synthcp` failure detector to take all parts and statistics from: bundled name or folder.
+            Not looked at where `segmenter` and `generator` are given.
+        segmenter: One that hands out its features; or `{"name": ..., "config": {...}}`.
+        generator: Label map to picture for that segmenter's classes; or its settings.
+        comparator: One that sees a re-synthesis, for that segmenter's classes; or its settings. Not needed
+            but for `"unknown"` and `"comparison"`.
+        calibration: Of the comparator's error: `oodseg.failures.calibration.Calibration` or its entries.
+        combine: See above.
+        threshold: Of `"switch"`, 0..1.
+
+    Raises:
+        ConfigError: An unknown combination, or one that lacks its comparator; one of segmenter and generator
+            alone; other classes.
+        WeightsError: There is no such failure detector.
+    """
+
+    name = "synthcp"
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] = "street",
+        segmenter: Segmenter | Mapping[str, Any] | None = None,
+        generator: SpadeGenerator | Mapping[str, Any] | None = None,
+        comparator: Comparator | Mapping[str, Any] | None = None,
+        calibration: Calibration | Mapping[str, Any] | None = None,
+        combine: str | None = None,
+        threshold: float = 0.999,
+    ) -> None:
+        super().__init__()
+        if combine is not None and combine not in COMBINATIONS:
+            raise ConfigError(
+                f"there is no combination '{combine}'; choose one of: {', '.join(COMBINATIONS)}"
+            )
+        taken = segmenter is None and generator is None
+        if taken:
+            whole = _synthcp(source)
+            segmenter, generator = whole.segmenter, whole.generator
+            comparator, calibration = whole.comparator, whole.calibration
+        if segmenter is None or generator is None:
+            raise ConfigError("synthcp needs both a segmenter and a generator, or the source of both")
+        self.segmenter = make_segmenter(segmenter)
+        self.generator: SpadeGenerator = build_part(SpadeGenerator, generator)
+        check_classes(self.segmenter, "generator", self.generator.classes)
+        self.comparator: Comparator | None = None
+        if comparator is not None:
+            self.comparator = build_part(Comparator, comparator)
+            check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
+        self.calibration = build_part(Calibration, calibration) or Calibration()
+        tells = self.comparator is not None and self.comparator.unknown is not None
+        self.combine = combine or (
+            "unknown" if tells else "product" if self.comparator is None else "comparison"
+        )
+        if self.combine == "comparison" and self.comparator is None:
+            raise ConfigError("the combination 'comparison' needs a comparator: give one, or choose product")
+        if self.combine == "unknown" and not tells:
+            raise ConfigError(
+                "the combination 'unknown' needs a comparator that tells what is unknown: teach one with "
+                "`oodseg train unknown`, or choose another combination"
+            )
+        self.threshold = threshold
+        self.normalizer = ScoreNormalizer()
+        if taken:
+            statistics = read_failure_config(source).get("anomaly_statistics", {}).get(self.combine)
+            if statistics:
+                self.normalizer = ScoreNormalizer(*statistics)
+        self.eval()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-able; the networks' weights lie in the file beside them."""
+        return {
+            "segmenter": {"name": self.segmenter.name, "config": self.segmenter.config},
+            "generator": self.generator.config,
+            "comparator": None if self.comparator is None else self.comparator.config,
+            "calibration": asdict(self.calibration),
+            "combine": self.combine,
+            "threshold": self.threshold,
+        }
+
+    @torch.inference_mode()
+    def score(self, images: Tensor) -> Tensor:
+        """Scores a batch; see `Detector.score`."""
+        size = (images.shape[-2], images.shape[-1])
+        logits = full_logits(self.segmenter.segment(images), size)
+        doubt = msp_log_odds(logits).sigmoid()
+        if self.combine == "msp":
+            return doubt
+        made = self.generator.resynthesize(logits.argmax(1))
+        if self.combine == "unknown" and self.comparator is not None:
+            told = tell_unknown(self.comparator, images, logits, made).sigmoid()
+            return torch.log(doubt * told + _FLOOR)
+        if self.combine == "comparison" and self.comparator is not None:
+            odds = compare(self.comparator, images, logits, made)[0]
+            return doubt * torch.sigmoid(self.calibration.slope * odds + self.calibration.offset)
+        # Both at the generator's size: enlarged, what it made would differ by its blur alone.
+        side = working_size(*size, self.generator.short_side, self.generator.multiple)
+        taken = F.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
+        stages = [feature_stages(self.segmenter, each) for each in (taken, made)]
+        distance = 1 - cosine_similarity(stages[0], stages[1], size)
+        if self.combine == "switch":
+            return torch.where(1 - doubt > self.threshold, doubt, distance)
+        return doubt * distance if self.combine == "product" else distance
+
+
+def _synthcp(source: str | os.PathLike[str]) -> SynthCP:
+    detector = load_failure_detector(source)
+    if not isinstance(detector, SynthCP):
+        raise ConfigError(
+            f"the failure detector {os.fspath(source)} is {detector.name} and makes no pictures back: "
+            "give one of the kind synthcp"
+        )
+    return detector

@@ -1,0 +1,1 @@
+"""What crosses the edge: pictures, score maps, volumes, the files of a run."""

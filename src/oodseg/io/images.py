@@ -1,0 +1,286 @@
+"""Pictures in: finding, checking, reading and resizing them.
+
+Every picture becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
+viewers show them; of animated or multi-page files the first frame is taken.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+MIN_SIDE = 16
+MAX_PIXELS = 100_000_000
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
+# Pillow tries only these decoders: others are rarely what a street picture comes in, and some start programs.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
+_WIDE_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+_bomb_check = threading.Lock()
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Reads a picture from disk.
+
+    JPEG, PNG, WebP, BMP, TIFF and PPM; grey, palette, transparent, 8 or 16 bits a channel (0..65535 becomes
+    0..255); rotated as its EXIF orientation says.
+
+    Returns:
+        uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        ImageError: Missing, a folder, empty, truncated, no picture at all, or of a size outside 16 px a side
+            to 100 megapixels (seen in the header, before anything is decoded).
+    """
+    path = Path(path)
+    if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
+        raise ImageError(f"{path} is a folder, not a picture: name a picture inside it")
+    try:
+        if path.stat().st_size == 0:
+            raise ImageError(f"{path} is empty (0 bytes): copy or download it again")
+        with path.open("rb") as file:
+            return _decode(file, str(path))
+    except FileNotFoundError:
+        raise ImageError(f"{path} does not exist: check the path for typing errors") from None
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be opened ({error.strerror or error}): check its permissions"
+        ) from error
+
+
+def _decode(file: Any, name: str) -> NDArray[np.uint8]:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with _without_bomb_check():
+            image = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{name} is not a picture, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
+        ) from None
+    except Exception as error:  # decoders raise whatever meets their eye when the header is broken
+        raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
+    with image:
+        return _to_rgb(image, name)
+
+
+@contextmanager
+def _without_bomb_check() -> Iterator[None]:
+    """Switches off Pillow's own limit while a header is read: ours is lower and says what to do."""
+    from PIL import Image
+
+    with _bomb_check:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(height: int, width: int, name: str) -> None:
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"{name} is too small ({width}x{height} pixels): nothing can be found in a picture with a side "
+            f"under {MIN_SIDE} pixels"
+        )
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f"{name} is too large ({width}x{height} pixels, at most {MAX_PIXELS // 1_000_000} megapixels): "
+            "shrink it or cut it into tiles"
+        )
+
+
+def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    _check_size(image.height, image.width, name)
+    try:
+        image.load()
+    except MemoryError:
+        raise ImageError(
+            f"{name} ({image.width}x{image.height} pixels) does not fit into memory: shrink it"
+        ) from None
+    except Exception as error:  # as for headers: OSError, SyntaxError, struct.error, IndexError, ...
+        raise ImageError(f"{name} is truncated or damaged ({error}): copy or export it again") from error
+    # A broken EXIF block does not make the pixels unreadable.
+    with suppress(Exception):
+        image = ImageOps.exif_transpose(image)
+    if image.mode in _WIDE_GREY:
+        grey = _wide_grey_to_8_bit(np.asarray(image), name)
+        return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
+    if image.has_transparency_data:
+        above = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    if np.issubdtype(values.dtype, np.floating):
+        low, high = float(np.nanmin(values, initial=np.inf)), float(np.nanmax(values, initial=-np.inf))
+        if not (low >= 0.0 and high <= 1.0):
+            raise ImageError(
+                f"{name} holds floating-point pixels outside 0..1 ({low:g} to {high:g}): "
+                "save it with 8 or 16 bits a channel"
+            )
+        return np.asarray(np.rint(np.nan_to_num(values) * 255.0), np.uint8)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(
+            f"{name} holds pixel values outside 0..65535 ({low} to {high}): "
+            "save it with 8 or 16 bits a channel"
+        )
+    return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
+
+
+def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
+    """Reads a mask drawn as a picture: where it is not black.
+
+    Returns:
+        Bool `[H, W]`.
+
+    Raises:
+        ImageError: As `read_image`, or the mask covers everything.
+    """
+    mask: NDArray[np.bool_] = read_image(path).max(axis=2) > 127
+    if mask.all():
+        raise ImageError(f"{os.fspath(path)} is white all over: paint black what is to be looked at")
+    return mask
+
+
+def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
+    """Takes whatever a picture may come as.
+
+    Args:
+        picture: Path, `PIL.Image.Image`, or uint8 array `[H, W, 3]` (RGB) or `[H, W]` (grey).
+        name: How error messages call a picture that has no path.
+
+    Returns:
+        uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        ImageError: Unreadable, of another type or shape, too small or too large.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return read_image(picture)
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim not in {2, 3} or picture.shape[2:] not in {(), (3,)}:
+            raise ImageError(
+                f"{name} is an array of {picture.dtype} {list(picture.shape)}: "
+                "pass uint8 [H, W, 3] in RGB order"
+            )
+        _check_size(picture.shape[0], picture.shape[1], name)
+        return np.ascontiguousarray(np.dstack([picture] * 3) if picture.ndim == 2 else picture)
+    from PIL import Image
+
+    if isinstance(picture, Image.Image):
+        return _to_rgb(picture, name)
+    raise ImageError(
+        f"{name} is a {type(picture).__name__}: "
+        "pass a path, a PIL image or a uint8 array [H, W, 3] in RGB order"
+    )
+
+
+def to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """Turns uint8 `[H, W, 3]` into float32 `[3, H, W]` in 0..1."""
+    import torch
+
+    # Transposed while still bytes: a quarter of the memory traffic.
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255.0)
+
+
+def resize(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Resizes `[H, W]` or `[H, W, C]` (uint8 or float32): area average to shrink, bilinear to enlarge."""
+    import cv2
+
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: NDArray[Any] = cv2.resize(image, (width, height), interpolation=how)
+    return resized
+
+
+def find_images(
+    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
+    exclude: str | os.PathLike[str] | None = None,
+) -> list[Path]:
+    """Lists pictures in natural order (`2.png` before `10.png`), each once.
+
+    Args:
+        paths: Files (taken whatever their suffix), folders (searched with their sub folders for picture
+            suffixes, hidden files left out) and glob patterns (`**` included).
+        exclude: Folder left out of the search: the one that results are written to.
+
+    Raises:
+        ImageError: A path that does not exist, a folder without a picture, a pattern without a match.
+    """
+    arguments = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    out = None if exclude is None else os.path.abspath(exclude)
+    found: dict[str, Path] = {}
+    for argument in arguments:
+        for path in _expand(os.fspath(argument), out):
+            found.setdefault(os.path.abspath(path), path)
+    return sorted(found.values(), key=_natural_key)
+
+
+def _expand(argument: str, out: str | None) -> list[Path]:
+    path = Path(argument)
+    if os.path.isdir(path):
+        pictures = _pictures_below(path, out)
+        if not pictures:
+            raise ImageError(
+                f"the folder {path} holds no picture ({', '.join(sorted(SUFFIXES))}): check the path"
+            )
+        return pictures
+    if os.path.lexists(path):
+        return [path]
+    if not glob.has_magic(argument):
+        raise ImageError(f"{path} does not exist: check the path for typing errors")
+    pictures = []
+    for match in map(Path, glob.glob(argument, recursive=True)):
+        if match.is_dir():
+            continue
+        if match.suffix.lower() in SUFFIXES and not _is_below(match, out):
+            pictures.append(match)
+    if not pictures:
+        raise ImageError(f"the pattern {argument} matches no picture: check it, and quote it for your shell")
+    return pictures
+
+
+def _pictures_below(folder: Path, out: str | None) -> list[Path]:
+    pictures = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and not _is_below(Path(parent, name), out)]
+        pictures += [
+            Path(parent, name) for name in files if name[0] != "." and Path(name).suffix.lower() in SUFFIXES
+        ]
+    return pictures
+
+
+def _is_below(path: Path, out: str | None) -> bool:
+    absolute = os.path.abspath(path)
+    return out is not None and (absolute == out or absolute.startswith(out + os.sep))
+
+
+def _natural_key(path: Path) -> list[tuple[tuple[int, int | str], ...]]:
+    return [
+        tuple(
+            (0, int(piece)) if piece.isdecimal() else (1, piece.casefold())
+            for piece in re.split(r"(\d+)", part)
+        )
+        for part in path.parts
+    ]

@@ -1,0 +1,266 @@
+"""Anomaly scores computed elsewhere: reading, checking and pairing them with pictures.
+
+Higher must mean more anomalous; the range does not matter. A map belongs to the picture of the same name
+(never to the one of the same position in the folder) and has its size, or its shape at another resolution.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import MissingDependencyError, ScoreMapError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from oodseg.core.normalization import ScoreNormalizer
+
+SUFFIXES = (".npy", ".npz", ".png", ".hdf5", ".h5")
+_NPZ_KEYS = ("score", "scores", "anomaly_scores")
+_HDF5_KEY = "value"
+_MIN_SIDE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMap:
+    """A checked score map.
+
+    Attributes:
+        scores: Float32 `[h, w]`, finite, higher = more anomalous; constant only if allowed.
+        name: What error messages call it: its path, if it has one.
+        warnings: What was mended, one sentence each.
+    """
+
+    scores: NDArray[np.float32]
+    name: str = "the score map"
+    warnings: tuple[str, ...] = ()
+
+    def check_size(self, height: int, width: int) -> None:
+        """Checks that the map covers a picture of `height` x `width`.
+
+        It does if its sides are those of the picture scaled by one factor, to within one pixel of rounding.
+
+        Raises:
+            ScoreMapError: It does not.
+        """
+        h, w = self.scores.shape
+        # The longer side says the factor: rounding harms it least.
+        expected = (h, round(width * h / height)) if height >= width else (round(height * w / width), w)
+        if max(abs(h - expected[0]), abs(w - expected[1])) > 1:
+            raise ScoreMapError(
+                f"{self.name} is {w}x{h} pixels but its picture is {width}x{height}: "
+                "save the scores at the picture's size, or at a smaller size of the same shape"
+            )
+
+
+def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False) -> ScoreMap:
+    """Reads a score map.
+
+    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; grey PNG (16 bits,
+    scaled to 0..1; 8 bits with a warning); `.hdf5` with a data set `value`, as SegmentMeIfYouCan has it.
+    Axes of length 1 are dropped.
+
+    Args:
+        path: The file.
+        allow_constant: Whether one value everywhere is fine: it is for a confidence map, which is 0 all over
+            where its picture shows no object.
+
+    Raises:
+        ScoreMapError: Unreadable, not one 2-D map of numbers, all NaN, or constant.
+        MissingDependencyError: An HDF5 file without h5py.
+    """
+    path = Path(path)
+    readers = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".png": _read_png,
+        ".hdf5": _read_hdf5,
+        ".h5": _read_hdf5,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ScoreMapError(f"{path} is no score map: save it as one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise ScoreMapError(f"{path} does not exist: check the path for typing errors")
+    try:
+        values = reader(path)
+    except (ScoreMapError, MissingDependencyError):
+        raise
+    except Exception as error:  # numpy, zipfile, Pillow and h5py each have their own words for a broken file
+        raise ScoreMapError(f"{path} cannot be read ({error}): write it again") from error
+    if path.suffix.lower() != ".png":
+        return as_score_map(values, str(path), allow_constant=allow_constant)
+    checked = as_score_map(values / np.iinfo(values.dtype).max, str(path), allow_constant=allow_constant)
+    if values.dtype == np.uint16:
+        return checked
+    coarse = f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart"
+    return replace(checked, warnings=(*checked.warnings, coarse))
+
+
+def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bool = False) -> ScoreMap:
+    """Checks scores that are in memory already (array `[h, w]` of numbers, higher = more anomalous).
+
+    NaN and -Inf become the lowest, +Inf the highest finite score, with a warning. For `allow_constant` see
+    `read_score_map`.
+
+    Raises:
+        ScoreMapError: Not one 2-D map of numbers, under 16 pixels a side, all NaN, or constant.
+    """
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        raise ScoreMapError(f"{name} holds {values.dtype} instead of numbers: save it as float32")
+    shape = values.shape
+    values = values.squeeze()
+    if values.ndim != 2:
+        raise ScoreMapError(f"{name} has the shape {list(shape)}: save one map [height, width] a picture")
+    if min(values.shape) < _MIN_SIDE:
+        raise ScoreMapError(
+            f"{name} is too small ({values.shape[1]}x{values.shape[0]} pixels): "
+            "save the scores at the picture's size"
+        )
+    notes: tuple[str, ...] = ()
+    scores = values.astype(np.float64)
+    finite = np.isfinite(scores)
+    if not finite.any():
+        raise ScoreMapError(
+            f"{name} holds no finite value: the detector that wrote it has failed, run it again"
+        )
+    low, high = scores[finite].min(), scores[finite].max()
+    if low == high and not allow_constant:
+        raise ScoreMapError(
+            f"{name} is {low:g} everywhere, so nothing stands out: "
+            "check that it holds the scores and not a label"
+        )
+    bad = int(scores.size - np.count_nonzero(finite))
+    if bad:
+        scores = np.nan_to_num(scores, nan=low, posinf=high, neginf=low)
+        notes = (f"{name}: {bad} of {scores.size} scores were NaN or infinite and were replaced",)
+    limit = float(np.finfo(np.float32).max)
+    return ScoreMap(scores.clip(-limit, limit).astype(np.float32), name, notes)
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+def _read_npz(path: Path) -> NDArray[Any]:
+    with np.load(path, allow_pickle=False) as archive:
+        key = _only_key(archive.files, _NPZ_KEYS)
+        if key is None:
+            raise ScoreMapError(
+                f"{path} holds the arrays {', '.join(archive.files) or '(none)'}: "
+                f"name the scores one of {', '.join(_NPZ_KEYS)}"
+            )
+        return np.asarray(archive[key])
+
+
+def _only_key(keys: list[str], preferred: tuple[str, ...]) -> str | None:
+    named = [key for key in preferred if key in keys]
+    return named[0] if named else keys[0] if len(keys) == 1 else None
+
+
+def _read_png(path: Path) -> NDArray[Any]:
+    import cv2
+
+    # Decoded from bytes: OpenCV's own file reading fails silently, and on some paths always.
+    values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ScoreMapError(f"{path} is not a PNG, or a damaged one: write it again")
+    if values.ndim != 2:
+        raise ScoreMapError(
+            f"{path} is a colour picture of scores: save the scores themselves as 16-bit grey"
+        )
+    return np.asarray(values)
+
+
+def _read_hdf5(path: Path) -> NDArray[Any]:
+    try:
+        import h5py
+    except ImportError:
+        raise MissingDependencyError(
+            f"reading {path} needs h5py: install it with `pip install 'oodseg[hdf5]'`"
+        ) from None
+    with h5py.File(path, "r") as file:
+        if _HDF5_KEY not in file:
+            raise ScoreMapError(
+                f"{path} holds {', '.join(file) or 'nothing'}: the scores must be the data set '{_HDF5_KEY}'"
+            )
+        return np.asarray(file[_HDF5_KEY])
+
+
+def find_score_map(folder: str | os.PathLike[str], *names: str) -> Path:
+    """Finds the score map of a picture by name.
+
+    Args:
+        folder: Where the score maps lie.
+        names: The picture's name without suffix, tried in turn: its path below the pictures' common folder
+            (`town/0001`), then its stem alone (`0001`).
+
+    Raises:
+        ScoreMapError: No such folder, no map of that name, or several.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ScoreMapError(f"the score map folder {folder} does not exist: check the path for typing errors")
+    for name in names:
+        found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+        if len(found) > 1:
+            raise ScoreMapError(
+                f"{folder} holds several score maps for '{name}' ({', '.join(path.name for path in found)}): "
+                "keep one of them"
+            )
+        if found:
+            return found[0]
+    raise ScoreMapError(
+        f"{folder} holds no score map named '{names[-1]}' ({', '.join(SUFFIXES)}): "
+        "name each score map like its picture"
+    )
+
+
+def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int = 0) -> ScoreNormalizer:
+    """Fits the score statistics over a folder (and its sub folders) of score maps.
+
+    Scores from elsewhere come without in-distribution statistics, so the maps stand in for them: unknown
+    objects cover few of their pixels. Unreadable maps are left out here; they are named when their own
+    picture is due.
+
+    Args:
+        folder: Where the score maps lie.
+        max_maps: How many of them to sample at most.
+        seed: Seed of the sample: the same folder always gives the same statistics.
+
+    Raises:
+        ScoreMapError: No such folder, or no usable map in it.
+    """
+    from oodseg.core.normalization import ScoreNormalizer
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ScoreMapError(f"the score map folder {folder} does not exist: check the path for typing errors")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise ScoreMapError(f"{folder} holds no score map ({', '.join(SUFFIXES)}): check the path")
+    if len(paths) > max_maps:
+        paths = sorted(random.Random(seed).sample(paths, max_maps))
+    return ScoreNormalizer.fit(_usable_maps(paths))
+
+
+def _usable_maps(paths: list[Path]) -> Iterator[Tensor]:
+    import torch
+
+    for path in paths:
+        try:
+            scores = read_score_map(path).scores
+        except ScoreMapError:
+            continue
+        # A quarter of a million pixels a map settle a mean; every step-th row and column samples evenly.
+        step = max(1, round((scores.size / 250_000) ** 0.5))
+        yield torch.from_numpy(np.ascontiguousarray(scores[::step, ::step]))

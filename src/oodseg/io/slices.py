@@ -1,0 +1,83 @@
+"""A scan and the labels that lie on it, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.taxonomy import BACKGROUND
+from oodseg.io.volumes import Volume, take_slice, to_grey, volume_name
+
+
+class Slices:
+    """The slices of a scan with the labels that lie on them.
+
+    Args:
+        scan: The scan.
+        labels: uint8 `[X, Y, Z]` of the scan's shape: indices into the classes.
+        window: Values of the scan that become black and white.
+    """
+
+    def __init__(self, scan: Volume, labels: NDArray[np.uint8], window: tuple[float, float]) -> None:
+        self.scan, self.labels, self.window = scan, labels, window
+        self.axis = scan.slice_axis
+
+    def __len__(self) -> int:
+        return int(self.scan.values.shape[self.axis])
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """Slice `index` as a grey picture, uint8 `[H, W, 3]`."""
+        return to_grey(take_slice(self.scan.values, self.axis, index), self.window)
+
+    def label(self, index: int) -> NDArray[np.uint8]:
+        """Labels of slice `index`, uint8 `[H, W]`."""
+        return take_slice(self.labels, self.axis, index)
+
+    def paths(self) -> list[Path]:
+        """A name for every slice, as files beside the scan would have it: `case_slice007`."""
+        name, digits = volume_name(self.scan.path), max(3, len(str(len(self))))
+        return [self.scan.path.with_name(f"{name}_slice{k:0{digits}d}") for k in range(len(self))]
+
+
+def map_codes(labels: Volume, classes: Sequence[str], structures: Mapping[int, str]) -> NDArray[np.uint8]:
+    """Brings the codes of a label volume to the order of a detector's classes.
+
+    Args:
+        labels: The label volume.
+        classes: Names of the detector's classes.
+        structures: Class of every code that is wanted, all other voxels being background; several codes may
+            be one class; empty if the codes are the classes' numbers already.
+
+    Returns:
+        uint8 `[X, Y, Z]`, indices into `classes`.
+
+    Raises:
+        ConfigError: A structure that is no class.
+        DatasetError: A code that is no class's number, or none of the structures in the volume.
+    """
+    codes = [int(code) for code in np.unique(labels.values)]
+    if not structures:
+        unknown = [code for code in codes if code >= len(classes)]
+        if unknown:
+            listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
+            raise DatasetError(
+                f"{labels.path} holds the label {unknown[0]}, but the detector knows {listed}: say which "
+                f"code is which structure, as --structure {classes[-1]}=CODE"
+            )
+        return labels.values
+    table = np.zeros(256, np.uint8)
+    for code, name in structures.items():
+        if name not in classes or name == BACKGROUND:
+            known = ", ".join(each for each in classes if each != BACKGROUND)
+            raise ConfigError(f"the detector knows no structure '{name}': choose among {known}")
+        table[code] = classes.index(name)
+    if not set(structures) & set(codes):
+        raise DatasetError(
+            f"{labels.path} holds none of the codes {', '.join(map(str, structures))}; it holds "
+            f"{', '.join(map(str, codes))}: check --structure"
+        )
+    return np.asarray(table[labels.values], np.uint8)

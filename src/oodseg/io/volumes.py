@@ -1,0 +1,258 @@
+"""NIfTI volumes in and out, and their slices as pictures.
+
+A volume is held in canonical orientation (axes to the patient's right, front and head: RAS+), however it was
+stored, so that a slice looks the same to a network and to a person; results are written back in the
+orientation and with the affine of the file they belong to.
+
+Slices lie across the axis of the thickest voxels, the one along which a scanner saw least; across head to
+foot where no other is clearly thicker, so that scans of about cubic voxels are all cut alike. They are shown
+as radiologists look at them: the front (or head) up, the patient's right on the left.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError
+from oodseg.core.files import write_bytes
+from oodseg.io.images import MIN_SIDE
+
+SUFFIXES = (".nii", ".nii.gz")
+_AFFINE_TOLERANCE = 1e-2  # millimetres; files round their affines differently
+_CLEARLY = 1.5  # times as thick
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume in canonical orientation.
+
+    Attributes:
+        path: The file it was read from.
+        values: `[X, Y, Z]`, towards the patient's right, front and head: float32 of a scan, uint8 of labels.
+        spacing: Size of a voxel along X, Y and Z, millimetres.
+        affine: Float64 `[4, 4]` of the canonical orientation.
+        stored_affine: Float64 `[4, 4]` of the file.
+    """
+
+    path: Path
+    values: NDArray[Any]
+    spacing: tuple[float, float, float]
+    affine: NDArray[np.float64]
+    stored_affine: NDArray[np.float64]
+
+    @property
+    def slice_axis(self) -> int:
+        """Axis of the thickest voxels; head to foot unless another is clearly thicker."""
+        thickest = int(np.argmax(self.spacing))
+        return thickest if self.spacing[thickest] > _CLEARLY * self.spacing[2] else 2
+
+
+def is_volume(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is named like a NIfTI file."""
+    return os.fspath(path).lower().endswith(SUFFIXES)
+
+
+def volume_name(path: Path) -> str:
+    """File name without `.nii` or `.nii.gz`."""
+    return next((path.name[: -len(each)] for each in SUFFIXES if _is_named(path, each)), path.stem)
+
+
+def read_volume(path: str | os.PathLike[str]) -> Volume:
+    """Reads a scan.
+
+    Returns:
+        The volume with float32 values (Hounsfield units of a CT), finite.
+
+    Raises:
+        ImageError: Missing, damaged, no NIfTI, not three-dimensional, or with slices too small to look at.
+        MissingDependencyError: nibabel is not installed.
+    """
+    path = Path(path)
+    raw, affine = _load(path)
+    return _canonical(path, np.nan_to_num(raw.astype(np.float32), posinf=0.0, neginf=0.0), affine)
+
+
+def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Volume:
+    """Reads a label volume.
+
+    Args:
+        path: NIfTI file of whole numbers 0..255.
+        scan: The scan it belongs to; checked if given.
+
+    Returns:
+        The volume with uint8 values.
+
+    Raises:
+        ImageError: See `read_volume`.
+        DatasetError: Values that are no labels; or another shape, orientation or place than the scan.
+        MissingDependencyError: nibabel is not installed.
+    """
+    path = Path(path)
+    raw, affine = _load(path)
+    low, high = float(raw.min()), float(raw.max())
+    if not (low >= 0 and high <= 255 and np.array_equal(raw, np.rint(raw))):
+        raise DatasetError(
+            f"{path} holds values from {low:g} to {high:g} that are no labels: give a volume of whole "
+            "numbers 0..255, one a structure (was the scan given in its place?)"
+        )
+    labels = _canonical(path, raw.astype(np.uint8), affine)
+    if scan is not None:
+        check_match(scan, labels)
+    return labels
+
+
+def check_match(scan: Volume, labels: Volume) -> None:
+    """Checks that a label volume lies voxel on voxel on a scan.
+
+    Raises:
+        DatasetError: Another shape, or another place or orientation in space.
+    """
+    if scan.values.shape != labels.values.shape:
+        raise DatasetError(
+            f"the labels {labels.path} have {_size(labels)} voxels and the scan {scan.path} {_size(scan)}: "
+            "resample the labels to the scan, or give the scan they were made from"
+        )
+    gap = float(np.abs(_corners(scan) - _corners(labels)).max())
+    # A part of a voxel is rounding; beyond it, labels would lie beside their structures.
+    if gap > max(_AFFINE_TOLERANCE, 0.1 * min(scan.spacing)):
+        raise DatasetError(
+            f"the labels {labels.path} lie elsewhere than the scan {scan.path} (their affines put the same "
+            f"voxel up to {gap:.3g} mm apart): resample the labels to the scan, or give the scan they were "
+            "made from"
+        )
+
+
+def write_volume(path: str | os.PathLike[str], values: NDArray[Any], like: Volume) -> None:
+    """Writes canonical values as NIfTI, in orientation and affine of the file that `like` was read from.
+
+    Args:
+        path: `.nii` or `.nii.gz`; written whole or not at all.
+        values: `[X, Y, Z]` in canonical orientation, of `like`'s shape.
+        like: The volume it belongs to.
+
+    Raises:
+        OodsegError: The file cannot be written.
+    """
+    nibabel = _nibabel()
+    orientations = nibabel.orientations
+    back = orientations.ornt_transform(
+        nibabel.io_orientation(like.affine), nibabel.io_orientation(like.stored_affine)
+    )
+    stored = orientations.apply_orientation(values, back)
+    image = nibabel.Nifti1Image(stored, like.stored_affine)
+    image.header.set_xyzt_units("mm")
+    data: bytes = image.to_bytes()
+    # Without a time inside, equal volumes are equal files.
+    write_bytes(path, gzip.compress(data, 6, mtime=0) if _is_named(Path(path), ".gz") else data)
+
+
+def take_slice(values: NDArray[ScalarT], axis: int, index: int) -> NDArray[ScalarT]:
+    """One slice of `[X, Y, Z]` as it is looked at: `[H, W]`, front or head up, right on the left."""
+    return np.ascontiguousarray(np.take(values, index, axis).T[::-1, ::-1])
+
+
+def put_slice(values: NDArray[ScalarT], axis: int, index: int, picture: NDArray[ScalarT]) -> None:
+    """Puts `[H, W]` where `take_slice` takes it from."""
+    where: list[Any] = [slice(None)] * 3
+    where[axis] = index
+    values[tuple(where)] = picture[::-1, ::-1].T
+
+
+def usual_window(scan: Volume) -> tuple[float, float]:
+    """Values that become black and white where nobody chose: the 0.5 and 99.5 % quantiles of the scan."""
+    low, high = np.quantile(scan.values, [0.005, 0.995])
+    return float(low), float(max(high, low + 1e-6))
+
+
+def to_grey(values: NDArray[np.float32], window: tuple[float, float]) -> NDArray[np.uint8]:
+    """Values as a grey picture.
+
+    Args:
+        values: Float32 `[H, W]`.
+        window: Value that becomes black, and value that becomes white.
+
+    Returns:
+        uint8 `[H, W, 3]`.
+    """
+    low, high = window
+    grey = np.rint(((values - low) / (high - low)).clip(0, 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
+
+
+def _load(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Values as stored and scaled, `[I, J, K]`, and affine."""
+    nibabel = _nibabel()
+    if not path.is_file():
+        raise ImageError(f"{path} does not exist: check the path for typing errors")
+    try:
+        image = nibabel.load(path)
+        values = np.asarray(image.dataobj)
+    except Exception as error:  # nibabel, gzip and zlib raise whatever meets their eye
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path} is no whole NIfTI file ({reason}): copy or export it again") from error
+    if values.ndim == 4 and values.shape[3] == 1:
+        values = values[..., 0]
+    if values.ndim != 3 or values.dtype.kind not in "biuf":
+        raise ImageError(
+            f"{path} is of shape {'x'.join(map(str, values.shape))} and type {values.dtype}: give one volume "
+            "of numbers in three dimensions"
+        )
+    affine = np.asarray(image.affine, np.float64)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        raise ImageError(f"{path} says nothing usable about its place in space: export it again")
+    return values, affine
+
+
+def _canonical(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> Volume:
+    nibabel = _nibabel()
+    turned = nibabel.as_closest_canonical(nibabel.Nifti1Image(values, affine))
+    spacing = nibabel.affines.voxel_sizes(turned.affine)
+    found = Volume(
+        path,
+        np.asarray(turned.dataobj),
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        np.asarray(turned.affine, np.float64),
+        affine,
+    )
+    sides = [found.values.shape[axis] for axis in range(3) if axis != found.slice_axis]
+    if min(sides) < MIN_SIDE:
+        raise ImageError(
+            f"{path} has slices of {sides[0]}x{sides[1]} voxels: nothing can be judged in a slice with a "
+            f"side under {MIN_SIDE}"
+        )
+    return found
+
+
+def _corners(volume: Volume) -> NDArray[np.float64]:
+    """Where the first and the last voxel of every axis lie, millimetres."""
+    last = np.array(volume.values.shape) - 1
+    corners = np.vstack([np.zeros(3), np.diag(last), last])
+    return np.asarray(corners @ volume.affine[:3, :3].T + volume.affine[:3, 3], np.float64)
+
+
+def _is_named(path: Path, suffix: str) -> bool:
+    return path.name.lower().endswith(suffix)
+
+
+def _size(volume: Volume) -> str:
+    return "x".join(map(str, volume.values.shape))
+
+
+def _nibabel() -> Any:
+    try:
+        import nibabel
+    except ModuleNotFoundError as error:
+        if error.name != "nibabel":
+            raise
+        raise MissingDependencyError(
+            "volumes are read with the library nibabel: pip install 'oodseg[medical]'"
+        ) from error
+    return nibabel

@@ -1,0 +1,208 @@
+"""Loads transformers models from a local folder, the hub's cache or, where their licence is free, the hub.
+
+Two rules. Only safetensors files are read, so that nothing is ever unpickled. And only weights that
+`MODELS` lists under a permissive licence are fetched without being asked for: all others are used once
+they lie in a folder or in the hub's cache, where `hf download` puts them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.known_models import MODELS, KnownModel
+
+__all__ = ["MODELS", "KnownModel", "load_image_settings", "load_model", "load_processor", "transformers"]
+
+_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+
+
+def transformers() -> Any:
+    """The transformers library.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    try:
+        import transformers as library
+    except ImportError:
+        raise MissingDependencyError(
+            'models of the hub need transformers: install it with `pip install "oodseg[hub]"`'
+        ) from None
+    return library
+
+
+def load_model(
+    model_class: Any,
+    source: str,
+    *,
+    revision: str | None = None,
+    unused: tuple[str, ...] = (),
+    **options: Any,
+) -> Any:
+    """Loads a transformers model in float32, for inference.
+
+    Args:
+        model_class: A class of transformers, say `transformers().SamModel`.
+        source: A local folder as `save_pretrained` writes it, or a hub id (`owner/name`).
+        revision: Branch, tag or commit on the hub.
+        unused: Beginnings of the names of weights that the class has and never uses, so that a checkpoint
+            may lack them.
+        options: Passed on to `from_pretrained`.
+
+    Returns:
+        The model in evaluation mode, without gradients, on the CPU.
+
+    Raises:
+        WeightsError: It is not there and may not or cannot be fetched, is damaged, or is another family's.
+    """
+    import torch
+
+    folder = Path(source).expanduser()
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise WeightsError(
+            f"the folder {source} holds no config.json: give one written by transformers' save_pretrained or "
+            "by `hf download`"
+        )
+    always = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+    # Mismatches are reported rather than raised, so that we can say them in a sentence.
+    always |= {"ignore_mismatched_sizes": True}
+    model, info = _from_pretrained(model_class, source, revision, **always, **options)
+    # A tensor that the file lacks would silently be drawn at random; buffers are computed, not learned.
+    learned = {name for name, _ in model.named_parameters() if not name.startswith(unused)}
+    missing = sorted(learned & set(info["missing_keys"]))
+    if missing or info["mismatched_keys"]:
+        fault = missing[0] if missing else str(next(iter(info["mismatched_keys"]))[0])
+        raise WeightsError(
+            f"the weights of {source} do not fit {model_class.__name__} (first misfit: {fault}): "
+            "name the family that they belong to, and a checkpoint that was trained for segmentation"
+        )
+    return model.eval().requires_grad_(False)
+
+
+def load_processor(processor_class: Any, source: str, *, revision: str | None = None, **options: Any) -> Any:
+    """Loads a processor or tokenizer of transformers from where `load_model` finds the model.
+
+    Raises:
+        WeightsError: See `load_model`.
+    """
+    return _from_pretrained(processor_class, source, revision, **options)
+
+
+def load_image_settings(source: str, *, revision: str | None = None) -> dict[str, Any]:
+    """Reads `preprocessor_config.json`: how a model wants its pictures, `image_mean` and `image_std` first.
+
+    Raises:
+        WeightsError: See `load_model`.
+    """
+    reader = transformers().BaseImageProcessor
+    settings, _ = _locate(reader.get_image_processor_dict, source, revision)
+    return dict(settings)
+
+
+def _from_pretrained(loaded_class: Any, source: str, revision: str | None, **options: Any) -> Any:
+    with _quiet():
+        return _locate(loaded_class.from_pretrained, source, revision, **options)
+
+
+def _locate(load: Callable[..., Any], source: str, revision: str | None, **options: Any) -> Any:
+    """Loads from a folder, else from the cache, else (if the licence is free) from the hub."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return _attempt(load, str(folder), local_files_only=True, **options)
+    if not _ID.fullmatch(source):
+        raise WeightsError(
+            f"there is no folder {source}: give a folder that holds config.json and model.safetensors, "
+            "or the id of a model on the hub (owner/name)"
+        )
+    options["revision"] = revision or "main"
+    try:
+        return _attempt(load, source, local_files_only=True, **options)
+    except WeightsError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+    known = MODELS.get(source)
+    if known is None or not known.permissive:
+        raise WeightsError(_refusal(source, known))
+    print(f"fetching {source} from the hub (weights: {known.weights_licence})", file=sys.stderr)
+    try:
+        return load(source, **options)
+    except Exception as error:  # the hub's client, its network layer and the proxy in between
+        raise WeightsError(
+            f"the model {source} (weights: {known.weights_licence}) is not on this machine and cannot be "
+            f"fetched ({_first_line(error)}): run `hf download {source}` where there is a network, and "
+            "give the folder instead of the id"
+        ) from error
+
+
+def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
+    try:
+        return load(source, **options)
+    except (MissingDependencyError, ConfigError):
+        raise
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the model {source} needs a library that is missing ({_first_line(error)}): "
+            'install it with `pip install "oodseg[hub]"`'
+        ) from error
+    except Exception as error:  # JSON, safetensors, key and shape errors come through as they are
+        if isinstance(error, OSError) and _only_pickled(source):
+            raise WeightsError(
+                f"{source} holds pickled weights (pytorch_model.bin) only, which oodseg does not open: "
+                "convert them once with transformers' save_pretrained, which writes model.safetensors"
+            ) from None
+        raise WeightsError(
+            f"the model {source} cannot be loaded ({_first_line(error)}): "
+            "check that the folder is whole and of the family that you named"
+        ) from error
+
+
+def _only_pickled(source: str) -> bool:
+    """Whether weights lie in the folder or the cache, but none in safetensors."""
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = Path(source)
+    if folder.is_dir():
+        return any(folder.glob("*.bin")) and not any(folder.glob("*.safetensors"))
+    return isinstance(try_to_load_from_cache(source, "pytorch_model.bin"), str)
+
+
+def _refusal(source: str, known: KnownModel | None) -> str:
+    licence = "unknown to oodseg" if known is None else known.weights_licence
+    login = " (after `hf auth login`)" if known is not None and known.gated else ""
+    return (
+        f"the model {source} is not on this machine, and the licence of its weights ({licence}) is for you "
+        f"to accept: read https://huggingface.co/{source} and get it with `hf download {source}`{login}"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers' progress bar and load report off the terminal; what is wrong, we say ourselves."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def portable_source(source: str) -> str:
+    """How a saved pipeline names a source: folders and files by absolute path, ids as they are."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else source

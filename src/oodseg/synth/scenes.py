@@ -1,0 +1,377 @@
+"""Outlier-exposure scenes: street pictures with unknown objects, natural pictures of objects, drawn streets.
+
+Where a scene comes from is chosen at random; whatever is pasted, known or unknown, goes through the same
+`paste`, and the finished scene through the same camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from oodseg.core.taxonomy import IGNORE
+from oodseg.data.duts import DutsIndex, DutsItem
+from oodseg.data.training import StreetPicture, street_pictures
+from oodseg.synth.camera import shoot
+from oodseg.synth.drawn import draw_scene
+from oodseg.synth.known import PEOPLE, VEHICLES
+from oodseg.synth.own_car import draw_star, own_car
+from oodseg.synth.paste import Cutout, cut_out, paste, rescale, resized
+from oodseg.synth.signs import draw_sign
+from oodseg.synth.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE, ROADSIDE, FAR, SKY = range(7)
+
+# Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
+# Cityscapes frames are large, IDD-Lite's are small already.
+_SOURCES = {"camvid": (0.33, 0.4), "idd_lite": (0.45, 0.5), "cityscapes_sample": (0.22, 0.2)}
+# Windows reach for places beyond the picture by this share and are held back at its border, so that the
+# border, where the camera's own car shows, is seen as often as it is in whole pictures.
+_BEYOND = 0.3
+# Of the camera's own cars, the share of which only the star shows.
+_STAR_ALONE = 0.4
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One training scene.
+
+    Attributes:
+        image: uint8 `[H, W, 3]`, RGB.
+        labels: uint8 `[H, W]`: street classes 0..6; 255 where no class is known (unknown objects included).
+        unknown: uint8 `[H, W]`: 0 nothing unknown, 1..254 index of an unknown object, 255 not to be judged.
+        kind: `"street"`, `"natural"` or `"drawn"`.
+        known: Bool `[H, W]`: where a known thing was pasted over the picture.
+    """
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    unknown: NDArray[np.uint8]
+    kind: str
+    known: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often what happens in a scene.
+
+    Attributes:
+        natural: Share of scenes that are natural DUTS pictures, unpasted.
+        drawn: Share of scenes the project draws itself.
+        empty: Share of street scenes without any unknown object.
+        known: Chance that known things are pasted too, as hard negatives.
+        pieces: Share of the known things that are pieces of another street in an object's outline. Too many
+            teach that something odd on the road is nothing.
+        signs: Share of the known things that are traffic signs, signals and boards.
+        borrowed: Share of the vehicles and people that are cut from other street pictures.
+        country: Chance that a street's surroundings give way to those of a natural picture.
+        shadows: Chance of shadows on the ground.
+        markings: Chance of paint, manholes and patches on the ground.
+        own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below. The cars
+            are those of the Cityscapes frames: validation scenes, made without these, show drawn stars only.
+        herds: Chance that an unknown object comes with more of its kind beside it.
+        crowded: Chance that unknown objects are pasted into a natural picture too.
+        faint: Chance that a pasted object is half transparent.
+        zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
+            then looks as it does in a whole picture.
+    """
+
+    natural: float = 0.24
+    drawn: float = 0.1
+    empty: float = 0.25
+    known: float = 0.45
+    pieces: float = 0.12
+    signs: float = 0.25
+    borrowed: float = 0.4
+    country: float = 0.35
+    shadows: float = 0.25
+    markings: float = 0.3
+    own_car: float = 0.15
+    herds: float = 0.12
+    crowded: float = 0.5
+    faint: float = 0.15
+    zoomed: float = 0.0
+
+
+class SceneSampler:
+    """Makes outlier-exposure scenes of one size.
+
+    Args:
+        root: Folder of the training data (see `oodseg.data.training` and `oodseg.data.duts`).
+        size: Height and width of a scene in pixels.
+        split: `"train"`, or `"val"`: other drives, and objects of WordNet ids that are never trained on.
+        seed: Kept for the record; every choice comes from the generator given to `sample`.
+        mix: How often what happens.
+
+    Raises:
+        DatasetError: The data folder is incomplete.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        size: tuple[int, int],
+        split: str = "train",
+        seed: int = 0,
+        mix: Mix | None = None,
+    ) -> None:
+        self.size, self.split, self.seed, self.mix = size, split, seed, mix or Mix()
+        self._streets = street_pictures(root, split)
+        items = DutsIndex(Path(root) / "duts_tr", "held_out" if split == "val" else "train").items
+        self._unknown = [item for item in items if item.nonstreet]
+        # Few vehicles and people are held out; as negatives they serve both splits.
+        everything = DutsIndex(Path(root) / "duts_tr").items
+        self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
+        self._own_cars: list[Cutout] | None = None
+
+    def sample(self, rng: np.random.Generator) -> Scene:
+        """Makes one scene; the generator's state decides everything."""
+        draw = rng.random()
+        zoom = float(np.exp(rng.uniform(0, np.log(2)))) if rng.random() < self.mix.zoomed else 1.0
+        if draw < self.mix.natural:
+            scene = self._natural(rng, zoom)
+        elif draw < self.mix.natural + self.mix.drawn:
+            drawn = draw_scene(rng, self.size)
+            scene = Scene(drawn.image, drawn.labels, drawn.unknown, "drawn", np.zeros(self.size, bool))
+        else:
+            scene = self._street(rng, zoom)
+        return replace(scene, image=shoot(scene.image, rng))
+
+    def _crop(
+        self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator, zoom: float = 1.0
+    ) -> list[NDArray[np.uint8]]:
+        """Cuts a random window of the scene's aspect from all planes (picture first), scales, mirrors."""
+        height, width = self.size
+        h, w = planes[0].shape[:2]
+        largest = min(h, w * height / width)
+        tall = largest * float(np.exp(rng.uniform(np.log(smallest), 0))) / zoom
+        wide = tall * width / height
+        top = np.clip(rng.uniform(-_BEYOND, 1 + _BEYOND), 0, 1) * (h - tall)
+        left = np.clip(rng.uniform(-_BEYOND, 1 + _BEYOND), 0, 1) * (w - wide)
+        window = np.s_[int(top) : int(top + tall), int(left) : int(left + wide)]
+        cut = [plane[window] for plane in planes]
+        shrinks = tall > height
+        result = [
+            cv2.resize(cut[0], (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        ]
+        result += [cv2.resize(each, (width, height), interpolation=cv2.INTER_NEAREST) for each in cut[1:]]
+        if rng.random() < 0.5:
+            result = [np.ascontiguousarray(each[:, ::-1]) for each in result]
+        return result
+
+    def _some_street(
+        self, rng: np.random.Generator, zoom: float = 1.0
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        names = list(self._streets)
+        shares = np.array([_SOURCES[name][0] for name in names])
+        source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+        picture: StreetPicture = self._streets[source][int(rng.integers(len(self._streets[source])))]
+        image, labels = self._crop(list(picture.read()), _SOURCES[source][1], rng, zoom)
+        return image, labels
+
+    def _street(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
+        image, labels = self._some_street(rng, zoom)
+        ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
+        if rng.random() < self.mix.country:
+            self._to_country(image, labels, rng)
+        if rng.random() < self.mix.shadows:
+            cast_shadows(image, ground, rng)
+        if rng.random() < self.mix.markings:
+            mark_ground(image, labels == DRIVABLE, rng)
+        unknown, known = np.zeros(self.size, np.uint8), np.zeros(self.size, bool)
+        if rng.random() < self.mix.known:
+            for _ in range(int(rng.integers(1, 3))):
+                known |= self._paste_known(image, labels, ground, rng, zoom)
+        if rng.random() < self.mix.own_car:
+            known |= self._paste_own_car(image, labels, rng)
+        if rng.random() >= self.mix.empty:
+            index = 1
+            for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
+                index += self._paste_unknown(image, labels, unknown, index, ground, rng, zoom)
+        return Scene(image, labels, unknown, "street", known & (unknown == 0))
+
+    def _to_country(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> None:
+        """Replaces what stands beside the road, or random patches, by the background of a natural picture."""
+        item = self._unknown[int(rng.integers(len(self._unknown)))]
+        nature, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.4, rng)
+        if rng.random() < 0.65:
+            given_up = [NON_DRIVABLE, ROADSIDE, FAR, *([SKY] if rng.random() < 0.3 else [])]
+            where = np.isin(labels, given_up)
+        else:
+            share, cell = float(rng.uniform(0.1, 0.5)), float(rng.uniform(30, 160))
+            where = (blobs(self.size, share, cell, rng) > 0.5) & ~np.isin(labels, (LIVING, VEHICLE))
+        # The natural picture's own object stays out of it.
+        where &= cv2.dilate(mask, np.ones((9, 9), np.uint8)) == 0
+        labels[replace_surroundings(image, nature, where, rng)] = IGNORE
+
+    def _paste_unknown(
+        self,
+        image: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        unknown: NDArray[np.uint8],
+        index: int,
+        ground: NDArray[np.bool_],
+        rng: np.random.Generator,
+        zoom: float = 1.0,
+    ) -> int:
+        """Pastes an object, or a herd, from `index` on; returns how many."""
+        thing = self._cut(self._unknown, rng)
+        if thing is None:
+            return 0
+        thing, left, top = self._place(thing, ground, rng, zoom)
+        opacity = float(rng.uniform(0.4, 0.95)) if rng.random() < self.mix.faint else 1.0
+        shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
+        count = int(rng.integers(2, 7)) if rng.random() < self.mix.herds else 1
+        tall, wide = thing.alpha.shape
+        foot, side = top + tall, max(tall, wide)
+        for number in range(count):
+            if number:
+                # Beside the one before, a little nearer or farther away.
+                left += int(rng.choice((-1, 1)) * wide * rng.uniform(0.5, 1.6))
+                foot += int(tall * rng.uniform(-0.2, 0.2))
+                thing = rescale(thing, max(7.0, side * float(np.exp(rng.normal(0, 0.15)))), rng)
+            covered = paste(image, thing, left, foot - thing.alpha.shape[0], rng, opacity, shadow)
+            unknown[covered], labels[covered] = index + number, IGNORE
+        return count
+
+    def _paste_known(
+        self,
+        image: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        ground: NDArray[np.bool_],
+        rng: np.random.Generator,
+        zoom: float = 1.0,
+    ) -> NDArray[np.bool_]:
+        """A vehicle, a person, or a piece of another street in an object's outline: pasted, yet known."""
+        shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
+        if rng.random() >= self.mix.pieces:
+            thing, label = self._some_known(rng)
+            if thing is None:
+                return np.zeros(self.size, bool)
+            thing, left, top = self._place(thing, ground, rng, zoom)
+            covered = paste(image, thing, left, top, rng, 1.0, shadow)
+            labels[covered] = label
+            return covered
+        shape = self._cut(self._unknown, rng)
+        if shape is None:
+            return np.zeros(self.size, bool)
+        shape, left, top = self._place(shape, ground, rng, zoom)
+        other, other_labels = self._some_street(rng)
+        h, w = min(shape.alpha.shape[0], self.size[0]), min(shape.alpha.shape[1], self.size[1])
+        y, x = int(rng.integers(self.size[0] - h + 1)), int(rng.integers(self.size[1] - w + 1))
+        window = np.s_[y : y + h, x : x + w]
+        piece = Cutout(other[window], np.ascontiguousarray(shape.alpha[:h, :w]))
+        covered = paste(image, piece, left, top, rng, 1.0, shadow)
+        source = np.full(self.size, IGNORE, np.uint8)
+        y0, x0, y1, x1 = max(top, 0), max(left, 0), min(top + h, self.size[0]), min(left + w, self.size[1])
+        if y1 > y0 and x1 > x0:
+            source[y0:y1, x0:x1] = other_labels[window][y0 - top : y1 - top, x0 - left : x1 - left]
+        labels[covered] = source[covered]
+        return covered
+
+    def _paste_own_car(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """The camera's own car along the lower border, or its star alone: of no class, and not unknown."""
+        height, width = self.size
+        if rng.random() < _STAR_ALONE:
+            return self._paste_star(image, labels, rng)
+        if self._own_cars is None:
+            frames = self._streets.get("cityscapes_sample", [])
+            self._own_cars = [car for car in (own_car(*each.read()) for each in frames) if car is not None]
+        if not self._own_cars:
+            return np.zeros(self.size, bool)
+        car = self._own_cars[int(rng.integers(len(self._own_cars)))]
+        # As wide as the picture in a whole one, wider in a part of one.
+        scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
+        target = (round(car.alpha.shape[1] * scale), max(4, round(car.alpha.shape[0] * scale)))
+        car = resized(car, target, shrinks=scale < 1)
+        left = int(rng.integers(min(0, width - target[0]), max(1, width - target[0] + 1)))
+        sunk = int(rng.integers(target[1] // 3 + 1))
+        covered = paste(image, car, left, height - target[1] + sunk, rng)
+        labels[covered] = IGNORE
+        return covered
+
+    def _paste_star(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """The star of a camera's own car before the road, its bonnet below the border or out of sight."""
+        height, width = self.size
+        star = draw_star(rng)
+        tall = height * float(np.exp(rng.uniform(np.log(0.05), np.log(0.4))))
+        scale = tall / star.alpha.shape[0]
+        star = resized(star, (max(3, round(star.alpha.shape[1] * scale)), max(4, round(tall))), shrinks=True)
+        left = int(rng.uniform(0.1, 0.9) * width) - star.alpha.shape[1] // 2
+        foot = int(height * rng.uniform(0.7, 1.0) + tall * rng.uniform(0, 0.3))
+        covered = paste(image, star, left, foot - star.alpha.shape[0], rng)
+        labels[covered] = IGNORE
+        return covered
+
+    def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
+        """A sign; or a vehicle or person, from another street or a natural picture. With its class."""
+        if rng.random() < self.mix.signs:
+            return draw_sign(rng), ROADSIDE
+        if rng.random() >= self.mix.borrowed:
+            item = self._known[int(rng.integers(len(self._known)))]
+            label = VEHICLE if item.wnid in VEHICLES else LIVING
+            return cut_out(item.read_image(), item.read_mask()), label
+        names = list(self._streets)
+        pictures = self._streets[names[int(rng.integers(len(names)))]]
+        image, labels = pictures[int(rng.integers(len(pictures)))].read()
+        label = int(rng.choice((LIVING, VEHICLE)))
+        _, parts, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
+        large = [index for index in range(1, len(stats)) if stats[index, cv2.CC_STAT_AREA] > 300]
+        if not large:
+            return None, label
+        return cut_out(image, parts == large[int(rng.integers(len(large)))]), label
+
+    def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
+        item = items[int(rng.integers(len(items)))]
+        return cut_out(item.read_image(), item.read_mask())
+
+    def _place(
+        self, thing: Cutout, ground: NDArray[np.bool_], rng: np.random.Generator, zoom: float = 1.0
+    ) -> tuple[Cutout, int, int]:
+        """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere."""
+        height, width = self.size
+        side = float(np.exp(rng.uniform(np.log(7), np.log(0.62 * height * zoom))))
+        if rng.random() < 0.7 and ground[::4, ::4].any():
+            rows, columns = np.nonzero(ground[::4, ::4])
+            pick = int(rng.integers(len(rows)))
+            foot, centre = int(rows[pick]) * 4, int(columns[pick]) * 4
+            nearness = (foot + 1) / height
+            thing = rescale(thing, max(7.0, side * (0.3 + nearness)), rng)
+            h, w = thing.alpha.shape
+            return thing, centre - w // 2, foot - h
+        thing = rescale(thing, side, rng)
+        h, w = thing.alpha.shape
+        return thing, int(rng.integers(-w // 3, width - w // 2)), int(rng.integers(-h // 3, height - h // 2))
+
+    def _natural(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
+        """A DUTS picture as it is: its object is unknown, or known where it is a vehicle or a person."""
+        known = rng.random() < 0.22
+        items = self._known if known else self._unknown
+        item = items[int(rng.integers(len(items)))]
+        image, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.6, rng, zoom)
+        labels, unknown = np.full(self.size, IGNORE, np.uint8), np.zeros(self.size, np.uint8)
+        if known:
+            labels[mask > 0] = VEHICLE if item.wnid in VEHICLES else LIVING
+            # Around people and vehicles lies anything: only the thing itself is known to be known.
+            unknown[mask == 0] = IGNORE
+        else:
+            unknown = np.minimum(cv2.connectedComponents(mask)[1], 200).astype(np.uint8)
+            if rng.random() < self.mix.crowded:
+                nowhere = np.zeros(self.size, bool)
+                index = 201
+                for _ in range(1 + int(rng.integers(2))):
+                    index += self._paste_unknown(image, labels, unknown, index, nowhere, rng)
+        return Scene(image, labels, unknown, "natural", np.zeros(self.size, bool))

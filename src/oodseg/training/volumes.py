@@ -1,0 +1,194 @@
+"""Trains a failure detector for volumes: SynthCP round labels that were made elsewhere.
+
+1. Predictions of every slice by a model that had not seen it: those that were cut along with the scans, else
+   of segmenters trained here, one a fold (`fold_0/` ..., `segmenter/`).
+2. `cache/`: the slices with these predictions, made back by the generator.
+3. `comparator/`: the comparator; its qualities are Dice.
+4. `detector/`: the failure detector, calibrated on the validation scans and measured on the test scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.files import write_json
+from oodseg.data.slices import LabelledSlice, labelled_slices, window_of
+from oodseg.failures.bundle import save_failure_detector
+from oodseg.failures.detector import full_logits
+from oodseg.failures.synthcp import SynthCP
+from oodseg.io.images import to_tensor
+from oodseg.metrics import FailureCurve, image_failure_metrics, picture_dice
+from oodseg.segmenters.given import GivenLabels
+from oodseg.training.comparator import ComparatorRecipe, train_comparator
+from oodseg.training.comparator_baselines import calibrate
+from oodseg.training.comparator_cache import build_cache
+from oodseg.training.comparator_segmenter import fingerprint, load_segmenter, train_segmenter
+
+if TYPE_CHECKING:
+    from oodseg.failures.spade import SpadeGenerator
+    from oodseg.segmenters import Segmenter
+
+U8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A slice that hands its prediction over when it is read: what is judged next are these labels.
+
+    Attributes:
+        slice: The slice.
+        predictor: Predicts the slice; None where a prediction came with it.
+        given: Takes the prediction.
+    """
+
+    slice: LabelledSlice
+    predictor: Segmenter | None
+    given: GivenLabels
+
+    def read(self) -> tuple[U8, U8]:
+        """Picture uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
+        picture, truth = self.slice.read()
+        predicted = self.slice.read_prediction()
+        if predicted is not None:
+            self.given.labels = torch.from_numpy(predicted)
+        elif self.predictor is not None:
+            with torch.inference_mode():
+                found = self.predictor.segment(to_tensor(picture)[None])
+                self.given.labels = full_logits(found, (truth.shape[0], truth.shape[1])).argmax(1)[0]
+        return picture, truth
+
+
+def train(
+    recipe: ComparatorRecipe,
+    data_root: Path,
+    out: Path,
+    generator: tuple[SpadeGenerator, Sequence[str]],
+    resume: bool = True,
+    progress: bool = True,
+) -> Path:
+    """Trains, calibrates and measures a failure detector for volumes.
+
+    Args:
+        recipe: The settings; `segmenter` and `folds` count where the slices hold no predictions.
+        data_root: Folder that `oodseg train slices` wrote.
+        out: Folder of the run; see the head of this module.
+        generator: The generator and its classes.
+        resume: Take what earlier runs in that folder finished, and go on from their checkpoints.
+        progress: Show progress bars.
+
+    Returns:
+        `out/detector`, for `oodseg failures --detector`.
+
+    Raises:
+        ConfigError: A recipe or generator that cannot be used.
+        DatasetError: Missing data.
+    """
+    classes, found = labelled_slices(data_root)
+    if recipe.quality != "dice":
+        raise ConfigError("the quality of a volume is its Dice: write `quality: dice` into the recipe")
+    if tuple(generator[1]) != classes:
+        raise ConfigError(
+            f"the generator knows the classes {', '.join(generator[1])}, the slices have "
+            f"{', '.join(classes)}: train it on these slices"
+        )
+    options: dict[str, Any] = {"resume": resume, "progress": progress}
+    given = GivenLabels(classes, window_of(data_root))
+    predictors = _predictors(recipe, found, classes, out, options)
+    every = -(-len(found["val"]) // recipe.calibration_pictures)
+    handed = {
+        split: [Handed(*each, given) for each in zip(part, predictors[split], strict=True)]
+        for split, part in found.items()
+    }
+    handed["val"] = handed["val"][::every]
+    networks = [generator[0], *{id(each): each for each in predictors["train"] if each is not None}.values()]
+    mark = [[each.slice.image.name for each in handed["train"]], [fingerprint(each) for each in networks]]
+    paths = {
+        split: build_cache(
+            out / "cache" / split,
+            [(each, given) for each in handed[split]],
+            generator[0],
+            recipe.size,
+            mark,
+            progress,
+        )
+        for split in ("train", "val")
+    }
+    comparator = train_comparator(
+        recipe, len(classes), True, (paths["train"], ()), paths["val"], out, mark, options
+    )
+    detector = SynthCP(given, generator[0], comparator)
+    calibrate(detector, handed["val"], True, progress)
+    measured = measure(detector, handed["test"], progress)
+    save_failure_detector(detector, out / "detector", {"measured": measured})
+    write_json(out / "recipe.json", recipe.model_dump(), indent=1)
+    return out / "detector"
+
+
+def measure(detector: SynthCP, test: Sequence[Handed], progress: bool = True) -> dict[str, Any]:
+    """Measures a detector on slices whose truth is known.
+
+    Returns:
+        Figures as `PixelFailureMetrics` and `ImageFailureMetrics` name them, the latter over slices, with
+        Dice in the place of IoU; JSON-able.
+    """
+    curve = FailureCurve()
+    estimated, true = [], []
+    for each in track(list(test), "measuring", disable=not progress):
+        picture, truth = each.read()
+        found = detector.assess(to_tensor(picture))
+        curve.update(found.error, found.labels != truth)
+        estimated.append(found.class_iou[1:])
+        true.append(picture_dice(found.labels, truth, len(detector.classes))[1:])
+    slices_measured = image_failure_metrics(np.stack(estimated), np.stack(true))
+    figures = {**asdict(curve.compute()), **asdict(slices_measured)}
+    return {
+        name: value if isinstance(value, int) else round(float(value), 4)
+        for name, value in figures.items()
+        if not isinstance(value, np.ndarray) and np.isfinite(value)
+    }
+
+
+def _predictors(
+    recipe: ComparatorRecipe,
+    found: dict[str, list[LabelledSlice]],
+    classes: Sequence[str],
+    out: Path,
+    options: dict[str, Any],
+) -> dict[str, list[Segmenter | None]]:
+    """Who predicts every slice of every split."""
+    if not all(found.values()):
+        raise DatasetError("there are no slices to learn on: cut scans with `oodseg train slices`")
+    train_slices = found["train"]
+    if train_slices[0].prediction is not None:
+        return {split: [None] * len(part) for split, part in found.items()}
+    cases = sorted({each.case for each in train_slices})
+    if not 2 <= recipe.folds <= len(cases):
+        raise ConfigError(
+            f"{len(cases)} scans cannot be parted into {recipe.folds} folds: take 2 folds or more, at most "
+            "as many as scans; or cut the slices together with --predictions"
+        )
+    fold_of = {case: index % recipe.folds for index, case in enumerate(cases)}
+
+    def learn(pictures: Sequence[LabelledSlice], name: str, seed: int) -> Segmenter:
+        path = train_segmenter(recipe.segmenter, pictures, classes, out / name, recipe.seed + seed, **options)
+        return load_segmenter(path)
+
+    folds = [
+        learn([each for each in train_slices if fold_of[each.case] != fold], f"fold_{fold}", fold + 1)
+        for fold in range(recipe.folds)
+    ]
+    whole = learn(train_slices, "segmenter", 0)
+    return {
+        "train": [folds[fold_of[each.case]] for each in train_slices],
+        "val": [whole] * len(found["val"]),
+        "test": [whole] * len(found["test"]),
+    }

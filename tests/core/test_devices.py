@@ -1,0 +1,15 @@
+import torch
+
+from oodseg.core.devices import choose_device, fast_autocast
+
+
+def test_auto_is_what_there_is():
+    assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu") == "cpu"
+
+
+def test_autocast_computes_the_same_to_bfloat16_precision():
+    layer, x = torch.nn.Conv2d(3, 4, 3), torch.rand(1, 3, 16, 16)
+    with torch.inference_mode(), fast_autocast(torch.device("cpu")):
+        fast = layer(x).float()
+    torch.testing.assert_close(fast, layer(x).detach(), atol=2e-2, rtol=2e-2)

@@ -1,0 +1,69 @@
+import errno
+import json
+import os
+
+import pytest
+
+from oodseg.core.errors import OodsegError
+from oodseg.core.files import atomic_path, write_bytes, write_json
+
+
+def test_writes_and_makes_folders(tmp_path):
+    write_bytes(tmp_path / "a" / "b" / "c.bin", b"whole")
+    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"whole"
+    write_json(tmp_path / "d.json", {"ä": [1, 2.5, None]})
+    assert json.loads((tmp_path / "d.json").read_text("utf-8")) == {"ä": [1, 2.5, None]}
+
+
+def test_names_that_are_no_utf8_come_back(tmp_path):
+    name = os.fsdecode(b"stra\xdfe.png")
+    write_json(tmp_path / "a.json", {"file_name": name})
+    assert json.loads((tmp_path / "a.json").read_bytes())["file_name"] == name
+
+
+def test_json_refuses_what_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
+def test_whatever_breaks_off_leaves_the_old_file(tmp_path, fault):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(fault), atomic_path(target) as temporary:  # noqa: PT012
+        temporary.write_bytes(b"half")
+        assert target.read_bytes() == b"old"
+        raise fault
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "the disk is full: .*a.bin could not be written; free some space"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EACCES, "cannot write .*a.bin: Permission denied; choose a place"),
+        (errno.EROFS, "cannot write .*a.bin: Read-only file system"),
+    ],
+)
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_failing_writes_become_one_sentence(tmp_path, monkeypatch, code, words, where):
+    def failing(*args):
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "a.bin").write_bytes(b"old")
+    monkeypatch.setattr(f"oodseg.core.files.os.{where}", failing)
+    with pytest.raises(OodsegError, match=words) as error:
+        write_bytes(tmp_path / "a.bin", b"new")
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "a.bin").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path):
+    (tmp_path / "taken").write_bytes(b"mine")
+    with pytest.raises(OodsegError, match="cannot write"):
+        write_bytes(tmp_path / "taken" / "a.bin", b"new")
+    assert (tmp_path / "taken").read_bytes() == b"mine"

@@ -1,0 +1,177 @@
+import miniature
+import numpy as np
+import pytest
+
+from oodseg.core.errors import DatasetError
+from oodseg.data import LAYOUTS, open_dataset
+
+
+def counts(frame):
+    """Share of in-distribution, anomalous and ignored columns."""
+    return [round(float((frame.label == code).mean()), 2) for code in (0, 1, 255)]
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "split", "names", "first"),
+    [
+        (miniature.plain, "plain", None, ["2", "10"], [0.34, 0.34, 0.31]),
+        (lambda r: miniature.plain(r, anomaly=2), "plain", None, ["2", "10"], [0.34, 0.34, 0.31]),
+        (lambda r: miniature.plain(r, images="original"), "plain", None, ["2", "10"], [0.34, 0.34, 0.31]),
+        (
+            miniature.smiyc_anomaly, "road_anomaly_21", None,
+            ["validation0000", "validation0001"], [0.34, 0.34, 0.31],
+        ),
+        (
+            miniature.smiyc_obstacle, "road_obstacle_21", None,
+            ["validation_1", "validation_2"], [0.34, 0.31, 0.34],
+        ),
+        (
+            miniature.lost_and_found, "lost_and_found", None,
+            ["01_Hanns_Klemm_Str_45_000006_000080", "01_Hanns_Klemm_Str_45_000008_000080",
+             "04_Maurener_Weg_8_000000_000030", "15_Rechbergstr_Deckenpfronn_000001_000040"],
+            [0.25, 0.5, 0.25],
+        ),
+        (
+            miniature.lost_and_found, "lost_and_found", "test-no-known",
+            ["01_Hanns_Klemm_Str_45_000008_000080", "04_Maurener_Weg_8_000000_000030"],
+            [0.25, 0.5, 0.25],
+        ),
+        (
+            miniature.fishyscapes_laf, "fishyscapes_lost_and_found", None,
+            ["04_Maurener_Weg_8_000000_000030", "01_Hanns_Klemm_Str_45_000008_000080"],
+            [0.34, 0.34, 0.31],
+        ),
+        (
+            miniature.fishyscapes_static, "fishyscapes_static", None, ["0000_frankfurt_000001_046504"],
+            [0.6, 0.08, 0.31],
+        ),
+        (miniature.road_anomaly, "road_anomaly", None, ["animals01_Calves", "rock02_road"], [0.5, 0.5, 0.0]),
+        (
+            miniature.street_hazards, "street_hazards", None,
+            ["images/test/t5/300", "images/test/t5/301"], [0.69, 0.31, 0.0],
+        ),
+        (
+            lambda r: miniature.street_hazards(r, lines=True), "street_hazards", None,
+            ["images/test/t5/300", "images/test/t5/301"], [0.69, 0.31, 0.0],
+        ),
+        (miniature.bdd_anomaly, "bdd_anomaly", None, ["a", "c"], [0.34, 0.34, 0.31]),
+        (lambda r: miniature.bdd_anomaly(r, listed=True), "bdd_anomaly", None, ["a"], [0.34, 0.34, 0.31]),
+    ],
+)  # fmt: skip
+def test_every_layout_is_told_and_read(tmp_path, make, key, split, names, first):
+    found = open_dataset(make(tmp_path / "set"), split)
+    assert found.key == key
+    assert [frame.name for frame in found.frames] == names
+    assert counts(found.frames[0]) == pytest.approx(first, abs=0.011)
+    assert all(frame.image_path.is_file() for frame in found.frames)
+    assert found.frames[0].label.dtype == np.uint8
+    assert found.split == (split or LAYOUTS[key].splits[0])
+
+
+def test_the_first_label_of_an_obstacle_set_is_mostly_ignored_and_its_track_is_obstacle(tmp_path):
+    assert open_dataset(miniature.smiyc_obstacle(tmp_path)).track == "obstacle"
+    assert open_dataset(miniature.smiyc_anomaly(tmp_path / "a")).track == "anomaly"
+
+
+def test_test_pictures_of_smiyc_have_no_truth(tmp_path):
+    (frame,) = open_dataset(miniature.smiyc_anomaly(tmp_path), "test").frames
+    assert frame.name == "airplane0000"
+    assert frame.label_path is None
+    with pytest.raises(DatasetError, match="truth is not published"):
+        _ = frame.label
+
+
+def test_the_obstacle_validation_split_is_the_toolkits_30_of_40(tmp_path):
+    names = [frame.name for frame in open_dataset(miniature.smiyc_obstacle(tmp_path, 40)).frames]
+    assert len(names) == 30
+    assert "validation_20" in names
+    assert not {"validation_19", "validation_21", "validation_29"} & set(names)
+
+
+def test_static_is_put_together_once(tmp_path):
+    root = miniature.fishyscapes_static(tmp_path)
+    (frame,) = open_dataset(root).frames
+    from PIL import Image
+
+    base = np.asarray(Image.open(root / "leftImg8bit/val/frankfurt/frankfurt_000001_046504_leftImg8bit.png"))
+    made = np.asarray(Image.open(frame.image_path))
+    np.testing.assert_array_equal(made[10:], base[10:])
+    expected = np.clip(base[0, 0].astype(int) + np.array([30, -20, 250]), 0, 255)
+    np.testing.assert_array_equal(made[0, 0], expected)
+    assert frame.label[0, 0] == 1
+    before = frame.image_path.stat().st_mtime_ns
+    assert open_dataset(root).frames[0].image_path.stat().st_mtime_ns == before
+
+
+def test_fishyscapes_labels_alone_are_enough_for_score_files(tmp_path):
+    found = open_dataset(miniature.fishyscapes_laf(tmp_path, pictures=False))
+    assert [frame.image_path for frame in found.frames] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("folder", "benchmark"),
+    [("anomaly_track", "road_anomaly_21"), ("obstacle_track", "road_obstacle_21"),
+     ("road_anomaly", "road_anomaly"), ("fishyscapes_static", "fishyscapes_static"),
+     ("Static", "fishyscapes_static"),
+     ("fishyscapes_lost_and_found", "fishyscapes_lost_and_found"), ("my_pictures", None)],
+)  # fmt: skip
+def test_plain_folders_are_taken_for_a_benchmark_by_name(tmp_path, folder, benchmark):
+    assert open_dataset(miniature.plain(tmp_path / folder)).benchmark == benchmark
+
+
+def remove(root, pattern):
+    next(iter(sorted(root.rglob(pattern)))).unlink()
+
+
+def write(root, pattern, *codes):
+    miniature.save(next(iter(sorted(root.rglob(pattern)))), miniature.label(*codes))
+
+
+def damage(root, pattern):
+    next(iter(sorted(root.rglob(pattern)))).write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+
+
+@pytest.mark.parametrize(
+    ("make", "harm", "message"),
+    [
+        (miniature.plain, lambda r: remove(r, "labels/10.png"), r"10\.jpg has no label"),
+        (miniature.plain, lambda r: remove(r, "images/2.jpg"), r"2\.png has no picture"),
+        (miniature.plain, lambda r: write(r, "labels/2.png", 0, 7), r"2\.png holds the label code 7"),
+        (miniature.plain, lambda r: write(r, "labels/10.png", 0, 2), r"10\.png holds the label code 2"),
+        (miniature.plain, lambda r: write(r, "labels/2.png", 1, 2), r"2\.png holds both 1 and 2"),
+        (miniature.plain, lambda r: damage(r, "labels/2.png"), r"2\.png cannot be read"),
+        (miniature.plain, lambda r: miniature.picture(r / "images" / "2.png"), "share one name"),
+        (miniature.plain, lambda r: miniature.picture(r / "labels" / "2.png"), "colour picture"),
+        (miniature.smiyc_anomaly, lambda r: remove(r, "*0001_labels_semantic.png"), "validation0001"),
+        (miniature.smiyc_anomaly, lambda r: remove(r, "*0001.jpg"), "validation0001_labels_sem"),
+        (miniature.road_anomaly, lambda r: remove(r, "labels_semantic.png"), "animals01_Calves.labels"),
+        (miniature.road_anomaly, lambda r: remove(r, "rock02_road.jpg"), "rock02_road.labels"),
+        (miniature.road_anomaly, lambda r: write(r, "labels_semantic.png", 0, 1), "label code 1"),
+        (miniature.lost_and_found, lambda r: remove(r / "gtCoarse/test", "15*.png"), "15_Rechbergstr"),
+        (miniature.fishyscapes_laf, lambda r: remove(r / "leftImg8bit", "04*.png"), "04_Maurener_Weg_8"),
+        (lambda r: miniature.fishyscapes_static(r, False), lambda r: None, "leftImg8bit/val"),
+        (miniature.street_hazards, lambda r: remove(r, "annotations/*/t5/301.png"), r"301\.png is missing"),
+        (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("{]"), "no list of frames"),
+        (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("[{}]"), "fpath_img"),
+        (miniature.bdd_anomaly, lambda r: remove(r, "c.jpg"), "c_train_id.png has no picture"),
+    ],
+)  # fmt: skip
+def test_faults_name_the_file(tmp_path, make, harm, message):
+    root = make(tmp_path / "set")
+    harm(root)
+    with pytest.raises(DatasetError, match=message):
+        _ = [frame.label for frame in open_dataset(root).frames]
+
+
+@pytest.mark.parametrize("layout", ["missing", "empty"])
+def test_no_layout_at_all(tmp_path, layout):
+    root = tmp_path / layout
+    if layout == "empty":
+        root.mkdir()
+    with pytest.raises(DatasetError, match=str(root)):
+        open_dataset(root)
+
+
+def test_an_unknown_split_lists_those_there_are(tmp_path):
+    with pytest.raises(DatasetError, match="test, test-no-known, train"):
+        open_dataset(miniature.lost_and_found(tmp_path), "val")

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from oodseg.core.errors import DatasetError
+from oodseg.core.taxonomy import CLASSES, IGNORE
+from oodseg.data.training import StreetPicture, street_pictures
+from training_data import make_training_data, street, write
+
+NAMES = {name: code for code, name in enumerate(CLASSES)} | {"none": IGNORE}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_training_data(tmp_path / "data")
+
+
+def mapped(tmp_path, source, code):
+    street(tmp_path, "one", (16, 16), [code], 0)
+    picture = StreetPicture(source, tmp_path / "images" / "one.jpg", tmp_path / "labels" / "one.png")
+    _, labels = picture.read()
+    (value,) = np.unique(labels)
+    return int(value)
+
+
+@pytest.mark.parametrize(("code", "name"), [
+    (0, "sky"), (1, "far objects"), (2, "roadside objects"), (3, "drivable"), (4, "non-drivable"),
+    (5, "far objects"), (6, "roadside objects"), (7, "roadside objects"), (8, "vehicles"),
+    (9, "living things"), (10, "living things"), (11, "none"), (12, "none"), (255, "none"),
+])  # fmt: skip
+def test_camvid_codes(tmp_path, code, name) -> None:
+    assert mapped(tmp_path, "camvid", code) == NAMES[name]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [*zip(range(7), range(7), strict=True), (7, IGNORE), (255, IGNORE)]
+)
+def test_idd_codes_are_ours(tmp_path, code, expected) -> None:
+    assert mapped(tmp_path, "idd_lite", code) == expected
+
+
+@pytest.mark.parametrize(("code", "name"), [
+    (0, "none"), (1, "none"), (4, "none"), (5, "none"), (6, "none"), (7, "drivable"), (8, "non-drivable"),
+    (11, "far objects"), (12, "roadside objects"), (13, "roadside objects"), (17, "roadside objects"),
+    (19, "roadside objects"), (20, "roadside objects"), (21, "far objects"),
+    (22, "non-drivable"), (23, "sky"),
+    (24, "living things"), (25, "living things"), (26, "vehicles"), (27, "vehicles"), (28, "vehicles"),
+    (31, "vehicles"), (32, "vehicles"), (33, "vehicles"),
+])  # fmt: skip
+def test_cityscapes_codes(tmp_path, code, name) -> None:
+    assert mapped(tmp_path, "cityscapes_sample", code) == NAMES[name]
+
+
+def test_splits_share_no_picture_and_no_drive(root) -> None:
+    train, val = street_pictures(root, "train"), street_pictures(root, "val")
+    assert set(train) == {"camvid", "idd_lite", "cityscapes_sample"}
+    assert set(val) == {"camvid", "idd_lite"}
+    files = [{each.image for pictures in split.values() for each in pictures} for split in (train, val)]
+    assert not files[0] & files[1]
+    drives = [{each.image.stem.split("_")[0] for each in split["idd_lite"]} for split in (train, val)]
+    assert not drives[0] & drives[1]
+    assert (len(drives[0]), len(drives[1])) == (9, 3)
+
+
+def test_pictures_are_rgb(root) -> None:
+    path = root / "camvid" / "train" / "images" / "train_0.jpg"
+    write(path, np.full((48, 64, 3), (200, 20, 20), np.uint8))  # OpenCV writes BGR
+    image, labels = street_pictures(root, "train")["camvid"][0].read()
+    assert image.shape == (48, 64, 3)
+    assert image[..., 2].mean() > 150 > image[..., 0].mean()
+    assert labels.shape == (48, 64)
+
+
+def test_unknown_split(root) -> None:
+    with pytest.raises(DatasetError, match="'test'"):
+        street_pictures(root, "test")
+
+
+def test_missing_folder_label_and_file_are_named(root) -> None:
+    label = root / "camvid" / "train" / "labels" / "train_1.png"
+    content = label.read_bytes()
+    label.unlink()
+    with pytest.raises(DatasetError, match=r"train_1\.jpg has no label"):
+        street_pictures(root, "train")
+    label.write_bytes(content)
+    broken = street_pictures(root, "train")["camvid"][1]
+    label.write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"train_1\.png cannot be read"):
+        broken.read()
+    write(label, np.zeros((10, 10), np.uint8))
+    with pytest.raises(DatasetError, match=r"train_1\.png is not of the size"):
+        broken.read()
+    with pytest.raises(DatasetError, match="must hold images/ and labels/"):
+        street_pictures(root / "camvid", "train")

@@ -1,0 +1,187 @@
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from oodseg.core.errors import MissingDependencyError, ScoreMapError
+from oodseg.detectors import ScoreNormalizer
+from oodseg.io.scoremaps import ScoreMap, as_score_map, find_score_map, fit_normalizer, read_score_map
+
+
+@pytest.fixture
+def scores(rng):
+    return rng.normal(size=(24, 40)).astype(np.float32)
+
+
+def test_npy_and_npz(tmp_path, scores):
+    np.save(tmp_path / "a.npy", scores[None, :, :, None])
+    assert np.array_equal(read_score_map(tmp_path / "a.npy").scores, scores)
+    for key in ("score", "scores", "anomaly_scores", "whatever"):
+        np.savez(tmp_path / "a.npz", **{key: scores})
+        assert np.array_equal(read_score_map(tmp_path / "a.npz").scores, scores)
+    np.savez(tmp_path / "a.npz", scores=scores, other=scores + 1)
+    assert np.array_equal(read_score_map(tmp_path / "a.npz").scores, scores)
+
+
+def test_png_of_16_and_of_8_bits(tmp_path):
+    levels = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40) * 68
+    cv2.imwrite(str(tmp_path / "a.png"), levels)
+    found = read_score_map(tmp_path / "a.png")
+    assert np.allclose(found.scores, levels / 65535)
+    assert found.warnings == ()
+    cv2.imwrite(str(tmp_path / "b.png"), (levels // 257).astype(np.uint8))
+    found = read_score_map(tmp_path / "b.png")
+    assert np.allclose(found.scores, (levels // 257) / 255)
+    assert "only 256 levels" in found.warnings[0]
+
+
+def test_hdf5(tmp_path, scores, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["value"] = scores
+    assert np.array_equal(read_score_map(tmp_path / "a.hdf5").scores, scores)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["other"] = scores
+    with pytest.raises(ScoreMapError, match="holds other"):
+        read_score_map(tmp_path / "b.h5")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingDependencyError, match=r"oodseg\[hdf5\]"):
+        read_score_map(tmp_path / "a.hdf5")
+
+
+def test_values_that_are_mended(scores):
+    scores[0, :3] = [np.nan, np.inf, -np.inf]
+    low, high = scores[1:].min(), scores[1:].max()
+    low, high = min(low, scores[0, 3:].min()), max(high, scores[0, 3:].max())
+    found = as_score_map(scores, "a.npy")
+    assert found.scores[0, :3].tolist() == [low, high, low]
+    assert np.array_equal(found.scores[1:], scores[1:])
+    assert found.warnings == ("a.npy: 3 of 960 scores were NaN or infinite and were replaced",)
+
+
+def test_doubles_beyond_float32_stay_finite():
+    values = np.zeros((20, 20))
+    values[0, 0] = 1e300
+    assert np.isfinite(as_score_map(values).scores).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.full((20, 20), np.nan), "no finite value"),
+        (np.full((20, 20), np.inf), "no finite value"),
+        (np.full((20, 20), 3.5), "is 3.5 everywhere"),
+        (np.zeros((2, 20, 20)), r"shape \[2, 20, 20\]"),
+        (np.zeros(400), r"shape \[400\]"),
+        (np.zeros((8, 80)), "too small .80x8"),
+        (np.full((20, 20), "x"), "instead of numbers"),
+        (np.zeros((20, 20), complex), "instead of numbers"),
+    ],
+)
+def test_values_that_are_refused(tmp_path, values, words):
+    path = tmp_path / "a.npy"
+    np.save(path, values)
+    with pytest.raises(ScoreMapError, match=words) as error:
+        read_score_map(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "png"])
+def test_constant_maps_where_they_are_allowed(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    values = np.zeros((20, 30), np.uint16)
+    np.save(path, values) if suffix == "npy" else cv2.imwrite(str(path), values)
+    with pytest.raises(ScoreMapError, match="0 everywhere"):
+        read_score_map(path)
+    assert not read_score_map(path, allow_constant=True).scores.any()
+    with pytest.raises(ScoreMapError, match="no finite value"):
+        as_score_map(np.full((20, 20), np.nan), allow_constant=True)
+
+
+def test_unreadable_files(tmp_path, scores):
+    for name in ("a.npy", "a.npz", "a.png", "a.hdf5"):
+        (tmp_path / name).write_bytes(b"rubbish" * 20)
+        with pytest.raises((ScoreMapError, MissingDependencyError), match=name):
+            read_score_map(tmp_path / name)
+    np.save(tmp_path / "cut.npy", scores)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-100])
+    with pytest.raises(ScoreMapError, match="cannot be read"):
+        read_score_map(tmp_path / "cut.npy")
+    with pytest.raises(ScoreMapError, match="does not exist"):
+        read_score_map(tmp_path / "none.npy")
+    with pytest.raises(ScoreMapError, match="save it as one of"):
+        read_score_map(tmp_path / "a.txt")
+    cv2.imwrite(str(tmp_path / "colour.png"), np.zeros((20, 20, 3), np.uint8))
+    with pytest.raises(ScoreMapError, match="colour picture"):
+        read_score_map(tmp_path / "colour.png")
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ScoreMapError, match="cannot be read"):
+        read_score_map(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [
+        ((720, 1280), True), ((360, 640), True), ((180, 320), True), ((359, 640), True), ((361, 640), True),
+        ((1440, 2560), True), ((720, 720), False), ((358, 640), False), ((1280, 720), False),
+        ((360, 600), False),
+    ],
+)  # fmt: skip
+def test_which_sizes_cover_a_picture(shape, fits):
+    found = ScoreMap(np.zeros(shape, np.float32), "a.npy")
+    if fits:
+        found.check_size(720, 1280)
+        ScoreMap(found.scores.T).check_size(1280, 720)
+    else:
+        with pytest.raises(ScoreMapError, match=f"a.npy is {shape[1]}x{shape[0]} pixels but .* 1280x720"):
+            found.check_size(720, 1280)
+
+
+def test_find_score_map_by_name(tmp_path):
+    (tmp_path / "town").mkdir()
+    for name in ("town/1.npy", "2.png", "3.npy", "3.png"):
+        (tmp_path / name).write_bytes(b"x")
+    assert find_score_map(tmp_path, "town/1", "1") == tmp_path / "town" / "1.npy"
+    assert find_score_map(tmp_path, "city/2", "2") == tmp_path / "2.png"
+    with pytest.raises(ScoreMapError, match=r"several score maps for '3' \(3\.npy, 3\.png\)"):
+        find_score_map(tmp_path, "3")
+    with pytest.raises(ScoreMapError, match="no score map named '4'"):
+        find_score_map(tmp_path, "town/4", "4")
+    with pytest.raises(ScoreMapError, match="does not exist"):
+        find_score_map(tmp_path / "none", "1")
+
+
+def test_fit_normalizer_agrees_with_all_values_at_once(tmp_path, rng):
+    maps = [rng.normal(5, 2, (24, 40)) for _ in range(3)]
+    for number, values in enumerate(maps):
+        np.save(tmp_path / f"{number}.npy", values)
+    np.save(tmp_path / "constant.npy", np.zeros((24, 40)))
+    (tmp_path / "broken.npy").write_bytes(b"x")
+    found = fit_normalizer(tmp_path)
+    assert found.mean == pytest.approx(np.mean(maps), rel=1e-5)
+    assert found.std == pytest.approx(np.std(maps), rel=1e-5)
+    assert fit_normalizer(tmp_path, max_maps=4) == fit_normalizer(tmp_path, max_maps=4)
+
+
+def test_fit_normalizer_without_usable_maps(tmp_path):
+    with pytest.raises(ScoreMapError, match="does not exist"):
+        fit_normalizer(tmp_path / "none")
+    with pytest.raises(ScoreMapError, match="holds no score map"):
+        fit_normalizer(tmp_path)
+    np.save(tmp_path / "a.npy", np.zeros((24, 40)))
+    with pytest.raises(ScoreMapError, match="cannot fit score statistics"):
+        fit_normalizer(tmp_path)
+
+
+def test_large_maps_are_thinned_evenly(tmp_path, rng):
+    values = rng.normal(size=(1200, 1600)).astype(np.float32)
+    np.save(tmp_path / "a.npy", values)
+    exact = ScoreNormalizer.fit([torch.from_numpy(values)])
+    found = fit_normalizer(tmp_path)
+    assert found.mean == pytest.approx(exact.mean, abs=0.01)
+    assert found.std == pytest.approx(exact.std, rel=0.01)

@@ -1,0 +1,197 @@
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from failure_fakes import affine_of, body, save_nifti, save_scan
+from oodseg.core.errors import DatasetError, ImageError, OodsegError
+from oodseg.io.volumes import (
+    is_volume,
+    put_slice,
+    read_labels,
+    read_volume,
+    take_slice,
+    to_grey,
+    usual_window,
+    volume_name,
+    write_volume,
+)
+
+ORIENTATIONS = ("RAS", "LPS", "LAS", "PIR", "SAL")
+
+
+@pytest.mark.parametrize("axes", ORIENTATIONS)
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_every_orientation_reads_as_the_same_volume_and_goes_back(tmp_path, axes, suffix):
+    truth = body()
+    scan = read_volume(save_scan(tmp_path / f"scan{suffix}", truth, axes))
+    assert np.array_equal(scan.values, truth * 100.0)
+    assert scan.spacing == pytest.approx((0.8, 0.9, 3.0))
+    assert scan.slice_axis == 2
+    write_volume(tmp_path / f"back{suffix}", scan.values, scan)
+    back, stored = nibabel.load(tmp_path / f"back{suffix}"), nibabel.load(scan.path)
+    assert nibabel.aff2axcodes(back.affine) == tuple(axes)
+    assert np.allclose(back.affine, stored.affine)
+    assert np.array_equal(np.asarray(back.dataobj), np.asarray(stored.dataobj))
+
+
+def test_equal_volumes_are_equal_files(tmp_path):
+    scan = read_volume(save_scan(tmp_path / "scan.nii.gz", body()))
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_volume(tmp_path / name, scan.values, scan)
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii.gz", "b.nii.gz", "scan.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "axis"),
+    [((1, 1, 1), 2), ((0.9, 0.9, 0.7), 2), ((0.8, 3, 0.8), 1), ((4, 1, 1), 0), ((3, 1, 3), 2)],
+)
+def test_slices_lie_across_the_thickest_voxels(tmp_path, spacing, axis):
+    shape = (20, 20, 20)
+    path = save_nifti(tmp_path / "scan.nii", np.zeros(shape, np.float32), spacing=spacing)
+    assert read_volume(path).slice_axis == axis
+
+
+@given(st.integers(0, 2), st.data())
+@settings(max_examples=20, deadline=None)
+def test_put_slice_undoes_take_slice(axis, data):
+    values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    index = data.draw(st.integers(0, values.shape[axis] - 1))
+    copy = values.copy()
+    put_slice(copy, axis, index, np.zeros_like(take_slice(values, axis, index)))
+    assert not np.take(copy, index, axis).any()
+    put_slice(copy, axis, index, take_slice(values, axis, index))
+    assert np.array_equal(copy, values)
+
+
+def test_a_slice_is_shown_as_radiologists_look_at_it():
+    values = np.zeros((20, 16, 3))
+    values[-1, :, 1] = 1  # the patient's right
+    values[:, -1, 1] += 2  # the front
+    shown = take_slice(values, 2, 1)
+    assert shown.shape == (16, 20)
+    assert (shown[1:, 0] == 1).all()
+    assert (shown[0, 1:] == 2).all()
+
+
+def test_window():
+    grey = to_grey(np.array([[-500, -100, 70, 240, 900]], np.float32), (-100, 240))
+    assert grey.shape == (1, 5, 3)
+    assert grey[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+def test_usual_window_leaves_single_voxels_out(tmp_path):
+    values = np.linspace(0, 100, 20**3, dtype=np.float32).reshape(20, 20, 20)
+    values[0, 0, 0] = 3000
+    low, high = usual_window(read_volume(save_nifti(tmp_path / "scan.nii", values)))
+    assert low == pytest.approx(0.5, abs=0.1)
+    assert high == pytest.approx(99.5, abs=0.2)
+
+
+def test_a_single_frame_of_four_dimensions_and_scaled_values_are_read(tmp_path):
+    turn, affine = affine_of()
+    image = nibabel.Nifti1Image(turn(body().astype(np.int16))[..., None], affine)
+    image.header.set_slope_inter(2.0, -7.0)
+    image.to_filename(tmp_path / "scan.nii.gz")
+    stored = np.asarray(nibabel.load(tmp_path / "scan.nii.gz").dataobj)[..., 0]
+    assert np.array_equal(read_volume(tmp_path / "scan.nii.gz").values, stored)
+
+
+def test_voxels_that_are_no_number_become_nought(tmp_path):
+    values = np.ones((20, 20, 20), np.float32)
+    values[3, 3, 3] = np.nan
+    assert read_volume(save_nifti(tmp_path / "scan.nii", values)).values[3, 3, 3] == 0
+
+
+def damaged(folder):
+    path = save_scan(folder / "scan.nii.gz", body())
+    path.write_bytes(path.read_bytes()[:-200])
+    return path
+
+
+def empty_gzip(folder):
+    path = folder / "scan.nii.gz"
+    path.write_bytes(gzip.compress(b"no volume"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: folder / "none.nii.gz", "does not exist"),
+        (damaged, "no whole NIfTI file"),
+        (empty_gzip, "no whole NIfTI file"),
+        (lambda folder: save_nifti(folder / "s.nii", np.zeros((5, 20, 3), np.float32)), "slices of 5x20"),
+        (
+            lambda folder: (
+                nibabel.Nifti1Image(np.zeros((20, 20, 5, 2), np.float32), np.eye(4)).to_filename(
+                    folder / "t.nii"
+                )
+                or folder / "t.nii"
+            ),
+            "20x20x5x2",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path, make, words):
+    path = make(tmp_path)
+    with pytest.raises(ImageError, match=words) as caught:
+        read_volume(path)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels(tmp_path):
+    truth = body()
+    scan = read_volume(save_scan(tmp_path / "scan.nii.gz", truth, "LPS"))
+    labels = read_labels(save_nifti(tmp_path / "labels.nii.gz", truth.astype(np.float64), "RAS"), scan)
+    assert labels.values.dtype == np.uint8
+    assert np.array_equal(labels.values, truth)
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "words"),
+    [
+        (body() * 0.5, {}, "no labels"),
+        (body().astype(np.int16) - 3, {}, "no labels"),
+        (body().astype(np.int16) * 200, {}, "no labels"),
+        (body((30, 24, 7)), {}, "30x24x7 voxels and the scan"),
+        (body(), {"spacing": (0.8, 0.9, 2.5)}, "lie elsewhere"),
+    ],
+)
+def test_labels_that_do_not_belong_to_the_scan(tmp_path, values, options, words):
+    scan = read_volume(save_scan(tmp_path / "scan.nii.gz", body()))
+    path = save_nifti(tmp_path / "labels.nii.gz", values, **options)
+    with pytest.raises(DatasetError, match=words):
+        read_labels(path, scan)
+
+
+def test_an_affine_off_by_rounding_is_the_same_place(tmp_path):
+    scan = read_volume(save_scan(tmp_path / "scan.nii.gz", body()))
+    path = save_nifti(tmp_path / "labels.nii.gz", body(), spacing=(0.8001, 0.9, 3.0))
+    assert read_labels(path, scan).values.any()
+
+
+def test_writing_where_nothing_can_be_written(tmp_path):
+    scan = read_volume(save_scan(tmp_path / "scan.nii.gz", body()))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OodsegError, match="cannot write"):
+        write_volume(tmp_path / "file" / "error.nii.gz", scan.values, scan)
+
+
+@pytest.mark.parametrize(
+    ("name", "volume", "stem"),
+    [
+        ("a.b.nii.gz", True, "a.b"),
+        ("A.NII", True, "A"),
+        ("a.png", False, "a"),
+        ("nii.gz.png", False, "nii.gz"),
+    ],
+)
+def test_names(tmp_path, name, volume, stem):
+    assert is_volume(name) is volume
+    assert volume_name(tmp_path / name) == stem

@@ -1,0 +1,140 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from oodseg import S2M
+from oodseg.core.devices import _full_precision, full_precision
+from oodseg.masks.box import BoxSegmenter
+from oodseg.nn.overlap import encoder_stream, in_background
+from oodseg.prompts.components import ComponentPrompts
+from redness import Redness, street
+
+WAIT = 20.0
+
+
+class Watched(BoxSegmenter):
+    """Says when it embeds, in which thread and in which mode."""
+
+    def __init__(self, fault=None):
+        super().__init__()
+        self.begun, self.fault, self.seen = threading.Event(), fault, {}
+
+    def embed(self, image):
+        self.seen = {
+            "thread": threading.current_thread().name,
+            "inference": torch.is_inference_mode_enabled(),
+            "full precision": _full_precision.get(),
+        }
+        self.begun.set()
+        if self.fault is not None:
+            raise self.fault
+        return super().embed(image)
+
+
+class Waiting(Redness):
+    """Scores only once the embedding has begun: without overlap it would wait in vain."""
+
+    def __init__(self, begun):
+        super().__init__()
+        self.begun = begun
+
+    def score(self, images):
+        assert self.begun.wait(WAIT)
+        return super().score(images)
+
+
+def pipeline(masks, *, overlap, detector=None):
+    return S2M(detector or Redness(), ComponentPrompts(min_area=20), masks, overlap=overlap)
+
+
+def test_the_picture_is_embedded_while_the_detector_is_at_work():
+    masks = Watched()
+    found = pipeline(masks, overlap=True, detector=Waiting(masks.begun))(street((10, 20, 40, 50)))
+    assert len(found.objects) == 1
+    assert masks.seen == {"thread": "oodseg-encoder", "inference": True, "full precision": False}
+
+
+def test_overlap_changes_nothing_but_the_order():
+    image = street((10, 20, 40, 50), (80, 10, 120, 60))
+    apart, together = (pipeline(BoxSegmenter(), overlap=way)(image) for way in (False, True))
+    assert np.array_equal(apart.mask, together.mask)
+    assert np.array_equal(apart.confidence, together.confidence)
+    assert set(together.timings) == set(apart.timings)
+    assert together.timings["total"] == pytest.approx(
+        sum(together.timings.values()) - together.timings["total"]
+    )
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_an_error_of_the_encoder_reaches_the_caller_if_there_is_anything_to_outline(overlap):
+    broken = pipeline(Watched(RuntimeError("out of memory")), overlap=overlap)
+    assert not broken(street()).objects
+    with pytest.raises(RuntimeError, match="out of memory"):
+        broken(street((10, 20, 40, 50)))
+    assert not [each for each in threading.enumerate() if each.name == "oodseg-encoder"]
+
+
+def test_an_error_of_the_detector_is_not_hidden_and_no_thread_is_left():
+    class Broken(Redness):
+        def score(self, images):
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        pipeline(BoxSegmenter(), overlap=True, detector=Broken())(street())
+    assert not [each for each in threading.enumerate() if each.name == "oodseg-encoder"]
+
+
+def test_without_overlap_nothing_is_embedded_for_a_picture_without_objects():
+    masks = Watched()
+    pipeline(masks, overlap=False)(street())
+    assert not masks.begun.is_set()
+
+
+def test_settings_of_the_caller_hold_in_the_thread():
+    masks = Watched()
+    with full_precision():
+        pipeline(masks, overlap=True)(street((10, 20, 40, 50)))
+    assert masks.seen["full precision"]
+
+
+@pytest.mark.parametrize(
+    ("device", "overlap", "expected"),
+    [("cpu", "auto", False), ("cpu", True, True), ("cuda", "auto", True), ("cuda:1", "auto", True)],
+)
+def test_auto_overlaps_on_a_gpu(device, overlap, expected):
+    assert S2M(None, ComponentPrompts(), BoxSegmenter(), device=device, overlap=overlap).overlap is expected
+
+
+def test_work_is_waited_for_even_if_nobody_asks():
+    done, go = [], threading.Event()
+
+    def work():
+        go.wait(WAIT)
+        done.append(True)
+
+    with in_background(work):
+        assert not done
+        go.set()
+    assert done
+
+
+def test_a_gpu_has_a_stream_for_the_encoder_that_waits_for_what_came_before(monkeypatch):
+    waited, entered = [], []
+
+    class Stream:
+        def __init__(self, device):
+            self.device = device
+
+        def wait_stream(self, other):
+            waited.append((self.device, other))
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"current of {device}")
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: entered.append(stream) or stream)
+    first, second = encoder_stream("cuda:7"), encoder_stream("cuda:7")
+    assert first is second
+    assert waited == [("cuda:7", "current of cuda:7")] * 2
+    with encoder_stream("cpu") as nothing:
+        assert nothing is None

@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from failure_fakes import STRUCTURES, WINDOW, assert_sentence, body, run, save_scan, save_task
+from oodseg.core.errors import ConfigError
+from oodseg.data.msd import export_slices
+from oodseg.data.slices import LabelledSlice, labelled_slices
+from oodseg.failures.bundle import load_failure_detector
+from oodseg.failures.spade import SpadeGenerator
+from oodseg.segmenters.given import GivenLabels
+from oodseg.training.common import load_recipe
+from oodseg.training.comparator import ComparatorRecipe
+from oodseg.training.labelled import load_label_set
+from oodseg.training.resynthesis import ResynthesisRecipe
+from oodseg.training.volumes import Handed, train
+
+TINY = {
+    "labels": "slices", "quality": "dice", "folds": 2, "size": (24, 24), "widths": [8, 8, 8], "fused": 4,
+    "max_steps": 2, "batch_size": 2, "warmup_steps": 0, "precision": "32-true", "workers": 0,
+    "val_every_steps": 2,
+    "segmenter": {
+        "size": (32, 32), "widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1], "max_steps": 1, "batch_size": 2,
+        "warmup_steps": 0, "precision": "32-true", "workers": 0,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    return save_task(tmp_path_factory.mktemp("msd") / "Task07")
+
+
+def generator(classes=STRUCTURES):
+    torch.manual_seed(0)
+    return SpadeGenerator(len(classes), [4, 4, 4], 16), classes
+
+
+def test_the_shipped_recipes_are_for_volumes():
+    assert load_recipe("resynthesis_pancreas", ResynthesisRecipe).perceptual is None
+    recipe = load_recipe("comparator_pancreas", ComparatorRecipe)
+    assert (recipe.labels, recipe.quality) == ("slices", "dice")
+
+
+def test_slices_are_a_label_set(task, tmp_path):
+    export_slices(task, tmp_path / "slices", WINDOW)
+    found = load_label_set("slices", tmp_path / "slices")
+    assert found.classes == STRUCTURES
+    picture, labels = found.train[0].read()
+    assert picture.shape == (*labels.shape, 3)
+
+
+def test_reading_a_slice_hands_its_prediction_over(task, tmp_path):
+    export_slices(task, tmp_path / "slices", WINDOW, task.parent / "predicted")
+    given = GivenLabels(STRUCTURES)
+    for each in labelled_slices(tmp_path / "slices")[1]["train"]:
+        _, truth = Handed(each, None, given).read()
+        assert np.array_equal(given.labels.numpy(), np.where(truth == 2, 2, 0))
+
+
+@pytest.mark.parametrize("predicted", [True, False])
+def test_slices_to_a_detector_that_judges_volumes(task, tmp_path, predicted):
+    export_slices(task, tmp_path / "slices", WINDOW, task.parent / "predicted" if predicted else None)
+    folder = train(
+        ComparatorRecipe(**TINY), tmp_path / "slices", tmp_path / "run", generator(), progress=False
+    )
+    assert (tmp_path / "run" / "fold_1").is_dir() is not predicted
+    detector = load_failure_detector(folder)
+    assert detector.segmenter.config == {"classes": list(STRUCTURES), "window": list(WINDOW)}
+    measured = json.loads((folder / "config.json").read_text())["measured"]
+    assert 0 < measured["aupr_error"] <= 1
+    assert 0 <= measured["mae"] <= 1
+    scan = save_scan(tmp_path / "case.nii.gz", body())
+    arguments = [scan, "--prediction", task / "labelsTr" / "pancreas_000.nii.gz"]
+    assert_sentence(run(tmp_path / "out", *arguments, detector=folder), 0, "estimated Dice, pancreas")
+    assert (tmp_path / "out" / "error.nii.gz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "classes", "words"),
+    [
+        ({"quality": "iou"}, STRUCTURES, "quality: dice"),
+        ({}, STRUCTURES[:2], "train it on these slices"),
+        ({"folds": 4}, STRUCTURES, "3 scans cannot be parted into 4 folds"),
+    ],
+)
+def test_settings_that_make_no_sense(task, tmp_path, changes, classes, words):
+    export_slices(task, tmp_path / "slices", WINDOW)
+    with pytest.raises(ConfigError, match=words):
+        train(
+            ComparatorRecipe(**{**TINY, **changes}),
+            tmp_path / "slices",
+            tmp_path / "run",
+            generator(classes),
+            progress=False,
+        )
+
+
+def test_a_slice_without_a_prediction_keeps_what_the_predictor_says(tmp_path, task):
+    export_slices(task, tmp_path / "slices", WINDOW)
+    one = labelled_slices(tmp_path / "slices")[1]["train"][0]
+    assert isinstance(one, LabelledSlice)
+    given, whole = GivenLabels(STRUCTURES), GivenLabels(STRUCTURES)
+    _, truth = one.read()
+    whole.labels = torch.from_numpy(truth)
+    Handed(one, whole, given).read()
+    assert np.array_equal(given.labels.numpy(), truth)
