@@ -178,6 +178,12 @@ def test_every_verb_is_in_the_readme_or_the_changelog() -> None:
     assert [verb for verb in typer.main.get_command(app).commands if verb not in text] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", *(name for name in DOCUMENTS if name.startswith("docs/"))])
+def test_examples_import_from_the_top(name) -> None:
+    """Users need no module of a module; those who extend the package do (CONTRIBUTING.md)."""
+    assert re.findall(r"^ *(?:from|import) oodseg\.\w+\.\w.*", "".join(blocks(name, "python")), re.M) == []
+
+
 def test_the_changelog_has_this_version_or_what_is_unreleased() -> None:
     heading = rf"^## \[(Unreleased|{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d)"
     assert re.search(heading, read("CHANGELOG.md"), re.MULTILINE)

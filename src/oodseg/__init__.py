@@ -14,24 +14,77 @@ from typing import TYPE_CHECKING, Any
 from oodseg.core.version import __version__
 
 if TYPE_CHECKING:
+    from oodseg.core.errors import (
+        ConfigError,
+        DatasetError,
+        ImageError,
+        MissingDependencyError,
+        OodsegError,
+        ScoreMapError,
+        WeightsError,
+    )
+    from oodseg.core.normalization import ScoreNormalizer
     from oodseg.core.prediction import OodObject, Prediction
+    from oodseg.detectors.logit import LogitDetector
+    from oodseg.evaluation.run import evaluate
+    from oodseg.failures.bundle import load_failure_detector
+    from oodseg.io.images import read_image, to_tensor
+    from oodseg.masks.everything import EverythingSegmenter
     from oodseg.pipeline import S2M
+    from oodseg.segmenters.own import CallableSegmenter
 
-__all__ = ["S2M", "OodObject", "Prediction", "__version__"]
+__all__ = [
+    "S2M",
+    "CallableSegmenter",
+    "ConfigError",
+    "DatasetError",
+    "EverythingSegmenter",
+    "ImageError",
+    "LogitDetector",
+    "MissingDependencyError",
+    "OodObject",
+    "OodsegError",
+    "Prediction",
+    "ScoreMapError",
+    "ScoreNormalizer",
+    "WeightsError",
+    "__version__",
+    "evaluate",
+    "load_failure_detector",
+    "read_image",
+    "to_tensor",
+]
 
 # Looked up when first used: numpy and torch take seconds to import, which `oodseg --help` has no use for.
 _HOMES = {
     "S2M": "oodseg.pipeline",
+    "CallableSegmenter": "oodseg.segmenters.own",
+    "ConfigError": "oodseg.core.errors",
+    "DatasetError": "oodseg.core.errors",
+    "EverythingSegmenter": "oodseg.masks.everything",
+    "ImageError": "oodseg.core.errors",
+    "LogitDetector": "oodseg.detectors.logit",
+    "MissingDependencyError": "oodseg.core.errors",
     "OodObject": "oodseg.core.prediction",
+    "OodsegError": "oodseg.core.errors",
     "Prediction": "oodseg.core.prediction",
+    "ScoreMapError": "oodseg.core.errors",
+    "ScoreNormalizer": "oodseg.core.normalization",
+    "WeightsError": "oodseg.core.errors",
+    "evaluate": "oodseg.evaluation.run",
+    "load_failure_detector": "oodseg.failures.bundle",
+    "read_image": "oodseg.io.images",
+    "to_tensor": "oodseg.io.images",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'oodseg' has no attribute '{name}'")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'oodseg' has no attribute '{name}'")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

@@ -8,8 +8,8 @@ import tiny_models
 from oodseg.core import spec as specs
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.detectors.logit import LogitDetector
-from oodseg.detectors.scores import energy
 from oodseg.masks.grabcut import GrabCutSegmenter
+from oodseg.nn.uncertainty import energy
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters.tiled import TiledSegmenter

@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.detectors import Detector
 from oodseg.detectors.logit import LogitDetector
-from oodseg.detectors.scores import SCORES, energy
+from oodseg.detectors.scores import SCORES
 from oodseg.masks.box import BoxSegmenter
+from oodseg.nn.uncertainty import energy
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from tiny_segmenter import TinySegmenter, pictures, register

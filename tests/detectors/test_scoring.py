@@ -3,8 +3,9 @@ import torch
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmentation
-from oodseg.detectors.scores import SCORES, energy
+from oodseg.detectors.scores import SCORES
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
+from oodseg.nn.uncertainty import energy
 from tiny_segmenter import TinySegmenter, pictures
 
 

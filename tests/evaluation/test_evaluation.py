@@ -54,6 +54,13 @@ class FakePipeline:
         )
 
 
+def test_a_folder_is_opened(folder):
+    pipeline = FakePipeline()
+    by_path = evaluate(str(folder), pipeline, resamples=5).to_dict()
+    assert by_path == evaluate(open_dataset(folder), pipeline, resamples=5).to_dict()
+    assert by_path["dataset"]["frames"] == 3
+
+
 def test_rows_for_pipeline_detector_and_components(folder):
     pipeline = FakePipeline()
     found = evaluate(open_dataset(folder), pipeline, resamples=50)

@@ -97,3 +97,25 @@ def test_a_pictures_mean_lies_within_its_classes(rows) -> None:
     quality = np.array([value if predicted else np.nan for value, predicted, *_ in rows])
     found = Calibration(presence=[(low, high) for *_, low, high in rows]).mean_quality(quality)
     assert np.isnan(found) or 0 <= found <= np.nanmax(np.append(quality, 0.0)) + 1e-9
+
+
+def by_newton(scores, wrong):
+    """The same objective, minimised step by step in plain numpy."""
+    centre, spread = scores.mean(), scores.std() or 1.0
+    rows, line = np.stack([(scores - centre) / spread, np.ones_like(scores)]), np.zeros(2)
+    for _ in range(60):
+        chance = 1 / (1 + np.exp(-np.clip(line @ rows, -60, 60)))
+        gradient = rows @ (chance - wrong) + 1e-3 * line
+        curve = (rows * (chance * (1 - chance))) @ rows.T + 1e-3 * np.eye(2)
+        line = line - np.clip(np.linalg.solve(curve, gradient), -2, 2)
+    factor = max(line[0], 1e-3) / spread
+    return factor, line[1] - factor * centre
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 999), st.integers(2, 400), st.sampled_from([0.01, 1.0, 40.0]), st.floats(0, 1))
+def test_pixel_fit_agrees_with_newton_s_method(seed, count, scale, share) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(3, scale, count)
+    wrong = rng.random(count) < share
+    np.testing.assert_allclose(fit_pixels(scores, wrong), by_newton(scores, wrong), rtol=1e-5, atol=1e-6)

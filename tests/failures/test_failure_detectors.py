@@ -11,13 +11,13 @@ import torch
 from failure_parts import CLASSES, make_comparator, make_detectors, make_generator, make_segmenter
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.registry import resolve
-from oodseg.detectors.scores import energy, max_logit, msp, softmax_entropy
 from oodseg.failures import FAILURES, FailureDetector
 from oodseg.failures.baselines import MSP, TCP, MCDropout, TCPHead
 from oodseg.failures.bundle import load_failure_detector, read_failure_config, save_failure_detector
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import full_logits, msp_log_odds
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
+from oodseg.nn.uncertainty import energy, max_logit, msp, softmax_entropy
 from oodseg.segmenters import Segmentation
 
 DETECTORS = {each.name: each for each in make_detectors()}

@@ -8,7 +8,8 @@ from tiny_sam import randomize
 
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import WeightsError
-from oodseg.masks.meta_checkpoints import build_sam, convert, load_original
+from oodseg.masks.meta_checkpoints import build_sam, convert
+from oodseg.masks.original_files import load_original
 from oodseg.masks.sam import SamSegmenter
 
 pytest.importorskip("transformers")

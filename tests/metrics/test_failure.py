@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
@@ -193,3 +194,17 @@ def test_true_iou_and_dice():
     assert picture_dice(labels, truth, 4) == pytest.approx([2 / 5, 4 / 5, 0, np.nan], nan_ok=True)
     with pytest.raises(ValueError, match="differ in shape"):
         picture_iou(labels, truth[:1], 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.float64, (2, 12), elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.8, 1.0])))
+def test_correlations_are_the_textbook_s(pair):
+    estimated, true = pair
+    assume(np.ptp(estimated) > 0)
+    assume(np.ptp(true) > 0)
+    one, other = estimated - estimated.mean(), true - true.mean()
+    expected = (one @ other) / np.sqrt((one @ one) * (other @ other))
+    assert correlation(estimated, true) == pytest.approx(expected, abs=1e-12)
+    # A value's rank: how many are smaller, and half of those that are equal.
+    ranks = [((each[:, None] > each).sum(1) + (each[:, None] == each).sum(1) / 2) for each in pair]
+    assert rank_correlation(estimated, true) == pytest.approx(correlation(*ranks), abs=1e-12)

@@ -7,7 +7,7 @@ from torch import nn
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmentation
 from oodseg.detectors.logit import LogitDetector
-from oodseg.detectors.scores import energy
+from oodseg.nn.uncertainty import energy
 from oodseg.segmenters.own import CallableSegmenter
 
 NAMES = ("road", "car", "sky", "person")

@@ -10,7 +10,8 @@ from oodseg.io.images import to_tensor
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.crops import crop_regions
 from oodseg.training.degrade import degrade, shift_colours, simulate_score
-from oodseg.training.mask_samples import SampleMaker, Shot, ShotMaker, jitter_box, split_objects, tight_box
+from oodseg.training.mask_samples import SampleMaker, ShotMaker, jitter_box, split_objects, tight_box
+from oodseg.training.shot import Shot
 
 
 @pytest.fixture(scope="module")

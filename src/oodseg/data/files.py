@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
+
+from natsort import natsorted
 
 from oodseg.core.errors import DatasetError
 from oodseg.io.images import SUFFIXES
@@ -19,7 +20,7 @@ def by_name(folder: Path) -> list[Path]:
 
 def natural(paths: Iterable[Path]) -> list[Path]:
     """Sorts paths with runs of digits by value."""
-    return sorted(paths, key=_natural_key)
+    return natsorted(paths, key=str)
 
 
 def pictures(folder: Path) -> dict[str, Path]:
@@ -41,7 +42,3 @@ def picture_of(stem: Path) -> Path | None:
     """The picture of that path whatever its suffix (copies are often converted), or None."""
     found = [path for suffix in sorted(SUFFIXES) if (path := stem.with_name(stem.name + suffix)).is_file()]
     return found[0] if found else None
-
-
-def _natural_key(path: Path) -> list[tuple[int, int, str]]:
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in re.split(r"(\d+)", str(path))]

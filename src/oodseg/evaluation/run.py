@@ -62,7 +62,7 @@ DEFINITIONS = {
 
 
 def evaluate(
-    dataset: BenchmarkSet,
+    dataset: BenchmarkSet | str | os.PathLike[str],
     pipeline: Callable[[Any], Prediction] | None = None,
     detector: Detector | None = None,
     score_folders: Mapping[str, str | os.PathLike[str]] | None = None,
@@ -79,7 +79,7 @@ def evaluate(
     """Measures every method on the same pictures.
 
     Args:
-        dataset: What `open_dataset` returned.
+        dataset: A folder that `open_dataset` reads, or what that returned.
         pipeline: Called with a picture's path, returns a `Prediction`; its detector alone becomes a row too.
         detector: A detector to measure by itself, at the pictures' own size.
         score_folders: Row name to folder of score files, paired with the frames by name.
@@ -93,9 +93,11 @@ def evaluate(
         gallery: How many frames at most to keep as thumbnails for the report; the worst come first.
 
     Raises:
-        DatasetError: No labelled frame, a missing picture, a label of the wrong size or code.
+        DatasetError: Not a data set, no labelled frame, a missing picture, a label of the wrong size or code.
         ScoreMapError: A missing or broken score file.
     """
+    if not isinstance(dataset, BenchmarkSet):
+        dataset = open_dataset(dataset)
     frames = tuple(frame for frame in dataset.frames if frame.label_path is not None)
     if not frames:
         raise DatasetError(f"{dataset.root} holds no labelled frame: there is nothing to measure against")
@@ -148,7 +150,7 @@ def evaluate_folder(
         `false_alarms_per_picture`, `ap`, `ap50`, `ar`.
     """
     options.setdefault("baselines", False)
-    found = evaluate(open_dataset(path), pipeline, **options)
+    found = evaluate(path, pipeline, **options)
     rows = {"prompts": "pipeline", "score": "detector", "components": "detector_components"}
     result = {}
     for method in found.methods:

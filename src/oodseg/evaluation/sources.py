@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import output_errors
 from oodseg.data import Frame
+from oodseg.io.images import read_image, to_tensor
+from oodseg.io.scoremaps import find_score_map, read_score_map
 from oodseg.metrics.components import drop_small, label_components
 from oodseg.metrics.instances import objects_of_mask
 from oodseg.metrics.s2m import ScoreExtremes
@@ -145,8 +147,6 @@ class DetectorRun:
         """Scores every frame; calls `progress` with the number done after each."""
         import torch
 
-        from oodseg.io.images import read_image, to_tensor
-
         for index, path in enumerate(_pictures(self._frames)):
             with torch.inference_mode():
                 scores = self._detector.score(to_tensor(read_image(path))[None])[0]
@@ -173,15 +173,11 @@ class FolderSource:
         Raises:
             ScoreMapError: A frame without a score file, or with several.
         """
-        from oodseg.io.scoremaps import find_score_map
-
         self.name = name
         self._paths = [find_score_map(folder, frame.name, Path(frame.name).name) for frame in frames]
 
     def score(self, index: int, shape: tuple[int, int]) -> F32:
         """The score file's map."""
-        from oodseg.io.scoremaps import read_score_map
-
         # Confidence maps are score files too, and 0 everywhere where nothing was found.
         found = read_score_map(self._paths[index], allow_constant=True)
         found.check_size(*shape)

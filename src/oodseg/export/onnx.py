@@ -13,20 +13,23 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.files import output_errors, write_json
 from oodseg.core.version import __version__
+from oodseg.export.graphs import Graph, build_graphs
+from oodseg.io.images import resize, to_tensor
 from oodseg.masks.cleanup import SMALLEST_SHARE
+from oodseg.pipeline import BOXES_AT_ONCE, S2M
+from oodseg.synth.drawn import draw_scene
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    Tensors = tuple[Tensor, ...]
-
-    from oodseg.export.graphs import Graph
-    from oodseg.pipeline import S2M
+Tensors = tuple[Tensor, ...]
 
 FORMAT = 1
 OPSET = 17
@@ -102,11 +105,6 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
 
 
 def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
-    import torch
-
-    from oodseg.core.devices import full_precision
-    from oodseg.export.graphs import build_graphs
-
     graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks)
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
@@ -138,12 +136,6 @@ def _refusal(graph: Graph, reason: str) -> ConfigError:
 
 def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tuple[Tensors, Tensors]]:
     """Every graph's inputs on a drawn scene, and its outputs in torch."""
-    import numpy as np
-    import torch
-
-    from oodseg.io.images import resize, to_tensor
-    from oodseg.synth.drawn import draw_scene
-
     def run(name: str, *inputs: Tensor) -> Tensors:
         outputs = graphs[name].module.eval()(*inputs)
         return outputs if isinstance(outputs, tuple) else (outputs,)
@@ -169,8 +161,6 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
 
 
 def _trace(graph: Graph, inputs: Tensors, path: Path) -> None:
-    import torch
-
     axes = {
         name: {index: axis for index, axis in enumerate(shape) if isinstance(axis, str)}
         for name, shape in {**graph.inputs, **graph.outputs}.items()
@@ -194,7 +184,6 @@ def _trace(graph: Graph, inputs: Tensors, path: Path) -> None:
 
 def _difference(path: Path, graph: Graph, inputs: Tensors, expected: Tensors) -> float:
     """Largest difference between ONNX Runtime and torch; infinite where shapes differ."""
-    import numpy as np
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -212,8 +201,6 @@ def _difference(path: Path, graph: Graph, inputs: Tensors, expected: Tensors) ->
 
 
 def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGraph]) -> dict[str, Any]:
-    from oodseg.pipeline import BOXES_AT_ONCE
-
     return {
         "format": FORMAT,
         "oodseg": __version__,

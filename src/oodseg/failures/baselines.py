@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
-from oodseg.detectors.scores import energy, max_logit, softmax_entropy
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import (
     Measurement,
@@ -24,6 +23,7 @@ from oodseg.failures.detector import (
     full_logits,
     msp_log_odds,
 )
+from oodseg.nn.uncertainty import energy, max_logit, softmax_entropy
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import StreetNet, pad_to_stride
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FEW = 10  # pictures below which a class takes the fit of all classes together
-_STEPS = 30
+_PULL = 1e-3  # towards zero, of slope and offset
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Calibration:
 
 
 def fit_pixels(scores: NDArray[Any], wrong: NDArray[np.bool_]) -> tuple[float, float]:
-    """Fits slope and offset of a logistic regression by Newton's method.
+    """Fits slope and offset of a logistic regression.
 
     Args:
         scores: Float `[N]`, higher = more likely wrong.
@@ -71,21 +71,19 @@ def fit_pixels(scores: NDArray[Any], wrong: NDArray[np.bool_]) -> tuple[float, f
     Returns:
         Slope (positive: the order is kept) and offset, in units of the scores.
     """
+    from sklearn.linear_model import LogisticRegression
+
     centre, spread = float(scores.mean()), float(scores.std()) or 1.0
-    x, y = (scores.astype(np.float64) - centre) / spread, wrong.astype(np.float64)
-    rows = np.stack([x, np.ones_like(x)])
-    line = np.array([1.0, 0.0])
-    for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(line @ rows, -60, 60)))
-        # A faint pull towards zero keeps perfectly separable scores from running away.
-        slope = rows @ (p - y) + 1e-3 * line
-        curve = (rows * (p * (1 - p))) @ rows.T + 1e-3 * np.eye(2)
-        step = np.linalg.solve(curve, slope)
-        line = line - np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-8:
-            break
-    factor = max(line[0], 1e-3) / spread
-    return float(factor), float(line[1] - factor * centre)
+    scaled = (scores.astype(np.float64) - centre) / spread
+    # The last two pixels weigh nothing: they are there because the solver wants to see both answers.
+    rows = np.append(np.stack([scaled, np.ones_like(scaled)], 1), [[0.0, 1.0], [0.0, 1.0]], 0)
+    answers, weights = np.append(wrong, [False, True]), np.append(np.ones_like(scaled), [0.0, 0.0])
+    # The offset is a column of its own because it is pulled towards zero too, by 1 / C: perfectly separable
+    # scores would run away without.
+    model = LogisticRegression(C=1 / _PULL, fit_intercept=False, solver="newton-cholesky", tol=1e-10)
+    slope, offset = model.fit(rows, answers, weights).coef_[0]
+    factor = max(slope, 1e-3) / spread
+    return float(factor), float(offset - factor * centre)
 
 
 def fit_classes(measured: NDArray[Any], true: NDArray[Any]) -> list[tuple[float, float]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from natsort import natsorted, ns
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
@@ -234,7 +234,7 @@ def find_images(
     for argument in arguments:
         for path in _expand(os.fspath(argument), out):
             found.setdefault(os.path.abspath(path), path)
-    return sorted(found.values(), key=_natural_key)
+    return natsorted(found.values(), key=lambda path: path.parts, alg=ns.IGNORECASE)
 
 
 def _expand(argument: str, out: str | None) -> list[Path]:
@@ -274,13 +274,3 @@ def _pictures_below(folder: Path, out: str | None) -> list[Path]:
 def _is_below(path: Path, out: str | None) -> bool:
     absolute = os.path.abspath(path)
     return out is not None and (absolute == out or absolute.startswith(out + os.sep))
-
-
-def _natural_key(path: Path) -> list[tuple[tuple[int, int | str], ...]]:
-    return [
-        tuple(
-            (0, int(piece)) if piece.isdecimal() else (1, piece.casefold())
-            for piece in re.split(r"(\d+)", part)
-        )
-        for part in path.parts
-    ]

@@ -29,6 +29,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.files import output_errors, write_bytes, write_json
 from oodseg.core.prediction import CATEGORY_ID, Prediction
 from oodseg.core.version import __version__
+from oodseg.io.overlay import draw_overlay
 
 COCO_FILE = "predictions.json"
 ConfidenceFormat = Literal["png", "npy"]
@@ -173,8 +174,6 @@ class RunFolder:
         write_bytes(wanted["masks"], encode_png(prediction.mask.astype(np.uint8) * np.uint8(255)))
         write_bytes(wanted["confidence"], encode_confidence(prediction.confidence, self._format))
         if self._overlays:
-            from oodseg.io.overlay import draw_overlay
-
             write_bytes(wanted["overlays"], encode_png(draw_overlay(image, prediction)))
         record = Record(
             fingerprint,

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
+from oodseg.core.normalization import ScoreNormalizer
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from oodseg.core.normalization import ScoreNormalizer
 
 SUFFIXES = (".npy", ".npz", ".png", ".hdf5", ".h5")
 _NPZ_KEYS = ("score", "scores", "anomaly_scores")
@@ -240,8 +239,6 @@ def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int
     Raises:
         ScoreMapError: No such folder, or no usable map in it.
     """
-    from oodseg.core.normalization import ScoreNormalizer
-
     folder = Path(folder)
     if not folder.is_dir():
         raise ScoreMapError(f"the score map folder {folder} does not exist: check the path for typing errors")

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.registry import resolve, table
 from oodseg.masks.cleanup import box_pixels
 from oodseg.nn.hub import portable_source
 
@@ -173,8 +174,6 @@ class _QueryMasks:
     """The mask queries of a mask classifier, as instances."""
 
     def __init__(self, source: str) -> None:
-        from oodseg.core.registry import resolve, table
-
         family, _, rest = source.partition(":")
         if family not in _FAMILIES or not rest:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Reads checkpoint files of the original Segment Anything release into transformers' `SamModel`.
+"""Turns state dictionaries of the original Segment Anything release into transformers' `SamModel`.
 
 `sam_vit_b_01ec64.pth`, `sam_vit_l_0b3195.pth`, `sam_vit_h_4b8939.pth` and whatever was fine-tuned from
 them in the same layout: every size is read off the tensors' shapes. Files of MobileSAM share all but
@@ -9,12 +9,8 @@ the encoder. The conversion renames tensors and computes nothing, so the model i
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from oodseg.core.errors import WeightsError
 from oodseg.nn.hub import transformers
 
 if TYPE_CHECKING:
@@ -54,56 +50,6 @@ _RENAMES = [
 _PERCEPTRON = re.compile(
     r"^(mask_decoder\.(?:output_hypernetworks_mlps\.\d+|iou_prediction_head))\.layers\.(\d+)\."
 )
-
-
-def load_original(path: Path) -> tuple[Any, Any]:
-    """Reads a checkpoint file of the original SAM or MobileSAM release.
-
-    Args:
-        path: The file; opened with `weights_only`, so nothing in it is executed.
-
-    Returns:
-        A `SamModel` in eval mode and without gradients, and its `SamImageProcessor`.
-
-    Raises:
-        WeightsError: The file is missing, damaged, or not of that layout.
-        MissingDependencyError: transformers (for MobileSAM also timm) is not installed.
-    """
-    state = _read(path)
-    try:
-        if "image_encoder.patch_embed.seq.0.c.weight" in state:
-            from oodseg.masks.mobile_sam import build_mobile_sam
-
-            model = build_mobile_sam(state)
-        else:
-            model = build_sam(state)
-    except (KeyError, ValueError, RuntimeError, IndexError, ZeroDivisionError) as error:
-        fault = str(error).strip().splitlines()[-1].strip().rstrip(".")
-        raise WeightsError(
-            f"{path} is no checkpoint of the original SAM or MobileSAM release ({fault}): give such a file, "
-            "or for other families a folder in the hub's format"
-        ) from error
-    side = model.config.vision_config.image_size
-    square = {"height": side, "width": side}
-    processor = transformers().SamImageProcessor(size={"longest_edge": side}, pad_size=square)
-    return model.eval().requires_grad_(False), processor
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"the checkpoint file {path} cannot be read ({error.strerror})") from error
-    except Exception as error:  # Damaged files raise whatever the unpickler stumbles over.
-        raise WeightsError(
-            f"the checkpoint file {path} is damaged or holds more than tensors: fetch it again, or give a "
-            "folder in the hub's format"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(each, torch.Tensor) for each in state.values()):
-        raise WeightsError(
-            f"the checkpoint file {path} is no plain dictionary of tensors: save its state_dict"
-        )
-    return state
 
 
 def build_sam(state: Mapping[str, Tensor]) -> Any:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.masks.original_files import load_original
 from oodseg.nn.hub import load_model, load_processor, portable_source, transformers
 
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ class SamSegmenter:
         self.processor = load_processor(processor_class, source, revision=revision)
 
     def _from_file(self, path: Path) -> tuple[Any, Any]:
-        from oodseg.masks.meta_checkpoints import load_original
-
         return load_original(path)
 
     def to(self, device: str | torch.device) -> Self:

@@ -200,14 +200,17 @@ def correlation(estimated: F64, true: F64) -> float:
         return _NAN
     if np.ptp(estimated) == 0:
         return 0.0
-    one, other = estimated - estimated.mean(), true - true.mean()
-    product = np.dot(one, other) / (np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.clip(product, -1.0, 1.0))
+    # scipy.stats takes a second to import, and few figures need it.
+    from scipy.stats import pearsonr
+
+    return float(pearsonr(estimated, true).statistic)
 
 
 def rank_correlation(estimated: F64, true: F64) -> float:
     """Spearman's rank correlation: `correlation` of the ranks, where equal values share their mean rank."""
-    return correlation(_ranks(estimated), _ranks(true))
+    from scipy.stats import rankdata
+
+    return correlation(rankdata(estimated), rankdata(true))
 
 
 def picture_iou(
@@ -254,12 +257,6 @@ def _counts(
         return np.bincount(values, minlength=classes)[:classes].astype(np.float64)
 
     return count(one[one == other]), count(one), count(other)
-
-
-def _ranks(values: F64) -> F64:
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[where], np.float64)
 
 
 def _mean_of_known(values: F64, axis: int | None = None) -> F64:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from oodseg.report.failure_panels import class_colours
-
-if TYPE_CHECKING:
-    from oodseg.report.failures import FailureFolder, FailureRecord
+from oodseg.report.failure_record import FailureRecord
 
 _STYLE = """
 .rank { color: var(--soft); margin-right: .6rem; font-variant-numeric: tabular-nums; }
@@ -29,30 +26,55 @@ main { max-width: 1700px; }
 _FILES = {"heat": "heat map, full size", "error": "error as numbers", "labels": "predicted classes"}
 
 
-def render(folder: FailureFolder, facts: Mapping[str, Any]) -> str:
-    """Builds the page.
+@dataclass(frozen=True)
+class Entry:
+    """One assessed picture.
 
-    Args:
-        folder: The run.
-        facts: What else is known; `dice` (structure to estimate of a whole volume) is shown on top.
-
-    Returns:
-        A whole HTML document; its pictures are the run's own files, loaded as they come into view.
+    Attributes:
+        name: What it is called.
+        record: What is known of it.
+        files: Its files by kind (`error`, `labels`, `heat`, `panels`), as paths relative to the page.
     """
+
+    name: str
+    record: FailureRecord
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A run, ready to be shown.
+
+    Attributes:
+        entries: The pictures, the one most worth a look first.
+        classes: Names of the classes.
+        overlap: What is estimated: `IoU`, or `Dice` of the slices of a volume.
+        failures: Why pictures could not be assessed, a sentence for each.
+        dice: Estimated Dice of each structure of a whole volume; None for one that is not predicted.
+    """
+
+    entries: Sequence[Entry]
+    classes: Sequence[str]
+    overlap: str
+    failures: Sequence[str]
+    dice: Mapping[str, float | None]
+
+
+def render(gallery: Gallery) -> str:
+    """Builds the page: a whole HTML document, whose pictures are loaded as they come into view."""
     style = files("oodseg.report").joinpath("style.css").read_text(encoding="utf-8")
-    ranked = folder.ranking()
-    cards = "".join(_card(folder, rank, *entry) for rank, entry in enumerate(ranked, start=1))
+    cards = "".join(_card(gallery, rank, entry) for rank, entry in enumerate(gallery.entries, start=1))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>oodseg failures</title><style>{style}{_STYLE}</style></head><body>"
         "<header><h1>Where the segmentation is likely wrong</h1></header>"
-        f"<main>{_summary(folder, len(ranked))}{_whole(facts)}{_failed(folder)}{cards}</main></body></html>\n"
+        f"<main>{_summary(gallery)}{_whole(gallery)}{_failed(gallery)}{cards}</main></body></html>\n"
     )
 
 
-def _summary(folder: FailureFolder, count: int) -> str:
-    word = folder.overlap
+def _summary(gallery: Gallery) -> str:
+    word, count = gallery.overlap, len(gallery.entries)
     unit = "slice" if word == "Dice" else "picture"
     return (
         f"<p>{count} {unit}{'' if count == 1 else 's'}, the ones most worth a look first: sorted by the "
@@ -61,14 +83,13 @@ def _summary(folder: FailureFolder, count: int) -> str:
     )
 
 
-def _whole(facts: Mapping[str, Any]) -> str:
+def _whole(gallery: Gallery) -> str:
     """The estimate of a whole volume."""
-    dice = facts.get("dice")
-    if not dice:
+    if not gallery.dice:
         return ""
     rows = "".join(
         f'<tr class="ours"><th scope="row">{escape(name)}</th><td>{_percent(value)}</td></tr>'
-        for name, value in dice.items()
+        for name, value in gallery.dice.items()
     )
     return (
         "<table><thead><tr><th>structure</th><th>estimated Dice of the whole volume</th></tr></thead>"
@@ -76,33 +97,31 @@ def _whole(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _failed(folder: FailureFolder) -> str:
-    if not folder.failures:
+def _failed(gallery: Gallery) -> str:
+    if not gallery.failures:
         return ""
-    rows = "".join(f"<li>{escape(reason)}</li>" for reason in folder.failures.values())
-    return f'<h3 class="failed">Not assessed: {len(folder.failures)}</h3><ul class="failed">{rows}</ul>'
+    rows = "".join(f"<li>{escape(reason)}</li>" for reason in gallery.failures)
+    return f'<h3 class="failed">Not assessed: {len(gallery.failures)}</h3><ul class="failed">{rows}</ul>'
 
 
-def _card(folder: FailureFolder, rank: int, picture: Path, record: FailureRecord) -> str:
-    name = escape(folder.name(picture))
-    panel, (width, height) = _link(folder, "panels", picture), record.panel
-    others = "".join(
-        f'<a href="{_link(folder, kind, picture)}">{title}</a>' for kind, title in _FILES.items()
-    )
+def _card(gallery: Gallery, rank: int, entry: Entry) -> str:
+    name = escape(entry.name)
+    panel, (width, height) = _link(entry, "panels"), entry.record.panel
+    others = "".join(f'<a href="{_link(entry, kind)}">{title}</a>' for kind, title in _FILES.items())
     return (
         f'<article class="card" id="rank{rank}"><h4><span class="rank">{rank}</span>{name}</h4>'
-        f'<ul class="figures">{_figures(folder, record)}</ul>'
+        f'<ul class="figures">{_figures(gallery, entry.record)}</ul>'
         f'<a class="panel" href="{panel}"><img src="{panel}" alt="{name}: picture, prediction and error map" '
         f'width="{width}" height="{height}" loading="lazy"></a><p class="files">{others}</p></article>'
     )
 
 
-def _figures(folder: FailureFolder, record: FailureRecord) -> str:
+def _figures(gallery: Gallery, record: FailureRecord) -> str:
     """Mean, expected share of wrong pixels, then the classes, the worst first."""
-    colours = dict(zip(folder.classes, class_colours(folder.classes), strict=True))
+    colours = dict(zip(gallery.classes, class_colours(gallery.classes), strict=True))
     mean = "no class predicted" if record.mean is None else _percent(record.mean)
     items = [
-        f"estimated mean {folder.overlap} <b>{mean}</b>",
+        f"estimated mean {gallery.overlap} <b>{mean}</b>",
         f"expected wrong pixels <b>{_percent(record.wrong)}</b>",
     ]
     items += [
@@ -114,8 +133,8 @@ def _figures(folder: FailureFolder, record: FailureRecord) -> str:
     return "".join(f"<li>{item}</li>" for item in items)
 
 
-def _link(folder: FailureFolder, kind: str, picture: Path) -> str:
-    return quote(folder.path(kind, picture).relative_to(folder.out).as_posix(), errors="surrogateescape")
+def _link(entry: Entry, kind: str) -> str:
+    return quote(entry.files[kind], errors="surrogateescape")
 
 
 def _percent(value: float | None) -> str:

@@ -17,10 +17,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,43 +27,17 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import OodsegError
 from oodseg.core.files import output_errors, write_bytes, write_json
-from oodseg.core.taxonomy import BACKGROUND
 from oodseg.core.version import __version__
 from oodseg.io.outputs import ConfidenceFormat, RunFolder, encode_confidence, encode_png
+from oodseg.report.failure_gallery import Entry, Gallery, render
 from oodseg.report.failure_panels import draw_panel, heat_map
+from oodseg.report.failure_record import FailureRecord, record_of
 
 if TYPE_CHECKING:
     from oodseg.failures import Assessment
 
 JSON_FILE, CSV_FILE, PAGE_FILE = "failures.json", "failures.csv", "index.html"
 _PANEL_QUALITY = 88
-
-
-@dataclass(frozen=True)
-class FailureRecord:
-    """What a run knows of a finished picture.
-
-    Attributes:
-        fingerprint: Of the settings and the files it was made from; another one means it is stale.
-        height: Rows of the picture.
-        width: Columns of the picture.
-        mean: Estimated mean IoU (Dice) of the predicted classes, background left out; None if there are none.
-        by_class: Estimated IoU (Dice) of every predicted class, background left out.
-        pixels: Predicted pixels of these classes.
-        wrong: Expected share of wrong pixels, 0..1.
-        panel: Width and height of the panel, pixels.
-        milliseconds: Reading to assessment.
-    """
-
-    fingerprint: str
-    height: int
-    width: int
-    mean: float | None
-    by_class: Mapping[str, float]
-    pixels: Mapping[str, int]
-    wrong: float
-    panel: Sequence[int]
-    milliseconds: float
 
 
 class FailureFolder:
@@ -155,7 +127,7 @@ class FailureFolder:
         panel = draw_panel(image, assessment, self.classes)
         write_bytes(self.path("panels", picture), _encode_jpeg(panel))
         size = (panel.shape[1], panel.shape[0])
-        record = _record(assessment, self.classes, fingerprint, size, milliseconds)
+        record = record_of(assessment, self.classes, fingerprint, size, milliseconds)
         write_json(self.path("records", picture), vars(record))
         self.records[picture] = record
 
@@ -208,11 +180,9 @@ class FailureFolder:
         Raises:
             OodsegError: A file cannot be written.
         """
-        from oodseg.report.failure_gallery import render
-
         write_json(self.out / JSON_FILE, self._listed(facts), indent=1)
         write_bytes(self.out / CSV_FILE, self._table().encode("utf-8", "backslashreplace"))
-        write_bytes(self.out / PAGE_FILE, render(self, facts).encode("utf-8", "xmlcharrefreplace"))
+        write_bytes(self.out / PAGE_FILE, render(self._gallery(facts)).encode("utf-8", "xmlcharrefreplace"))
         return self.out / PAGE_FILE
 
     def name(self, picture: Path) -> str:
@@ -229,10 +199,7 @@ class FailureFolder:
                 f"estimated_{word}": dict(record.by_class),
                 "predicted_pixels": dict(record.pixels),
                 "expected_wrong_share": record.wrong,
-                "files": {
-                    kind: self.path(kind, picture).relative_to(self.out).as_posix()
-                    for kind in ("error", "labels", "heat", "panels")
-                },
+                "files": self._files(picture),
             }
             for rank, (picture, record) in enumerate(self.ranking(), start=1)
         ]
@@ -246,6 +213,19 @@ class FailureFolder:
         }
         failures = [{"file_name": self.name(each), "reason": why} for each, why in self.failures.items()]
         return {"info": info, "pictures": rows, "failures": failures}
+
+    def _files(self, picture: Path) -> dict[str, str]:
+        return {
+            kind: self.path(kind, picture).relative_to(self.out).as_posix()
+            for kind in ("error", "labels", "heat", "panels")
+        }
+
+    def _gallery(self, facts: Mapping[str, Any]) -> Gallery:
+        entries = [
+            Entry(self.name(picture), record, self._files(picture)) for picture, record in self.ranking()
+        ]
+        failures = list(self.failures.values())
+        return Gallery(entries, self.classes, self.overlap, failures, facts.get("dice") or {})
 
     def _table(self) -> str:
         out = io.StringIO()
@@ -272,36 +252,6 @@ class FailureFolder:
             path = self._run.path(kind, picture, suffix)
             with output_errors(path):
                 path.unlink(missing_ok=True)
-
-
-def _record(
-    assessment: Assessment,
-    classes: Sequence[str],
-    fingerprint: str,
-    panel: tuple[int, int],
-    milliseconds: float,
-) -> FailureRecord:
-    counts = np.bincount(assessment.labels.ravel(), minlength=len(classes))
-    estimated = {
-        name: round(float(value), 4)
-        for name, value, count in zip(classes, assessment.class_iou, counts, strict=False)
-        if count and not math.isnan(value) and name != BACKGROUND
-    }
-    if classes[0] == BACKGROUND:
-        mean = float(np.mean(list(estimated.values()))) if estimated else None
-    else:
-        mean = None if math.isnan(assessment.mean_iou) else float(assessment.mean_iou)
-    return FailureRecord(
-        fingerprint,
-        assessment.labels.shape[0],
-        assessment.labels.shape[1],
-        None if mean is None else round(mean, 4),
-        estimated,
-        {name: int(counts[classes.index(name)]) for name in estimated},
-        round(float(assessment.error.mean()), 4),
-        panel,
-        round(milliseconds, 1),
-    )
 
 
 def _encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:

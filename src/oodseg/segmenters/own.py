@@ -27,9 +27,7 @@ class CallableSegmenter(WrappedSegmenter):
 
     Examples:
         ```python
-        from oodseg import S2M
-        from oodseg.detectors.logit import LogitDetector
-        from oodseg.segmenters.own import CallableSegmenter
+        from oodseg import S2M, CallableSegmenter, LogitDetector
 
         segmenter = CallableSegmenter(my_network, classes=["road", "car"], multiple=32)
         s2m = S2M.from_pretrained("street", detector=LogitDetector(segmenter, score="energy"))

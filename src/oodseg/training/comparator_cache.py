@@ -21,7 +21,7 @@ from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
 from oodseg.failures.detector import full_logits
 from oodseg.failures.spade import SpadeGenerator
-from oodseg.io.images import to_tensor
+from oodseg.io.images import resize, to_tensor
 from oodseg.segmenters import Segmenter
 from oodseg.training.comparator_segmenter import goes_on
 from oodseg.training.labelled import Labelled, fixed_view
@@ -125,6 +125,4 @@ def read_cached(path: Path) -> Predicted:
 
 def _like(resynthesis: U8, size: tuple[int, ...]) -> U8:
     """The re-synthesis with the picture's proportions, so that both are cropped alike."""
-    from oodseg.io.images import resize
-
     return np.asarray(resize(resynthesis, size[0], size[1]), np.uint8)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from oodseg.training.mask_samples import Shot
+from oodseg.training.shot import Shot
 
 _SMALLEST_TARGET = 12
 

@@ -6,7 +6,6 @@ and vehicles of labelled street pictures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,32 +19,15 @@ from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
 from oodseg.training.degrade import degrade, shift_colours, simulate_score
+from oodseg.training.shot import Mask, Picture, Shot
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Picture = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 # Label codes of vehicles and living things.
 _THINGS = {"camvid/train": (8, 9, 10), "idd_lite/train": (2, 3)}
 _BACKGROUNDS = ("camvid/train", "idd_lite/train", "cityscapes_sample")
 _SMALLEST_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture, the one object in it that a box will ask for, and the other objects.
-
-    Attributes:
-        picture: Uint8 `[H, W, 3]`, RGB.
-        target: Bool `[H, W]`, not empty.
-        others: Bool `[H, W]`: what a detector may take for an object as well.
-    """
-
-    picture: Picture
-    target: Mask
-    others: Mask
 
 
 def tight_box(mask: Mask) -> tuple[int, int, int, int]:

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.bundle import load_weights, read_header
+from oodseg.core.errors import DatasetError, WeightsError
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.spec import build_segmenter
 from oodseg.failures.adversary import (
@@ -296,9 +297,6 @@ def load_generator(path: Path) -> tuple[SpadeGenerator, tuple[str, ...]]:
     Raises:
         WeightsError: No whole weight file of this training.
     """
-    from oodseg.core.bundle import load_weights, read_header
-    from oodseg.core.errors import WeightsError
-
     header = read_header(path)
     try:
         config, classes = json.loads(header["config"]), json.loads(header["classes"])

@@ -1,0 +1,81 @@
+"""What is kept of one assessed picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from oodseg.core.taxonomy import BACKGROUND
+
+if TYPE_CHECKING:
+    from oodseg.failures import Assessment
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """What a run knows of a finished picture.
+
+    Attributes:
+        fingerprint: Of the settings and the files it was made from; another one means it is stale.
+        height: Rows of the picture.
+        width: Columns of the picture.
+        mean: Estimated mean IoU (Dice) of the predicted classes, background left out; None if there are none.
+        by_class: Estimated IoU (Dice) of every predicted class, background left out.
+        pixels: Predicted pixels of these classes.
+        wrong: Expected share of wrong pixels, 0..1.
+        panel: Width and height of the panel, pixels.
+        milliseconds: Reading to assessment.
+    """
+
+    fingerprint: str
+    height: int
+    width: int
+    mean: float | None
+    by_class: Mapping[str, float]
+    pixels: Mapping[str, int]
+    wrong: float
+    panel: Sequence[int]
+    milliseconds: float
+
+
+def record_of(
+    assessment: Assessment,
+    classes: Sequence[str],
+    fingerprint: str,
+    panel: tuple[int, int],
+    milliseconds: float,
+) -> FailureRecord:
+    """Condenses an assessment to what is kept of it.
+
+    Args:
+        assessment: What the failure detector says about the picture.
+        classes: Names of the classes; estimates of the background are left out.
+        fingerprint: Of the settings and the files the assessment was made from.
+        panel: Width and height of the panel, pixels.
+        milliseconds: Reading to assessment.
+    """
+    counts = np.bincount(assessment.labels.ravel(), minlength=len(classes))
+    estimated = {
+        name: round(float(value), 4)
+        for name, value, count in zip(classes, assessment.class_iou, counts, strict=False)
+        if count and not math.isnan(value) and name != BACKGROUND
+    }
+    if classes[0] == BACKGROUND:
+        mean = float(np.mean(list(estimated.values()))) if estimated else None
+    else:
+        mean = None if math.isnan(assessment.mean_iou) else float(assessment.mean_iou)
+    return FailureRecord(
+        fingerprint,
+        assessment.labels.shape[0],
+        assessment.labels.shape[1],
+        None if mean is None else round(mean, 4),
+        estimated,
+        {name: int(counts[classes.index(name)]) for name in estimated},
+        round(float(assessment.error.mean()), 4),
+        panel,
+        round(milliseconds, 1),
+    )

@@ -1,0 +1,71 @@
+"""What import-linter does not see: circles through a package's `__init__`, and imports inside functions."""
+
+import ast
+import importlib.util
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(importlib.util.find_spec("oodseg").origin).parent
+
+
+def module_of(path):
+    parts = ["oodseg", *path.relative_to(SOURCE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {module_of(path): ast.parse(path.read_text("utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def imported(tree):
+    """All modules of ours that a piece of code imports anywhere: in functions and for types alone, too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name in TREES)
+        elif isinstance(node, ast.ImportFrom) and node.module in TREES:
+            names = {f"{node.module}.{each.name}" for each in node.names}
+            # `from package import name` reads the package itself where the name is no module of it.
+            yield from names & TREES.keys()
+            if not names <= TREES.keys():
+                yield node.module
+
+
+GRAPH = {module: set(imported(tree)) for module, tree in TREES.items()}
+BELOW_CLI = {module: found for module, found in GRAPH.items() if not module.startswith("oodseg.cli")}
+
+
+def test_the_graph_is_that_of_the_package():
+    assert len(GRAPH) > 100
+    assert "oodseg.core.errors" in GRAPH["oodseg.core.spec"]
+    assert "oodseg.pipeline" in GRAPH["oodseg"], "imports for types alone count"
+    assert "oodseg.core.parts" in GRAPH["oodseg.failures"], "packages count"
+
+
+def test_no_files_import_each_other():
+    try:
+        tuple(TopologicalSorter(BELOW_CLI).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_imports_are_absolute():
+    relative = [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not relative
+
+
+def test_modules_of_ours_are_imported_at_the_top():
+    """Outside the commands, which answer `--help` before they load anything, and the pipeline."""
+    inside = [
+        f"{module}, {function.name}"
+        for module, tree in TREES.items()
+        if module in BELOW_CLI and module != "oodseg.pipeline"
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and any(imported(function))
+    ]
+    assert not inside
