@@ -42,6 +42,18 @@ def test_takes_a_picture_in_every_form(tmp_path, kind):
     prediction = make_pipeline()(picture)
     assert len(prediction.objects) == 1
     assert prediction.path == (path if kind in {"path", "string"} else None)
+    assert np.array_equal(prediction.read_image(), np.asarray(Image.open(path)))
+    assert "<img" in prediction._repr_html_()
+
+
+def test_a_picture_that_is_gone_leaves_the_table(tmp_path):
+    path = save_street(tmp_path / "a.png", (10, 20, 40, 50))
+    prediction = make_pipeline()(path)
+    path.unlink()
+    page = prediction._repr_html_()
+    assert "<img" not in page
+    assert "a.png does not exist" in page
+    assert page.count("<tr>") == 2
 
 
 def test_a_picture_without_anything_red_has_no_object():

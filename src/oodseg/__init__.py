@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from oodseg.core.normalization import ScoreNormalizer
-    from oodseg.core.prediction import OodObject, Prediction
+    from oodseg.core.objects import OodObject
+    from oodseg.core.prediction import Prediction
     from oodseg.detectors.logit import LogitDetector
     from oodseg.evaluation.run import evaluate
     from oodseg.failures.bundle import load_failure_detector
@@ -65,7 +66,7 @@ _HOMES = {
     "ImageError": "oodseg.core.errors",
     "LogitDetector": "oodseg.detectors.logit",
     "MissingDependencyError": "oodseg.core.errors",
-    "OodObject": "oodseg.core.prediction",
+    "OodObject": "oodseg.core.objects",
     "OodsegError": "oodseg.core.errors",
     "Prediction": "oodseg.core.prediction",
     "ScoreMapError": "oodseg.core.errors",

@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oodseg.core.bundle import find_bundle, read_config, save_bundle
 from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
-from oodseg.core.prediction import OodObject, Prediction, encode_objects
+from oodseg.core.objects import OodObject, encode_objects
+from oodseg.core.prediction import Prediction
 from oodseg.io.images import as_image, find_images, resize, to_tensor
 
 if TYPE_CHECKING:
@@ -170,7 +172,14 @@ class S2M:
         path = Path(picture) if isinstance(picture, str | os.PathLike) else None
         height, width = image.shape[:2]
         return Prediction(
-            path, height, width, objects, normalized.cpu().numpy(), warnings, watch.finish(started)
+            path,
+            height,
+            width,
+            objects,
+            normalized.cpu().numpy(),
+            warnings,
+            watch.finish(started),
+            partial(as_image, picture),
         )
 
     def predict(self, pictures: Any, score_normalizer: ScoreNormalizer | None = None) -> Iterator[Prediction]:

@@ -95,7 +95,7 @@ def test_writes_mask_confidence_overlay_and_coco(red, photos, out):
     assert np.allclose(confidence[truth] / 65535, coco["annotations"][0]["score"], atol=1e-4)
     assert not confidence[~truth].any()
     overlay = cv2.imread(str(out / "overlays" / "2.png"))
-    assert overlay.shape == (HEIGHT, WIDTH, 3)
+    assert overlay.shape[1] == 5 * WIDTH  # enlarged, so that its labels can be read
     tools = COCO(out / "predictions.json")
     assert np.array_equal(tools.annToMask(tools.loadAnns([1])[0]).astype(bool), truth)
     assert_whole(out)

@@ -1,15 +1,16 @@
-import json
+import pickle
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from pycocotools import mask as rle_tools
 
-from oodseg.core.prediction import Prediction, encode_objects
+from oodseg.core.errors import ImageError
+from oodseg.core.prediction import Prediction
 
-SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 MASKS = st.tuples(st.integers(0, 5), st.integers(1, 12), st.integers(1, 12)).flatmap(
     lambda shape: arrays.arrays(bool, shape)
 )
@@ -21,36 +22,6 @@ def scenes(draw):
     masks = draw(MASKS)
     confidence = draw(st.lists(CONFIDENCES, min_size=len(masks), max_size=len(masks)))
     return masks, np.zeros((len(masks), 4)), np.array(confidence)
-
-
-def run_lengths(mask):
-    """COCO's run lengths written out: column by column, zeros first."""
-    counts, value = [0], False
-    for pixel in mask.ravel(order="F"):
-        if pixel == value:
-            counts[-1] += 1
-        else:
-            counts.append(1)
-            value = not value
-    return counts
-
-
-@given(SHAPES.flatmap(lambda shape: arrays.arrays(bool, shape)))
-@settings(deadline=None)
-def test_run_lengths_come_back_and_agree_with_their_definition(mask):
-    found = encode_objects(mask[None], [[0, 0, 1, 1]], [0.5])
-    if not mask.any():
-        assert found == []
-        return
-    (one,) = found
-    assert np.array_equal(one.mask, mask)
-    assert one.area == mask.sum()
-    assert one.rle["size"] == list(mask.shape)
-    independent = rle_tools.frPyObjects({"size": list(mask.shape), "counts": run_lengths(mask)}, *mask.shape)
-    assert independent["counts"].decode() == one.rle["counts"]
-    rows, columns = np.nonzero(mask)
-    x, y = columns.min(), rows.min()
-    assert one.bbox == (x, y, columns.max() + 1 - x, rows.max() + 1 - y)
 
 
 @given(scenes())
@@ -95,28 +66,100 @@ def test_nothing_found():
     assert found.to_coco(1) == []
 
 
-def test_coco_annotations():
-    masks = np.zeros((3, 10, 12), bool)
-    masks[0, 1:4, 2:8] = True
-    masks[2, 5:9, 0:3] = True
-    boxes = [[2, 1, 8, 4], [0, 0, 1, 1], [0, 5, 3, 9]]
-    found = Prediction.from_masks(masks, boxes, [0.25, 0.99, 0.75]).to_coco(7, first_annotation_id=40)
-    assert [(each["id"], each["image_id"], each["score"]) for each in found] == [(40, 7, 0.75), (41, 7, 0.25)]
-    assert found[0]["bbox"] == [0, 5, 3, 4]
-    assert found[1]["area"] == 18
-    assert {each["category_id"] for each in found} == {1}
-    assert {each["iscrowd"] for each in found} == {0}
-    assert json.loads(json.dumps(found)) == found
+SHAPE = (40, 60)
+
+
+def predict(image=None, path=None):
+    masks = np.zeros((2, *SHAPE), bool)
+    masks[0, 5:15, 10:30] = True
+    masks[1, 20:24, 40:44] = True
+    open_image = None if image is None else partial(np.array, image)
+    boxes = [[10, 5, 30, 15], [40, 20, 44, 24]]
+    return Prediction.from_masks(masks, boxes, [0.5, 0.91], path=path, open_image=open_image)
+
+
+@pytest.fixture
+def image(rng):
+    return rng.integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("masks", "boxes", "confidence"),
+    ("found", "words"),
     [
-        (np.zeros((2, 5, 5), bool), np.zeros((2, 4)), [0.5]),
-        (np.zeros((1, 5, 5), bool), np.zeros((1, 3)), [0.5]),
-        (np.zeros((5, 5), bool), np.zeros((1, 4)), [0.5]),
+        (
+            predict(path=Path("a/street.jpg")),
+            "<Prediction street.jpg: 60x40, 2 unknown objects, highest confidence 0.91>",
+        ),
+        (predict(), "<Prediction image: 60x40, 2 unknown objects, highest confidence 0.91>"),
+        (Prediction(None, 480, 640), "<Prediction image: 640x480, no unknown object>"),
+        (Prediction(Path("b\udcff.png"), 2, 3), "<Prediction b?.png: 3x2, no unknown object>"),
     ],
 )
-def test_arrays_that_do_not_belong_together(masks, boxes, confidence):
-    with pytest.raises(ValueError, match="do not belong together"):
-        encode_objects(masks, boxes, confidence)
+def test_repr(found, words):
+    assert repr(found) == words
+    assert words.encode("utf-8")
+
+
+def test_the_image_comes_back(image):
+    assert np.array_equal(predict(image).read_image(), image)
+
+
+def test_an_image_that_was_not_kept():
+    with pytest.raises(ImageError, match="pass the image"):
+        predict().overlay()
+
+
+@pytest.mark.parametrize("other", [np.zeros((40, 61, 3), np.uint8), np.zeros((40, 60, 3), np.float32)])
+def test_another_image_is_refused(other, image):
+    for call in (predict(other).read_image, partial(predict(image).overlay, other)):
+        with pytest.raises(
+            ImageError, match=r"street.jpg|image is .* the objects were found in uint8 \[40, 60, 3\]"
+        ):
+            call()
+
+
+def test_the_overlay_of_an_image_passed_is_that_of_the_one_kept(image):
+    kept = predict(image).overlay()
+    assert np.array_equal(predict().overlay(image), kept)
+    assert kept.shape[1] == 660  # eleven times as large: the labels can be read
+    assert predict(image).overlay(side=1200).shape[1] == 1200
+
+
+def test_notebook_shows_overlay_and_table(image):
+    page = predict(image, Path("street.jpg"))._repr_html_()
+    assert page.count("<img") == 1
+    assert page.count("<tr>") == 3
+
+
+def test_notebook_without_the_image_shows_why():
+    page = predict(path=Path("street.jpg"))._repr_html_()
+    assert "<img" not in page
+    assert "made without its image" in page
+    assert page.count("<tr>") == 3
+
+
+def test_pickle_brings_the_image_along(image):
+    found = pickle.loads(pickle.dumps(predict(image, Path("street.jpg"))))
+    assert repr(found) == repr(predict(path=Path("street.jpg")))
+    assert np.array_equal(found.read_image(), image)
+
+
+def test_coco_entries_belong_together():
+    found = predict(path=Path("a/street.jpg"))
+    assert found.to_coco_image(4) == {"id": 4, "file_name": "street.jpg", "width": 60, "height": 40}
+    assert {each["image_id"] for each in found.to_coco(4)} == {4}
+    assert [each["id"] for each in found.to_coco()] == [1, 2]
+
+
+def test_plot_is_in_pixels_of_the_image(image):
+    from matplotlib import pyplot
+
+    axes = predict(image, Path("a $1 street.jpg")).plot()
+    try:
+        assert axes.get_title(loc="left") == "a $1 street.jpg: 2 unknown objects"
+        (shown,) = axes.get_images()
+        assert shown.get_array().shape == (*SHAPE, 3)
+        mine = pyplot.figure().add_subplot()
+        assert predict().plot(mine, image) is mine
+    finally:
+        pyplot.close("all")

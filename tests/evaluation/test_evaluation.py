@@ -56,7 +56,11 @@ class FakePipeline:
 
 def test_a_folder_is_opened(folder):
     pipeline = FakePipeline()
-    by_path = evaluate(str(folder), pipeline, resamples=5).to_dict()
+    found = evaluate(str(folder), pipeline, resamples=5)
+    assert repr(found).startswith(
+        f"<Evaluation of {found.dataset.title}: 3 images, rows: S2M, S2M's detector, "
+    )
+    by_path = found.to_dict()
     assert by_path == evaluate(open_dataset(folder), pipeline, resamples=5).to_dict()
     assert by_path["dataset"]["frames"] == 3
 

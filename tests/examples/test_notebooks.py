@@ -16,9 +16,9 @@ def printed(notebook):
     )
 
 
-def images(notebook):
-    shown = (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
-    return sum("image/png" in data for data in shown)
+def shown(notebook, kind):
+    outputs = (output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+    return [data[kind] for data in outputs if kind in data]
 
 
 def run(path, folder):
@@ -47,7 +47,8 @@ def test_committed_without_outputs(path) -> None:
 def test_own_scores(tmp_path) -> None:
     notebook = run(EXAMPLES / "own_scores.ipynb", tmp_path)
     text = printed(notebook)
-    assert images(notebook) == 2
+    assert len(shown(notebook, "image/png")) == 1
+    assert len(shown(notebook, "text/html")) == 4
     assert len(re.findall(r"^scene \d: \d drawn", text, re.MULTILINE)) == 4
     found = {int(height): int(n) for height, n in re.findall(r"^ +(\d) +(\d+) of 6", text, re.MULTILINE)}
     assert list(found) == [1, 2, 4, 8]
@@ -60,7 +61,7 @@ def test_own_scores(tmp_path) -> None:
 def test_compare_methods(tmp_path) -> None:
     notebook = run(EXAMPLES / "compare_methods.ipynb", tmp_path)
     text = printed(notebook)
-    assert images(notebook) == 1
+    assert len(shown(notebook, "text/html")) == 2
     rows = dict(re.findall(r"^(AuPRC|AuIoU|AP50) +(.*)$", text, re.MULTILINE))
     values = {name: [float(value) for value in re.findall(r"([\d.]+) \(", row)] for name, row in rows.items()}
     assert len(values["AuPRC"]) == len(values["AuIoU"]) == 4

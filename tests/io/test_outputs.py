@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from oodseg.core.encoding import encode_png
 from oodseg.core.errors import ConfigError
 from oodseg.core.prediction import Prediction
-from oodseg.io.outputs import RunFolder, encode_png, output_names
+from oodseg.io.outputs import RunFolder, output_names
 
 SHAPE = (40, 60)
 
@@ -118,7 +119,7 @@ def test_files_of_a_picture(tmp_path, pictures):
         round(0.3 * 65535),
         0,
     )
-    assert cv2.imread(str(tmp_path / "out/overlays/bern/1.png")).shape == (*SHAPE, 3)
+    assert cv2.imread(str(tmp_path / "out/overlays/bern/1.png")).shape[1] == 11 * SHAPE[1]  # enlarged
     assert not cv2.imread(str(tmp_path / "out/masks/ulm/1.png"), cv2.IMREAD_UNCHANGED).any()
 
 
@@ -185,16 +186,6 @@ def test_failures_are_listed_and_incomplete_runs_say_so(tmp_path, pictures):
     info = json.loads(folder.finish().read_text())["info"]
     assert info["failures"] == [{"file_name": "ulm/2.png", "reason": "it is empty"}]
     assert info["complete"] is False
-
-
-def test_png_bytes_come_back(rng):
-    for values in (
-        rng.integers(0, 256, (9, 7), dtype=np.uint8),
-        rng.integers(0, 256, (9, 7, 3), dtype=np.uint8),
-        rng.integers(0, 65536, (9, 7), dtype=np.uint16),
-    ):
-        found = cv2.imdecode(np.frombuffer(encode_png(values), np.uint8), cv2.IMREAD_UNCHANGED)
-        assert np.array_equal(found[:, :, ::-1] if values.ndim == 3 else found, values)
 
 
 def test_out_is_a_file(tmp_path, pictures):

@@ -179,9 +179,9 @@ def _write_sheet(path: Path, pairs: Sequence[tuple[Path, Path]]) -> None:
     """Lays pictures (left) beside their overlays (right)."""
     import numpy as np
 
+    from oodseg.core.encoding import encode_png
     from oodseg.core.files import write_bytes
     from oodseg.io.images import read_image, resize
-    from oodseg.io.outputs import encode_png
 
     height = SHEET_WIDTH * HEIGHT // WIDTH
     sheet = np.full((len(pairs) * (height + _GAP) + _GAP, 2 * SHEET_WIDTH + 3 * _GAP, 3), 255, np.uint8)
@@ -189,7 +189,8 @@ def _write_sheet(path: Path, pairs: Sequence[tuple[Path, Path]]) -> None:
         top = _GAP + row * (height + _GAP)
         for column, source in enumerate(pair):
             left = _GAP + column * (SHEET_WIDTH + _GAP)
-            small = resize(read_image(source), height, SHEET_WIDTH)
+            # An overlay goes on below the scene.
+            small = resize(read_image(source)[:HEIGHT], height, SHEET_WIDTH)
             sheet[top : top + height, left : left + SHEET_WIDTH] = small
     write_bytes(path, encode_png(sheet))
 

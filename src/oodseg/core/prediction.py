@@ -1,114 +1,61 @@
-"""What every verb returns: the unknown objects of one picture, each with its outline and confidence."""
+"""What every verb returns: the unknown objects of one image, each with its outline and confidence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CATEGORY_ID = 1
+from oodseg.core.coco import coco_annotations, coco_image
+from oodseg.core.display import plot_objects, to_html
+from oodseg.core.encoding import encode_png
+from oodseg.core.errors import ImageError
+from oodseg.core.objects import OodObject, encode_objects
+from oodseg.core.overlay import caption, draw_overlay
+from oodseg.core.saving import save_prediction
+from oodseg.core.tables import to_dataframe, to_detections
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+    from supervision import Detections
+
+_NOTEBOOK_SIDE = 960  # pixels of the longer side of the image in a notebook
 
 
-@dataclass(frozen=True)
-class OodObject:
-    """One object that the detector's training never named.
-
-    Attributes:
-        rle: COCO compressed run-length mask, `{"size": [H, W], "counts": str}` (column by column).
-        box: The prompt the outline was drawn from, `(x0, y0, x1, y1)` in pixels of the picture.
-        confidence: Confidence of that box, 0..1.
-        area: Pixels in the mask, at least 1.
-    """
-
-    rle: dict[str, Any] = field(repr=False)
-    box: tuple[float, float, float, float]
-    confidence: float
-    area: int
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """The outline filled, bool `[H, W]`; decoded anew at every call."""
-        from pycocotools import mask as rle_tools
-
-        decoded: NDArray[np.bool_] = rle_tools.decode(self.rle).astype(bool)
-        return decoded
-
-    @property
-    def bbox(self) -> tuple[float, float, float, float]:
-        """The tightest box around the mask, `(x, y, width, height)` in pixels, as COCO has it."""
-        from pycocotools import mask as rle_tools
-
-        x, y, width, height = (float(value) for value in rle_tools.toBbox(self.rle))
-        return x, y, width, height
-
-
-def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) -> list[OodObject]:
-    """Turns masks into objects; a box whose mask is empty names no object and is dropped.
-
-    Args:
-        masks: Bool `[N, H, W]`.
-        boxes: `[N, 4]`, `xyxy` in pixels.
-        confidence: `[N]`, 0..1.
-
-    Returns:
-        At most N objects, in the order given.
-
-    Raises:
-        ValueError: The three do not belong together.
-    """
-    from pycocotools import mask as rle_tools
-
-    masks, boxes, confidence = np.asarray(masks), np.asarray(boxes, float), np.asarray(confidence, float)
-    count = len(confidence)
-    if masks.ndim != 3 or masks.shape[0] != count or boxes.shape != (count, 4):
-        raise ValueError(
-            f"masks {masks.shape}, boxes {boxes.shape} and confidence {confidence.shape} "
-            "do not belong together"
-        )
-    objects = []
-    for mask, box, value in zip(masks, boxes, confidence, strict=True):
-        if not mask.any():
-            continue
-        rle = rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
-        x0, y0, x1, y1 = (float(side) for side in box)
-        objects.append(
-            OodObject(
-                rle={"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")},
-                box=(x0, y0, x1, y1),
-                confidence=float(value),
-                area=int(rle_tools.area(rle)),
-            )
-        )
-    return objects
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-    """All unknown objects of one picture.
+    """All unknown objects of one image.
+
+    In a notebook it shows itself: the image with every object outlined, and a table.
 
     Attributes:
-        path: Where the picture came from; None if it was handed in as pixels.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        path: Where the image came from; None if it was handed in as pixels.
+        height: Rows of the image.
+        width: Columns of the image.
         objects: The objects, most confident first.
         score: Normalised anomaly score, float32 `[h, w]` at the size the detector worked at (in-distribution
             pixels have about mean 0 and standard deviation 1), or None.
         warnings: What was mended on the way, one sentence each.
-        timings: Milliseconds a stage: `read`, `detector`, `prompts`, `masks`, `total`.
+        timings: Milliseconds per stage: `read`, `detector`, `prompts`, `masks`, `total`.
+        open_image: Gives the image again, uint8 `[H, W, 3]` RGB, from its file where it came from one; None
+            if it was not kept.
     """
 
     path: Path | None
     height: int
     width: int
     objects: Sequence[OodObject] = ()
-    score: NDArray[np.float32] | None = field(default=None, repr=False)
+    score: NDArray[np.float32] | None = None
     warnings: Sequence[str] = ()
-    timings: Mapping[str, float] = field(default_factory=dict, repr=False)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    open_image: Callable[[], NDArray[np.uint8]] | None = None
 
     def __post_init__(self) -> None:
         # Sorted here, so that the overlap rule below can rely on it; stable, so that ties keep their order.
@@ -126,6 +73,7 @@ class Prediction:
         score: NDArray[np.float32] | None = None,
         warnings: Sequence[str] = (),
         timings: Mapping[str, float] | None = None,
+        open_image: Callable[[], NDArray[np.uint8]] | None = None,
     ) -> Prediction:
         """Builds a prediction from bool masks `[N, H, W]`, boxes `[N, 4]` (xyxy) and confidence `[N]`.
 
@@ -137,7 +85,7 @@ class Prediction:
         masks = np.asarray(masks)
         objects = encode_objects(masks, boxes, confidence)
         height, width = (int(side) for side in masks.shape[1:])
-        return cls(path, height, width, objects, score, warnings, timings or {})
+        return cls(path, height, width, objects, score, warnings, timings or {}, open_image)
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
@@ -162,18 +110,128 @@ class Prediction:
             index[found.mask] = position
         return index
 
-    def to_coco(self, image_id: int, first_annotation_id: int = 1) -> list[dict[str, Any]]:
-        """JSON-able COCO annotations: `segmentation` in run lengths, `bbox` of the mask, `area`, `score`."""
-        return [
-            {
-                "id": first_annotation_id + position,
-                "image_id": image_id,
-                "category_id": CATEGORY_ID,
-                "segmentation": found.rle,
-                "bbox": list(found.bbox),
-                "area": found.area,
-                "iscrowd": 0,
-                "score": round(found.confidence, 6),
-            }
-            for position, found in enumerate(self.objects)
-        ]
+    @property
+    def title(self) -> str:
+        """The name of the image's file, or `image`; always text that can be printed."""
+        # Bytes of file names that are no UTF-8 arrive as lone surrogates, which no terminal takes.
+        return "image" if self.path is None else self.path.name.encode("utf-8", "replace").decode("utf-8")
+
+    def __repr__(self) -> str:
+        facts = [f"{self.width}x{self.height}", caption(len(self.objects))]
+        if self.objects:
+            facts.append(f"highest confidence {self.objects[0].confidence:.2f}")
+        return f"<Prediction {self.title}: {', '.join(facts)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; an image that is gone leaves the table alone."""
+        side = _NOTEBOOK_SIDE if max(self.height, self.width) > _NOTEBOOK_SIDE else None
+        try:
+            drawn = self.overlay(side=side)
+        except ImageError as error:
+            return to_html(self.title, self.objects, self.height, self.width, None, str(error))
+        return to_html(self.title, self.objects, self.height, self.width, encode_png(drawn))
+
+    def read_image(self) -> NDArray[np.uint8]:
+        """Gives the image that the objects were found in, uint8 `[H, W, 3]` RGB.
+
+        Raises:
+            ImageError: It was not kept, its file can no longer be read, or is of another size now.
+        """
+        if self.open_image is None:
+            raise ImageError("this prediction was made without its image: pass the image on this call")
+        return self._checked(self.open_image())
+
+    def overlay(self, image: NDArray[np.uint8] | None = None, side: int | None = None) -> NDArray[np.uint8]:
+        """Draws the image with every object outlined and labelled, small ones enlarged below, and a caption.
+
+        Args:
+            image: uint8 `[H, W, 3]` RGB; None takes the image that the objects were found in.
+            side: Longer side of the drawn image in pixels; None keeps its size, but no less than 640.
+
+        Returns:
+            uint8 `[H', W', 3]` RGB, higher than the image.
+
+        Raises:
+            ImageError: As `read_image`, or the image is of another size.
+        """
+        return draw_overlay(self.read_image() if image is None else self._checked(image), self.objects, side)
+
+    def plot(self, axes: Axes | None = None, image: NDArray[np.uint8] | None = None) -> Axes:
+        """Draws the image with every object outlined and labelled into matplotlib axes, in its own pixels.
+
+        Args:
+            axes: Where to; None makes a figure.
+            image: As in `overlay`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImageError: As `overlay`.
+            MissingDependencyError: matplotlib is not installed.
+        """
+        shown = self.read_image() if image is None else self._checked(image)
+        return plot_objects(shown, self.objects, f"{self.title}: {caption(len(self.objects))}", axes)
+
+    def to_coco(self, image_id: int = 1, first_annotation_id: int = 1) -> list[dict[str, Any]]:
+        """Gives COCO annotations, JSON-able: `segmentation` (run lengths), `bbox` (mask), `area`, `score`.
+
+        Args:
+            image_id: The `id` of the image.
+            first_annotation_id: The `id` of the first annotation; the others count up from it.
+        """
+        return coco_annotations(self.objects, image_id, first_annotation_id)
+
+    def to_coco_image(self, image_id: int = 1) -> dict[str, Any]:
+        """Gives the entry of COCO's `images` that belongs to `to_coco`."""
+        return coco_image(image_id, self.title, self.height, self.width)
+
+    def to_dataframe(self) -> DataFrame:
+        """Gives a pandas table, one row per object, most confident first.
+
+        Columns: `image`, `object` (from 1), `confidence` (0..1), `x`, `y`, `width`, `height` (the tightest
+        box around the mask, in pixels), `area` (pixels), `share` (of the image, 0..1).
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return to_dataframe(self.title, self.objects, self.height, self.width)
+
+    def to_supervision(self) -> Detections:
+        """Gives the objects as `supervision.Detections`: boxes around the masks, masks, confidences.
+
+        All are of class 0, `unknown`.
+
+        Raises:
+            MissingDependencyError: supervision is not installed.
+        """
+        return to_detections(self.objects)
+
+    def save(self, folder: str | os.PathLike[str], image: NDArray[np.uint8] | None = None) -> Path:
+        """Writes what `oodseg predict` writes; predictions of other images in the folder stay.
+
+        That is `masks/NAME.png`, `confidence/NAME.png`, `overlays/NAME.png` and `predictions.json`, where
+        NAME is that of the image without its suffix. Each is written whole or not at all. For many images, or
+        names that are not unique, `oodseg predict` is the better way.
+
+        Args:
+            folder: Made if missing.
+            image: As in `overlay`.
+
+        Returns:
+            The COCO file.
+
+        Raises:
+            ImageError: As `overlay`.
+            OodsegError: A file cannot be written, or `predictions.json` in the folder is no COCO file.
+        """
+        files = {"masks": self.mask, "confidence": self.confidence, "overlays": self.overlay(image)}
+        return save_prediction(Path(folder), self.title, files, self.objects)
+
+    def _checked(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if image.dtype != np.uint8 or image.shape != (self.height, self.width, 3):
+            raise ImageError(
+                f"{self.title} is {image.dtype} {list(image.shape)} now, the objects were found in uint8 "
+                f"[{self.height}, {self.width}, 3]: pass the image they were found in"
+            )
+        return image

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oodseg.core.encoding import encode_png
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.taxonomy import BACKGROUND
-from oodseg.io.outputs import encode_png
 from oodseg.io.slices import Slices
 from oodseg.io.volumes import SUFFIXES, read_labels, read_volume, volume_name
 

@@ -146,7 +146,7 @@ class Tile:
     boxes: list[tuple[float, float, float, float, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """All rows over one set.
 
@@ -163,6 +163,10 @@ class Evaluation:
     methods: list[MethodResult]
     tiles: list[Tile]
     meta: dict[str, Any]
+
+    def __repr__(self) -> str:
+        rows = ", ".join(method.name for method in self.methods)
+        return f"<Evaluation of {self.dataset.title}: {len(self.dataset.frames)} images, rows: {rows}>"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able dict; undefined figures become null."""

@@ -13,26 +13,25 @@ can be broken off anywhere.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.core.coco import coco_document
+from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_png
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import output_errors, write_bytes, write_json
-from oodseg.core.prediction import CATEGORY_ID, Prediction
+from oodseg.core.prediction import Prediction
 from oodseg.core.version import __version__
-from oodseg.io.overlay import draw_overlay
 
 COCO_FILE = "predictions.json"
-ConfidenceFormat = Literal["png", "npy"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Record:
     fingerprint: str
     height: int
     width: int
-    annotations: Sequence[dict[str, Any]]
+    annotations: Sequence[Mapping[str, Any]]
     milliseconds: float
     warnings: Sequence[str]
 
@@ -174,7 +173,7 @@ class RunFolder:
         write_bytes(wanted["masks"], encode_png(prediction.mask.astype(np.uint8) * np.uint8(255)))
         write_bytes(wanted["confidence"], encode_confidence(prediction.confidence, self._format))
         if self._overlays:
-            write_bytes(wanted["overlays"], encode_png(draw_overlay(image, prediction)))
+            write_bytes(wanted["overlays"], encode_png(prediction.overlay(image)))
         record = Record(
             fingerprint,
             prediction.height,
@@ -202,35 +201,23 @@ class RunFolder:
         return self.coco_path
 
     def _coco(self) -> dict[str, Any]:
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        for number, picture in enumerate(self.pictures, start=1):
-            record = self._records.get(picture)
-            if record is None:
-                continue
-            images.append(
-                {
-                    "id": number,
-                    "file_name": self._file_name(picture),
-                    "width": record.width,
-                    "height": record.height,
-                }
-            )
-            for found in record.annotations:
-                annotations.append({**found, "id": len(annotations) + 1, "image_id": number})
+        done = [
+            (number, self._file_name(picture), record.height, record.width, record.annotations)
+            for number, picture in enumerate(self.pictures, start=1)
+            if (record := self._records.get(picture)) is not None
+        ]
         info = {
             "description": "unknown objects found by oodseg",
             "version": __version__,
             "pictures": str(self.root),
-            "complete": len(images) == len(self.pictures),
+            "complete": len(done) == len(self.pictures),
             "settings": self._settings,
             "failures": [
                 {"file_name": self._file_name(picture), "reason": reason}
                 for picture, reason in self._failures.items()
             ],
         }
-        categories = [{"id": CATEGORY_ID, "name": "unknown"}]
-        return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+        return coco_document(done, info)
 
     def _file_name(self, picture: Path) -> str:
         return Path(os.path.abspath(picture)).relative_to(self.root).as_posix()
@@ -257,20 +244,3 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     except OSError:  # whoever reads the file next has the words for it
         return -1, -1
     return status.st_size, status.st_mtime_ns
-
-
-def encode_png(values: NDArray[Any]) -> bytes:
-    """Encodes uint8 `[H, W]` or `[H, W, 3]` (RGB), or uint16 `[H, W]`, as PNG."""
-    import cv2
-
-    _, data = cv2.imencode(".png", values[:, :, ::-1] if values.ndim == 3 else values)
-    return bytes(data)
-
-
-def encode_confidence(confidence: NDArray[np.float32], as_format: ConfidenceFormat) -> bytes:
-    """Encodes float32 `[H, W]` in 0..1 as 16-bit PNG (0..65535) or as `.npy`."""
-    if as_format == "png":
-        return encode_png(np.rint(confidence * 65535.0).astype(np.uint16))
-    buffer = io.BytesIO()
-    np.save(buffer, confidence, allow_pickle=False)
-    return buffer.getvalue()

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_png
 from oodseg.core.errors import OodsegError
 from oodseg.core.files import output_errors, write_bytes, write_json
 from oodseg.core.version import __version__
-from oodseg.io.outputs import ConfidenceFormat, RunFolder, encode_confidence, encode_png
+from oodseg.io.outputs import RunFolder
 from oodseg.report.failure_gallery import Entry, Gallery, render
 from oodseg.report.failure_panels import draw_panel, heat_map
 from oodseg.report.failure_record import FailureRecord, record_of

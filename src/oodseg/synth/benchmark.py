@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes, write_json
 from oodseg.data.frames import ANOMALY
 from oodseg.data.synthetic import HEAD_FILE, VERSION
-from oodseg.io.outputs import encode_png
 from oodseg.synth.drawn import DOMAINS, draw_scene
 from oodseg.synth.drawn_weather import WEATHERS
 

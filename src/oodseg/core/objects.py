@@ -1,0 +1,82 @@
+"""One unknown object: its outline as COCO run lengths, its box, its confidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class OodObject:
+    """One object that the detector's training never named.
+
+    Attributes:
+        rle: COCO compressed run-length mask, `{"size": [H, W], "counts": str}` (column by column).
+        box: The prompt the outline was drawn from, `(x0, y0, x1, y1)` in pixels of the image.
+        confidence: Confidence of that box, 0..1.
+        area: Pixels in the mask, at least 1.
+    """
+
+    rle: dict[str, Any] = field(repr=False)
+    box: tuple[float, float, float, float]
+    confidence: float
+    area: int
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The outline filled, bool `[H, W]`; decoded anew at every call."""
+        from pycocotools import mask as rle_tools
+
+        decoded: NDArray[np.bool_] = rle_tools.decode(self.rle).astype(bool)
+        return decoded
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """The tightest box around the mask, `(x, y, width, height)` in pixels, as COCO has it."""
+        from pycocotools import mask as rle_tools
+
+        x, y, width, height = (float(value) for value in rle_tools.toBbox(self.rle))
+        return x, y, width, height
+
+
+def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) -> list[OodObject]:
+    """Turns masks into objects; a box whose mask is empty names no object and is dropped.
+
+    Args:
+        masks: Bool `[N, H, W]`.
+        boxes: `[N, 4]`, `xyxy` in pixels.
+        confidence: `[N]`, 0..1.
+
+    Returns:
+        At most N objects, in the order given.
+
+    Raises:
+        ValueError: The three do not belong together.
+    """
+    from pycocotools import mask as rle_tools
+
+    masks, boxes, confidence = np.asarray(masks), np.asarray(boxes, float), np.asarray(confidence, float)
+    count = len(confidence)
+    if masks.ndim != 3 or masks.shape[0] != count or boxes.shape != (count, 4):
+        raise ValueError(
+            f"masks {masks.shape}, boxes {boxes.shape} and confidence {confidence.shape} "
+            "do not belong together"
+        )
+    objects = []
+    for mask, box, value in zip(masks, boxes, confidence, strict=True):
+        if not mask.any():
+            continue
+        rle = rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8))
+        x0, y0, x1, y1 = (float(side) for side in box)
+        objects.append(
+            OodObject(
+                rle={"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")},
+                box=(x0, y0, x1, y1),
+                confidence=float(value),
+                area=int(rle_tools.area(rle)),
+            )
+        )
+    return objects

@@ -1,0 +1,23 @@
+import io
+
+import cv2
+import numpy as np
+
+from oodseg.core.encoding import encode_confidence, encode_png
+
+
+def test_png_bytes_come_back(rng):
+    for values in (
+        rng.integers(0, 256, (9, 7), dtype=np.uint8),
+        rng.integers(0, 256, (9, 7, 3), dtype=np.uint8),
+        rng.integers(0, 65536, (9, 7), dtype=np.uint16),
+    ):
+        found = cv2.imdecode(np.frombuffer(encode_png(values), np.uint8), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(found[:, :, ::-1] if values.ndim == 3 else found, values)
+
+
+def test_confidence_as_png_and_npy():
+    values = np.array([[0.0, 0.5], [1.0, 0.25]], np.float32)
+    png = cv2.imdecode(np.frombuffer(encode_confidence(values, "png"), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert png.tolist() == [[0, 32768], [65535, 16384]]
+    assert np.array_equal(np.load(io.BytesIO(encode_confidence(values, "npy"))), values)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from pycocotools import mask as rle_tools
+
+from oodseg.core.objects import encode_objects
+
+SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
+
+
+def run_lengths(mask):
+    """COCO's run lengths written out: column by column, zeros first."""
+    counts, value = [0], False
+    for pixel in mask.ravel(order="F"):
+        if pixel == value:
+            counts[-1] += 1
+        else:
+            counts.append(1)
+            value = not value
+    return counts
+
+
+@given(SHAPES.flatmap(lambda shape: arrays.arrays(bool, shape)))
+@settings(deadline=None)
+def test_run_lengths_come_back_and_agree_with_their_definition(mask):
+    found = encode_objects(mask[None], [[0, 0, 1, 1]], [0.5])
+    if not mask.any():
+        assert found == []
+        return
+    (one,) = found
+    assert np.array_equal(one.mask, mask)
+    assert one.area == mask.sum()
+    assert one.rle["size"] == list(mask.shape)
+    independent = rle_tools.frPyObjects({"size": list(mask.shape), "counts": run_lengths(mask)}, *mask.shape)
+    assert independent["counts"].decode() == one.rle["counts"]
+    rows, columns = np.nonzero(mask)
+    x, y = columns.min(), rows.min()
+    assert one.bbox == (x, y, columns.max() + 1 - x, rows.max() + 1 - y)
+
+
+@pytest.mark.parametrize(
+    ("masks", "boxes", "confidence"),
+    [
+        (np.zeros((2, 5, 5), bool), np.zeros((2, 4)), [0.5]),
+        (np.zeros((1, 5, 5), bool), np.zeros((1, 3)), [0.5]),
+        (np.zeros((5, 5), bool), np.zeros((1, 4)), [0.5]),
+    ],
+)
+def test_arrays_that_do_not_belong_together(masks, boxes, confidence):
+    with pytest.raises(ValueError, match="do not belong together"):
+        encode_objects(masks, boxes, confidence)
