@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint setup weights clean
+.PHONY: demo test test-fast lint docs release-check setup weights clean
 
 setup: $(STAMP)
 
@@ -17,8 +17,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## draw street scenes with unknown objects, find them, write overlays
 	$(BIN)/oodseg demo --out demo
 
-lint: setup
-	$(BIN)/ruff check src tests benchmarks
+CODE := src tests benchmarks examples scripts
+
+lint: setup  ## style, format and types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
@@ -27,6 +30,12 @@ test: lint  ## lint, types and every test
 
 test-fast: setup  ## what to run while editing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+docs: setup  ## the documentation as a website in site/; a broken link or name is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
+
+release-check: setup  ## build sdist and wheel, and try the wheel in a fresh environment
+	$(BIN)/python scripts/release_check.py --tag "$(TAG)"
 
 # Every step goes on where it stopped.
 RUNS ?= runs/weights
@@ -40,4 +49,4 @@ weights: setup  ## train a whole pipeline from the data in DATA
 	$(BIN)/oodseg train bundle --detector $(RUNS)/detector --prompts $(RUNS)/prompts --masks $(RUNS)/masks --bits 8 --out $(RUNS)/street
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo dist site .pytest_cache .mypy_cache .ruff_cache

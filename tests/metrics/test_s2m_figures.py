@@ -12,7 +12,9 @@ LABELS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 255]))
 MAPS = arrays(
     np.float32,
     SHAPE,
-    elements=st.one_of(st.floats(0, 1, width=32), st.integers(0, 100).map(lambda i: i / 100)),
+    elements=st.one_of(
+        st.floats(0, 1, width=32), st.integers(0, 100).map(lambda i: float(np.float32(i / 100)))
+    ),
 )
 
 
