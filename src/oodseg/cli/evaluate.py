@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodseg.cli.loading import pipeline_identity
 from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -144,6 +143,7 @@ def _load(name: str, sets: list[BenchmarkSet], has_scores: bool) -> Any:
 def _one(data: BenchmarkSet, loaded: Any, folders: dict[str, Path], bar: Progress, **options: Any) -> Any:
     """Evaluates one set under a progress bar."""
     from oodseg.evaluation import evaluate as run
+    from oodseg.runs.loading import pipeline_sha256
 
     task = bar.add_task(data.title, total=None)
 
@@ -156,7 +156,7 @@ def _one(data: BenchmarkSet, loaded: Any, folders: dict[str, Path], bar: Progres
         pipeline,
         score_folders=folders,
         pipeline_name=f"S2M ({_short(name)})" if name else "S2M",
-        weights_hash=pipeline_identity(name) if name else None,
+        weights_hash=pipeline_sha256(name) if name else None,
         progress=progress,
         **options,
     )

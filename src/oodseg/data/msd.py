@@ -160,14 +160,14 @@ def _export_case(case: Case, out: Path, classes: Sequence[str], window: tuple[fl
         stacks[kind] = Slices(scan, volume.values, window)
     pictures = stacks["labels"]
     names = []
-    for index, path in enumerate(pictures.paths()):
+    for index, name in enumerate(pictures.names()):
         labels = {kind: stack.label(index) for kind, stack in stacks.items()}
         if index % _EMPTY_EVERY and not any(each.any() for each in labels.values()):
             continue
-        write_bytes(out / "images" / f"{path.name}.png", encode_png(pictures.picture(index)[:, :, 0]))
+        write_bytes(out / "images" / f"{name}.png", encode_png(pictures.picture(index)[:, :, 0]))
         for kind, each in labels.items():
-            write_bytes(out / kind / f"{path.name}.png", encode_png(each))
-        names.append(path.name)
+            write_bytes(out / kind / f"{name}.png", encode_png(each))
+        names.append(name)
     write_json(listed, names)
     return len(names)
 
