@@ -26,6 +26,7 @@ from oodseg.cli.predict import HELP as PREDICT_HELP
 from oodseg.cli.predict import predict
 from oodseg.cli.printing import say
 from oodseg.cli.train import train_app
+from oodseg.cli.train_failures import comparator, resynthesis, unknown
 from oodseg.cli.train_volumes import slices
 from oodseg.cli.train_volumes import volumes as train_volumes
 from oodseg.cli.volumes import HELP as VOLUMES_HELP
@@ -70,7 +71,8 @@ app.command(help=FAILURES_HELP)(failures)
 app.command(help=VOLUMES_HELP)(volumes)
 app.command(help=FIT_HELP)(fit)
 app.add_typer(datasets_app, name="datasets")
-train_app.command()(slices)
+for each in (resynthesis, comparator, unknown, slices):
+    train_app.command()(each)
 train_app.command("volumes")(train_volumes)
 app.add_typer(train_app, name="train")
 app.command()(models)
