@@ -253,13 +253,10 @@ class FasterRCNNPrompts(nn.Module):
         for level, channels in enumerate(self.features):
             stride = _STRIDES[level]
             sides = [side // stride for side in canvas.shape[-2:]]
-            batch = canvas.new_zeros((len(features), channels, *sides))
-            for place, each in zip(batch, features, strict=True):
-                if each is not None:
-                    rows, columns = (
-                        min(have, want) for have, want in zip(each[level].shape[-2:], sides, strict=True)
-                    )
-                    place[:, :rows, :columns] = each[level][:, :rows, :columns]
+            nothing = canvas.new_zeros((channels, *sides))
+            batch = torch.stack(
+                [nothing if each is None else _fitted(each[level].to(canvas), *sides) for each in features]
+            )
             joined.append(batch.contiguous(memory_format=torch.channels_last))
         return joined
 
@@ -322,6 +319,12 @@ class FasterRCNNPrompts(nn.Module):
     def image(self, score: Tensor) -> Tensor:
         """What the network sees of a normalised score map `[H, W]`: float32 `[in_channels, H, W]`."""
         return (score.float() * _GAIN).expand(self.in_channels, -1, -1)
+
+
+def _fitted(features: Tensor, rows: int, columns: int) -> Tensor:
+    """Cuts features `[C, h, w]` or fills them up with zeros, right and below."""
+    # A negative margin cuts. Writing into a part of a larger tensor would get lost in a traced graph.
+    return F.pad(features, (0, columns - features.shape[-1], 0, rows - features.shape[-2]))
 
 
 def _reading(given: Mapping[str, Any] | None) -> Reading:
