@@ -129,8 +129,8 @@ class Sight:
 
 
 @runtime_checkable
-class ImageDetector(Detector, Protocol):
-    """A detector that chooses the scale it wants to see and shows the features behind its scores.
+class ImageDetector(Protocol):
+    """What a detector has that chooses the scale it sees and shows the features behind its scores.
 
     Attributes:
         zoom: How many times the working size it wants to see, where the image is that large.
