@@ -10,12 +10,12 @@ Folder (see the model card for terms)::
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import CODES, IGNORE
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPictur
 def _in_validation(stem: str) -> bool:
     # Frames of one drive share the number before "_": they go to one side together.
     drive = stem.partition("_")[0]
-    return int(hashlib.sha1(drive.encode(), usedforsecurity=False).hexdigest(), 16) % _VALIDATION_EVERY == 0
+    return stable_number(drive) % _VALIDATION_EVERY == 0
 
 
 def labelled_pairs(source: str, folder: Path) -> list[StreetPicture]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from torch import Tensor
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.files import output_errors, write_json
+from oodseg.core.fingerprint import hash_file
 from oodseg.core.version import __version__
 from oodseg.export.graphs import Graph, build_graphs
 from oodseg.io.images import resize, to_tensor
@@ -213,7 +213,7 @@ def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGra
         "graphs": {
             graph.name: {
                 "file": each.path.name,
-                "sha256": hashlib.sha256(each.path.read_bytes()).hexdigest(),
+                "sha256": hash_file(each.path),
                 "inputs": {name: list(axes) for name, axes in graph.inputs.items()},
                 "outputs": {name: list(axes) for name, axes in graph.outputs.items()},
                 "difference_from_torch": float(f"{each.difference:.2g}"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.fingerprint import hash_bytes
 from oodseg.io.images import as_image, find_images, read_image
 from oodseg.io.volumes import is_volume
 
@@ -193,6 +193,6 @@ def _memory_item(key: str, image: Any) -> Item:
 
     def identity() -> list[Any]:
         pixels = read()
-        return [key, list(pixels.shape), hashlib.sha256(pixels.tobytes()).hexdigest()]
+        return [key, list(pixels.shape), hash_bytes(pixels.tobytes())]
 
     return Item(key, key, read, identity)
