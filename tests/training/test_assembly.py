@@ -14,7 +14,6 @@ from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.training.assembly import assemble, finished
 from oodseg.training.common import save_weights
 
-
 READING = {
     "calibration": [1.0, 0.5, -0.25],
     "operating_points": {"quiet": 0.3, "balanced": 0.2, "thorough": 0.1},
