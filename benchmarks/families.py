@@ -219,9 +219,9 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
     import torch
 
     from oodseg import S2M
-    from oodseg.cli.bench import peak_mib
     from oodseg.core.spec import build
     from oodseg.io.images import resize, to_tensor
+    from oodseg.runs.timing import peak_mib
     from oodseg.synth.drawn import draw_scene
 
     family, builder = {**SEGMENTERS, **MASKS}[name]

@@ -19,3 +19,12 @@ def _one_thread_and_seed() -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def red(tmp_path_factory, monkeypatch):
+    """Folder of a saved pipeline that takes whatever is red for unknown."""
+    from redness import register, save_pipeline
+
+    register(monkeypatch)
+    return save_pipeline(tmp_path_factory.mktemp("pipelines") / "red")

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from oodseg.cli.main import app
 from oodseg.failures import FAILURES, Assessment
 from oodseg.failures.bundle import save_failure_detector
+from oodseg.failures.detector import SegmenterAssessor
 from oodseg.metrics import picture_dice
-from oodseg.segmenters import make_segmenter
 from oodseg.segmenters.given import GivenLabels
 
 HEIGHT, WIDTH = 48, 64
@@ -26,14 +26,6 @@ def run(out, *arguments, detector="red_is_wrong"):
     return CliRunner().invoke(
         app, ["failures", *arguments, "--out", str(out), *chosen], env={"COLUMNS": "250"}
     )
-
-
-def assert_sentence(result, code, *words):
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert "Traceback" not in result.output
-    for word in words:
-        assert str(word) in result.output, result.output
 
 
 class RedIsWrong:
@@ -58,21 +50,10 @@ class RedIsWrong:
         return Assessment(labels, error, made, quality, float(quality.mean()))
 
 
-class GreyIsTruth:
+class GreyIsTruth(SegmenterAssessor):
     """Judges given labels by the picture: black is background, grey the liver, white the pancreas."""
 
     name = "grey_is_truth"
-
-    def __init__(self, segmenter):
-        self.segmenter = make_segmenter(segmenter)
-        self.classes = self.segmenter.classes
-
-    @property
-    def config(self):
-        return {"segmenter": {"name": self.segmenter.name, "config": self.segmenter.config}}
-
-    def to(self, device):
-        return self
 
     def assess(self, image):
         labels = self.segmenter.segment(image[None]).logits[0].argmax(0).numpy().astype(np.uint8)

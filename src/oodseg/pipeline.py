@@ -85,6 +85,7 @@ class S2M:
         detector: Detector | str | Mapping[str, Any] | None = None,
         prompts: PromptGenerator | str | Mapping[str, Any] | None = None,
         masks: PromptableSegmenter | str | Mapping[str, Any] | None = None,
+        with_detector: bool = True,
     ) -> S2M:
         """Loads a bundled pipeline by name or a saved one by folder.
 
@@ -95,6 +96,7 @@ class S2M:
                 `"segformer:FOLDER+energy"` or a mapping with all options.
             prompts: Likewise: `"components"`.
             masks: Likewise: `"grabcut"` or `"sam:FOLDER"`.
+            with_detector: Whether to load a detector at all; without one, every image needs a score map.
 
         Raises:
             WeightsError: The folder or a model is missing, damaged, or of another version.
@@ -105,7 +107,10 @@ class S2M:
         folder = find_bundle(name_or_folder)
         config = read_config(folder)
         given = {"detector": detector, "prompts": prompts, "masks": masks}
+        if not with_detector:
+            del given["detector"]
         parts: dict[str, Any] = {key: choose_part(folder, config, key, spec) for key, spec in given.items()}
+        parts.setdefault("detector", None)
         low, high = config["working_side"]
         return cls(**parts, name=config.get("name", folder.name), working_side=(low, high), device=device)
 

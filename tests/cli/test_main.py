@@ -10,6 +10,20 @@ from oodseg.cli import main as module
 from oodseg.cli.main import app
 from oodseg.core.errors import ConfigError
 
+VERBS = [
+    "predict",
+    "failures",
+    "volumes",
+    "fit",
+    "evaluate",
+    "datasets",
+    "train",
+    "models",
+    "export",
+    "bench",
+    "demo",
+]
+
 
 def test_version():
     result = CliRunner().invoke(app, ["--version"])
@@ -20,11 +34,11 @@ def test_version():
 def test_help_names_every_verb():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for verb in ("predict", "evaluate", "datasets", "train", "bench", "demo"):
+    for verb in VERBS:
         assert verb in result.output
 
 
-@pytest.mark.parametrize("verb", ["predict", "evaluate", "datasets", "train", "bench", "demo"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb):
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0
@@ -71,7 +85,7 @@ def test_errors_become_one_sentence(monkeypatch, error, code, sentence):
     def failing(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("oodseg.io.images.find_images", failing)
+    monkeypatch.setattr("oodseg.runs.items.find_images", failing)
     result = CliRunner().invoke(app, ["predict", "x.jpg"])
     assert result.exit_code == code
     assert result.stderr.startswith(sentence)
@@ -83,7 +97,7 @@ def test_bugs_are_not_hidden(monkeypatch):
     def failing(*args, **kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("oodseg.io.images.find_images", failing)
+    monkeypatch.setattr("oodseg.runs.items.find_images", failing)
     assert isinstance(CliRunner().invoke(app, ["predict", "x.jpg"]).exception, ZeroDivisionError)
 
 

@@ -62,7 +62,7 @@ def test_line_and_yaml_give_the_same(tmp_path, red, photo, folder):
         "grabcut",
     )
     assert line.exit_code == 0, line.output
-    assert "fitted on 1 of these pictures" in line.output
+    assert "fitted on 1 of these images" in line.output
     assert "`oodseg fit`" in line.output
 
     part = tmp_path / "detector.yaml"
@@ -86,6 +86,19 @@ def test_what_is_typed_wins_over_the_file(tmp_path, red, photo, folder):
     result = run(tmp_path / "out", photo, "--config", whole, "--pipeline", red, "--masks", "box")
     assert result.exit_code == 0, result.output
     assert "fitted on" not in result.output
+
+
+def test_a_default_that_is_typed_wins_too(tmp_path, red, photo, monkeypatch):
+    """`street` is the default, so that its value alone does not tell whether the user gave it."""
+    whole = tmp_path / "pipeline.yaml"
+    whole.write_text(f"pipeline: {red}\n")
+
+    def pipeline(out, *arguments):
+        assert run(out, photo, "--config", whole, *arguments).exit_code == 0
+        return json.loads((out / "predictions.json").read_text())["info"]["settings"]["pipeline"]
+
+    assert pipeline(tmp_path / "a") == str(red)
+    assert pipeline(tmp_path / "b", "--pipeline", "street") == "street"
 
 
 def test_done_pictures_are_done_unless_the_part_changes(tmp_path, red, photo, folder):

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from oodseg.core.devices import choose_device, fast_autocast
+from oodseg.core.errors import ConfigError
 
 
 def test_auto_is_what_there_is():
@@ -13,3 +15,9 @@ def test_autocast_computes_the_same_to_bfloat16_precision():
     with torch.inference_mode(), fast_autocast(torch.device("cpu")):
         fast = layer(x).float()
     torch.testing.assert_close(fast, layer(x).detach(), atol=2e-2, rtol=2e-2)
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no CUDA device here: use --device cpu"):
+        choose_device("cuda")

@@ -3,7 +3,7 @@ import io
 import cv2
 import numpy as np
 
-from oodseg.core.encoding import encode_confidence, encode_png
+from oodseg.core.encoding import encode_confidence, encode_jpeg, encode_png
 
 
 def test_png_bytes_come_back(rng):
@@ -14,6 +14,12 @@ def test_png_bytes_come_back(rng):
     ):
         found = cv2.imdecode(np.frombuffer(encode_png(values), np.uint8), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(found[:, :, ::-1] if values.ndim == 3 else found, values)
+
+
+def test_jpeg_is_near_and_in_rgb_order():
+    image = np.full((16, 24, 3), (200, 60, 20), np.uint8)
+    found = cv2.imdecode(np.frombuffer(encode_jpeg(image, 95), np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(found[:, :, ::-1].astype(int) - image).max() < 4
 
 
 def test_confidence_as_png_and_npy():

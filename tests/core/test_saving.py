@@ -9,9 +9,9 @@ import pytest
 from pycocotools.coco import COCO
 
 import oodseg.core.saving
+import oodseg.runs
 from oodseg.core.errors import ImageError, OodsegError
 from oodseg.core.prediction import Prediction
-from oodseg.io.outputs import RunFolder
 
 IMAGE = np.full((40, 60, 3), 90, np.uint8)
 
@@ -33,10 +33,10 @@ def read(path):
 
 
 def test_files_are_those_of_a_run(tmp_path):
-    prediction = predict(str(tmp_path / "street.jpg"))
-    run = RunFolder(tmp_path / "run", [prediction.path], {})
-    run.write(prediction.path, "", IMAGE, prediction)
-    run.finish()
+    cv2.imwrite(str(tmp_path / "street.png"), IMAGE)
+    prediction = predict(str(tmp_path / "street.png"))
+    source, settings = tmp_path / "street.png", {"pipeline": "fixed"}
+    oodseg.runs.predict(source, lambda image: prediction, tmp_path / "run", settings=settings)
     prediction.save(tmp_path / "saved")
     assert files(tmp_path / "saved") == [
         "confidence/street.png",

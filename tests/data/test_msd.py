@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from failure_fakes import WINDOW, body, save_nifti, save_task
-from oodseg.core.errors import DatasetError, ImageError
+from oodseg.core.errors import ConfigError, DatasetError, ImageError
 from oodseg.data.msd import export_slices, read_layout, split_cases
 from oodseg.training.labelled import slices
 
@@ -31,7 +31,7 @@ def test_every_case_has_one_split_and_keeps_it(tmp_path):
 def test_slices_are_what_trainings_read(tmp_path):
     root, out, said = save_task(tmp_path / "Task07"), tmp_path / "slices", []
     counts = export_slices(root, out, WINDOW, tmp_path / "predicted", lambda *done: said.append(done))
-    assert said == [*((k, 5) for k in range(6))]
+    assert said == [*(("cutting", k, 5) for k in range(6))]
     found = slices(out)
     assert found.classes == ("background", "liver", "pancreas")
     # Of six slices four hold a structure and the first is the one empty slice in ten.
@@ -109,3 +109,8 @@ def test_a_slice_that_was_spoilt(tmp_path):
     cv2.imwrite(str(one.label), np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(DatasetError, match="cannot be read: run"):
         one.read()
+
+
+def test_a_window_must_open(tmp_path):
+    with pytest.raises(ConfigError, match="--window 3 3: the second value must be the larger one"):
+        export_slices(save_task(tmp_path / "Task07", 3), tmp_path / "slices", (3, 3))

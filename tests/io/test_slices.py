@@ -19,7 +19,7 @@ def test_picture_and_labels_lie_on_each_other(scan):
         picture, label = slices.picture(index), slices.label(index)
         assert picture.shape == (24, 30, 3)
         assert np.array_equal(np.rint(picture[:, :, 0] / 127.5), label)
-    assert [path.name for path in slices.paths()][:2] == ["case.1_slice000", "case.1_slice001"]
+    assert slices.names()[:2] == ["case.1_slice000", "case.1_slice001"]
 
 
 def codes(tmp_path, values):

@@ -40,7 +40,7 @@ def test_drawing_writes_what_is_read_again(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(benchmark, "plan", lambda: [dict(scene) for scene in scenes])
     done = []
     benchmark.draw_benchmark(tmp_path, lambda *each: done.append(each))
-    assert done == [(1, 2), (2, 2)]
+    assert done == [("drawing synthetic-1", 1, 2), ("drawing synthetic-1", 2, 2)]
     found = open_dataset(tmp_path)
     assert (found.key, found.track, len(found.frames)) == ("synthetic", "obstacle", 2)
     assert found.frames[1].groups == {"domain": "city", "weather": "noon", "objects": "4"}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodseg.cli.printing import console, say
+
 if TYPE_CHECKING:
     from oodseg.data import Verification
 
@@ -16,18 +18,16 @@ datasets_app = typer.Typer(no_args_is_help=True, help="Know and check benchmark 
 @datasets_app.command("list")
 def list_layouts() -> None:
     """Show the layouts that `evaluate` and `verify` read."""
-    from rich.console import Console
     from rich.text import Text
 
     from oodseg.data import LAYOUTS
 
-    console = Console()
     for key, layout in LAYOUTS.items():
         line = Text(key, style="bold").append(
             f"  {layout.title}; splits: {', '.join(layout.splits)}", style="not bold"
         )
-        console.print(line, soft_wrap=True)
-        console.print(Text(f"    {layout.shape}", style="dim"), soft_wrap=True)
+        console().print(line, soft_wrap=True)
+        say(f"    {layout.shape}", "dim")
 
 
 @datasets_app.command("verify")
@@ -36,21 +36,15 @@ def verify_folders(
     split: Annotated[str | None, typer.Option(help="Split of the set; see `oodseg datasets list`.")] = None,
 ) -> None:
     """Read every label: which set and split, how many frames, which codes, fingerprint, licence."""
-    from rich.console import Console
-    from rich.progress import Progress
-    from rich.text import Text
-
+    from oodseg.core.progress import progress_bar
     from oodseg.data import open_dataset, verify
 
-    console = Console()
     for path in paths:
-        data = open_dataset(path, split)
-        with Progress(console=console, transient=True) as bar:
-            task = bar.add_task(f"checking {data.title}", total=len(data.frames))
-            found = verify(data, lambda done, task=task, bar=bar: bar.update(task, completed=done))  # type: ignore[misc]
-        console.print(Text(str(path), style="bold"), soft_wrap=True)
+        with progress_bar() as bar:
+            found = verify(open_dataset(path, split), bar)
+        say(str(path), "bold")
         for name, value in _facts(found):
-            console.print(Text(f"  {name:<15} {value}"), soft_wrap=True)
+            say(f"  {name:<15} {value}")
 
 
 def _facts(found: Verification) -> list[tuple[str, str]]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.loading import pipeline_identity
+from oodseg.cli.printing import console, say
 from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from oodseg.data import BenchmarkSet
+    from oodseg.runs import EvaluationRun
 
 NO_PIPELINE = "none"
 
@@ -33,7 +31,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]DIR",
-            help="Score files to measure beside it, named like the pictures; may be given again.",
+            help="Score files to measure beside it, named like the images; may be given again.",
         ),
     ] = None,
     baselines: Annotated[
@@ -51,66 +49,40 @@ def evaluate(
     published: Annotated[bool, typer.Option(help="Show published numbers beside ours.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
-    """Measure a pipeline, its detector alone, and score files of any origin, on the same pictures."""
-    from rich.console import Console
+    """Measure a pipeline, its detector alone, and score files of any origin, on the same images."""
+    from oodseg.core.progress import progress_bar
+    from oodseg.runs import evaluate_sets
 
-    from oodseg.data import open_dataset
-    from oodseg.evaluation import Evaluation
-    from oodseg.metrics.s2m import PRESETS
-    from oodseg.report.write import write_results
-
-    shown = next((known for known in PRESETS if known == preset), None)
-    if shown is None:
-        raise ConfigError(f"there is no preset '{preset}': choose one of {', '.join(PRESETS)}")
-    console = Console()
-    folders = _score_folders(scores or [])
-    datasets = [_drawn(path, out, console) for path in datasets]
-    sets = [open_dataset(path, split) for path in datasets]
-    loaded = _load(pipeline, sets, bool(folders))
-    found: list[Evaluation] = []
-    with _progress(console) as bar:
-        for path, data in zip(datasets, sets, strict=True):
-            found.append(
-                _one(
-                    data,
-                    loaded,
-                    {name: _folder_of(folder, path, len(sets)) for name, folder in folders.items()},
-                    bar,
-                    baselines=baselines,
-                    preset=shown,
-                    seed=seed,
-                    resamples=resamples,
-                    gallery=60 if report else 0,
-                )
-            )
-            # After every set, so that what is measured stays measured if a later one fails.
-            written = write_results(found, out, shown, published=published, report=report)
-    _show(console, found, shown, published)
-    for file in written:
-        console.print(f"wrote {file}", soft_wrap=True, highlight=False)
-
-
-def _drawn(path: Path, out: Path, console: Any) -> Path:
-    """Draws the set that needs no download, where it is asked for by name; else the path as it is."""
-    from oodseg.data import synthetic
-    from oodseg.synth import benchmark
-
-    if str(path) != synthetic.NAME or path.exists():
-        return path
-    with _progress(console) as bar:
-        task = bar.add_task(f"drawing {synthetic.VERSION}", total=None)
-        return benchmark.draw_benchmark(
-            out / synthetic.VERSION, lambda done, total: bar.update(task, completed=done, total=total)
+    with progress_bar() as bar:
+        found = evaluate_sets(
+            datasets,
+            None if pipeline == NO_PIPELINE else pipeline,
+            out,
+            scores=read_score_folders(scores or []),
+            baselines=baselines,
+            preset=preset,
+            split=split,
+            seed=seed,
+            resamples=resamples,
+            published=published,
+            report=report,
+            progress=bar,
         )
+    _show(found, preset, published)
 
 
-def _score_folders(arguments: list[str]) -> dict[str, Path]:
-    """Parses `NAME=DIR` or `DIR`."""
+def read_score_folders(arguments: list[str]) -> dict[str, Path]:
+    """Parses `NAME=DIR` or `DIR`.
+
+    Raises:
+        ConfigError: Two folders of one name.
+    """
     folders: dict[str, Path] = {}
     for argument in arguments:
         name, equals, folder = argument.partition("=")
-        path = Path(folder if equals and not Path(argument).exists() else argument)
-        key = name if equals and not Path(argument).exists() else path.resolve().name
+        named = bool(equals) and not Path(argument).exists()
+        path = Path(folder if named else argument)
+        key = name if named else path.resolve().name
         if key in folders:
             raise ConfigError(
                 f"two folders of scores are called '{key}': name them with --scores NAME={path}"
@@ -119,81 +91,22 @@ def _score_folders(arguments: list[str]) -> dict[str, Path]:
     return folders
 
 
-def _folder_of(folder: Path, dataset: Path, count: int) -> Path:
-    """The folder's sub folder of the set's name, where there is one; needed as soon as sets are several."""
-    below = folder / dataset.resolve().name
-    if below.is_dir():
-        return below
-    if count > 1:
-        raise ConfigError(f"{folder} has no folder {below.name} for that set's scores: make one a set")
-    return folder
-
-
-def _load(name: str, sets: list[BenchmarkSet], has_scores: bool) -> Any:
-    """Loads the pipeline, unless score files alone are to be measured."""
-    if name == NO_PIPELINE:
-        return None
-    complete = all(frame.image_path is not None for data in sets for frame in data.frames)
-    if has_scores and not complete:
-        return None
-    from oodseg.pipeline import S2M
-
-    return name, S2M.from_pretrained(name)
-
-
-def _one(data: BenchmarkSet, loaded: Any, folders: dict[str, Path], bar: Progress, **options: Any) -> Any:
-    """Evaluates one set under a progress bar."""
-    from oodseg.evaluation import evaluate as run
-
-    task = bar.add_task(data.title, total=None)
-
-    def progress(stage: str, done: int, total: int) -> None:
-        bar.update(task, description=f"{data.title}: {stage}", completed=done, total=total)
-
-    name, pipeline = loaded or (None, None)
-    found = run(
-        data,
-        pipeline,
-        score_folders=folders,
-        pipeline_name=f"S2M ({_short(name)})" if name else "S2M",
-        weights_hash=pipeline_identity(name) if name else None,
-        progress=progress,
-        **options,
-    )
-    bar.update(task, description=f"{data.title}: done", completed=1, total=1)
-    return found
-
-
-def _short(name: str) -> str:
-    """A pipeline folder's own name: the path to it says nothing in a table."""
-    return Path(name).name or name
-
-
-def _progress(console: Any) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
-def _show(console: Any, found: list[Any], preset: Any, published: bool) -> None:
+def _show(run: EvaluationRun, preset: str, published: bool) -> None:
     from rich.console import Console
 
+    from oodseg.metrics.s2m import Preset
     from oodseg.report.tables import build_rows, group_table, notes_of, rich_table
 
-    rows = build_rows(found, preset, published)
+    shown: Preset = "code" if preset == "code" else "paper"
     # A file or pipe has no width to respect.
-    wide = console if console.is_terminal else Console(width=200)
-    wide.print(rich_table(rows, preset, wide.width))
-    for one in found:
+    wide = console() if console().is_terminal else Console(width=200)
+    wide.print(rich_table(build_rows(run.evaluations, shown, published), shown, wide.width))
+    for one in run.evaluations:
         kinds = group_table(one)
         if kinds is not None:
             wide.print(kinds)
-    for one in found:
+    for one in run.evaluations:
         for note in notes_of(one):
-            console.print(f"note: {one.dataset.title}: {note}", soft_wrap=True, highlight=False)
+            say(f"note: {one.dataset.title}: {note}")
+    for file in run.files:
+        say(f"wrote {file}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodseg.cli.loading import DetectorOption, MasksOption, PipelineOption, PromptsOption, load_pipeline
+from oodseg.cli.printing import console, say
 
 if TYPE_CHECKING:
     from oodseg.export.onnx import ExportedGraph
@@ -49,15 +50,12 @@ def export(
 
 
 def _show(graphs: list[ExportedGraph], out: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("graph", box=None, pad_edge=False)
     table.add_column("MB", justify="right")
     table.add_column("difference from torch", justify="right")
     for each in graphs:
         table.add_row(each.path.name, f"{each.bytes / 1e6:.1f}", f"{each.difference:.0e}")
-    console = Console()
-    console.print(table)
-    console.print(Text(f"try it: python {out / 'onnx_predict.py'} PICTURE"), soft_wrap=True)
+    console().print(table)
+    say(f"try it: python {out / 'onnx_predict.py'} PICTURE")

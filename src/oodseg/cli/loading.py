@@ -1,20 +1,14 @@
-"""What the verbs that run a pipeline share: loading it on the right device."""
+"""What the verbs that run a pipeline share: the options that name it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodseg.core.errors import ConfigError
-
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from oodseg.pipeline import S2M
 
 
@@ -24,6 +18,13 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+
+class NumberFormat(StrEnum):
+    """How maps of numbers in 0..1 are saved."""
+
+    PNG = "png"
+    NPY = "npy"
 
 
 PipelineOption = Annotated[
@@ -64,67 +65,52 @@ ConfigOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)
+]
 
 
-def load_pipeline(
-    name: str,
-    device: Device = Device.CPU,
-    *,
-    detector: str | Mapping[str, Any] | None = None,
-    prompts: str | Mapping[str, Any] | None = None,
-    masks: str | Mapping[str, Any] | None = None,
-    threads: int | None = None,
-) -> S2M:
-    """Loads a pipeline for a verb.
+def chosen_pipeline(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
+    """What names the pipeline: options that were typed, then the file, then what the options default to.
 
     Args:
-        name: Bundled name or folder.
-        device: Where it runs.
-        detector: What `oodseg.core.spec` reads, in place of the pipeline's own part; likewise `prompts` and
-            `masks`.
-        prompts: See `detector`.
-        masks: See `detector`.
-        threads: CPU threads; None leaves the choice to torch.
+        ctx: Of a verb with the options `pipeline`, `detector`, `prompts` and `masks`.
+        config: What `--config` named.
+
+    Raises:
+        ConfigError: The file cannot be read, or has other keys.
+    """
+    from oodseg.core.spec import read_pipeline
+
+    options = {key: ctx.params[key] for key in ("pipeline", "detector", "prompts", "masks")}
+    if config is None:
+        return options
+    typed = {key: value for key, value in options.items() if was_typed(ctx, key)}
+    return options | read_pipeline(config) | typed
+
+
+def was_typed(ctx: typer.Context, option: str) -> bool:
+    """Whether the user gave an option, be it with its default's value."""
+    source = ctx.get_parameter_source(option)
+    return source is not None and source.name not in {"DEFAULT", "DEFAULT_MAP"}
+
+
+def load_pipeline(name: str, device: Device = Device.CPU, **parts: Any) -> S2M:
+    """Loads a pipeline for a verb; `parts` are what `S2M.from_pretrained` takes.
 
     Raises:
         ConfigError: An unknown part, or no GPU.
         WeightsError: The pipeline is missing, damaged, or of another version.
     """
-    import torch
-
     from oodseg.core.devices import choose_device
     from oodseg.pipeline import S2M
 
+    return S2M.from_pretrained(name, choose_device(device.value), **parts)
+
+
+def set_threads(threads: int | None) -> None:
+    """Sets torch's CPU threads; None leaves the choice to torch."""
+    import torch
+
     if threads is not None:
         torch.set_num_threads(threads)
-    if device is Device.CUDA and not torch.cuda.is_available():
-        raise ConfigError("torch finds no CUDA device here: use --device cpu or --device auto")
-    return S2M.from_pretrained(
-        name, choose_device(device.value), detector=detector, prompts=prompts, masks=masks
-    )
-
-
-def pipeline_identity(name: str) -> str:
-    """SHA-256 of a pipeline's configuration, which names the checksums of its weights.
-
-    Raises:
-        WeightsError: There is no such pipeline.
-    """
-    from oodseg.core.bundle import find_bundle
-
-    return hashlib.sha256((find_bundle(name) / "config.json").read_bytes()).hexdigest()
-
-
-def progress_bar(console: Console | None) -> Any:
-    """A bar with counts and remaining time, on a terminal only; it goes when done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(
-        *columns, console=console, disable=console is None or not console.is_terminal, transient=True
-    )

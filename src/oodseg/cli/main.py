@@ -23,9 +23,14 @@ from oodseg.cli.fit import HELP as FIT_HELP
 from oodseg.cli.fit import fit
 from oodseg.cli.models import models
 from oodseg.cli.predict import HELP as PREDICT_HELP
-from oodseg.cli.predict import predict, printable
+from oodseg.cli.predict import predict
+from oodseg.cli.printing import say
 from oodseg.cli.train import train_app
-from oodseg.cli.train_volumes import slices, volumes
+from oodseg.cli.train_failures import comparator, resynthesis, unknown
+from oodseg.cli.train_volumes import slices
+from oodseg.cli.train_volumes import volumes as train_volumes
+from oodseg.cli.volumes import HELP as VOLUMES_HELP
+from oodseg.cli.volumes import volumes
 from oodseg.core.errors import OodsegError
 from oodseg.core.version import __version__
 
@@ -39,23 +44,16 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except OodsegError as error:
-            _say(str(error))
+            say(str(error), "red", stderr=True)
             raise typer.Exit(_FAULT) from error
         except KeyboardInterrupt as error:
-            _say(str(error) or "interrupted: every file written so far is whole")
+            say(str(error) or "interrupted: every file written so far is whole", "red", stderr=True)
             raise typer.Exit(_INTERRUPTED) from error
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                 raise
-            _say("the disk is full: free some space and run the same command again")
+            say("the disk is full: free some space and run the same command again", "red", stderr=True)
             raise typer.Exit(_FAULT) from error
-
-
-def _say(sentence: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    Console(stderr=True).print(Text(printable(sentence), style="red"), soft_wrap=True)
 
 
 app = typer.Typer(
@@ -64,16 +62,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Find every object a street-scene model was never taught, and draw its outline.",
-    epilog="Start with `oodseg demo`, then `oodseg predict` your own pictures.",
+    epilog="Start with `oodseg demo`, then `oodseg predict` your own images.",
 )
 app.command()(demo)
 app.command(help=PREDICT_HELP)(predict)
 app.command()(evaluate)
 app.command(help=FAILURES_HELP)(failures)
+app.command(help=VOLUMES_HELP)(volumes)
 app.command(help=FIT_HELP)(fit)
 app.add_typer(datasets_app, name="datasets")
-train_app.command()(slices)
-train_app.command()(volumes)
+for each in (resynthesis, comparator, unknown, slices):
+    train_app.command()(each)
+train_app.command("volumes")(train_volumes)
 app.add_typer(train_app, name="train")
 app.command()(models)
 app.command(help=EXPORT_HELP)(export)

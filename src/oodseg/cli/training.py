@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -36,6 +36,10 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one entry of the recipe; may be given again."),
 ]
 PrintRecipe = Annotated[bool, typer.Option("--print-recipe", help="Print the recipe as YAML and stop.")]
+Generator = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="Folder of `oodseg train resynthesis`.", show_default=False),
+]
 
 
 @contextmanager
@@ -51,64 +55,30 @@ def training_libraries() -> Iterator[None]:
         ) from error
 
 
-def read_recipe(name: str, model: type[RecipeT], changes: list[str] | None) -> RecipeT:
-    """Reads a recipe and puts the changes of the command line over it.
+def prepare(
+    name: str,
+    model: type[RecipeT],
+    changes: list[str] | None,
+    print_recipe: bool,
+    data: Path | None,
+    out: Path | None,
+) -> tuple[RecipeT, Path, Path]:
+    """Reads a recipe with the changes of the command line, and checks that both folders are named.
 
     Raises:
-        ConfigError: No such recipe or entry, or a value that the entry cannot have.
+        ConfigError: No such recipe or entry, a value that the entry cannot have, or a folder is missing.
+        typer.Exit: The recipe was to be printed, and was.
     """
-    import yaml
-    from pydantic import ValidationError
-
+    from oodseg.training.changes import change_recipe, recipe_yaml
     from oodseg.training.common import load_recipe
 
-    recipe = load_recipe(name, model)
-    values = recipe.model_dump()
-    for change in changes or []:
-        key, equals, text = change.partition("=")
-        *path, last = key.strip().split(".")
-        inside: Any = values
-        for step in path:
-            inside = inside.get(step) if isinstance(inside, dict) else None
-        if not equals or not isinstance(inside, dict) or last not in inside:
-            raise ConfigError(
-                f"--set {change} names no entry of the recipe: write KEY=VALUE with one of "
-                f"{', '.join(values)} (--print-recipe shows them all)"
-            )
-        try:
-            inside[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {change}: the value is no valid YAML; quote it") from None
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise ConfigError(f"--set {where} cannot be used ({fault['msg']}): choose another value") from error
-
-
-def print_recipe_of(recipe: BaseModel) -> None:
-    """Prints a recipe as YAML."""
-    import yaml
-
-    typer.echo(
-        yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, default_flow_style=None), nl=False
-    )
-
-
-def both_folders(data: Path | None, out: Path | None) -> tuple[Path, Path]:
-    """Both folders; only `--print-recipe` does without them."""
+    recipe = change_recipe(load_recipe(name, model), changes or [])
+    if print_recipe:
+        typer.echo(recipe_yaml(recipe), nl=False)
+        raise typer.Exit
     if data is None or out is None:
         raise ConfigError("a training needs data and a folder to write to: name them with --data and --out")
-    return data, out
-
-
-def finished(folder: Path, verb: str) -> Path:
-    """The weight file of a finished run."""
-    file = f"{verb}.safetensors"
-    if not (folder / file).is_file():
-        raise WeightsError(f"{folder} holds no {file}: name the folder of a finished `oodseg train {verb}`")
-    return folder / file
+    return recipe, data, out
 
 
 def wrote(path: Path) -> None:

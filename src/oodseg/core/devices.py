@@ -8,14 +8,22 @@ from contextvars import ContextVar
 
 import torch
 
+from oodseg.core.errors import ConfigError
+
 _full_precision = ContextVar("full_precision", default=False)
 
 
 def choose_device(name: str) -> str:
-    """`"auto"` becomes `"cuda"` where there is one, else `"cpu"`; any other name is passed through."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """`"auto"` becomes `"cuda"` where there is one, else `"cpu"`; any other name is passed through.
+
+    Raises:
+        ConfigError: A GPU is asked for and there is none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError("torch finds no CUDA device here: use --device cpu or --device auto")
+    return name
 
 
 def fast_autocast(device: torch.device) -> AbstractContextManager[object]:

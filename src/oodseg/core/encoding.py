@@ -19,6 +19,14 @@ def encode_png(values: NDArray[Any]) -> bytes:
     return bytes(data)
 
 
+def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    """Encodes uint8 `[H, W, 3]` (RGB) as JPEG of a quality in 0..100."""
+    import cv2
+
+    _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data)
+
+
 def encode_confidence(confidence: NDArray[np.float32], as_format: ConfidenceFormat) -> bytes:
     """Encodes float32 `[H, W]` in 0..1 as 16-bit PNG (0..65535) or as `.npy`."""
     if as_format == "png":

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oodseg.core.encoding import encode_png
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import write_bytes, write_json
+from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import BACKGROUND
 from oodseg.io.slices import Slices
 from oodseg.io.volumes import SUFFIXES, read_labels, read_volume, volume_name
@@ -98,7 +99,7 @@ def export_slices(
     out: Path,
     window: tuple[float, float],
     predictions: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, int]:
     """Cuts all cases into slices: `out/<split>/{images,labels,predictions}/<case>_slice000.png`.
 
@@ -110,16 +111,19 @@ def export_slices(
         out: Folder to write to.
         window: Values of the scans that become black and white.
         predictions: Folder of predictions, or None.
-        progress: Called with cases done and cases in all.
+        progress: Told after every case.
 
     Returns:
         Slices of every split.
 
     Raises:
+        ConfigError: A window whose second value is not the larger one.
         DatasetError: Files are missing, do not belong together, or hold labels that have no name.
         ImageError: A volume cannot be read.
         OodsegError: A file cannot be written, or `out` holds slices of another window or origin.
     """
+    if window[0] >= window[1]:
+        raise ConfigError(f"--window {window[0]:g} {window[1]:g}: the second value must be the larger one")
     classes, cases = read_layout(root, predictions)
     about = {
         "classes": list(classes),
@@ -132,10 +136,10 @@ def export_slices(
     placed = [(split, case) for split, part in split_cases(cases).items() for case in part]
     for done, (split, case) in enumerate(placed):
         if progress:
-            progress(done, len(placed))
+            progress("cutting", done, len(placed))
         counts[split] += _export_case(case, out / split, classes, window)
     if progress:
-        progress(len(placed), len(placed))
+        progress("cutting", len(placed), len(placed))
     write_json(out / SLICES_FILE, about, indent=1)
     return counts
 
@@ -160,14 +164,14 @@ def _export_case(case: Case, out: Path, classes: Sequence[str], window: tuple[fl
         stacks[kind] = Slices(scan, volume.values, window)
     pictures = stacks["labels"]
     names = []
-    for index, path in enumerate(pictures.paths()):
+    for index, name in enumerate(pictures.names()):
         labels = {kind: stack.label(index) for kind, stack in stacks.items()}
         if index % _EMPTY_EVERY and not any(each.any() for each in labels.values()):
             continue
-        write_bytes(out / "images" / f"{path.name}.png", encode_png(pictures.picture(index)[:, :, 0]))
+        write_bytes(out / "images" / f"{name}.png", encode_png(pictures.picture(index)[:, :, 0]))
         for kind, each in labels.items():
-            write_bytes(out / kind / f"{path.name}.png", encode_png(each))
-        names.append(path.name)
+            write_bytes(out / kind / f"{name}.png", encode_png(each))
+        names.append(name)
     write_json(listed, names)
     return len(names)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.progress import Progress
 from oodseg.data.frames import ANOMALY, BenchmarkSet, Frame, translate
 
 
@@ -36,12 +37,12 @@ class Verification:
     fingerprint: str
 
 
-def verify(dataset: BenchmarkSet, progress: Callable[[int], None] | None = None) -> Verification:
+def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verification:
     """Reads every label and every picture's header.
 
     Args:
         dataset: What `open_dataset` returned.
-        progress: Called with the number of frames done.
+        progress: Told after every frame.
 
     Raises:
         DatasetError: An unknown label code, an unreadable file, or a label of another size than its picture;
@@ -59,7 +60,7 @@ def verify(dataset: BenchmarkSet, progress: Callable[[int], None] | None = None)
                 counts[int(code)] += int(pixels)
                 meaning[int(code)] = frame.codes[int(code)]
         if progress:
-            progress(done)
+            progress(f"checking {dataset.title}", done, len(dataset.frames))
     return Verification(
         dataset,
         dict(sorted(counts.items())),

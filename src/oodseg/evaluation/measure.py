@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import OodsegError
+from oodseg.core.progress import Progress
 from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
 from oodseg.evaluation.results import Curves, Figure, MethodResult, PictureRecord
@@ -19,7 +20,6 @@ from oodseg.metrics.pixel import ANOMALY, F64, BinnedPixels, PixelCurve, PixelMe
 from oodseg.metrics.s2m import PRESETS, S2MCurve, ScoreExtremes
 
 BINS = 50
-Progress = Callable[[str, int, int], None]
 
 
 class _Histogram:

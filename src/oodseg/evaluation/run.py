@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.progress import Progress, silent
 from oodseg.core.version import __version__
 from oodseg.data import BenchmarkSet, Frame, open_dataset, verify
 from oodseg.evaluation.gallery import tile
@@ -36,9 +37,6 @@ from oodseg.metrics.s2m import Preset
 if TYPE_CHECKING:
     from oodseg.core.parts import Detector
     from oodseg.core.prediction import Prediction
-
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(stage, done, total)`."""
 
 DEFINITIONS = {
     "pixel": "pooled over all pixels of the set, ignored ones removed; AuPRC is the step sum of recall steps "
@@ -104,7 +102,7 @@ def evaluate(
     dataset = replace(dataset, frames=frames)
     # Every label is read once before hours go into predicting: a wrong one shows now.
     checked = verify(dataset)
-    report: Progress = progress or (lambda stage, done, total: None)
+    report = progress or silent
     weights = resample_weights(len(frames), resamples, seed)
     sizes = TRACK_SIZES[dataset.track]
     with tempfile.TemporaryDirectory(prefix="oodseg-") as folder:

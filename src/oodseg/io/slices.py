@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +36,10 @@ class Slices:
         """Labels of slice `index`, uint8 `[H, W]`."""
         return take_slice(self.labels, self.axis, index)
 
-    def paths(self) -> list[Path]:
-        """A name for every slice, as files beside the scan would have it: `case_slice007`."""
+    def names(self) -> list[str]:
+        """A name for every slice: `case_slice007`."""
         name, digits = volume_name(self.scan.path), max(3, len(str(len(self))))
-        return [self.scan.path.with_name(f"{name}_slice{k:0{digits}d}") for k in range(len(self))]
+        return [f"{name}_slice{k:0{digits}d}" for k in range(len(self))]
 
 
 def map_codes(labels: Volume, classes: Sequence[str], structures: Mapping[int, str]) -> NDArray[np.uint8]:

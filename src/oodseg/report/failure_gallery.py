@@ -1,13 +1,14 @@
-"""`index.html`: every picture of a run, the one most worth a look first; opens offline."""
+"""`index.html`: every image of a run, the one most worth a look first; opens offline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
+from typing import Any
 from urllib.parse import quote
 
+from oodseg.report.failure_list import FailureEntry, FailureList
 from oodseg.report.failure_panels import class_colours
 from oodseg.report.failure_record import FailureRecord
 
@@ -26,70 +27,43 @@ main { max-width: 1700px; }
 _FILES = {"heat": "heat map, full size", "error": "error as numbers", "labels": "predicted classes"}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One assessed picture.
+def render(listed: FailureList) -> str:
+    """Builds the page.
 
-    Attributes:
-        name: What it is called.
-        record: What is known of it.
-        files: Its files by kind (`error`, `labels`, `heat`, `panels`), as paths relative to the page.
+    Args:
+        listed: What was found.
+
+    Returns:
+        A whole HTML document; its images are the run's own files, loaded as they come into view.
     """
-
-    name: str
-    record: FailureRecord
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """A run, ready to be shown.
-
-    Attributes:
-        entries: The pictures, the one most worth a look first.
-        classes: Names of the classes.
-        overlap: What is estimated: `IoU`, or `Dice` of the slices of a volume.
-        failures: Why pictures could not be assessed, a sentence for each.
-        dice: Estimated Dice of each structure of a whole volume; None for one that is not predicted.
-    """
-
-    entries: Sequence[Entry]
-    classes: Sequence[str]
-    overlap: str
-    failures: Sequence[str]
-    dice: Mapping[str, float | None]
-
-
-def render(gallery: Gallery) -> str:
-    """Builds the page: a whole HTML document, whose pictures are loaded as they come into view."""
     style = files("oodseg.report").joinpath("style.css").read_text(encoding="utf-8")
-    cards = "".join(_card(gallery, rank, entry) for rank, entry in enumerate(gallery.entries, start=1))
+    cards = "".join(_card(listed, number, entry) for number, entry in enumerate(listed.entries, start=1))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>oodseg failures</title><style>{style}{_STYLE}</style></head><body>"
         "<header><h1>Where the segmentation is likely wrong</h1></header>"
-        f"<main>{_summary(gallery)}{_whole(gallery)}{_failed(gallery)}{cards}</main></body></html>\n"
+        f"<main>{_summary(listed)}{_whole(listed.info)}{_failed(listed)}{cards}</main></body></html>\n"
     )
 
 
-def _summary(gallery: Gallery) -> str:
-    word, count = gallery.overlap, len(gallery.entries)
-    unit = "slice" if word == "Dice" else "picture"
+def _summary(listed: FailureList) -> str:
+    count, word = len(listed.entries), listed.overlap
     return (
-        f"<p>{count} {unit}{'' if count == 1 else 's'}, the ones most worth a look first: sorted by the "
-        f"estimated mean {word} of the predicted classes, lowest first. All figures are estimates made "
+        f"<p>{count} {listed.unit}{'' if count == 1 else 's'}, the ones most worth a look first: sorted by "
+        f"the estimated mean {word} of the predicted classes, lowest first. All figures are estimates made "
         "without any truth. Bright in the error map: likely wrong.</p>"
     )
 
 
-def _whole(gallery: Gallery) -> str:
+def _whole(facts: Mapping[str, Any]) -> str:
     """The estimate of a whole volume."""
-    if not gallery.dice:
+    dice = facts.get("dice")
+    if not dice:
         return ""
     rows = "".join(
         f'<tr class="ours"><th scope="row">{escape(name)}</th><td>{_percent(value)}</td></tr>'
-        for name, value in gallery.dice.items()
+        for name, value in dice.items()
     )
     return (
         "<table><thead><tr><th>structure</th><th>estimated Dice of the whole volume</th></tr></thead>"
@@ -97,31 +71,31 @@ def _whole(gallery: Gallery) -> str:
     )
 
 
-def _failed(gallery: Gallery) -> str:
-    if not gallery.failures:
+def _failed(listed: FailureList) -> str:
+    if not listed.failures:
         return ""
-    rows = "".join(f"<li>{escape(reason)}</li>" for reason in gallery.failures)
-    return f'<h3 class="failed">Not assessed: {len(gallery.failures)}</h3><ul class="failed">{rows}</ul>'
+    rows = "".join(f"<li>{escape(reason)}</li>" for reason in listed.failures.values())
+    return f'<h3 class="failed">Not assessed: {len(listed.failures)}</h3><ul class="failed">{rows}</ul>'
 
 
-def _card(gallery: Gallery, rank: int, entry: Entry) -> str:
+def _card(listed: FailureList, number: int, entry: FailureEntry) -> str:
     name = escape(entry.name)
     panel, (width, height) = _link(entry, "panels"), entry.record.panel
     others = "".join(f'<a href="{_link(entry, kind)}">{title}</a>' for kind, title in _FILES.items())
     return (
-        f'<article class="card" id="rank{rank}"><h4><span class="rank">{rank}</span>{name}</h4>'
-        f'<ul class="figures">{_figures(gallery, entry.record)}</ul>'
-        f'<a class="panel" href="{panel}"><img src="{panel}" alt="{name}: picture, prediction and error map" '
+        f'<article class="card" id="rank{number}"><h4><span class="rank">{number}</span>{name}</h4>'
+        f'<ul class="figures">{_figures(listed, entry.record)}</ul>'
+        f'<a class="panel" href="{panel}"><img src="{panel}" alt="{name}: image, prediction and error map" '
         f'width="{width}" height="{height}" loading="lazy"></a><p class="files">{others}</p></article>'
     )
 
 
-def _figures(gallery: Gallery, record: FailureRecord) -> str:
+def _figures(listed: FailureList, record: FailureRecord) -> str:
     """Mean, expected share of wrong pixels, then the classes, the worst first."""
-    colours = dict(zip(gallery.classes, class_colours(gallery.classes), strict=True))
+    colours = dict(zip(listed.classes, class_colours(listed.classes), strict=True))
     mean = "no class predicted" if record.mean is None else _percent(record.mean)
     items = [
-        f"estimated mean {gallery.overlap} <b>{mean}</b>",
+        f"estimated mean {listed.overlap} <b>{mean}</b>",
         f"expected wrong pixels <b>{_percent(record.wrong)}</b>",
     ]
     items += [
@@ -133,7 +107,7 @@ def _figures(gallery: Gallery, record: FailureRecord) -> str:
     return "".join(f"<li>{item}</li>" for item in items)
 
 
-def _link(entry: Entry, kind: str) -> str:
+def _link(entry: FailureEntry, kind: str) -> str:
     return quote(entry.files[kind], errors="surrogateescape")
 
 

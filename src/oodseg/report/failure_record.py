@@ -1,4 +1,4 @@
-"""What is kept of one assessed picture."""
+"""What is kept of one assessed image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """What a run knows of a finished picture.
+    """What a run knows of a finished image.
 
     Attributes:
-        fingerprint: Of the settings and the files it was made from; another one means it is stale.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        height: Rows of the image.
+        width: Columns of the image.
         mean: Estimated mean IoU (Dice) of the predicted classes, background left out; None if there are none.
         by_class: Estimated IoU (Dice) of every predicted class, background left out.
         pixels: Predicted pixels of these classes.
@@ -31,7 +30,6 @@ class FailureRecord:
         milliseconds: Reading to assessment.
     """
 
-    fingerprint: str
     height: int
     width: int
     mean: float | None
@@ -45,16 +43,14 @@ class FailureRecord:
 def record_of(
     assessment: Assessment,
     classes: Sequence[str],
-    fingerprint: str,
     panel: tuple[int, int],
     milliseconds: float,
 ) -> FailureRecord:
     """Condenses an assessment to what is kept of it.
 
     Args:
-        assessment: What the failure detector says about the picture.
+        assessment: What the failure detector says about the image.
         classes: Names of the classes; estimates of the background are left out.
-        fingerprint: Of the settings and the files the assessment was made from.
         panel: Width and height of the panel, pixels.
         milliseconds: Reading to assessment.
     """
@@ -69,7 +65,6 @@ def record_of(
     else:
         mean = None if math.isnan(assessment.mean_iou) else float(assessment.mean_iou)
     return FailureRecord(
-        fingerprint,
         assessment.labels.shape[0],
         assessment.labels.shape[1],
         None if mean is None else round(mean, 4),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes, write_json
+from oodseg.core.progress import Progress
 from oodseg.data.frames import ANOMALY
 from oodseg.data.synthetic import HEAD_FILE, VERSION
 from oodseg.synth.drawn import DOMAINS, draw_scene
@@ -46,12 +46,12 @@ def draw(number: int, scene: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray
     return drawn.image, (drawn.unknown > 0).astype(np.uint8) * np.uint8(ANOMALY)
 
 
-def draw_benchmark(folder: Path, progress: Callable[[int, int], None] | None = None) -> Path:
+def draw_benchmark(folder: Path, progress: Progress | None = None) -> Path:
     """Draws all scenes into a folder, in some 20 seconds.
 
     Args:
         folder: Made if missing; scenes in it are drawn anew.
-        progress: Called with the number of scenes done and of all.
+        progress: Told after every scene.
 
     Returns:
         The folder, for `open_dataset`.
@@ -67,7 +67,7 @@ def draw_benchmark(folder: Path, progress: Callable[[int, int], None] | None = N
         write_bytes(folder / "labels" / f"{scene['name']}.png", encode_png(label))
         scene.update(describe(picture, label))
         if progress:
-            progress(number + 1, len(scenes))
+            progress(f"drawing {VERSION}", number + 1, len(scenes))
     write_json(folder / HEAD_FILE, {"version": VERSION, "frames": scenes})
     return folder
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 import failure_fakes
-from failure_fakes import STRUCTURES, assert_sentence, body, run, save_nifti, save_scan, save_volume_detector
+import oodseg.runs
+from failure_fakes import STRUCTURES, body, save_nifti, save_scan, save_volume_detector
+from oodseg.core.errors import ConfigError, DatasetError, ImageError
 from oodseg.failures.bundle import save_failure_detector
 from oodseg.failures.comparator import Comparator
 from oodseg.failures.spade import SpadeGenerator
@@ -43,8 +45,7 @@ def wrong_labels():
 def test_error_volume_dice_and_ranked_slices(tmp_path, detector, out, axes):
     scan = save_scan(tmp_path / "case.nii.gz", body(), axes)
     labels = save_nifti(tmp_path / "labels.nii.gz", wrong_labels(), "RAS")
-    result = run(out, scan, "--prediction", labels, detector=detector)
-    assert result.exit_code == 0, result.output
+    run = oodseg.runs.judge_volume(scan, labels, detector, out)
     error = nibabel.load(out / "error.nii.gz")
     assert np.allclose(error.affine, nibabel.load(scan).affine)
     assert error.get_data_dtype() == np.float32
@@ -64,61 +65,79 @@ def test_error_volume_dice_and_ranked_slices(tmp_path, detector, out, axes):
     page = (out / "index.html").read_text()
     assert "estimated Dice of the whole volume" in page
     assert "6 slices" in page
-    assert "estimated Dice, pancreas" in result.output
+    assert run.images == 6
+    assert run.dice == found["info"]["dice"]
 
 
 def test_second_run_does_nothing_again(tmp_path, detector, out, monkeypatch):
-    arguments = [
-        save_scan(tmp_path / "case.nii", body()),
-        "--prediction",
-        save_nifti(tmp_path / "labels.nii", wrong_labels()),
-    ]
-    assert run(out, *arguments, detector=detector).exit_code == 0
+    scan = save_scan(tmp_path / "case.nii", body())
+    labels = save_nifti(tmp_path / "labels.nii", wrong_labels())
+    oodseg.runs.judge_volume(scan, labels, detector, out)
     first = (out / "error.nii.gz").read_bytes()
     monkeypatch.setattr(failure_fakes.GreyIsTruth, "assess", None)
-    assert run(out, *arguments, detector=detector).exit_code == 0
+    assert oodseg.runs.judge_volume(scan, labels, detector, out).done_before == 6
     assert (out / "error.nii.gz").read_bytes() == first
     save_nifti(tmp_path / "labels.nii", body())
     monkeypatch.undo()
     failure_fakes.register(monkeypatch)
-    assert run(out, *arguments, detector=detector).exit_code == 0
+    assert oodseg.runs.judge_volume(scan, labels, detector, out).done_before == 0
     assert not nibabel.load(out / "error.nii.gz").get_fdata().any()
 
 
 def test_codes_of_other_tools_and_another_window(tmp_path, detector, out):
     scan = save_nifti(tmp_path / "case.nii.gz", body().astype(np.float32) * 10 + 1000)
     labels = save_nifti(tmp_path / "labels.nii.gz", np.array([0, 5, 7], np.uint8)[body()])
-    options = ["--structure", "pancreas=7", "--structure", "liver=5", "--window", "1000", "1020"]
-    assert run(out, scan, "--prediction", labels, *options, detector=detector).exit_code == 0
+    structures = {7: "pancreas", 5: "liver"}
+    oodseg.runs.judge_volume(scan, labels, detector, out, structures=structures, window=(1000, 1020))
     assert not nibabel.load(out / "error.nii.gz").get_fdata().any()
     assert json.loads((out / "failures.json").read_text())["info"]["dice"] == {"liver": 1, "pancreas": 1}
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "words"),
+    ("labels", "options", "error", "words"),
     [
-        (body((30, 24, 7)), [], "have 30x24x7 voxels and the scan"),
-        (body() * np.uint8(3), [], "say which code is which structure"),
-        (body(), ["--structure", "pancreas"], "write NAME=CODE"),
-        (body(), ["--structure", "spleen=1"], "no structure 'spleen'"),
-        (body(), ["--window", "3", "3"], "must be the larger one"),
-        (body(), ["--segmenter", "street"], "--segmenter is for pictures"),
+        (body((30, 24, 7)), {}, DatasetError, "have 30x24x7 voxels and the scan"),
+        (body() * np.uint8(3), {}, DatasetError, "say which code is which structure"),
+        (body(), {"structures": {1: "spleen"}}, ConfigError, "no structure 'spleen'"),
+        (body(), {"window": (3, 3)}, ConfigError, "must be the larger one"),
     ],
 )
-def test_what_does_not_belong_together_is_said_in_a_sentence(tmp_path, detector, out, labels, options, words):
+def test_what_does_not_belong_together_is_said(tmp_path, detector, out, labels, options, error, words):
     scan = save_scan(tmp_path / "case.nii.gz", body())
     path = save_nifti(tmp_path / "labels.nii.gz", labels)
-    assert_sentence(run(out, scan, "--prediction", path, *options, detector=detector), 2, words)
+    with pytest.raises(error, match=words):
+        oodseg.runs.judge_volume(scan, path, detector, out, **options)
     assert not out.exists()
 
 
-def test_a_volume_without_a_prediction_or_with_a_street_detector(tmp_path, out, monkeypatch):
+def test_a_detector_with_a_segmenter_of_its_own_judges_no_labels(tmp_path, out):
     scan = save_scan(tmp_path / "case.nii.gz", body())
-    assert_sentence(run(out, scan), 2, "add --prediction")
-    monkeypatch.setattr("oodseg.core.spec.build_segmenter", lambda spec: spec)
     labels = save_nifti(tmp_path / "labels.nii.gz", body())
-    assert_sentence(run(out, scan, "--prediction", labels), 2, "trained on volumes")
-    assert_sentence(run(out, tmp_path / "none.nii.gz", "--prediction", labels), 2, "does not exist")
+    with pytest.raises(ConfigError, match="trained on volumes"):
+        oodseg.runs.judge_volume(scan, labels, "msp", out)
+    with pytest.raises(ImageError, match="does not exist"):
+        oodseg.runs.judge_volume(tmp_path / "none.nii.gz", labels, "msp", out)
+
+
+def test_ctrl_c_counts_slices_and_claims_no_volume(tmp_path, detector, out, monkeypatch):
+    original, calls = failure_fakes.GreyIsTruth.assess, []
+
+    def stopping(self, image):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(image)
+        return original(self, image)
+
+    scan = save_scan(tmp_path / "case.nii.gz", body())
+    labels = save_nifti(tmp_path / "labels.nii.gz", body())
+    with monkeypatch.context() as patch:
+        patch.setattr(failure_fakes.GreyIsTruth, "assess", stopping)
+        with pytest.raises(KeyboardInterrupt, match="after 2 of 6 slices"):
+            oodseg.runs.judge_volume(scan, labels, detector, out)
+    assert not (out / "error.nii.gz").exists()
+    assert "dice" not in json.loads((out / "failures.json").read_text())["info"]
+    assert oodseg.runs.judge_volume(scan, labels, detector, out).done_before == 2
+    assert (out / "error.nii.gz").is_file()
 
 
 def test_the_real_comparison_runs_on_volumes(tmp_path, out):
@@ -131,8 +150,7 @@ def test_the_real_comparison_runs_on_volumes(tmp_path, out):
     save_failure_detector(real, tmp_path / "real")
     scan = save_scan(tmp_path / "case.nii.gz", body())
     labels = save_nifti(tmp_path / "labels.nii.gz", wrong_labels())
-    result = run(out, scan, "--prediction", labels, detector=tmp_path / "real")
-    assert result.exit_code == 0, result.output
+    oodseg.runs.judge_volume(scan, labels, tmp_path / "real", out)
     error = nibabel.load(out / "error.nii.gz").get_fdata()
     assert error.shape == (30, 24, 6)
     assert 0 <= error.min() < error.max() <= 1

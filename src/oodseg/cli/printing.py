@@ -1,0 +1,40 @@
+"""How verbs print: facts in two columns, sentences in a colour, names as far as a terminal can show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on standard output, or on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def say(sentence: str, style: str = "", *, stderr: bool = False) -> None:
+    """Prints a sentence as it is, never wrapped, brackets and all."""
+    from rich.text import Text
+
+    console(stderr=stderr).print(Text(printable(sentence), style=style), soft_wrap=True)
+
+
+def print_facts(rows: Iterable[tuple[str, str]]) -> None:
+    """Prints names and values in two columns."""
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(justify="right", style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def printable(text: str) -> str:
+    """Replaces what no terminal can show: bytes of file names that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,97 @@
+"""`oodseg volumes`: where the labels of a scan are likely wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oodseg.cli.failures import ErrorFormatOption, show
+from oodseg.cli.loading import Device, DeviceOption, NumberFormat
+from oodseg.core.errors import ConfigError
+
+HELP = """Find where the labels of a scan are likely wrong, without any truth.
+
+The labels, made elsewhere, are judged slice by slice. Every structure of the volume gets an estimated Dice, \
+error.nii.gz is the error as a volume, and index.html shows the slices, the ones most worth a look first. \
+Run the same command again to go on where it was interrupted.
+
+[bold]Example[/bold]
+
+oodseg volumes scan.nii.gz --prediction labels.nii.gz --detector my_pancreas --structure pancreas=7
+"""
+
+
+def volumes(
+    scan: Annotated[Path, typer.Argument(metavar="SCAN.nii.gz", help="The scan.")],
+    prediction: Annotated[
+        Path, typer.Option(metavar="LABELS.nii.gz", help="Labels of the scan, made elsewhere: to judge.")
+    ],
+    detector: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|DIR", help="A failure detector for volumes: a folder of `oodseg train volumes`."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path(
+        "oodseg-results/volumes"
+    ),
+    structure: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=CODE",
+            help="Which code of these labels is which structure; may be given again, and several codes be "
+            "one structure. Needed only where the codes are not the detector's own.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Values of the scan that become black and white; what the detector was trained with, if not "
+            "given.",
+            show_default=False,
+        ),
+    ] = None,
+    error_format: ErrorFormatOption = NumberFormat.PNG,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo slices that are done.")] = False,
+    device: DeviceOption = Device.CPU,
+) -> None:
+    """Say where the labels of a scan are likely wrong; `HELP` is what the user sees."""
+    from oodseg.core.progress import progress_bar
+    from oodseg.runs import judge_volume
+
+    with progress_bar() as bar:
+        found = judge_volume(
+            scan,
+            prediction,
+            detector,
+            out,
+            structures=read_structures(structure or []),
+            window=window,
+            device=device.value,
+            error_format=error_format.value,
+            fresh=overwrite,
+            progress=bar,
+        )
+    show(found)
+    if found.failures:
+        raise typer.Exit(1)
+
+
+def read_structures(arguments: Sequence[str]) -> dict[int, str]:
+    """Parses `NAME=CODE` to the name of every code.
+
+    Raises:
+        ConfigError: Something else was written.
+    """
+    found: dict[int, str] = {}
+    for argument in arguments:
+        name, equals, code = argument.rpartition("=")
+        if not equals or not name or not code.isdecimal() or int(code) > 255:
+            raise ConfigError(f"--structure {argument}: write NAME=CODE with a code 0..255, as pancreas=7")
+        found[int(code)] = name
+    return found

@@ -1,0 +1,187 @@
+"""What a run works through: images from files, or from memory, each under a key of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from oodseg.core.errors import ConfigError
+from oodseg.io.images import as_image, find_images, read_image
+from oodseg.io.volumes import is_volume
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Item:
+    """One input of a run.
+
+    Attributes:
+        key: What its files are called: a relative path with `/` and without a suffix, unique in the run.
+        name: What lists call it: of a file its path below the folder common to all, suffix included.
+        read: Gives the image, uint8 `[H, W, 3]` RGB; raises `ImageError`.
+        identity: JSON-able: what the image is made from; another one means another image.
+        path: The file it comes from; None for an image in memory.
+    """
+
+    key: str
+    name: str
+    read: Callable[[], NDArray[np.uint8]]
+    identity: Callable[[], list[Any]]
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a run works through.
+
+    Attributes:
+        items: A sequence where all of them are known beforehand, else an iterator.
+        total: How many there are; None if nobody knows.
+        root: The folder common to all files; None for images in memory.
+    """
+
+    items: Iterable[Item]
+    total: int | None = None
+    root: Path | None = None
+
+
+def open_source(source: Any, exclude: str | os.PathLike[str] | None = None) -> Source:
+    """Takes whatever images may come as.
+
+    Args:
+        source: A file, a folder or a glob pattern; an iterable of these; or an iterable of images in memory
+            (`PIL.Image.Image`, or uint8 `[H, W, 3]` in RGB order), each by itself or as a pair of a name and
+            the image. An iterator of images is read as the run goes on, never as a whole.
+        exclude: Folder left out of the search: the one that results are written to.
+
+    Raises:
+        ImageError: A path that does not exist, a folder without an image, a pattern without a match.
+        ConfigError: Files on several drives, or something that is no source.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _files(find_images(source, exclude))
+    try:
+        iterator = iter(source)
+    except TypeError:
+        raise ConfigError(
+            f"a {type(source).__name__} holds no images: pass a file, a folder, a pattern, or images"
+        ) from None
+    first = list(_take_one(iterator))
+    if first and isinstance(first[0], str | os.PathLike):
+        return _files(find_images([*first, *iterator], exclude))
+    images = _in_memory(chain(first, iterator))
+    if isinstance(source, Sequence):
+        return Source(list(images), len(source))
+    return Source(images)
+
+
+def file_items(paths: Sequence[Path]) -> list[Item]:
+    """Items for image files.
+
+    Args:
+        paths: Each once, in the order of the run.
+
+    Raises:
+        ConfigError: The files lie on several drives, or one is a volume.
+    """
+    volume = next((path for path in paths if is_volume(path)), None)
+    if volume is not None:
+        raise ConfigError(f"{volume} is a volume: its labels are judged with `oodseg volumes`")
+    root, keys = output_names(paths)
+    return [
+        Item(
+            keys[path].as_posix(),
+            Path(os.path.abspath(path)).relative_to(root).as_posix(),
+            lambda path=path: read_image(path),  # type: ignore[misc]
+            lambda path=path: [file_identity(path)],  # type: ignore[misc]
+            path,
+        )
+        for path in paths
+    ]
+
+
+def file_identity(path: Path) -> list[Any]:
+    """Place, size and time of a file, JSON-able; of a missing file size and time are -1."""
+    try:
+        status = path.stat()
+    except OSError:  # whoever reads the file next has the words for it
+        return [os.path.abspath(path), -1, -1]
+    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+
+
+def output_names(paths: Sequence[Path]) -> tuple[Path, dict[Path, PurePath]]:
+    """Gives every file an output name of its own.
+
+    That is its path below the folder common to all, without the suffix; files that differ in nothing but the
+    suffix (or in case, which some file systems do not tell apart) keep it: `a.jpg.png`, `a.png.png`.
+
+    Args:
+        paths: Each once.
+
+    Returns:
+        The common folder, absolute, and the name of every file.
+
+    Raises:
+        ConfigError: The files lie on several drives.
+    """
+    if not paths:
+        return Path.cwd(), {}
+    absolute = {path: Path(os.path.abspath(path)) for path in paths}
+    try:
+        root = Path(os.path.commonpath([path.parent for path in absolute.values()]))
+    except ValueError:  # several drives
+        raise ConfigError("the images lie on several drives: run once for every drive") from None
+    full = {path: PurePath(each.relative_to(root)) for path, each in absolute.items()}
+    short = {path: name.with_suffix("") for path, name in full.items()}
+    times = Counter(str(name).casefold() for name in short.values())
+    names = {path: name if times[str(name).casefold()] == 1 else full[path] for path, name in short.items()}
+    # `a.jpg`, `a.png` and `a.jpg.png` side by side: only full names tell them apart.
+    return root, names if len(set(names.values())) == len(names) else full
+
+
+def _files(paths: Sequence[Path]) -> Source:
+    return Source(file_items(paths), len(paths), output_names(paths)[0])
+
+
+def _take_one(iterator: Iterator[Any]) -> Iterator[Any]:
+    for each in iterator:
+        yield each
+        return
+
+
+def _in_memory(images: Iterable[Any]) -> Iterator[Item]:
+    seen: set[str] = set()
+    for number, each in enumerate(images):
+        named = isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str)
+        key, image = each if named else (f"{number:06d}", each)
+        if not _is_key(key):
+            raise ConfigError(f"'{key}' cannot name an image: use letters, digits and single slashes")
+        if key.casefold() in seen:
+            raise ConfigError(f"two images are called '{key}': give every image a name of its own")
+        seen.add(key.casefold())
+        yield _memory_item(key, image)
+
+
+def _is_key(key: str) -> bool:
+    path = PurePosixPath(key)
+    return bool(path.parts) and str(path) == key and not path.is_absolute() and ".." not in path.parts
+
+
+def _memory_item(key: str, image: Any) -> Item:
+    def read() -> NDArray[np.uint8]:
+        return as_image(image, f"the image {key}")
+
+    def identity() -> list[Any]:
+        pixels = read()
+        return [key, list(pixels.shape), hashlib.sha256(pixels.tobytes()).hexdigest()]
+
+    return Item(key, key, read, identity)

@@ -1,0 +1,237 @@
+"""Judges segmentations without any truth: where each is likely wrong, and which image to look at first.
+
+    <out>/error/<key>.png       uint16, 0..65535 for an error probability of 0..1 (or .npy, float32)
+    <out>/labels/<key>.png      uint8, the predicted classes
+    <out>/heat/<key>.png        the error on the image, for people
+    <out>/panels/<key>.jpg      image | prediction | re-synthesis | error map
+    <out>/records/<key>.json    what resuming reads
+    <out>/failures.json, .csv   all images, the one most worth a look first
+    <out>/index.html            the same as a gallery
+
+What is listed are estimates; no label is ever read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from oodseg.core.devices import choose_device
+from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_jpeg, encode_png
+from oodseg.core.progress import Progress
+from oodseg.core.version import __version__
+from oodseg.failures.loading import choose_failure_detector, failure_detector_sha256
+from oodseg.io.images import to_tensor
+from oodseg.report.failure_list import FailureEntry, FailureList, rank
+from oodseg.report.failure_panels import draw_panel, heat_map
+from oodseg.report.failure_record import FailureRecord, record_of
+from oodseg.report.failures import PAGE_FILE, write_failures
+from oodseg.runs.items import Item, Source, open_source
+from oodseg.runs.loop import Tally, Work, work_through
+from oodseg.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from oodseg.core.parts import FailureDetector, Segmenter
+
+_PANEL_QUALITY = 88
+_KINDS = ("error", "labels", "heat", "panels")
+
+
+@dataclass(frozen=True)
+class JudgeRun:
+    """What came of a run.
+
+    Attributes:
+        page: The gallery.
+        listed: All that was found, the image most worth a look first.
+        images: Images (slices) asked for.
+        done_before: Of those, how many an earlier run had done already.
+        milliseconds: Time of every image done by this run, reading to assessment.
+    """
+
+    page: Path
+    listed: FailureList
+    images: int
+    done_before: int
+    milliseconds: Sequence[float]
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """By name: why an image could not be assessed."""
+        return self.listed.failures
+
+    @property
+    def dice(self) -> Mapping[str, float | None]:
+        """Estimated Dice of every structure of a volume, None of one not predicted; empty for images."""
+        found: Mapping[str, float | None] = self.listed.info.get("dice", {})
+        return found
+
+    def worst(self, count: int = 5) -> list[tuple[str, float]]:
+        """Names and estimated means of the images most worth a look."""
+        return [
+            (each.name, each.record.mean) for each in self.listed.entries if each.record.mean is not None
+        ][:count]
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Names and values of what a person wants to know, in order."""
+        unit, means = self.listed.unit, [value for _, value in self.worst(self.images)]
+        rows = [(f"{unit}s", str(self.images))]
+        if means:
+            rows.append((f"median estimated mean {self.listed.overlap}", f"{median(means):.2f}"))
+        for name, value in self.dice.items():
+            rows.append((f"estimated Dice, {name}", "not predicted" if value is None else f"{value:.2f}"))
+        if self.milliseconds:
+            each = f"{'an' if unit == 'image' else 'a'} {unit}"
+            rows.append((f"median seconds {each}", f"{median(self.milliseconds) / 1e3:.2f}"))
+        if self.done_before:
+            rows.append(("done before", str(self.done_before)))
+        if self.failures:
+            rows.append(("failed", str(len(self.failures))))
+        return rows
+
+
+def judge(
+    source: Any,
+    detector: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] = "oodseg-results/failures",
+    *,
+    segmenter: str | Mapping[str, Any] | Segmenter | None = None,
+    device: str = "cpu",
+    error_format: ConfidenceFormat = "png",
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> JudgeRun:
+    """Says of every image where its segmentation is likely wrong; called again, goes on where it stopped.
+
+    An image that cannot be used is noted, and the rest goes on.
+
+    Args:
+        source: What `oodseg.runs.predict` takes.
+        detector: Bundled failure detector, folder of a trained one, or a baseline: `"msp"`, `"entropy"`,
+            `"energy"`, `"max_logit"`. None for `"street"`, or `"msp"` where a segmenter is given.
+        out: Folder for the results.
+        segmenter: The segmenter to judge: what `oodseg.core.spec.build_segmenter` reads; None for the
+            detector's own.
+        device: Where both run: `"cpu"`, `"cuda"` or `"auto"`.
+        error_format: `"png"` (16 bits) or `"npy"` (float32).
+        fresh: Whether to redo images that are done.
+        progress: Told after every image.
+
+    Returns:
+        The list, counts, and where the gallery lies.
+
+    Raises:
+        OodsegError: No such source, detector or segmenter, or results that cannot be written.
+        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
+    """
+    detector = os.fspath(detector or ("street" if segmenter is None else "msp"))
+    opened = open_source(source, exclude=out)
+    loaded = choose_failure_detector(detector, segmenter, device)
+    described = segmenter if segmenter is None or isinstance(segmenter, str | Mapping) else segmenter.config
+    settings = {
+        "detector": detector,
+        "detector_sha256": failure_detector_sha256(detector),
+        "segmenter": described,
+    }
+    work = Judging(loaded, settings, out, opened, device=device, error_format=error_format, fresh=fresh)
+    return work.summed_up(work_through(work, opened, progress))
+
+
+class Judging(Work[FailureRecord]):
+    """Assesses images, and lists them by how much they are worth a look.
+
+    Args:
+        detector: The failure detector.
+        settings: JSON-able: what the assessments depend on.
+        out: Folder for the results.
+        source: The images.
+        device: Where the detector runs.
+        overlap: What is estimated: `"IoU"`, or `"Dice"` of slices.
+        error_format: `"png"` (16 bits) or `"npy"` (float32).
+        fresh: Whether to redo images that are done.
+
+    Attributes:
+        listed: What was found, once the run is finished.
+    """
+
+    stage = "judging"
+
+    def __init__(
+        self,
+        detector: FailureDetector,
+        settings: Mapping[str, Any],
+        out: str | os.PathLike[str],
+        source: Source,
+        *,
+        device: str = "cpu",
+        overlap: str = "IoU",
+        error_format: ConfidenceFormat = "png",
+        fresh: bool = False,
+    ) -> None:
+        known = {**settings, "classes": list(detector.classes), "overlap": overlap}
+        store = RunStore(
+            out,
+            FailureRecord,
+            {**known, "error_format": error_format},
+            {"error": f".{error_format}", "labels": ".png", "heat": ".png", "panels": ".jpg"},
+            stale=[("error", ".png"), ("error", ".npy")],
+            fresh=fresh,
+        )
+        super().__init__(store)
+        self.listed = FailureList([], {}, detector.classes, overlap, {})
+        self.unit = f"{self.listed.unit}s"
+        self._detector, self._device, self._root = detector, choose_device(device), source.root
+        self._format: ConfidenceFormat = error_format
+
+    def process(self, item: Item) -> tuple[dict[str, bytes], FailureRecord]:
+        """See `Work.process`."""
+        started = time.perf_counter()
+        image = item.read()
+        found = self._detector.assess(to_tensor(image).to(self._device))
+        milliseconds = (time.perf_counter() - started) * 1e3
+        panel = draw_panel(image, found, self.listed.classes)
+        files = {
+            "error": encode_confidence(found.error, self._format),
+            "labels": encode_png(found.labels),
+            "heat": encode_png(heat_map(image, found.error)),
+            "panels": encode_jpeg(panel, _PANEL_QUALITY),
+        }
+        size = (panel.shape[1], panel.shape[0])
+        return files, record_of(found, self.listed.classes, size, milliseconds)
+
+    def finish(self, names: Mapping[str, str], complete: bool) -> None:
+        """See `Work.finish`."""
+        store = self.store
+        entries = [
+            FailureEntry(name, store.records[key], {kind: self._link(kind, key) for kind in _KINDS})
+            for key, name in names.items()
+            if key in store.records
+        ]
+        info = {
+            "description": "segmentations by how much they are worth a look, the worst first",
+            "version": __version__,
+            "pictures": None if self._root is None else str(self._root),
+            "complete": complete,
+            "settings": store.settings,
+            **self.conclude(names, complete),
+        }
+        failures = {names[key]: reason for key, reason in store.failures.items()}
+        self.listed = FailureList(rank(entries), failures, self.listed.classes, self.listed.overlap, info)
+        write_failures(self.listed, store.out)
+
+    def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
+        """JSON-able: what the images together say; see `Work.finish`."""
+        return {}
+
+    def summed_up(self, tally: Tally) -> JudgeRun:
+        """What came of a run, once it is finished."""
+        page = self.store.out / PAGE_FILE
+        return JudgeRun(page, self.listed, tally.total, tally.done_before, tally.milliseconds)
+
+    def _link(self, kind: str, key: str) -> str:
+        return self.store.path(kind, key).relative_to(self.store.out).as_posix()

@@ -1,0 +1,125 @@
+"""The one loop of every run: what is done is left alone, what fails is noted, Ctrl-C ends it in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from oodseg.core.errors import ImageError, OodsegError, ScoreMapError
+from oodseg.core.progress import Progress, silent
+from oodseg.runs.items import Item, Source
+from oodseg.runs.store import RecordT, RunStore
+
+
+class Work(ABC, Generic[RecordT]):
+    """What a run does with each of its inputs.
+
+    Args:
+        store: Where results go.
+
+    Attributes:
+        stage: What the progress says.
+        unit: What the inputs are called, in the plural.
+    """
+
+    stage = "working"
+    unit = "images"
+
+    def __init__(self, store: RunStore[RecordT]) -> None:
+        self.store = store
+
+    def identity(self, item: Item) -> list[Any]:
+        """JSON-able: all that an input's result is made from, besides the settings."""
+        return item.identity()
+
+    @abstractmethod
+    def process(self, item: Item) -> tuple[dict[str, bytes], RecordT]:
+        """Makes the files of an input, by kind, and its record.
+
+        Raises:
+            ImageError: The input cannot be used; it is noted, and the rest goes on.
+            ScoreMapError: Likewise.
+        """
+
+    @abstractmethod
+    def finish(self, names: Mapping[str, str], complete: bool) -> None:
+        """Writes what sums up the run.
+
+        Args:
+            names: Key to name of every input seen so far, in their order.
+            complete: Whether that is all of them and all have results.
+
+        Raises:
+            OodsegError: A file cannot be written.
+        """
+
+
+@dataclass
+class Tally:
+    """What came of a run.
+
+    Attributes:
+        total: Inputs seen.
+        done_before: Of those, how many an earlier run had done already.
+        milliseconds: Time of every input done by this run, reading included.
+        names: Key to name of every input, in their order.
+    """
+
+    done_before: int = 0
+    milliseconds: list[float] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Inputs seen."""
+        return len(self.names)
+
+
+def work_through(work: Work[RecordT], source: Source, progress: Progress | None = None) -> Tally:
+    """Does all of a source that is not done yet; what cannot be used is noted, and the rest goes on.
+
+    Args:
+        work: What is done with each input, and where results go.
+        source: The inputs.
+        progress: Told after every input.
+
+    Raises:
+        OodsegError: Results cannot be written; what was written before is whole and summed up.
+        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole and summed up.
+    """
+    tally, report = Tally(), progress or silent
+    try:
+        for item in source.items:
+            tally.names[item.key] = item.name
+            try:
+                _one(work, item, tally)
+            except (ImageError, ScoreMapError) as error:
+                work.store.fail(item.key, str(error))
+            report(work.stage, tally.total, source.total)
+    except KeyboardInterrupt:
+        work.finish(tally.names, False)
+        of = "" if source.total is None else f" of {source.total}"
+        raise KeyboardInterrupt(
+            f"interrupted after {tally.done_before + len(tally.milliseconds)}{of} {work.unit}, all written "
+            f"whole to {work.store.out}: run the same command again to go on"
+        ) from None
+    except OodsegError:
+        with suppress(OodsegError):
+            work.finish(tally.names, False)
+        raise
+    work.finish(tally.names, not work.store.failures)
+    return tally
+
+
+def _one(work: Work[RecordT], item: Item, tally: Tally) -> None:
+    """Does one input, unless that is done."""
+    fingerprint = work.store.fingerprint(work.identity(item))
+    if work.store.done(item.key, fingerprint) is not None:
+        tally.done_before += 1
+        return
+    files, record = work.process(item)
+    work.store.write(item.key, fingerprint, files, record)
+    tally.milliseconds.append(record.milliseconds)

@@ -1,0 +1,140 @@
+"""Judges the labels of a scan slice by slice, and writes their error as a volume."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from oodseg.core.encoding import ConfidenceFormat
+from oodseg.core.errors import ConfigError, OodsegError
+from oodseg.core.progress import Progress
+from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.loading import choose_failure_detector, failure_detector_sha256
+from oodseg.failures.structures import volume_dice
+from oodseg.io.slices import Slices, map_codes
+from oodseg.io.volumes import put_slice, read_labels, read_volume, usual_window, write_volume
+from oodseg.runs.items import Item, Source, file_identity
+from oodseg.runs.judgements import JudgeRun, Judging
+from oodseg.runs.loop import work_through
+from oodseg.segmenters.given import GivenLabels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ERROR_FILE = "error.nii.gz"
+
+
+def judge_volume(
+    scan: str | os.PathLike[str],
+    labels: str | os.PathLike[str],
+    detector: str | os.PathLike[str],
+    out: str | os.PathLike[str] = "oodseg-results/volumes",
+    *,
+    structures: Mapping[int, str] | None = None,
+    window: tuple[float, float] | None = None,
+    device: str = "cpu",
+    error_format: ConfidenceFormat = "png",
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> JudgeRun:
+    """Judges labels that were made elsewhere; called again, goes on where it stopped.
+
+    Args:
+        scan: NIfTI file of the scan.
+        labels: NIfTI file of the labels on it.
+        detector: Failure detector trained on volumes: bundled name or folder.
+        out: Folder for the results: those of `judge` for every slice, and `error.nii.gz`.
+        structures: Structure of every code in these labels; None if they are the detector's own numbers.
+        window: Values of the scan that become black and white; None for those the detector was trained with.
+        device: Where the detector runs: `"cpu"`, `"cuda"` or `"auto"`.
+        error_format: Slices' error maps as `"png"` (16 bits) or `"npy"` (float32).
+        fresh: Whether to redo slices that are done.
+        progress: Told after every slice.
+
+    Returns:
+        As `judge`; with the estimated Dice of every structure of the whole volume.
+
+    Raises:
+        OodsegError: Unusable volumes, labels, detector or window, or results that cannot be written.
+        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
+    """
+    paths, detector = (Path(scan), Path(labels)), os.fspath(detector)
+    volume = read_volume(paths[0])
+    stored = read_labels(paths[1], volume)
+    loaded = choose_failure_detector(detector, None, device)
+    if not isinstance(loaded, SegmenterAssessor) or not isinstance(loaded.segmenter, GivenLabels):
+        raise ConfigError(
+            f"the failure detector '{detector}' judges a segmenter of its own: give --detector the folder of "
+            "one that was trained on volumes"
+        )
+    given = loaded.segmenter
+    codes = map_codes(stored, given.classes, structures or {})
+    window = window or given.window or usual_window(volume)
+    if window[0] >= window[1]:
+        raise ConfigError(f"--window {window[0]:g} {window[1]:g}: the second value must be the larger one")
+    slices = Slices(volume, codes, window)
+    settings = {
+        "detector": detector,
+        "detector_sha256": failure_detector_sha256(detector),
+        "scan": str(scan),
+        "prediction": str(labels),
+        "structures": {str(code): name for code, name in (structures or {}).items()},
+        "window": list(window),
+        "slice_axis": slices.axis,
+    }
+    source = _slice_source(slices, given, paths)
+    work = _JudgingSlices(
+        slices, loaded, settings, out, source, device=device, error_format=error_format, fresh=fresh
+    )
+    return work.summed_up(work_through(work, source, progress))
+
+
+def _slice_source(slices: Slices, given: GivenLabels, files: tuple[Path, Path]) -> Source:
+    """The slices as items, which hand their labels to the segmenter when they are read."""
+    import torch
+
+    def item(index: int, key: str) -> Item:
+        def read() -> NDArray[np.uint8]:
+            given.labels = torch.from_numpy(slices.label(index).copy())
+            return slices.picture(index)
+
+        return Item(key, key, read, lambda: [key, *map(file_identity, files)])
+
+    items = [item(index, key) for index, key in enumerate(slices.names())]
+    return Source(items, len(items), Path(os.path.abspath(files[0])).parent)
+
+
+class _JudgingSlices(Judging):
+    def __init__(self, slices: Slices, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, overlap="Dice", **options)
+        self._slices = slices
+
+    def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
+        """The estimate for the whole volume, and its error map, once all slices are done."""
+        if not complete:
+            return {}
+        values = np.zeros(self._slices.scan.values.shape, np.float32)
+        for index, key in enumerate(names):
+            put_slice(values, self._slices.axis, index, self._read_error(key))
+        write_volume(self.store.out / ERROR_FILE, values, self._slices.scan)
+        dice = volume_dice(self.store.records.values(), self.listed.classes)
+        return {"dice": dice, "error_volume": ERROR_FILE}
+
+    def _read_error(self, key: str) -> NDArray[np.float32]:
+        """The error map of a slice that is done, float32 `[H, W]` in 0..1."""
+        import cv2
+
+        path = self.store.path("error", key)
+        try:
+            if path.suffix == ".npy":
+                return np.asarray(np.load(path, allow_pickle=False), np.float32)
+            stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        except (OSError, ValueError, cv2.error):
+            stored = None
+        if stored is None:
+            raise OodsegError(f"{path} cannot be read any more: run again with --overwrite")
+        return np.asarray(stored / 65535.0, np.float32)

@@ -1,0 +1,63 @@
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import failure_fakes
+from failure_fakes import body, save_nifti, save_scan, save_volume_detector
+from oodseg.cli.main import app
+from run_helpers import assert_sentence
+
+
+@pytest.fixture
+def judge(tmp_path, monkeypatch):
+    """Runs the verb on a scan and labels with other codes than the detector's."""
+    failure_fakes.register(monkeypatch)
+    scan = save_scan(tmp_path / "case.nii.gz", body())
+    labels = save_nifti(tmp_path / "labels.nii.gz", np.array([0, 5, 7], np.uint8)[body()])
+    detector = save_volume_detector(tmp_path / "detector")
+
+    def run(*options):
+        arguments = ["volumes", scan, "--prediction", labels, "--detector", detector, *options]
+        arguments += ["--out", tmp_path / "out"]
+        return CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "250"})
+
+    return run
+
+
+CODES = ("--structure", "pancreas=7", "--structure", "liver=5")
+
+
+def test_all_options_reach_the_run(judge, tmp_path):
+    result = judge(*CODES, "--window", "0", "200", "--error-format", "npy")
+    assert_sentence(result, 0, "slices", "estimated Dice, pancreas", "1.00", tmp_path / "out" / "index.html")
+    assert not nibabel.load(tmp_path / "out" / "error.nii.gz").get_fdata().any()
+    settings = json.loads((tmp_path / "out" / "failures.json").read_text())["info"]["settings"]
+    assert settings["structures"] == {"7": "pancreas", "5": "liver"}
+    assert (settings["window"], settings["error_format"]) == ([0, 200], "npy")
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ((), "say which code is which structure"),
+    (("--structure", "pancreas"), "write NAME=CODE"),
+    (("--structure", "=3"), "write NAME=CODE"),
+    (("--structure", "pancreas=256"), "write NAME=CODE"),
+    ((*CODES, "--window", "3", "3"), "must be the larger one"),
+    (("--segmenter", "street"), "No such option"),
+])  # fmt: skip
+def test_faults_are_one_sentence(judge, tmp_path, options, words):
+    result = judge(*options)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("needed", ["--prediction", "--detector"])
+def test_what_is_needed_is_asked_for(needed):
+    others = [part for option in {"--prediction", "--detector"} - {needed} for part in (option, "x")]
+    result = CliRunner().invoke(app, ["volumes", "scan.nii.gz", *others], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "Missing option" in result.output
+    assert needed in result.output

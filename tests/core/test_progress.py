@@ -1,0 +1,25 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from oodseg.core.progress import progress_bar, silent
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_shows_stage_and_counts_on_terminals_only(monkeypatch, terminal):
+    shown = io.StringIO()
+    monkeypatch.setattr(
+        "rich.console.Console", lambda stderr: Console(file=shown, force_terminal=terminal, width=80)
+    )
+    with progress_bar() as bar:
+        bar("looking", 1, 2)
+        bar("looking", 2, 2)
+        bar("judging", 1, 4)
+    assert ("judging" in shown.getvalue()) is terminal
+    assert ("1/4" in shown.getvalue()) is terminal
+
+
+def test_silence_is_silent(capsys):
+    silent("looking", 1, None)
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oodseg.core.errors import ConfigError, ImageError
+from oodseg.runs.items import open_source, output_names
+from redness import save_street, street
+
+
+def names_of(*paths):
+    root, names = output_names([Path(path) for path in paths])
+    return str(root), [str(names[Path(path)]) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("paths", "root", "names"),
+    [
+        (["/p/a.jpg"], "/p", ["a"]),
+        (["/p/a.jpg", "/p/b.jpg"], "/p", ["a", "b"]),
+        (["/p/x/a.jpg", "/p/y/a.jpg"], "/p", ["x/a", "y/a"]),
+        (["/p/a.jpg", "/p/a.png", "/p/b.png"], "/p", ["a.jpg", "a.png", "b"]),
+        (["/p/a.jpg", "/p/A.png"], "/p", ["a.jpg", "A.png"]),
+        (["/p/a.jpg", "/p/a.png", "/p/a.jpg.png"], "/p", ["a.jpg", "a.png", "a.jpg.png"]),
+        (["/p/a.b.jpg", "/p/a.c.jpg"], "/p", ["a.b", "a.c"]),
+        (["/p/scan"], "/p", ["scan"]),
+    ],
+)
+def test_names(paths, root, names):
+    assert names_of(*paths) == (root, names)
+
+
+@given(st.sets(st.from_regex(r"(x/|y/|x/y/)?[aA](\.b)?\.(jpg|png)(\.png)?", fullmatch=True), min_size=1))
+def test_names_never_collide(paths):
+    _, names = names_of(*(f"/p/{path}" for path in sorted(paths)))
+    assert len(set(names)) == len(paths)
+
+
+def test_a_folder_becomes_items_in_natural_order(tmp_path):
+    for name in ("10.png", "2.png", "town/1.png"):
+        save_street(tmp_path / name)
+    source = open_source(tmp_path)
+    assert [(item.key, item.name) for item in source.items] == [
+        ("2", "2.png"), ("10", "10.png"), ("town/1", "town/1.png"),
+    ]  # fmt: skip
+    assert (source.total, source.root) == (3, tmp_path)
+    item = source.items[0]
+    assert np.array_equal(item.read(), street())
+    before = item.identity()
+    save_street(tmp_path / "2.png", (0, 0, 30, 30))
+    assert item.identity() != before
+
+
+def test_the_folder_of_results_is_left_out(tmp_path):
+    save_street(tmp_path / "1.png")
+    save_street(tmp_path / "out" / "masks" / "1.png")
+    assert open_source(tmp_path, exclude=tmp_path / "out").total == 1
+
+
+def test_an_iterator_is_read_one_by_one():
+    def endless():
+        while True:
+            yield street()
+
+    source = open_source(endless())
+    assert source.total is None
+    items = iter(source.items)
+    assert [next(items).key for _ in range(3)] == ["000000", "000001", "000002"]
+
+
+def test_an_empty_list_is_an_empty_source():
+    assert (list(open_source([]).items), open_source([]).total) == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["", "/a", "../a", "a/../b", "a//b", "."])
+def test_names_that_lead_elsewhere_are_refused(name):
+    with pytest.raises(ConfigError, match="cannot name an image"):
+        list(open_source(iter([(name, street())])).items)
+
+
+def test_two_images_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="two images are called 'A'"):
+        open_source([("a", street()), ("A", street())])
+
+
+@pytest.mark.parametrize(("source", "error", "words"), [
+    (3, ConfigError, "a int holds no images"),
+    ("none.png", ImageError, "does not exist"),
+])  # fmt: skip
+def test_what_is_no_source(source, error, words):
+    with pytest.raises(error, match=words):
+        open_source(source)
+
+
+def test_a_volume_is_shown_the_way(tmp_path):
+    (tmp_path / "scan.nii.gz").write_bytes(b"x")
+    with pytest.raises(ConfigError, match="oodseg volumes"):
+        open_source(tmp_path / "scan.nii.gz")

@@ -1,0 +1,223 @@
+import csv
+import json
+import re
+from urllib.parse import unquote
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+import failure_fakes
+import oodseg.runs
+from failure_fakes import HEIGHT, WIDTH, RedIsWrong, save_picture
+from oodseg.core.errors import ConfigError, ImageError, WeightsError
+from tiny_segmenter import TinySegmenter
+
+REDS = {"calm": 4, "half red": 32, "red #1": 60, "some": 16}
+WORST_FIRST = ["red #1.png", "half red.png", "some.png", "calm.png"]
+
+
+@pytest.fixture(autouse=True)
+def _fakes(monkeypatch):
+    failure_fakes.register(monkeypatch)
+    monkeypatch.setattr("oodseg.failures.loading.build_segmenter", lambda spec: spec)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name, red in REDS.items():
+        save_picture(tmp_path / "photos" / f"{name}.png", red)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def judge(photos, out, **options):
+    return oodseg.runs.judge(photos, "red_is_wrong", out, **options)
+
+
+def count_calls(monkeypatch):
+    calls = []
+    original = RedIsWrong.assess
+
+    def counting(self, image):
+        calls.append(image)
+        return original(self, image)
+
+    monkeypatch.setattr(RedIsWrong, "assess", counting)
+    return calls
+
+
+def test_ranked_lists(photos, out):
+    run = judge(photos, out)
+    assert [name for name, _ in run.worst()] == WORST_FIRST
+    assert (run.images, run.failures, run.page) == (4, {}, out / "index.html")
+    found = json.loads((out / "failures.json").read_text())
+    assert [each["file_name"] for each in found["pictures"]] == WORST_FIRST
+    assert [each["rank"] for each in found["pictures"]] == [1, 2, 3, 4]
+    first = found["pictures"][0]
+    assert first["estimated_mean_iou"] == pytest.approx(1 - 60 / WIDTH, abs=1e-3)
+    assert first["estimated_iou"] == {"lower": pytest.approx(0.0625), "upper": pytest.approx(0.0625)}
+    assert first["expected_wrong_share"] == pytest.approx(60 / WIDTH, abs=1e-3)
+    assert found["info"]["complete"] is True
+    rows = list(csv.DictReader((out / "failures.csv").open()))
+    assert [row["file_name"] for row in rows] == WORST_FIRST
+    assert list(rows[0]) == [
+        "rank", "file_name", "estimated_mean_iou", "expected_wrong_share", "iou_lower", "iou_upper",
+    ]  # fmt: skip
+
+
+def test_error_map_labels_and_heat(photos, out):
+    judge(photos, out)
+    error = cv2.imread(str(out / "error" / "some.png"), cv2.IMREAD_UNCHANGED)
+    assert error.dtype == np.uint16
+    assert error.shape == (HEIGHT, WIDTH)
+    assert (error[:, :16] == 65535).all()
+    assert not error[:, 16:].any()
+    labels = cv2.imread(str(out / "labels" / "some.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.dtype == np.uint8
+    assert (labels[: HEIGHT // 2] == 1).all()
+    assert not labels[HEIGHT // 2 :].any()
+    heat = np.asarray(Image.open(out / "heat" / "some.png"), float).mean(2)
+    assert heat[:, :16].min() > heat[:, 16:].max() + 50
+
+
+def test_numbers_as_npy(photos, out):
+    judge(photos / "some.png", out, error_format="npy")
+    error = np.load(out / "error" / "some.npy", allow_pickle=False)
+    assert error.dtype == np.float32
+    assert error[:, :16].min() == 1
+    assert not (out / "error" / "some.png").exists()
+
+
+def test_gallery_shows_the_worst_first_and_every_link_holds(photos, out):
+    judge(photos, out)
+    page = (out / "index.html").read_text()
+    assert re.findall(r'class="rank">\d+</span>([^<]+)<', page) == WORST_FIRST
+    links = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert len(links) == 4 * 5
+    for link in links:
+        assert (out / unquote(link)).is_file(), link
+    sizes = re.findall(r'<img src="([^"]+)"[^>]* width="(\d+)" height="(\d+)" loading="lazy">', page)
+    assert len(sizes) == 4
+    for link, *size in sizes:
+        assert Image.open(out / unquote(link)).size == tuple(map(int, size))
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_panel_shows_picture_prediction_resynthesis_and_error(photos, out):
+    judge(photos, out)
+    panel = np.asarray(Image.open(out / "panels" / "some.jpg"), float)
+    assert panel.shape[1] == 4 * 256 + 3 * 8 + 2 * 8  # a small picture is enlarged four times, no more
+    middle = panel[28 + 96]
+    tiles = [middle[8 + k * 264 :][:256] for k in range(4)]
+    assert np.abs(tiles[0][20] - (255, 0, 0)).max() < 12
+    assert np.abs(tiles[2][200] - (165, 165, 165)).max() < 12
+    assert tiles[3][20].mean() > tiles[3][200].mean() + 50
+    assert panel[:28].max() > 200, "titles"
+
+
+def test_a_broken_picture_is_named_and_the_rest_goes_on(photos, out):
+    (photos / "broken <1>.png").write_bytes(b"no picture")
+    run = judge(photos, out)
+    assert list(run.failures) == ["broken <1>.png"]
+    assert "is not a picture" in run.failures["broken <1>.png"]
+    found = json.loads((out / "failures.json").read_text())
+    assert [each["file_name"] for each in found["pictures"]] == WORST_FIRST
+    assert [each["file_name"] for each in found["failures"]] == ["broken <1>.png"]
+    assert found["info"]["complete"] is False
+    page = (out / "index.html").read_text()
+    assert "Not assessed: 1" in page
+    assert "broken &lt;1&gt;.png" in page
+
+
+def test_second_run_does_nothing_again(photos, out, monkeypatch):
+    judge(photos, out)
+    first = (out / "failures.json").read_text()
+    calls = count_calls(monkeypatch)
+    assert judge(photos, out).done_before == 4
+    assert calls == []
+    assert (out / "failures.json").read_text() == first
+
+
+@pytest.mark.parametrize("change", ["fresh", "format", "picture", "output", "record"])
+def test_what_changed_is_done_again(photos, out, monkeypatch, change):
+    judge(photos, out)
+    options, expected = {}, 1
+    if change == "fresh":
+        options, expected = {"fresh": True}, 4
+    elif change == "format":
+        options, expected = {"error_format": "npy"}, 4
+    elif change == "picture":
+        save_picture(photos / "calm.png", 50)
+    elif change == "output":
+        (out / "panels" / "some.jpg").unlink()
+    else:
+        (out / "records" / "some.json").write_text("{}")
+    calls = count_calls(monkeypatch)
+    judge(photos, out, **options)
+    assert len(calls) == expected
+
+
+def test_ctrl_c_half_way_keeps_whole_files_and_resumes(photos, out, monkeypatch):
+    original, calls = RedIsWrong.assess, []
+
+    def stopping(self, image):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(image)
+        return original(self, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedIsWrong, "assess", stopping)
+        with pytest.raises(KeyboardInterrupt, match=r"interrupted after 2 of 4 images.*same command again"):
+            judge(photos, out)
+    assert len(json.loads((out / "failures.json").read_text())["pictures"]) == 2
+    later = count_calls(monkeypatch)
+    judge(photos, out)
+    assert len(later) == 2
+
+
+def test_a_picture_that_broke_leaves_nothing_of_an_earlier_run(photos, out):
+    judge(photos, out)
+    (photos / "some.png").write_bytes(b"")
+    assert "some.png is empty" in judge(photos, out).failures["some.png"]
+    assert not list(out.rglob("some.*"))
+
+
+def test_nothing_is_written_before_everything_is_there(photos, out):
+    with pytest.raises(WeightsError, match="the failure detector nonsense does not exist"):
+        oodseg.runs.judge(photos, "nonsense", out)
+    with pytest.raises(ConfigError, match="'direct' must be trained first"):
+        oodseg.runs.judge(photos, "direct", out)
+    with pytest.raises(ImageError, match=r"none\.png does not exist"):
+        judge(photos / "none.png", out)
+    assert not out.exists()
+
+
+def test_what_judges_by_default(photos, out):
+    def detector(**options):
+        oodseg.runs.judge(photos / "some.png", out=out, **options)
+        return json.loads((out / "failures.json").read_text())["info"]["settings"]["detector"]
+
+    assert detector(segmenter=TinySegmenter()) == "msp"
+    assert detector() == "street"
+    assert (out / "panels" / "some.jpg").exists()
+
+
+def test_msp_works_with_a_segmenter_of_the_zoo(photos, out, monkeypatch):
+    monkeypatch.setattr("oodseg.failures.loading.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
+    oodseg.runs.judge(photos, "msp", out, segmenter="3")
+    found = json.loads((out / "failures.json").read_text())
+    assert set(found["pictures"][0]["estimated_iou"]) <= set(TinySegmenter.classes)
+    assert found["info"]["settings"]["segmenter"] == "3"
+
+
+def test_images_in_memory(out):
+    red = np.full((HEIGHT, WIDTH, 3), (255, 0, 0), np.uint8)
+    run = oodseg.runs.judge(iter([("red", red), ("black", red * 0)]), "red_is_wrong", out)
+    assert [name for name, _ in run.worst()] == ["red", "black"]

@@ -1,0 +1,179 @@
+"""Runs that are broken off, and runs that find work done."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import oodseg.runs
+from oodseg.core.errors import OodsegError
+from oodseg.pipeline import S2M
+from redness import save_street
+from run_helpers import assert_whole, coco_of, count_calls, save_photos
+
+TESTS = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return save_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def test_second_run_does_nothing_again(red, photos, out, monkeypatch):
+    oodseg.runs.predict(photos, red, out)
+    first = (out / "predictions.json").read_bytes()
+    calls = count_calls(monkeypatch)
+    run = oodseg.runs.predict(photos, red, out)
+    assert calls == []
+    assert (run.done_before, run.objects, run.milliseconds) == (3, 3, [])
+    assert (out / "predictions.json").read_bytes() == first
+
+
+@pytest.mark.parametrize("change", ["fresh", "masks", "image", "output", "record", "format"])
+def test_what_changed_is_done_again(red, photos, out, monkeypatch, change):
+    oodseg.runs.predict(photos, red, out)
+    options, expected = {}, 1
+    if change == "fresh":
+        options, expected = {"fresh": True}, 3
+    elif change == "masks":
+        options, expected = {"masks": "grabcut"}, 3
+    elif change == "format":
+        options, expected = {"confidence_format": "npy"}, 3
+    elif change == "image":
+        save_street(photos / "2.png", (0, 0, 30, 30))
+        os.utime(photos / "2.png", ns=(1, 1))
+    elif change == "output":
+        (out / "masks" / "3.png").unlink()
+    else:
+        (out / "records" / "1.json").write_text("{")
+    calls = count_calls(monkeypatch)
+    oodseg.runs.predict(photos, red, out, **options)
+    assert len(calls) == expected
+    assert len(coco_of(out)["images"]) == 3
+
+
+def test_an_image_that_broke_since_loses_its_old_results(red, photos, out):
+    oodseg.runs.predict(photos, red, out)
+    (photos / "2.png").write_bytes(b"")
+    assert list(oodseg.runs.predict(photos, red, out).failures) == ["2.png"]
+    assert not list(out.rglob("2.*"))
+    assert len(coco_of(out)["images"]) == 2
+
+
+def test_ctrl_c_half_way_keeps_whole_files_and_resumes(red, photos, out, monkeypatch):
+    calls = count_calls(monkeypatch)
+    counted = S2M.__call__
+
+    def stopping(self, *args, **kwargs):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return counted(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S2M, "__call__", stopping)
+        with pytest.raises(KeyboardInterrupt, match=r"interrupted after 2 of 3 images.*same command again"):
+            oodseg.runs.predict(photos, red, out)
+    assert_whole(out)
+    assert [each["file_name"] for each in coco_of(out)["images"]] == ["1.png", "2.png"]
+    assert coco_of(out)["info"]["complete"] is False
+    calls.clear()
+    oodseg.runs.predict(photos, red, out)
+    assert len(calls) == 1
+    assert coco_of(out)["info"]["complete"] is True
+    assert len(coco_of(out)["images"]) == 3
+
+
+@pytest.mark.parametrize("after", range(1, 9))
+def test_ctrl_c_within_writing_leaves_no_half_file(red, photos, out, monkeypatch, after):
+    real, calls = os.fsync, []
+
+    def stopping(descriptor):
+        calls.append(descriptor)
+        if len(calls) == after:
+            raise KeyboardInterrupt
+        real(descriptor)
+
+    monkeypatch.setattr("oodseg.core.files.os.fsync", stopping)
+    # Two images of four files each, then the COCO file.
+    with pytest.raises(KeyboardInterrupt, match=f"interrupted after {(after - 1) // 4} of 2 images"):
+        oodseg.runs.predict([photos / "1.png", photos / "2.png"], red, out)
+    assert_whole(out)
+    assert len(coco_of(out)["images"]) == (after - 1) // 4
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 13])
+def test_full_disk_is_one_sentence_and_no_half_file(red, photos, out, monkeypatch, after):
+    real, calls = os.fsync, []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) >= after:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("oodseg.core.files.os.fsync", full)
+        with pytest.raises(OodsegError, match=r"the disk is full: .*free some space"):
+            oodseg.runs.predict(photos, red, out)
+    assert_whole(out)
+    oodseg.runs.predict(photos, red, out)
+    assert len(coco_of(out)["images"]) == 3
+
+
+SLOW_RUN = """
+import sys, time
+from pathlib import Path
+import oodseg.runs
+from oodseg.pipeline import S2M
+from redness import make_pipeline
+
+s2m = make_pipeline()
+fast = S2M.__call__
+
+def slow(self, *args, **kwargs):
+    if len(list(Path(sys.argv[2]).glob("records/*.json"))) == 3:
+        Path(sys.argv[3]).write_text("in the midst of the fourth image")
+        time.sleep(600)
+    return fast(self, *args, **kwargs)
+
+S2M.__call__ = slow
+oodseg.runs.predict(sys.argv[1], s2m, sys.argv[2])
+"""
+
+
+def test_a_killed_process_is_taken_up_where_it_was(tmp_path, out, monkeypatch):
+    """SIGKILL lets nobody tidy up: what was written must do as it lies there."""
+    from redness import make_pipeline
+
+    photos = save_photos(tmp_path / "photos", 5)
+    stopped = tmp_path / "stopped"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_RUN, str(photos), str(out), str(stopped)], env=environment
+    )
+    try:
+        while not stopped.exists() and process.poll() is None:
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert_whole(out)
+    assert not (out / "predictions.json").exists()
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    assert len(written) == 3 * 3
+    calls = count_calls(monkeypatch)
+    run = oodseg.runs.predict(photos, make_pipeline(), out)
+    assert (run.done_before, len(calls), run.objects) == (3, 2, 5)
+    assert all(path.stat().st_mtime_ns == at for path, at in written.items()), "left as they were"
+    assert coco_of(out)["info"]["complete"] is True
+    assert_whole(out)

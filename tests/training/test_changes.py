@@ -1,0 +1,42 @@
+import pytest
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from oodseg.core.errors import ConfigError
+from oodseg.training.changes import change_recipe, recipe_yaml
+
+
+class Inner(BaseModel):
+    flip: float = 0.5
+
+
+class Recipe(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    steps: int = Field(3, ge=1)
+    size: tuple[int, int] = (32, 48)
+    augment: Inner = Inner()
+
+
+def test_entries_are_changed_in_a_copy():
+    recipe = Recipe()
+    changed = change_recipe(recipe, ["steps=7", "size=[64, 96]", " augment.flip = 1e-1"])
+    assert changed == Recipe(steps=7, size=(64, 96), augment=Inner(flip=0.1))
+    assert recipe == Recipe()
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("stepz=3", "--set stepz=3 names no entry of the recipe: .*steps, size, augment"),
+    ("augment.some=3", "names no entry"),
+    ("steps.deep=3", "names no entry"),
+    ("steps", "KEY=VALUE"),
+    ("steps=0", "--set steps cannot be used"),
+    ("steps=[1", "no valid YAML"),
+])  # fmt: skip
+def test_what_cannot_be_changed_is_one_sentence(change, message):
+    with pytest.raises(ConfigError, match=message):
+        change_recipe(Recipe(), [change])
+
+
+def test_a_written_recipe_is_read_again():
+    recipe = Recipe(steps=9, augment=Inner(flip=0.25))
+    assert Recipe.model_validate(yaml.safe_load(recipe_yaml(recipe))) == recipe
