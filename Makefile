@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## draw street scenes with unknown objects, find them, write overlays
 	$(BIN)/oodseg demo --out demo
 
-CODE := src tests benchmarks examples scripts
+CODE := src tests benchmarks docs examples scripts
 
 lint: setup  ## style, format and types
 	$(BIN)/ruff check $(CODE)

@@ -32,12 +32,16 @@ def sections(command: Any, name: str) -> Iterator[str]:
     yield prose(command.help)
     context = typer.Context(command, info_name=name)
     yield f"```text\n{name} {' '.join(command.collect_usage_pieces(context))}\n```\n"
-    arguments, options = [], []
+    arguments: list[tuple[str, str]] = []
+    options: list[tuple[str, str]] = []
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if record is not None and not parameter.hidden:
-            rows = arguments if parameter.param_type_name == "argument" else options
-            rows.append(record)
+            name_and_type, text = record
+            if parameter.param_type_name == "argument":
+                arguments.append((name_and_type.partition(" <")[0], text))
+            else:
+                options.append((name_and_type, text))
     yield from table("Argument", arguments)
     yield from table("Option", options)
     yield prose(command.epilog)
@@ -50,7 +54,8 @@ def table(head: str, rows: list[tuple[str, str]]) -> Iterator[str]:
     if rows:
         yield f"| {head} | Meaning |\n|---|---|"
         for name, text in rows:
-            yield f"| `{cell(name)}` | {cell(escape(text))} |"
+            # Within code a pipe needs no escape, and would show it.
+            yield f"| `{name}` | {cell(escape(text))} |"
         yield ""
 
 
