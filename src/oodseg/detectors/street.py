@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
-from oodseg.core.parts import Sight
+from oodseg.core.parts import Detector, Learned, Sight
 from oodseg.detectors.scores import energy, entropy
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
@@ -24,17 +25,17 @@ _GROUND = ("drivable", "non-drivable")
 _WINDOW = 21
 
 
-class StreetDetector(nn.Module):
+class StreetDetector(ModulePart, Detector, Learned):
     """Scores "a thing, and none that I know": a weighted sum of objectness, entropy and energy.
 
     Each of the three is brought to mean 0 and standard deviation 1 on in-distribution pictures before
     they are added.
 
     Args:
-        network: Settings of `StreetNet`.
+        network: The segmenter, which also says where things are.
         combination: Weight of `"objectness"`, `"entropy"` and `"energy"` in the shipped score.
-        statistics: Mean and standard deviation on in-distribution pictures of each of the three and of
-            `"combined"`.
+        statistics: Mean and standard deviation on in-distribution pictures of each of the three; also of
+            `"combined"`, which is the detector's `normalizer`.
         reductions: Whole factors by which the picture is reduced before the network looks at it, once for
             each; what it says is averaged. A reduced picture shows large objects whole and costs little.
         detail: How far a look at the picture in twice the size, where there is one, raises the score on the
@@ -43,10 +44,11 @@ class StreetDetector(nn.Module):
     """
 
     name = "street"
+    subparts: ClassVar = {"network": StreetNet}
 
     def __init__(
         self,
-        network: Mapping[str, Any] | None = None,
+        network: StreetNet,
         combination: Mapping[str, float] | None = None,
         statistics: Mapping[str, Sequence[float]] | None = None,
         reductions: Sequence[int] = (1,),
@@ -58,38 +60,47 @@ class StreetDetector(nn.Module):
         if not 0 <= detail <= 1:
             raise ConfigError(f"detail of the street detector must lie between 0 and 1, got {detail}")
         self.reductions, self.detail = tuple(reductions), float(detail)
-        self.network = StreetNet(**(network or {})).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self._ground = [index for index, each in enumerate(self.network.classes) if each in _GROUND]
         if detail and not self._ground:
             raise ConfigError(f"detail needs a network that knows the ground: {' or '.join(_GROUND)}")
         self.combination = dict(combination or {"objectness": 1.0})
         self.channel_normalizers = {name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()}
-        for name in ("objectness", "entropy", "energy", MAIN):
+        for name in ("objectness", "entropy", "energy"):
             self.channel_normalizers.setdefault(name, ScoreNormalizer())
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able."""
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`."""
+        known = {
+            name: [each.mean, each.std] for name, each in self.channel_normalizers.items() if name != MAIN
+        }
         return {
-            "network": self.network.config,
+            "network": self.network,
             "combination": self.combination,
-            "statistics": {name: [each.mean, each.std] for name, each in self.channel_normalizers.items()},
-            "reductions": list(self.reductions),
+            "statistics": known,
+            "reductions": self.reductions,
             "detail": self.detail,
         }
 
     @property
-    def normalizer(self) -> ScoreNormalizer:
-        """Statistics of the shipped score on in-distribution pictures."""
-        return self.channel_normalizers[MAIN]
+    def normalizer(self) -> ScoreNormalizer | None:
+        """Statistics of the shipped score on in-distribution pictures; None until they are fitted."""
+        return self.channel_normalizers.get(MAIN)
 
     @normalizer.setter
-    def normalizer(self, value: ScoreNormalizer) -> None:
-        self.channel_normalizers[MAIN] = value
+    def normalizer(self, value: ScoreNormalizer | None) -> None:
+        self.channel_normalizers.pop(MAIN, None)
+        if value is not None:
+            self.channel_normalizers[MAIN] = value
 
     @property
-    def zoom(self) -> int:
+    def feature_channels(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Channels of the decoder's features at strides 8 and 16."""
+        return self.network.widths[2], self.network.widths[3]
+
+    @property
+    def zoom(self) -> int:  # type: ignore[override]
         """How many times the working size the detector wants to see, where the image has it."""
         return 2 if self.detail else 1
 

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned
 from oodseg.nn.tensors import resize, resize_scores
 
 WIDTHS = (24, 32, 64, 96, 128)
@@ -70,7 +72,7 @@ class _Encoder(nn.Module):
         return found
 
 
-class Comparator(nn.Module):
+class Comparator(ModulePart, Learned):
     """Estimates where a segmentation is wrong, and how good it is class by class.
 
     Args:
@@ -99,15 +101,7 @@ class Comparator(nn.Module):
         super().__init__()
         if classes < 1 or len(widths) < 2:
             raise ConfigError("a comparator needs at least one class and two widths")
-        self.config: dict[str, Any] = {
-            "classes": classes,
-            "widths": list(widths),
-            "fused": fused,
-            "resynthesis": resynthesis,
-            "short_side": short_side,
-        }
-        if unknown:
-            self.config["unknown"] = True
+        self.classes, self.widths, self.fused = classes, tuple(widths), fused
         self.short_side, self.multiple = short_side, 2 ** len(widths)
         sides = 2 if resynthesis else 1
         self.encoders = nn.ModuleList(_Encoder(classes, widths) for _ in range(sides))
@@ -118,6 +112,17 @@ class Comparator(nn.Module):
         self.whole = nn.Linear(sides * widths[-1], classes)
         self.part = nn.Sequential(nn.Linear(2 * fused + _EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
         self.unknown = new_unknown_branch(joined, 2 * fused) if unknown else None
+
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`."""
+        return {
+            "classes": self.classes,
+            "widths": self.widths,
+            "fused": self.fused,
+            "resynthesis": self.sees_resynthesis,
+            "short_side": self.short_side,
+            "unknown": self.unknown is not None,
+        }
 
     @property
     def sees_resynthesis(self) -> bool:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import Segmentation
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned, Segmentation, Segmenter
 from oodseg.core.taxonomy import CLASSES
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
@@ -60,7 +61,7 @@ class _Up(nn.Module):
         return self.mix(raised + self.beside(beside))  # type: ignore[no-any-return]
 
 
-class StreetNet(nn.Module):
+class StreetNet(ModulePart, Segmenter, Learned):
     """Picture to class logits and an objectness logit.
 
     Args:
@@ -84,20 +85,14 @@ class StreetNet(nn.Module):
         backbone: str | None = None,
     ) -> None:
         super().__init__()
+        self.widths, self.depths, self.objectness = tuple(widths), tuple(depths), objectness
+        self.classes, self.backbone = tuple(classes or CLASSES), backbone
         self.encoder: Any = None
         if backbone is not None:
-            self._build_on(backbone, widths, objectness, classes)
+            self._build_on(backbone)
             return
         if len(widths) != 5 or len(depths) != 4:
             raise ConfigError("the street network takes five widths and four depths; see its recipe")
-        self.config: dict[str, Any] = {
-            "widths": list(widths),
-            "depths": list(depths),
-            "objectness": objectness,
-        }
-        if classes is not None:
-            self.config["classes"] = list(classes)
-        self.classes = tuple(classes or CLASSES)
         self.stem = nn.Sequential(_conv(3, widths[0], stride=2), _conv(widths[0], widths[0]))
         self.stages = nn.ModuleList()
         for index, depth in enumerate(depths):
@@ -112,16 +107,18 @@ class StreetNet(nn.Module):
         if self.object_head is not None:
             nn.init.constant_(self.object_head.bias, -2.0)  # type: ignore[arg-type]  # objects are rare
 
-    def _build_on(
-        self, backbone: str, widths: Sequence[int], objectness: bool, classes: Sequence[str] | None
-    ) -> None:
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; on a pretrained encoder there are no depths."""
+        found = super().arguments()
+        if self.backbone is not None:
+            del found["depths"]
+        return found
+
+    def _build_on(self, backbone: str) -> None:
         """Builds the decoder on a pretrained encoder."""
+        widths, objectness = self.widths, self.objectness
         if len(widths) != 4:
             raise ConfigError("a decoder on a pretrained encoder takes four widths; see its recipe")
-        self.config = {"backbone": backbone, "widths": list(widths), "objectness": objectness}
-        if classes is not None:
-            self.config["classes"] = list(classes)
-        self.classes = tuple(classes or CLASSES)
         self.encoder = build_encoder(backbone).eval()  # see `train`
         inside = self.encoder.feature_info.channels()
         self.context = _conv(inside[4], inside[4], kernel=1)

@@ -44,7 +44,7 @@ class ChannelDetector(Protocol):
         ...
 
     def look(self, images: Tensor, zoom: int = 1) -> Sight:
-        """See `ImageDetector.look`."""
+        """See `Detector.look`."""
         ...
 
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
