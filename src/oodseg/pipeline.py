@@ -19,6 +19,7 @@ from oodseg.core.stages import Stages
 from oodseg.core.stopwatch import Stopwatch
 from oodseg.io.beside import ignored_in, score_map_for
 from oodseg.io.images import as_image, find_images, resize, to_tensor
+from oodseg.nn.concurrency import encoder_stream, in_background
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,8 +141,6 @@ class S2M(Stages):
         """Gives a function that returns the image's embedding, begun already where that is concurrent."""
         import torch
 
-        from oodseg.nn.concurrency import in_background
-
         stream = self._encoder_stream()
 
         def embed() -> Any:
@@ -152,8 +151,6 @@ class S2M(Stages):
         return in_background(embed) if self.encodes_concurrently else nullcontext(embed)
 
     def _encoder_stream(self) -> AbstractContextManager[Any]:
-        from oodseg.nn.concurrency import encoder_stream
-
         return encoder_stream(self.device) if self.encodes_concurrently else nullcontext()
 
     def _scores(

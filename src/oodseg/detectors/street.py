@@ -15,7 +15,8 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector, Learned, Sight
-from oodseg.detectors.scores import energy, entropy
+from oodseg.nn.tensors import resize_scores
+from oodseg.nn.uncertainty import energy, entropy
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 MAIN = "combined"
@@ -141,10 +142,10 @@ class StreetDetector(ModulePart, Detector, Learned):
         padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
         small = F.avg_pool2d(padded, 2)
         parts, ground, features = self._parts(small)
-        score = _resize(self._combine(parts), small.shape[-2:])
+        score = resize_scores(self._combine(parts), small.shape[-2:])
         close, _, _ = self._look(padded, 1, small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        more = _resize(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
+        more = resize_scores(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
         return score[:, :height, :width].float(), more[:, :height, :width].float(), features
 
@@ -165,7 +166,7 @@ class StreetDetector(ModulePart, Detector, Learned):
         looks = [self._look(padded, factor, half) for factor in self.reductions]
         names, count = looks[0][0], len(looks)
         found = {name: sum(parts[name] for parts, _, _ in looks) / count for name in names}
-        ground = sum(_resize(each, quarter) for _, each, _ in looks) / count
+        ground = sum(resize_scores(each, quarter) for _, each, _ in looks) / count
         return found, ground, looks[0][2]  # type: ignore[return-value]
 
     def _look(
@@ -182,9 +183,12 @@ class StreetDetector(ModulePart, Detector, Learned):
             levels = self.network.features(padded)
             logits, objectness = self.network.heads(levels)
         logits = logits.float()
-        found = {"entropy": _resize(entropy(logits), size), "energy": _resize(energy(logits), size)}
+        found = {
+            "entropy": resize_scores(entropy(logits), size),
+            "energy": resize_scores(energy(logits), size),
+        }
         if objectness is not None:
-            found = {"objectness": _resize(objectness.float(), size), **found}
+            found = {"objectness": resize_scores(objectness.float(), size), **found}
         return found, logits.softmax(1)[:, self._ground].sum(1), (levels[1].float(), levels[0].float())
 
     def _combine(self, parts: Mapping[str, Tensor]) -> Tensor:
@@ -199,10 +203,4 @@ class StreetDetector(ModulePart, Detector, Learned):
     def _to_size(score: Tensor, images: Tensor) -> Tensor:
         padded = [side * 2 for side in score.shape[-2:]]
         height, width = images.shape[-2:]
-        return _resize(score, padded)[:, :height, :width].float()
-
-
-def _resize(score: Tensor, size: Sequence[int]) -> Tensor:
-    if list(score.shape[-2:]) == list(size):
-        return score
-    return F.interpolate(score[:, None], list(size), mode="bilinear", align_corners=False)[:, 0]
+        return resize_scores(score, padded)[:, :height, :width].float()

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned
+from oodseg.nn.blocks import conv_norm, conv_norm_relu
 from oodseg.nn.tensors import resize, resize_scores
 
 WIDTHS = (24, 32, 64, 96, 128)
@@ -39,11 +40,7 @@ class _Residual(nn.Module):
         self.second = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(outside)
         same = stride == 1 and inside == outside
-        self.beside: nn.Module = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
-        )
+        self.beside: nn.Module = nn.Identity() if same else conv_norm(inside, outside, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = F.relu(self.first_norm(self.first(x)))
@@ -56,9 +53,7 @@ class _Encoder(nn.Module):
     def __init__(self, classes: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.project = nn.Conv2d(classes, 1, 1)
-        self.stem = nn.Sequential(
-            nn.Conv2d(4, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
-        )
+        self.stem = conv_norm_relu(4, widths[0], 5, 2)
         self.stages = nn.ModuleList(
             nn.Sequential(_Residual(inside, outside, 2), _Residual(outside, outside, 1))
             for inside, outside in pairwise(widths)

@@ -21,6 +21,7 @@ from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned, PromptableSegmenter
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
+from oodseg.nn.blocks import conv_norm_relu
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
 if TYPE_CHECKING:
@@ -61,14 +62,6 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm1(self.conv1(x)), inplace=True)
         return F.relu(x + self.norm2(self.conv2(y)), inplace=True)
-
-
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
 
 
 class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
@@ -116,7 +109,9 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         # Colour 3, box 1, score 1, whether there is a score 1.
         inputs = [6, *widths[:-1]]
         self.down = nn.ModuleList(
-            nn.Sequential(_conv(before, width, 3, stride=2), *(_Residual(width) for _ in range(depth)))
+            nn.Sequential(
+                conv_norm_relu(before, width, 3, stride=2), *(_Residual(width) for _ in range(depth))
+            )
             for before, width, depth in zip(inputs, widths, depths, strict=True)
         )
         deepest = widths[-1]
@@ -126,7 +121,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
             for width, deep in itertools.pairwise(widths)
         )
         self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
-        self.fine = _conv(widths[0] + 6, 16, 3)
+        self.fine = conv_norm_relu(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
 
     def arguments(self) -> dict[str, Any]:
@@ -147,16 +142,18 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         self.encoder = build_encoder(backbone).eval()  # see `train`
         inside = [each + 3 for each in self.encoder.feature_info.channels()]
         deepest = widths[-1]
-        self.deep = _conv(inside[4], deepest, 1)
+        self.deep = conv_norm_relu(inside[4], deepest, 1)
         self.pooled = nn.Sequential(nn.Linear(deepest, deepest), nn.ReLU(), nn.Linear(deepest, deepest))
-        self.skips = nn.ModuleList(_conv(each, width, 1) for each, width in zip(inside, widths, strict=False))
+        self.skips = nn.ModuleList(
+            conv_norm_relu(each, width, 1) for each, width in zip(inside, widths, strict=False)
+        )
         below = [*widths[1:], deepest]
         self.lateral = nn.ModuleList(
             nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width))
             for width, deep in zip(widths, below, strict=True)
         )
         self.up = nn.ModuleList(_Residual(width) for width in widths)
-        self.fine = _conv(widths[0] + 6, 16, 3)
+        self.fine = conv_norm_relu(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
 
     def train(self, mode: bool = True) -> CompactSegmenter:
