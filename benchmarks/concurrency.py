@@ -78,8 +78,8 @@ def main() -> None:
     s2m = S2M.from_pretrained("street", device, detector=options.detector or "bundled", masks=given)
     detector, masks = s2m.detector, s2m.masks
     assert detector is not None
-    picture = draw_scene(np.random.default_rng(0), (HEIGHT // 2, WIDTH // 2), 3).image
-    small, whole = to_tensor(picture)[None].to(device), to_tensor(resize(picture, HEIGHT, WIDTH)).to(device)
+    image = draw_scene(np.random.default_rng(0), (HEIGHT // 2, WIDTH // 2), 3).image
+    small, whole = to_tensor(image)[None].to(device), to_tensor(resize(image, HEIGHT, WIDTH)).to(device)
 
     def detect() -> Any:
         with torch.inference_mode():

@@ -4,8 +4,8 @@
     python benchmarks/failures.py --data DATA --detector street
 
 RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
-generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and picture figures
-on the test pictures of the run's label set, the AuPRC of unknown objects on DATA/benchmarks_dev/road_anomaly,
+generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and image figures
+on the test images of the run's label set, the AuPRC of unknown objects on DATA/benchmarks_dev/road_anomaly,
 with the second run that of the held-out classes on CamVid test, and what of its targets each reaches.
 With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured.
 """
@@ -29,7 +29,7 @@ from oodseg.data import open_dataset
 from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
-from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_iou
+from oodseg.metrics.failure import FailureCurve, image_failure_metrics, image_iou
 from oodseg.metrics.pixel import PixelCurve
 from oodseg.training.comparator_segmenter import load_segmenter
 from oodseg.training.labelled import LabelSet, load_label_set
@@ -38,9 +38,9 @@ from oodseg.training.resynthesis import load_generator
 U8 = NDArray[np.uint8]
 IGNORE = 255
 OURS = "synthcp"
-LONG_SIDE = 640  # pixels at which detectors look at a picture, as in the street pipeline
+LONG_SIDE = 640  # pixels at which detectors look at an image, as in the street pipeline
 PIXELS = ("AUPR-Error", "AUPR-Success", "AUROC", "FPR95")
-PICTURES = ("MAE", "STD", "Pearson", "Spearman", "mIoU MAE", "mIoU Pearson", "mIoU Spearman")
+IMAGES = ("MAE", "STD", "Pearson", "Spearman", "mIoU MAE", "mIoU Pearson", "mIoU Spearman")
 CONSOLE = Console(stderr=True)
 
 
@@ -55,30 +55,30 @@ def verdict(what: str, found: float, wanted: float) -> tuple[str, str, str, str]
     return what, f"{found:.3f}", f"{wanted:.3f}", "reached" if found >= wanted else "**not reached**"
 
 
-def assess(folder: Path, pictures: LabelSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Pixel and picture figures of one failure detector."""
+def assess(folder: Path, images: LabelSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Pixel and image figures of one failure detector."""
     detector = load_failure_detector(folder)
     count = len(detector.classes)
     curve, guessed, true, means = FailureCurve(), [], [], []
-    for each in track(pictures.test, folder.name, console=CONSOLE, transient=True):
-        picture, truth = each.read()
-        found = detector.assess(to_tensor(picture))
+    for each in track(images.test, folder.name, console=CONSOLE, transient=True):
+        image, truth = each.read()
+        found = detector.assess(to_tensor(image))
         curve.update(found.error, found.labels != truth, truth == IGNORE)
         guessed.append(found.class_iou)
-        true.append(picture_iou(found.labels, truth, count))
+        true.append(image_iou(found.labels, truth, count))
         means.append(found.mean_iou)
     pixels = curve.compute()
-    images = image_failure_metrics(np.stack(guessed), np.stack(true), np.array(means))
+    quality = image_failure_metrics(np.stack(guessed), np.stack(true), np.array(means))
     return (
         (pixels.aupr_error, pixels.aupr_success, pixels.auroc, pixels.fpr95),
         (
-            images.mae,
-            images.std,
-            images.pearson,
-            images.spearman,
-            images.mean_mae,
-            images.mean_pearson,
-            images.mean_spearman,
+            quality.mae,
+            quality.std,
+            quality.pearson,
+            quality.spearman,
+            quality.mean_mae,
+            quality.mean_pearson,
+            quality.mean_spearman,
         ),
     )
 
@@ -86,22 +86,22 @@ def assess(folder: Path, pictures: LabelSet) -> tuple[tuple[float, ...], tuple[f
 def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     """Prints failure detection; yields the verdicts."""
     recipe = read_recipe(run)
-    pictures = load_label_set(recipe["labels"], data, recipe["held_out"])
+    images = load_label_set(recipe["labels"], data, recipe["held_out"])
     folders = sorted(each for each in (run / "detectors").iterdir() if each.name != OURS)
-    found = {each.name: assess(each, pictures) for each in [*folders, run / "detectors" / OURS]}
-    where = f"{len(pictures.test)} test pictures, {len(pictures.classes)} classes"
-    for title, head, part in (("Wrong pixels", PIXELS, 0), ("Quality of a picture", PICTURES, 1)):
+    found = {each.name: assess(each, images) for each in [*folders, run / "detectors" / OURS]}
+    where = f"{len(images.test)} test images, {len(images.classes)} classes"
+    for title, head, part in (("Wrong pixels", PIXELS, 0), ("Quality of an image", IMAGES, 1)):
         rows = [[name, *(f"{value:.3f}" for value in figures[part])] for name, figures in found.items()]
         table(f"{title}: {where}", ["detector", *head], rows)
     best = max(figures[0][0] for name, figures in found.items() if name != OURS)
     yield verdict("AUPR-Error, 6 % above the best baseline", found[OURS][0][0], 1.06 * best)
-    rank = PICTURES.index("mIoU Pearson")
+    rank = IMAGES.index("mIoU Pearson")
     best = max(figures[1][rank] for name, figures in found.items() if name != OURS)
     yield verdict("mIoU Pearson, at least 0.5", found[OURS][1][rank], 0.5)
     yield verdict("mIoU Pearson, 0.07 above the best baseline", found[OURS][1][rank], best + 0.07)
 
 
-Scorer = Callable[[torch.Tensor], torch.Tensor]  # picture [1, 3, H, W] to scores [H, W]
+Scorer = Callable[[torch.Tensor], torch.Tensor]  # image [1, 3, H, W] to scores [H, W]
 
 
 def scorers(parts: dict[str, Any], direct: Path | None = None) -> dict[str, Scorer]:
@@ -118,11 +118,11 @@ def scorers(parts: dict[str, Any], direct: Path | None = None) -> dict[str, Scor
         lacks = {"comparison": default.comparator is None, "unknown": not tells}
         if not lacks.get(combine, False):
             made = SynthCPDetector(**parts, combine=combine)
-            found[combine] = lambda picture, made=made: made.score(picture)[0]
+            found[combine] = lambda image, made=made: made.score(image)[0]
     if direct is not None:
         judge, doubt = load_failure_detector(direct), found["msp"]
-        found["direct comparison"] = lambda picture: (
-            doubt(picture) * torch.from_numpy(judge.assess(picture[0]).error)
+        found["direct comparison"] = lambda image: (
+            doubt(image) * torch.from_numpy(judge.assess(image[0]).error)
         )
     return found
 
@@ -133,16 +133,16 @@ def unknown_objects(
     """Prints AuPRC and FPR95 of every score, pooled over all pixels; yields the verdict on the default one.
 
     Args:
-        title: What the pictures are.
+        title: What the images are.
         scores: By name; see `scorers`.
-        samples: Pictures uint8 `[H, W, 3]` with labels uint8 `[H, W]`: 1 unknown, 0 known, 255 ignored.
+        samples: Images uint8 `[H, W, 3]` with labels uint8 `[H, W]`: 1 unknown, 0 known, 255 ignored.
     """
     found = {}
     for name, score in scores.items():
         curve = PixelCurve()
-        for picture, label in track(list(samples()), name, console=CONSOLE, transient=True):
+        for image, label in track(list(samples()), name, console=CONSOLE, transient=True):
             scale = min(1.0, LONG_SIDE / max(label.shape))
-            small = resize(picture, round(label.shape[0] * scale), round(label.shape[1] * scale))
+            small = resize(image, round(label.shape[0] * scale), round(label.shape[1] * scale))
             curve.update(resize(score(to_tensor(small)[None]).numpy(), *label.shape), label)
         metrics = curve.compute()
         found[name] = (metrics.auprc, metrics.fpr95)
@@ -161,11 +161,11 @@ def road_anomaly(folder: Path) -> Iterator[tuple[U8, U8]]:
 
 def held_out_classes(run: Path, data: Path) -> Iterator[tuple[U8, U8]]:
     recipe = read_recipe(run)
-    pictures = load_label_set(recipe["labels"], data)
-    unknown = [pictures.classes.index(each) for each in recipe["held_out"]]
-    for each in pictures.test:
-        picture, truth = each.read()
-        yield picture, np.where(truth == IGNORE, IGNORE, np.isin(truth, unknown)).astype(np.uint8)
+    images = load_label_set(recipe["labels"], data)
+    unknown = [images.classes.index(each) for each in recipe["held_out"]]
+    for each in images.test:
+        image, truth = each.read()
+        yield image, np.where(truth == IGNORE, IGNORE, np.isin(truth, unknown)).astype(np.uint8)
 
 
 def read_recipe(run: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     python benchmarks/families.py [--only NAME] [--threads 2] [--runs 5] [--timeout 1800]
 
 Every family is built from the sizes of its public checkpoint, saved as a folder, and measured in a process
-of its own that loads it the way `oodseg predict` does. The picture is a drawn scene of 1280x720. Segmenters
+of its own that loads it the way `oodseg predict` does. The image is a drawn scene of 1280x720. Segmenters
 see it at the size at which the street pipeline's detector works (640x360), energy score included; promptable
 models encode it whole and decode 1, 5 and 20 boxes. Medians; peak memory is that of the whole process.
 """
@@ -228,7 +228,7 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
     from oodseg.synth.drawn import draw_scene
 
     family, builder = {**SEGMENTERS, **MASKS}[name]
-    picture = draw_scene(np.random.default_rng(0), (HEIGHT // 2, WIDTH // 2), 3).image
+    image = draw_scene(np.random.default_rng(0), (HEIGHT // 2, WIDTH // 2), 3).image
     found: dict[str, Any] = {"milliseconds": {}}
 
     def timed(what: str, call: Callable[[], Any]) -> Any:
@@ -244,13 +244,13 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
         if name in SEGMENTERS:
             spec = f"{family}:{folder}+energy" if builder else None
             detector = S2M.from_pretrained("street").detector if spec is None else build("detectors", spec)
-            image = to_tensor(picture)[None]
-            timed("picture", lambda: detector.score(image))
+            pixels = to_tensor(image)[None]
+            timed("image", lambda: detector.score(pixels))
             network = detector.segmenter if isinstance(detector, LogitDetector) else detector
         else:
             masks = build("masks", f"{family}:{folder}") if builder else S2M.from_pretrained("street").masks
-            image = to_tensor(resize(picture, HEIGHT, WIDTH))
-            embedding = timed("encoder", lambda: masks.embed(image))
+            pixels = to_tensor(resize(image, HEIGHT, WIDTH))
+            embedding = timed("encoder", lambda: masks.embed(pixels))
             corner = torch.rand(max(BOXES), 2) * torch.tensor([WIDTH * 0.7, HEIGHT * 0.7])
             boxes = torch.cat([corner, corner + torch.tensor([WIDTH * 0.15, HEIGHT * 0.25])], 1)
             for count in BOXES:
@@ -331,7 +331,7 @@ def main() -> None:
         f"torch {torch.__version__}, transformers {transformers.__version__}; random weights"
     )
     chosen = [options.only] if options.only is not None else known
-    table("segmenter, picture 640x360", [n for n in chosen if n in SEGMENTERS], ["picture"], options)
+    table("segmenter, image 640x360", [n for n in chosen if n in SEGMENTERS], ["image"], options)
     boxes = [f"{count} boxes" for count in BOXES]
     table("promptable model, 1280x720", [n for n in chosen if n in MASKS], ["encoder", *boxes], options)
 

@@ -1,6 +1,6 @@
 """Outlines of `compact` against `grabcut` and the plain box, from ground-truth boxes jittered by 10 %.
 
-Objects are held-out DUTS objects in natural pictures and, with `--benchmarks`, the connected components
+Objects are held-out DUTS objects in natural images and, with `--benchmarks`, the connected components
 (100 pixels and more) of the anomalies in benchmark folders:
 
     python benchmarks/masks.py --data DATA --benchmarks FOLDER
@@ -61,7 +61,7 @@ class Tally:
 
 
 def duts_cases(root: Path, count: int, rng: np.random.Generator) -> Iterator[Case]:
-    """One object of each of `count` held-out pictures."""
+    """One object of each of `count` held-out images."""
     items = DutsIndex(root / "duts_tr", "held_out").items
     for index in sorted(rng.permutation(len(items))[:count]):
         mask = items[index].read_mask()
@@ -70,7 +70,7 @@ def duts_cases(root: Path, count: int, rng: np.random.Generator) -> Iterator[Cas
 
 
 def benchmark_cases(root: Path, count: int | None) -> Iterator[Case]:
-    """The anomalies of a benchmark folder, picture by picture."""
+    """The anomalies of a benchmark folder, image by image."""
     for frame in open_dataset(root).frames[:count]:
         label = frame.label
         found, parts, stats, _ = cv2.connectedComponentsWithStats((label == ANOMALY).astype(np.uint8))
@@ -85,16 +85,16 @@ def measure(
     tallies = {name: Tally() for name in segmenters}
     if pipeline is not None:
         tallies["compact + score"] = Tally()
-    for picture, objects, judged in cases:
+    for image, objects, judged in cases:
         height, width = judged.shape
         jittered = [jitter_box(tight_box(each), JITTER, width, height, rng) for each in objects]
         boxes = torch.from_numpy(np.stack(jittered))
-        image = to_tensor(picture)
-        scores = None if pipeline is None else score(pipeline, picture)
+        pixels = to_tensor(image)
+        scores = None if pipeline is None else score(pipeline, image)
         for name, tally in tallies.items():
             segmenter = segmenters[name.partition(" ")[0]]
             began = time.perf_counter()
-            masks = segmenter.segment(segmenter.embed(image), boxes, scores if "+" in name else None)
+            masks = segmenter.segment(segmenter.embed(pixels), boxes, scores if "+" in name else None)
             tally.seconds += time.perf_counter() - began
             for drawn, wanted in zip(masks.numpy(), objects, strict=True):
                 tally.both.append(int((drawn & wanted & judged).sum()))
@@ -102,11 +102,11 @@ def measure(
     return tallies
 
 
-def score(pipeline: S2M, picture: NDArray[np.uint8]) -> torch.Tensor:
+def score(pipeline: S2M, image: NDArray[np.uint8]) -> torch.Tensor:
     """Normalised anomaly scores at the pipeline's working size."""
     detector = pipeline.detector
     assert detector is not None
-    return statistics_of(detector)(pipeline.detector_score(picture))
+    return statistics_of(detector)(pipeline.detector_score(image))
 
 
 def load_pipeline(name: str) -> S2M | None:
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--pipeline", default="street", help="name or folder of the pipeline")
     parser.add_argument("--weights", type=Path, help="weights of `compact` in place of the pipeline's")
     parser.add_argument("--objects", type=int, default=300, help="DUTS objects")
-    parser.add_argument("--frames", type=int, help="at most so many pictures a benchmark")
+    parser.add_argument("--frames", type=int, help="at most so many images a benchmark")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 

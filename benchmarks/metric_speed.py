@@ -1,6 +1,6 @@
-"""How fast the metrics are: the full set over 60 pictures, and the component metric against a plain loop.
+"""How fast the metrics are: the full set over 60 images, and the component metric against a plain loop.
 
-    python benchmarks/metric_speed.py [--pictures 60] [--height 720] [--width 1280]
+    python benchmarks/metric_speed.py [--images 60] [--height 720] [--width 1280]
 
 Prints seconds, peak memory and the speed-up. The plain loop asks, for every label, which pixels carry it
 (`np.unique`, `np.isin`), as the definition reads.
@@ -113,7 +113,7 @@ def plain_loop(mask: np.ndarray, label: np.ndarray, sizes: MinimumSizes) -> np.n
 
 
 def component_speed(count: int, height: int, width: int) -> tuple[float, float, float]:
-    """Components and seconds a picture of the plain loop and of ours, on the same masks with one result."""
+    """Components and seconds per image of the plain loop and of ours, on the same masks with one result."""
     sizes, components = TRACK_SIZES["obstacle"], 0
     slow = fast = 0.0
     for score, label in scenes(count, height, width):
@@ -134,14 +134,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=60)
+    parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--width", type=int, default=1280)
     options = parser.parse_args()
     shape = (options.height, options.width)
-    seconds, figures = full_set(options.pictures, *shape)
+    seconds, figures = full_set(options.images, *shape)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"full metric set, {options.pictures} pictures of {shape[1]}x{shape[0]}: ", end="")
+    print(f"full metric set, {options.images} images of {shape[1]}x{shape[0]}: ", end="")
     print(f"{seconds:.1f} s, peak {peak:.0f} MB")
     print("  " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
     components, slow, fast = component_speed(3, *shape)

@@ -2,7 +2,7 @@
 
     python benchmarks/oracle.py --data DATA [--scenes 40] [--pipeline street]
 
-One table for synthetic validation scenes and one for every set of DATA/benchmarks_dev, over the pictures that
+One table for synthetic validation scenes and one for every set of DATA/benchmarks_dev, over the images that
 hold an unknown object; preset `code`. What stands for a perfect stage:
 
 - true score: the score map of an in-distribution street (one of DATA/roads_without_anomalies on which the
@@ -73,9 +73,9 @@ Features = tuple[Tensor, ...] | None
 
 @dataclass(frozen=True)
 class Case:
-    """A picture, its label (0, 1, 255), and its unknown objects."""
+    """An image, its label (0, 1, 255), and its unknown objects."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     label: NDArray[np.uint8]
     objects: list[Mask]
 
@@ -89,7 +89,7 @@ class Tally:
     boxes: list[int] = field(default_factory=list)
 
     def add(self, case: Case, truth: Tensor, boxes: Tensor, confidence: Tensor, masks: Mask) -> None:
-        """Adds what was found in a picture."""
+        """Adds what was found in an image."""
         found = Prediction.from_masks(masks, boxes.numpy(), confidence.numpy())
         self.curve.update(found.confidence, case.label)
         overlap = box_iou(truth, boxes) if len(boxes) else torch.zeros(len(truth), 1)
@@ -114,10 +114,10 @@ class Oracle:
         self.streets = cycle([score for score, _ in quiet])
         self.level = 0.0
 
-    def look(self, picture: NDArray[np.uint8]) -> tuple[Tensor, Features]:
+    def look(self, image: NDArray[np.uint8]) -> tuple[Tensor, Features]:
         """Normalised scores at the working size, float32 `[h, w]`, and the features behind them."""
         normalizer = self.pipeline.prompts.scale or statistics_of(self.pipeline.detector)
-        sight = self.pipeline.look(picture)
+        sight = self.pipeline.look(image)
         return normalizer(sight.scores[0]), sight.features
 
     def propose(self, prompts: PromptGenerator, score: Tensor, features: Features) -> BoxPrompts:
@@ -126,7 +126,7 @@ class Oracle:
 
     def object_scores(self, case: Case) -> list[float]:
         """Mean shipped score of every object."""
-        score, _ = self.look(case.picture)
+        score, _ = self.look(case.image)
         means = []
         for each in case.objects:
             share = resize(each.astype(np.float32), *score.shape)
@@ -144,12 +144,12 @@ class Oracle:
 
     @torch.inference_mode()
     def measure(self, case: Case, tallies: dict[str, Tally]) -> None:
-        """Adds a picture to every row."""
+        """Adds per image to every row."""
         height, width = case.label.shape
         truth = torch.from_numpy(np.stack([tight_box(each) for each in case.objects])).float()
-        seen: dict[str, tuple[Tensor, Features]] = {"shipped": self.look(case.picture)}
+        seen: dict[str, tuple[Tensor, Features]] = {"shipped": self.look(case.image)}
         seen["true"] = (self.true_score(case, seen["shipped"][0]), None)
-        embedding = self.pipeline.masks.embed(to_tensor(case.picture))
+        embedding = self.pipeline.masks.embed(to_tensor(case.image))
         masks: dict[tuple[str, str], Mask] = {}
         for name, (score, prompts, outlines) in ROWS.items():
             if prompts == "true":
@@ -195,7 +195,7 @@ def scene_cases(root: Path, count: int) -> Iterator[Case]:
 
 
 def benchmark_cases(folder: Path, count: int | None) -> Iterator[Case]:
-    """Pictures of a benchmark folder."""
+    """Images of a benchmark folder."""
     data = open_dataset(folder)
     for frame in data.frames[:count]:
         if frame.image_path is not None:
@@ -207,7 +207,7 @@ def benchmark_cases(folder: Path, count: int | None) -> Iterator[Case]:
 def show(console: Console, title: str, tallies: dict[str, Tally], seconds: float) -> list[list[float]]:
     """Prints one table and what a perfect stage would add."""
     first = next(iter(tallies.values()))
-    table = Table(title=f"{title}: {len(first.boxes)} pictures, {len(first.found)} objects, {seconds:.0f} s")
+    table = Table(title=f"{title}: {len(first.boxes)} images, {len(first.found)} objects, {seconds:.0f} s")
     for column in ("row", *COLUMNS):
         table.add_column(column, justify="left" if column == "row" else "right")
     values = {name: tally.values() for name, tally in tallies.items()}
@@ -229,7 +229,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the training data")
     parser.add_argument("--scenes", type=int, default=60, help="validation scenes")
-    parser.add_argument("--frames", type=int, help="at most so many pictures of a benchmark")
+    parser.add_argument("--frames", type=int, help="at most so many images of a benchmark")
     parser.add_argument("--pipeline", default="street", help="name or folder of the pipeline")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

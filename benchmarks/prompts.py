@@ -32,7 +32,7 @@ TIMED = ((360, 640), (512, 1024))
 THRESHOLDS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 COLUMNS = (
     "recall50", "recall75", "recall50_small", "recall50_medium", "recall50_large",
-    "precision50", "ap50", "false_per_picture", "false_per_empty",
+    "precision50", "ap50", "false_per_image", "false_per_empty",
 )  # fmt: skip
 
 

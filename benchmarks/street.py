@@ -4,7 +4,7 @@
 
 Prints, for every set of DATA/benchmarks_dev, the figures of the released S2M metric (preset `code`) of the
 pipeline and of its detector alone, each detector figure at the detector's own best threshold, and the
-boxes drawn on pictures in which nothing is unknown.
+boxes drawn on images in which nothing is unknown.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def compare(pipeline: S2M, folder: Path, console: Console) -> None:
 
 
 def false_alarms(pipeline: S2M, data: Path, console: Console) -> None:
-    """Prints boxes a picture where nothing is unknown."""
+    """Prints boxes per image where nothing is unknown."""
     table = Table(title="false alarms")
-    for head in ("pictures of", "pictures", "boxes", "boxes a picture", "pictures with a box"):
-        table.add_column(head, justify="left" if head == "pictures of" else "right")
-    pictures = boxes = hit = 0
+    for head in ("images of", "images", "boxes", "boxes per image", "images with a box"):
+        table.add_column(head, justify="left" if head == "images of" else "right")
+    images = boxes = hit = 0
     for name in KNOWN:
         counts = [
             len(pipeline(path).objects)
@@ -78,8 +78,8 @@ def false_alarms(pipeline: S2M, data: Path, console: Console) -> None:
             f"{sum(counts) / len(counts):.3f}",
             str(sum(map(bool, counts))),
         )
-        pictures, boxes, hit = pictures + len(counts), boxes + sum(counts), hit + sum(map(bool, counts))
-    table.add_row("all", str(pictures), str(boxes), f"{boxes / pictures:.3f}", str(hit), style="bold")
+        images, boxes, hit = images + len(counts), boxes + sum(counts), hit + sum(map(bool, counts))
+    table.add_row("all", str(images), str(boxes), f"{boxes / images:.3f}", str(hit), style="bold")
     console.print(table)
 
 

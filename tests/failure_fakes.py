@@ -1,4 +1,4 @@
-"""Failure detectors that need no training, pictures and volumes to go with them, and the command line."""
+"""Failure detectors that need no training, images and volumes to go with them, and the command line."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from oodseg.cli.main import app
 from oodseg.failures import FAILURES, Assessment, Judge
 from oodseg.failures.detector import SegmenterAssessor
 from oodseg.failures.storage import save_failure_detector
-from oodseg.metrics import picture_dice
+from oodseg.metrics import image_dice
 from oodseg.segmenters.given import GivenLabels
 
 HEIGHT, WIDTH = 48, 64
@@ -29,7 +29,7 @@ def run(out, *arguments, detector="red_is_wrong"):
 
 
 class RedIsWrong(Judge):
-    """Two classes, upper and lower half; whatever is red in the picture is wrong."""
+    """Two classes, upper and lower half; whatever is red in the image is wrong."""
 
     name = "red_is_wrong"
     classes = ("lower", "upper")
@@ -48,7 +48,7 @@ class RedIsWrong(Judge):
 
 
 class GreyIsTruth(SegmenterAssessor):
-    """Judges given labels by the picture: black is background, grey the liver, white the pancreas."""
+    """Judges given labels by the image: black is background, grey the liver, white the pancreas."""
 
     name = "grey_is_truth"
 
@@ -58,7 +58,7 @@ class GreyIsTruth(SegmenterAssessor):
     def assess(self, image, labels=None):
         labels = self.segmentation(image, labels).logits[0].argmax(0).numpy().astype(np.uint8)
         truth = np.rint(2 * image[0].numpy()).astype(np.uint8)
-        dice = np.nan_to_num(picture_dice(labels, truth, 3)).astype(np.float32)
+        dice = np.nan_to_num(image_dice(labels, truth, 3)).astype(np.float32)
         dice[~np.isin(np.arange(3), labels)] = np.nan
         error = (labels != truth).astype(np.float32)
         return Assessment(labels, error, None, dice, float(np.nanmean(dice)))
@@ -74,8 +74,8 @@ def save_volume_detector(folder: Path, window=WINDOW) -> Path:
     return folder
 
 
-def save_picture(path: Path, red: int) -> Path:
-    """A grey picture with a red band of so many columns."""
+def save_image(path: Path, red: int) -> Path:
+    """A grey image with a red band of so many columns."""
     image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     image[:, :red] = (255, 0, 0)
     path.parent.mkdir(parents=True, exist_ok=True)

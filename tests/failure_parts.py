@@ -15,13 +15,13 @@ FOLD = {
 }  # fmt: skip
 GENERATOR = {
     "size": (32, 48), "widths": [8, 8, 4], "discriminator_width": 4, "discriminator_layers": 2,
-    "max_steps": 2, "batch_size": 2, "workers": 0, "val_pictures": 2, "val_every_steps": 2,
+    "max_steps": 2, "batch_size": 2, "workers": 0, "val_images": 2, "val_every_steps": 2,
     "precision": "32-true",
 }  # fmt: skip
 COMPARATOR = {
     "folds": 2, "segmenter": FOLD, "size": (32, 64), "widths": [8, 8, 16], "fused": 4, "max_steps": 2,
     "batch_size": 2, "tcp_steps": 2, "workers": 0, "precision": "32-true", "val_every_steps": 2,
-    "calibration_pictures": 4,
+    "calibration_images": 4,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A pipeline that needs no training: whatever is red is unknown. Pictures to go with it."""
+"""A pipeline that needs no training: whatever is red is unknown. Images to go with it."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def register(monkeypatch) -> None:
 
 
 def street(*boxes, size=(HEIGHT, WIDTH)):
-    """A grey picture with red rectangles `(x0, y0, x1, y1)`."""
+    """A grey image with red rectangles `(x0, y0, x1, y1)`."""
     image = np.full((*size, 3), 90, np.uint8)
     for x0, y0, x1, y1 in boxes:
         image[y0:y1, x0:x1] = (250, 10, 10)

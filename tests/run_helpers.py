@@ -82,7 +82,7 @@ def spoil(path: Path, how: str) -> str:
         return "empty"
     if how == "text":
         path.write_text("this is no image\n" * 50)
-        return "not a picture"
+        return "not an image"
     if how == "truncated":
         noise = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
         data = cv2.imencode(".jpg", noise)[1].tobytes()

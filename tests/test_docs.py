@@ -69,7 +69,7 @@ ALL = list(commands())
 
 @pytest.fixture
 def street(tmp_path, monkeypatch, rng):
-    """A folder with pictures and scores in which `street` is a tiny pipeline."""
+    """A folder with images and scores in which `street` is a tiny pipeline."""
     monkeypatch.chdir(tmp_path)
     detector = StreetDetector(StreetNet(**TINY))
     detector.normalizer = ScoreNormalizer()
@@ -81,17 +81,17 @@ def street(tmp_path, monkeypatch, rng):
 
     for module in (oodseg.core.stages, oodseg.core.build):
         monkeypatch.setattr(module, "find_bundle", find_tiny)
-    picture = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
+    image = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
     for path in ("street.jpg", "photos/one.jpg"):
         Path(path).parent.mkdir(exist_ok=True)
-        cv2.imwrite(path, picture)
+        cv2.imwrite(path, image)
     Path("my_scores").mkdir()
     scores = rng.normal(size=(64, 96)).astype(np.float32)
     scores[28:36, 44:52] += 20
     np.save("my_scores/street.npy", scores)
     for kind in ("images", "labels"):
         Path("DATASET", kind).mkdir(parents=True)
-    cv2.imwrite("DATASET/images/one.png", picture)
+    cv2.imwrite("DATASET/images/one.png", image)
     cv2.imwrite("DATASET/labels/one.png", (scores > 10).astype(np.uint8))
     return tmp_path
 

@@ -33,22 +33,22 @@ def test_finds_every_red_rectangle_as_an_object_of_its_own():
 
 
 @pytest.mark.parametrize("kind", ["path", "string", "pil", "array"])
-def test_takes_a_picture_in_every_form(tmp_path, kind):
+def test_takes_a_image_in_every_form(tmp_path, kind):
     path = save_street(tmp_path / "a.png", (10, 20, 40, 50))
-    picture = {
+    image = {
         "path": path,
         "string": str(path),
         "pil": Image.open(path),
         "array": np.asarray(Image.open(path)),
     }[kind]
-    prediction = make_pipeline()(picture)
+    prediction = make_pipeline()(image)
     assert len(prediction.objects) == 1
     assert prediction.path == (path if kind in {"path", "string"} else None)
     assert np.array_equal(prediction.read_image(), np.asarray(Image.open(path)))
     assert "<img" in prediction._repr_html_()
 
 
-def test_a_picture_that_is_gone_leaves_the_table(tmp_path):
+def test_a_image_that_is_gone_leaves_the_table(tmp_path):
     path = save_street(tmp_path / "a.png", (10, 20, 40, 50))
     prediction = make_pipeline()(path)
     path.unlink()
@@ -58,14 +58,14 @@ def test_a_picture_that_is_gone_leaves_the_table(tmp_path):
     assert page.count("<tr>") == 2
 
 
-def test_a_picture_without_anything_red_has_no_object():
+def test_a_image_without_anything_red_has_no_object():
     prediction = make_pipeline()(street())
     assert not prediction.objects
     assert not prediction.mask.any()
     assert prediction.mask.shape == (96, 128)
 
 
-def test_large_pictures_are_worked_on_at_half_size_and_outlined_at_full_size():
+def test_large_images_are_worked_on_at_half_size_and_outlined_at_full_size():
     image = street((100, 200, 500, 600), size=(720, 1280))
     prediction = make_pipeline()(image)
     assert prediction.score.shape == (360, 640)
@@ -117,7 +117,7 @@ def test_score_maps_from_elsewhere_take_the_detectors_place(tmp_path):
 
 
 def test_a_score_map_of_another_shape_is_refused():
-    with pytest.raises(ScoreMapError, match="50x50 pixels but its picture is 128x96"):
+    with pytest.raises(ScoreMapError, match="50x50 pixels but its image is 128x96"):
         make_pipeline()(street(), score_map=np.random.default_rng(0).random((50, 50)))
 
 
@@ -145,7 +145,7 @@ def test_predict_goes_through_a_folder_in_natural_order(tmp_path):
     assert len(list(make_pipeline().predict([street(), street((10, 20, 40, 50))]))) == 2
 
 
-def test_a_missing_picture_is_named():
+def test_a_missing_image_is_named():
     with pytest.raises(ImageError, match="nowhere"):
         make_pipeline()("nowhere.png")
 
@@ -175,7 +175,7 @@ def test_nothing_is_found_where_it_is_not_to_be():
     image = street((10, 20, 40, 50), (80, 10, 120, 60))
     pipeline = make_pipeline()
     pipeline.ignore = np.zeros((48, 64), bool)
-    pipeline.ignore[:, :30] = True  # half the picture's size
+    pipeline.ignore[:, :30] = True  # half the image's size
     (found,) = pipeline(image).objects
     assert found.box[0] >= 60
     assert not found.mask[:, :60].any()
@@ -183,12 +183,12 @@ def test_nothing_is_found_where_it_is_not_to_be():
     pipeline.ignore[15:] = True  # cuts the taller one
     assert not pipeline(image).mask[30:].any()
     pipeline.ignore = np.zeros((48, 48), bool)
-    with pytest.raises(ImageError, match="48x48, the picture 128x96"):
+    with pytest.raises(ImageError, match="48x48, the image 128x96"):
         pipeline(image)
 
 
 class Detailed(Redness):
-    """Redness of larger pictures where they can be had; remembers what it was shown."""
+    """Redness of larger images where they can be had; remembers what it was shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ class Detailed(Redness):
         ((96, 128), (1, 96, 128)),
     ],
 )
-def test_details_are_looked_at_where_the_picture_has_them(size, seen):
+def test_details_are_looked_at_where_the_image_has_them(size, seen):
     detector = Detailed()
     pipeline = S2M(detector, ComponentPrompts(min_area=20), BoxSegmenter())
     prediction = pipeline(street((10, 20, 40, 60), size=size))

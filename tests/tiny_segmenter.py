@@ -37,8 +37,8 @@ def register(monkeypatch):
     monkeypatch.setitem(SEGMENTERS, "tiny", "tiny_segmenter:TinySegmenter")
 
 
-def pictures(count=6, height=40, width=56, seed=0):
-    """Batches of one picture each, sizes mixed: smooth colour patches with noise."""
+def images(count=6, height=40, width=56, seed=0):
+    """Batches of one image each, sizes mixed: smooth colour patches with noise."""
     draw = torch.Generator().manual_seed(seed)
     batches = []
     for index in range(count):

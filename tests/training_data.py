@@ -1,4 +1,4 @@
-"""Fabricates a folder of training data: every set of the real one, a few tiny pictures each."""
+"""Fabricates a folder of training data: every set of the real one, a few tiny images each."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def write(path, pixels):
 
 
 def street(folder, name, size, codes, seed):
-    """A picture of noise whose label holds the codes in equal stripes, the first lowest."""
+    """An image of noise whose label holds the codes in equal stripes, the first lowest."""
     rng = np.random.default_rng(seed)
     height, width = size
     write(folder / "images" / f"{name}.jpg", rng.integers(40, 200, (height, width, 3)).astype(np.uint8))
@@ -44,8 +44,8 @@ def make_training_data(root):
         for number in range(2):
             stem = f"{wnid}_{number}"
             rng = np.random.default_rng(number)
-            picture = rng.integers(0, 255, (48, 60, 3)).astype(np.uint8)
-            write(root / "duts_tr" / "images" / f"{stem}.jpg", picture)
+            image = rng.integers(0, 255, (48, 60, 3)).astype(np.uint8)
+            write(root / "duts_tr" / "images" / f"{stem}.jpg", image)
             mask = np.zeros((48, 60), np.uint8)
             cv2.ellipse(mask, (30, 24), (18, 14), 0, 0, 360, 255, -1)
             write(root / "duts_tr" / "masks" / f"{stem}.png", mask)
@@ -62,9 +62,9 @@ def add_squeezed(root, side=40):
     """Frames squeezed to a square as WebP, their labels twice as wide as high, of cities of both splits."""
     for number, name in enumerate([*SQUEEZED["train"], *SQUEEZED["val"]]):
         rng = np.random.default_rng(number)
-        picture = cv2.resize(rng.integers(40, 200, (5, 5, 3)).astype(np.uint8), (side, side))
-        picture[side // 2 :, : side // 2] = (30, 60, 210)  # red on the left, BGR
-        write(root / "cityscapes_640" / "images" / f"{name}.webp", picture)
+        image = cv2.resize(rng.integers(40, 200, (5, 5, 3)).astype(np.uint8), (side, side))
+        image[side // 2 :, : side // 2] = (30, 60, 210)  # red on the left, BGR
+        write(root / "cityscapes_640" / "images" / f"{name}.webp", image)
         codes = np.full((side // 2, side), 7, np.uint8)
         codes[side // 4 :, : side // 2] = 26
         write(root / "cityscapes_640" / "labels" / f"{name}.png", codes)

@@ -59,14 +59,14 @@ class S2M(Stages):
 
     def __call__(
         self,
-        picture: Any,
+        image: Any,
         score_map: Any = None,
         score_normalizer: ScoreNormalizer | None = None,
     ) -> Prediction:
         """Finds and outlines the unknown objects of one image.
 
         Args:
-            picture: Path, `PIL.Image.Image`, or uint8 `[H, W, 3]` (RGB).
+            image: Path, `PIL.Image.Image`, or uint8 `[H, W, 3]` (RGB).
             score_map: Anomaly scores computed elsewhere, in place of the detector: array `[h, w]` (higher =
                 more anomalous) covering the same image, or a path that `read_score_map` reads.
             score_normalizer: Statistics of such scores on in-distribution images; without it they are taken
@@ -81,21 +81,21 @@ class S2M(Stages):
         import torch
 
         watch = Stopwatch(time.perf_counter())
-        image = as_image(picture)
-        ignored = None if self.ignore is None else ignored_in(self.ignore, *image.shape[:2])
+        pixels = as_image(image)
+        ignored = None if self.ignore is None else ignored_in(self.ignore, *pixels.shape[:2])
         watch.lap("read")
-        with torch.inference_mode(), self._encoding(image) as encode:
-            normalized, features, warnings = self._scores(image, score_map, score_normalizer)
+        with torch.inference_mode(), self._encoding(pixels) as encode:
+            normalized, features, warnings = self._scores(pixels, score_map, score_normalizer)
             if ignored is not None:
                 unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
                 normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
             watch.lap("detector")
             found = self.prompts.propose(normalized[None], features, self.operating_point)[0]
             watch.lap("prompts")
-            objects = self._outline(image, found.boxes, found.confidence, normalized, encode, ignored)
+            objects = self._outline(pixels, found.boxes, found.confidence, normalized, encode, ignored)
         watch.lap("masks")
-        path = Path(picture) if isinstance(picture, str | os.PathLike) else None
-        height, width = image.shape[:2]
+        path = Path(image) if isinstance(image, str | os.PathLike) else None
+        height, width = pixels.shape[:2]
         return Prediction(
             path,
             height,
@@ -104,24 +104,24 @@ class S2M(Stages):
             normalized.cpu().numpy(),
             warnings,
             watch.finish(),
-            partial(as_image, picture),
+            partial(as_image, image),
         )
 
-    def predict(self, pictures: Any, score_normalizer: ScoreNormalizer | None = None) -> Iterator[Prediction]:
+    def predict(self, images: Any, score_normalizer: ScoreNormalizer | None = None) -> Iterator[Prediction]:
         """Predicts image after image.
 
         Args:
-            pictures: A folder, a file, a glob, or an iterable of whatever `__call__` takes.
+            images: A folder, a file, a glob, or an iterable of whatever `__call__` takes.
             score_normalizer: Passed on.
         """
-        for picture in _items(pictures):
-            yield self(picture, score_normalizer=score_normalizer)
+        for image in _items(images):
+            yield self(image, score_normalizer=score_normalizer)
 
-    def fit(self, pictures: Any) -> None:
+    def fit(self, images: Any) -> None:
         """Fits the detector, in place, to images in which nothing is unknown.
 
         Args:
-            pictures: A folder, a file, a glob, or a list of whatever `__call__` takes; some hundred images.
+            images: A folder, a file, a glob, or a list of whatever `__call__` takes; some hundred images.
 
         Raises:
             ConfigError: There is no detector, or a generator in place of a list.
@@ -129,7 +129,7 @@ class S2M(Stages):
             ScoreMapError: No image, or scores that do not vary.
         """
         detector = self._needed_detector()
-        items = _items(pictures)
+        items = _items(images)
         if isinstance(detector, Fittable):
             if isinstance(items, Iterator):
                 raise ConfigError("the images to fit on are read twice: give a list of them, no generator")
@@ -212,7 +212,7 @@ class S2M(Stages):
 
     def _needed_detector(self) -> Detector:
         if self.detector is None:
-            raise ConfigError("this pipeline has no detector: hand in a score map with every picture")
+            raise ConfigError("this pipeline has no detector: hand in a score map with every image")
         return self.detector
 
     def _outline(
@@ -256,9 +256,9 @@ class _Shown:
             yield to_tensor(small).to(self._s2m.device)[None]
 
 
-def _items(pictures: Any) -> Iterable[Any]:
+def _items(images: Any) -> Iterable[Any]:
     """What was named, image by image."""
-    if isinstance(pictures, str | os.PathLike):
-        return find_images([pictures])
-    items: Iterable[Any] = pictures
+    if isinstance(images, str | os.PathLike):
+        return find_images([images])
+    items: Iterable[Any] = images
     return items

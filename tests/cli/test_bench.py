@@ -42,8 +42,8 @@ def test_table(red, tmp_path):
         assert word in result.output
 
 
-def test_broken_picture(red, tmp_path):
-    (tmp_path / "a.jpg").write_text("no picture")
+def test_broken_image(red, tmp_path):
+    (tmp_path / "a.jpg").write_text("no image")
     result = bench(red, tmp_path / "a.jpg")
     assert result.exit_code == 2
-    assert "a.jpg is not a picture" in result.output
+    assert "a.jpg is not an image" in result.output

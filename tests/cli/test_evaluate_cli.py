@@ -42,13 +42,13 @@ def street(monkeypatch):
     monkeypatch.setattr("oodseg.runs.evaluations.S2M", Fake)
 
 
-def make_set(root, pictures=True):
+def make_set(root, images=True):
     label = np.zeros(SHAPE, np.uint8)
     label[5:25, 10:25] = 1
     for name in ("a", "b"):
         (root / "labels").mkdir(parents=True, exist_ok=True)
         Image.fromarray(label).save(root / "labels" / f"{name}.png")
-        if pictures:
+        if images:
             (root / "images").mkdir(exist_ok=True)
             Image.fromarray(np.full((*SHAPE, 3), 90, np.uint8)).save(root / "images" / f"{name}.png")
     return root
@@ -96,7 +96,7 @@ def test_several_sets_get_a_mean(app, street, tmp_path):
 
 
 def test_labels_and_score_files_alone(app, tmp_path):
-    data, scores = make_set(tmp_path / "set", pictures=False), make_scores(tmp_path / "rpl")
+    data, scores = make_set(tmp_path / "set", images=False), make_scores(tmp_path / "rpl")
     done = run(app, "evaluate", data, "--scores", scores, "--out", tmp_path / "out", "--resamples", 5)
     assert done.exit_code == 0
     assert " rpl " in done.output
@@ -183,18 +183,18 @@ def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
         "Drawn streets, synthetic-1+",
         "weather rain",
         "objects 1",
-        "2 of 4 pictures hold no anomaly",
+        "2 of 4 images hold no anomaly",
         "are not those of synthetic-1",
     ):
         assert words in done.output
     (one,) = json.loads((tmp_path / "out" / "results.json").read_text())["datasets"]
     kinds = one["methods"][0]["by_group"]
     assert list(kinds) == ["domain", "weather", "objects"]
-    assert kinds["weather"]["rain"]["pictures"] == 2
+    assert kinds["weather"]["rain"]["images"] == 2
     assert kinds["objects"]["1"]["iou_threshold_free"] == pytest.approx(1.0)
     assert kinds["objects"]["0"]["iou_threshold_free"] is None
     assert kinds["objects"]["0"]["false_alarms"] == 0
-    assert "by kind of picture" in (tmp_path / "out" / "report.html").read_text()
+    assert "by kind of image" in (tmp_path / "out" / "report.html").read_text()
     # What was drawn is a folder like any other.
     again = run(app, "evaluate", tmp_path / "out" / "synthetic-1", "--out", "again", "--resamples", 5)
     assert again.exit_code == 0

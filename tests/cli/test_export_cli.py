@@ -19,7 +19,7 @@ def test_export_prints_the_graphs_and_how_to_try_them(tmp_path, monkeypatch):
     assert seen == {"name": "street", "folder": tmp_path / "graphs"}
     assert "detector.onnx" in result.output
     assert "11.4" in result.output
-    assert "onnx_predict.py PICTURE" in result.output
+    assert "onnx_predict.py IMAGE" in result.output
 
 
 def test_a_part_without_onnx_form_is_one_sentence(tmp_path):

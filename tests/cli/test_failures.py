@@ -4,7 +4,7 @@ import pytest
 
 import failure_fakes
 import tiny_segmenter
-from failure_fakes import RedIsWrong, run, save_picture
+from failure_fakes import RedIsWrong, run, save_image
 from run_helpers import assert_sentence
 
 REDS = {"calm": 4, "half red": 32, "red #1": 60, "some": 16}
@@ -20,7 +20,7 @@ def _fakes(monkeypatch):
 @pytest.fixture
 def photos(tmp_path):
     for name, red in REDS.items():
-        save_picture(tmp_path / "photos" / f"{name}.png", red)
+        save_image(tmp_path / "photos" / f"{name}.png", red)
     return tmp_path / "photos"
 
 
@@ -48,8 +48,8 @@ def test_all_options_reach_the_run(photos, out, monkeypatch):
 def test_a_broken_image_is_named_and_the_rest_goes_on(photos, out):
     (photos / "broken <1>.png").write_bytes(b"no image")
     result = run(out, photos)
-    assert_sentence(result, 1, "failed: ", photos / "broken <1>.png", "is not a picture")
-    assert len(json.loads((out / "failures.json").read_text())["pictures"]) == 4
+    assert_sentence(result, 1, "failed: ", photos / "broken <1>.png", "is not an image")
+    assert len(json.loads((out / "failures.json").read_text())["images"]) == 4
 
 
 def test_ctrl_c_is_one_sentence(photos, out, monkeypatch):

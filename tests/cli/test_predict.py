@@ -81,7 +81,7 @@ def test_broken_image_is_named_and_the_rest_goes_on(red, photos, out):
 
 @pytest.mark.parametrize(
     ("what", "word"),
-    [("missing.jpg", "does not exist"), ("empty", "holds no picture"), ("*.tiff", "matches no picture")],
+    [("missing.jpg", "does not exist"), ("empty", "holds no image"), ("*.tiff", "matches no image")],
 )
 def test_nothing_to_predict(red, tmp_path, out, what, word):
     (tmp_path / "empty").mkdir()

@@ -102,7 +102,7 @@ def test_a_default_that_is_typed_wins_too(tmp_path, red, photo, monkeypatch):
     assert pipeline(tmp_path / "b", "--pipeline", "street") == "street"
 
 
-def test_done_pictures_are_done_unless_the_part_changes(tmp_path, red, photo, folder):
+def test_done_images_are_done_unless_the_part_changes(tmp_path, red, photo, folder):
     typed = ["--pipeline", red, "--detector", f"segformer:{folder}+energy"]
     run(tmp_path / "out", photo, *typed)
     assert "done before" in run(tmp_path / "out", photo, *typed).output
@@ -129,10 +129,10 @@ def test_faults_are_one_sentence(tmp_path, red, photo, arguments, words):
     assert words in result.output
 
 
-def test_unreadable_pictures_are_named_one_by_one(tmp_path, red, folder):
+def test_unreadable_images_are_named_one_by_one(tmp_path, red, folder):
     photos = tmp_path / "photos"
     photos.mkdir()
-    (photos / "1.png").write_bytes(b"no picture")
+    (photos / "1.png").write_bytes(b"no image")
     result = run(tmp_path / "out", photos, "--pipeline", red, "--detector", f"segformer:{folder}+energy")
     assert result.exit_code == 1, result.output
     assert "failed" in result.output

@@ -12,13 +12,13 @@ KEPT = [wnid for wnid in IDS if not is_held_out(wnid)]
 
 @pytest.fixture
 def root(tmp_path):
-    """Two pictures of a trained id, one of a held-out one; only the first is listed by name."""
+    """Two images of a trained id, one of a held-out one; only the first is listed by name."""
     stems = [f"{KEPT[0]}_1", f"{KEPT[0]}_2", f"{HELD_OUT[0]}_7"]
     for part in ("images", "masks"):
         (tmp_path / part).mkdir()
     for shade, stem in enumerate(stems):
-        picture = np.full((20, 30, 3), (250, 10, 40 * shade), np.uint8)
-        Image.fromarray(picture).save(tmp_path / "images" / f"{stem}.jpg", quality=95)
+        image = np.full((20, 30, 3), (250, 10, 40 * shade), np.uint8)
+        Image.fromarray(image).save(tmp_path / "images" / f"{stem}.jpg", quality=95)
         mask = np.zeros((20, 30), bool)
         mask[5:12, 4:9] = True
         Image.fromarray(mask).save(tmp_path / "masks" / f"{stem}.png")
@@ -58,9 +58,9 @@ def test_splits(root, split, nonstreet_only, expected):
 
 def test_reads_rgb_and_one_bit_masks(root):
     item = DutsIndex(root, "train")[0]
-    picture, mask = item.read_image(), item.read_mask()
-    assert picture.shape == (20, 30, 3)
-    np.testing.assert_allclose(picture.mean(axis=(0, 1)), (250, 10, 0), atol=4)
+    image, mask = item.read_image(), item.read_mask()
+    assert image.shape == (20, 30, 3)
+    np.testing.assert_allclose(image.mean(axis=(0, 1)), (250, 10, 0), atol=4)
     assert mask.dtype == bool
     assert mask.sum() == 35
     assert mask[5:12, 4:9].all()
@@ -99,6 +99,6 @@ def test_unknown_and_empty_splits(root):
 def test_a_damaged_file_is_named(root, part, read):
     item = DutsIndex(root, "train")[0]
     path = item.image if part == "images" else item.mask
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     with pytest.raises(DatasetError, match=path.name):
         getattr(item, read)()

@@ -73,7 +73,7 @@ def test_the_first_label_of_an_obstacle_set_is_mostly_ignored_and_its_track_is_o
     assert open_dataset(miniature.smiyc_anomaly(tmp_path / "a")).track == "anomaly"
 
 
-def test_test_pictures_of_smiyc_have_no_truth(tmp_path):
+def test_test_images_of_smiyc_have_no_truth(tmp_path):
     (frame,) = open_dataset(miniature.smiyc_anomaly(tmp_path), "test").frames
     assert frame.name == "airplane0000"
     assert frame.label_path is None
@@ -104,7 +104,7 @@ def test_static_is_put_together_once(tmp_path):
 
 
 def test_fishyscapes_labels_alone_are_enough_for_score_files(tmp_path):
-    found = open_dataset(miniature.fishyscapes_laf(tmp_path, pictures=False))
+    found = open_dataset(miniature.fishyscapes_laf(tmp_path, images=False))
     assert [frame.image_path for frame in found.frames] == [None, None]
 
 
@@ -113,7 +113,7 @@ def test_fishyscapes_labels_alone_are_enough_for_score_files(tmp_path):
     [("anomaly_track", "road_anomaly_21"), ("obstacle_track", "road_obstacle_21"),
      ("road_anomaly", "road_anomaly"), ("fishyscapes_static", "fishyscapes_static"),
      ("Static", "fishyscapes_static"),
-     ("fishyscapes_lost_and_found", "fishyscapes_lost_and_found"), ("my_pictures", None)],
+     ("fishyscapes_lost_and_found", "fishyscapes_lost_and_found"), ("my_images", None)],
 )  # fmt: skip
 def test_plain_folders_are_taken_for_a_benchmark_by_name(tmp_path, folder, benchmark):
     assert open_dataset(miniature.plain(tmp_path / folder)).benchmark == benchmark
@@ -135,13 +135,13 @@ def damage(root, pattern):
     ("make", "harm", "message"),
     [
         (miniature.plain, lambda r: remove(r, "labels/10.png"), r"10\.jpg has no label"),
-        (miniature.plain, lambda r: remove(r, "images/2.jpg"), r"2\.png has no picture"),
+        (miniature.plain, lambda r: remove(r, "images/2.jpg"), r"2\.png has no image"),
         (miniature.plain, lambda r: write(r, "labels/2.png", 0, 7), r"2\.png holds the label code 7"),
         (miniature.plain, lambda r: write(r, "labels/10.png", 0, 2), r"10\.png holds the label code 2"),
         (miniature.plain, lambda r: write(r, "labels/2.png", 1, 2), r"2\.png holds both 1 and 2"),
         (miniature.plain, lambda r: damage(r, "labels/2.png"), r"2\.png cannot be read"),
-        (miniature.plain, lambda r: miniature.picture(r / "images" / "2.png"), "share one name"),
-        (miniature.plain, lambda r: miniature.picture(r / "labels" / "2.png"), "colour picture"),
+        (miniature.plain, lambda r: miniature.image(r / "images" / "2.png"), "share one name"),
+        (miniature.plain, lambda r: miniature.image(r / "labels" / "2.png"), "colour image"),
         (miniature.smiyc_anomaly, lambda r: remove(r, "*0001_labels_semantic.png"), "validation0001"),
         (miniature.smiyc_anomaly, lambda r: remove(r, "*0001.jpg"), "validation0001_labels_sem"),
         (miniature.road_anomaly, lambda r: remove(r, "labels_semantic.png"), "animals01_Calves.labels"),
@@ -153,7 +153,7 @@ def damage(root, pattern):
         (miniature.street_hazards, lambda r: remove(r, "annotations/*/t5/301.png"), r"301\.png is missing"),
         (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("{]"), "no list of frames"),
         (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("[{}]"), "fpath_img"),
-        (miniature.bdd_anomaly, lambda r: remove(r, "c.jpg"), "c_train_id.png has no picture"),
+        (miniature.bdd_anomaly, lambda r: remove(r, "c.jpg"), "c_train_id.png has no image"),
     ],
 )  # fmt: skip
 def test_faults_name_the_file(tmp_path, make, harm, message):

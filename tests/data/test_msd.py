@@ -37,8 +37,8 @@ def test_slices_are_what_trainings_read(tmp_path):
     # Of six slices four hold a structure and the first is the one empty slice in ten.
     assert {key: len(getattr(found, key)) for key in counts} == counts == {"train": 15, "val": 5, "test": 5}
     for each in [*found.train, *found.val]:
-        picture, labels = each.read()
-        assert np.array_equal(np.rint(picture[:, :, 0] / 127.5), labels)
+        image, labels = each.read()
+        assert np.array_equal(np.rint(image[:, :, 0] / 127.5), labels)
         assert np.array_equal(each.read_prediction(), np.where(labels == 2, 2, 0))
 
 

@@ -11,10 +11,10 @@ def reference():
     return json.loads(files("oodseg.data").joinpath("synthetic-1.json").read_text(encoding="utf-8"))
 
 
-def folder_of(root, head, pictures=True):
+def folder_of(root, head, images=True):
     """A folder as `draw_benchmark` leaves it, but for the pixels."""
     (root / "images").mkdir(parents=True)
-    for scene in head["frames"] if pictures else ():
+    for scene in head["frames"] if images else ():
         (root / "images" / f"{scene['name']}.png").touch()
     (root / "synthetic.json").write_text(json.dumps(head), encoding="utf-8")
     return root

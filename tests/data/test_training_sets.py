@@ -3,7 +3,7 @@ import pytest
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import CLASSES, IGNORE
-from oodseg.data.training import StreetPicture, street_pictures
+from oodseg.data.training import StreetImage, street_images
 from training_data import SQUEEZED, add_squeezed, make_training_data, street, write
 
 NAMES = {name: code for code, name in enumerate(CLASSES)} | {"none": IGNORE}
@@ -16,8 +16,8 @@ def root(tmp_path):
 
 def mapped(tmp_path, source, code):
     street(tmp_path, "one", (16, 16), [code], 0)
-    picture = StreetPicture(source, tmp_path / "images" / "one.jpg", tmp_path / "labels" / "one.png")
-    _, labels = picture.read()
+    image = StreetImage(source, tmp_path / "images" / "one.jpg", tmp_path / "labels" / "one.png")
+    _, labels = image.read()
     (value,) = np.unique(labels)
     return int(value)
 
@@ -50,21 +50,21 @@ def test_cityscapes_codes(tmp_path, code, name) -> None:
     assert mapped(tmp_path, "cityscapes_sample", code) == NAMES[name]
 
 
-def test_splits_share_no_picture_and_no_drive(root) -> None:
-    train, val = street_pictures(root, "train"), street_pictures(root, "val")
+def test_splits_share_no_image_and_no_drive(root) -> None:
+    train, val = street_images(root, "train"), street_images(root, "val")
     assert set(train) == {"camvid", "idd_lite", "cityscapes_sample"}
     assert set(val) == {"camvid", "idd_lite"}
-    files = [{each.image for pictures in split.values() for each in pictures} for split in (train, val)]
+    files = [{each.image for images in split.values() for each in images} for split in (train, val)]
     assert not files[0] & files[1]
     drives = [{each.image.stem.split("_")[0] for each in split["idd_lite"]} for split in (train, val)]
     assert not drives[0] & drives[1]
     assert (len(drives[0]), len(drives[1])) == (9, 3)
 
 
-def test_pictures_are_rgb(root) -> None:
+def test_images_are_rgb(root) -> None:
     path = root / "camvid" / "train" / "images" / "train_0.jpg"
     write(path, np.full((48, 64, 3), (200, 20, 20), np.uint8))  # OpenCV writes BGR
-    image, labels = street_pictures(root, "train")["camvid"][0].read()
+    image, labels = street_images(root, "train")["camvid"][0].read()
     assert image.shape == (48, 64, 3)
     assert image[..., 2].mean() > 150 > image[..., 0].mean()
     assert labels.shape == (48, 64)
@@ -72,7 +72,7 @@ def test_pictures_are_rgb(root) -> None:
 
 def test_unknown_split(root) -> None:
     with pytest.raises(DatasetError, match="'test'"):
-        street_pictures(root, "test")
+        street_images(root, "test")
 
 
 def test_missing_folder_label_and_file_are_named(root) -> None:
@@ -80,9 +80,9 @@ def test_missing_folder_label_and_file_are_named(root) -> None:
     content = label.read_bytes()
     label.unlink()
     with pytest.raises(DatasetError, match=r"train_1\.jpg has no label"):
-        street_pictures(root, "train")
+        street_images(root, "train")
     label.write_bytes(content)
-    broken = street_pictures(root, "train")["camvid"][1]
+    broken = street_images(root, "train")["camvid"][1]
     label.write_bytes(b"")
     with pytest.raises(DatasetError, match=r"train_1\.png cannot be read"):
         broken.read()
@@ -90,12 +90,12 @@ def test_missing_folder_label_and_file_are_named(root) -> None:
     with pytest.raises(DatasetError, match=r"train_1\.png is not of the size"):
         broken.read()
     with pytest.raises(DatasetError, match="must hold images/ and labels/"):
-        street_pictures(root / "camvid", "train")
+        street_images(root / "camvid", "train")
 
 
 def test_squeezed_frames_are_stretched_again(root) -> None:
     add_squeezed(root, side=40)
-    found = street_pictures(root, "train")["cityscapes_640"]
+    found = street_images(root, "train")["cityscapes_640"]
     assert [each.image.name for each in found] == [f"{name}.webp" for name in SQUEEZED["train"]]
     image, labels = found[0].read()
     assert image.shape == (40, 80, 3)
@@ -113,12 +113,12 @@ def test_squeezed_frames_are_stretched_again(root) -> None:
 def test_some_cities_are_kept_for_validation(root) -> None:
     add_squeezed(root)
     for split, names in SQUEEZED.items():
-        assert [each.image.stem for each in street_pictures(root, split)["cityscapes_640"]] == list(names)
+        assert [each.image.stem for each in street_images(root, split)["cityscapes_640"]] == list(names)
 
 
 def test_a_broken_squeezed_frame_is_named(root) -> None:
     add_squeezed(root)
-    frame = street_pictures(root, "val")["cityscapes_640"][0]
+    frame = street_images(root, "val")["cityscapes_640"][0]
     frame.image.write_bytes(b"RIFF")
     with pytest.raises(DatasetError, match=r"jena_1\.webp cannot be read"):
         frame.read()

@@ -7,7 +7,7 @@ from scipy.stats import entropy as divergence
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.detectors.fitted import KLMatching, Maskomaly
-from tiny_segmenter import TinySegmenter, pictures
+from tiny_segmenter import TinySegmenter, images
 
 
 def test_templates_are_the_mean_probabilities_of_each_predicted_class() -> None:
@@ -20,8 +20,8 @@ def test_templates_are_the_mean_probabilities_of_each_predicted_class() -> None:
     np.testing.assert_allclose(score.templates.numpy(), expected, rtol=1e-6)
 
 
-def test_kl_matching_against_scipy_over_pictures_of_mixed_sizes() -> None:
-    segmentations = [TinySegmenter().segment(each) for each in pictures()]
+def test_kl_matching_against_scipy_over_images_of_mixed_sizes() -> None:
+    segmentations = [TinySegmenter().segment(each) for each in images()]
     score = KLMatching()
     score.fit(iter(segmentations))
     pixels = np.concatenate([each.logits[0].flatten(1).T.numpy() for each in segmentations]).astype(
@@ -36,16 +36,16 @@ def test_kl_matching_against_scipy_over_pictures_of_mixed_sizes() -> None:
 
 @pytest.mark.parametrize("score", [KLMatching(), Maskomaly()])
 def test_nothing_to_fit_on(score) -> None:
-    with pytest.raises(ScoreMapError, match="no picture to fit"):
+    with pytest.raises(ScoreMapError, match="no image to fit"):
         score.fit([])
     assert not score.fitted
 
 
-def test_maskomaly_takes_the_queries_that_leave_ordinary_pictures_alone() -> None:
+def test_maskomaly_takes_the_queries_that_leave_ordinary_images_alone() -> None:
     classes = torch.zeros(1, 3, 3)
     classes[:, :, 2] = 20.0  # all sure of void
     masks = torch.full((1, 3, 10, 10), -30.0)
-    masks[:, 0, :5] = 30.0  # half the picture
+    masks[:, 0, :5] = 30.0  # half the image
     masks[:, 1, 0, 0] = 30.0  # one pixel in a hundred
     score = Maskomaly(quiet=0.01)
     score.fit([Segmentation(torch.zeros(1, 2, 10, 10), queries=MaskQueries(classes, masks))] * 3)
@@ -58,7 +58,7 @@ def test_maskomaly_takes_the_queries_that_leave_ordinary_pictures_alone() -> Non
 
 
 def test_claims_of_queries_against_loops_over_mixed_sizes() -> None:
-    segmentations = [TinySegmenter().segment(each) for each in pictures()]
+    segmentations = [TinySegmenter().segment(each) for each in images()]
     score = Maskomaly()
     score.fit(segmentations)
     p = softmax(segmentations[0].queries.classes[0].numpy(), 1).max(1)

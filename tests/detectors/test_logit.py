@@ -17,7 +17,7 @@ from oodseg.nn.uncertainty import energy
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters.street import StreetNet
-from tiny_segmenter import TinySegmenter, pictures, register
+from tiny_segmenter import TinySegmenter, images, register
 
 TINY = TinySegmenter(seed=3)
 
@@ -31,27 +31,27 @@ def _tiny(monkeypatch):
     register(monkeypatch)
 
 
-def pictures_of(height=50, width=70):
+def images_of(height=50, width=70):
     return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("name", sorted(SCORES))
 @pytest.mark.parametrize("size", [(64, 64), (50, 71)])
-def test_scores_have_the_size_of_the_picture_and_are_finite(name, size) -> None:
+def test_scores_have_the_size_of_the_image_and_are_finite(name, size) -> None:
     detector = LogitDetector(TINY, name)
-    detector.fit(pictures())
-    scores = detector.score(pictures_of(*size))
+    detector.fit(images())
+    scores = detector.score(images_of(*size))
     assert scores.shape == (2, *size)
     assert scores.dtype == torch.float32
     assert scores.isfinite().all()
     assert isinstance(detector, Detector)
     # One at a time it says the same.
-    torch.testing.assert_close(detector.score(pictures_of(*size)[1:]), scores[1:], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(detector.score(images_of(*size)[1:]), scores[1:], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(SCORES))
 def test_fitted_scores_are_normal_on_what_they_were_fitted_on(name) -> None:
-    detector, batches = LogitDetector(TINY, name, smooth=1.0), pictures()
+    detector, batches = LogitDetector(TINY, name, smooth=1.0), images()
     detector.fit(batches)
     scores = torch.cat([detector.score(each).flatten() for each in batches])
     assert detector.normalizer.mean == pytest.approx(scores.double().mean().item(), rel=1e-5, abs=1e-6)
@@ -62,10 +62,10 @@ def test_a_callable_makes_a_detector_that_cannot_be_saved() -> None:
     def network(images):
         return images.mean(1, keepdim=True) * torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
 
-    images = pictures_of(64, 64)
+    images = images_of(64, 64)
     detector = LogitDetector(network, "energy")
     torch.testing.assert_close(detector.score(images), energy(network(images)))
-    assert detector.score(pictures_of(50, 71)).shape == (2, 50, 71)
+    assert detector.score(images_of(50, 71)).shape == (2, 50, 71)
     with pytest.raises(ConfigError, match="cannot be saved"):
         _ = detector.config
 
@@ -74,7 +74,7 @@ def test_a_segmenter_object_is_used_as_it_is() -> None:
     mine = TinySegmenter(seed=3)
     detector = LogitDetector(mine)
     assert detector.segmenter is mine
-    torch.testing.assert_close(detector.score(pictures_of()), LogitDetector(TINY).score(pictures_of()))
+    torch.testing.assert_close(detector.score(images_of()), LogitDetector(TINY).score(images_of()))
     assert detector.config["segmenter"] == {"name": "tiny", **mine.config}
 
 
@@ -97,10 +97,10 @@ def test_smoothing_lowers_a_peak_and_keeps_a_flat_score() -> None:
 )
 def test_config_is_json_and_with_the_weights_rebuilds_the_detector(segmenter, score) -> None:
     detector = LogitDetector(segmenter, score, smooth=1.0)
-    detector.fit(pictures())
+    detector.fit(images())
     again = construct("detectors", json.loads(json.dumps(describe(detector))), weights_follow=True)
     again.load_state_dict(detector.state_dict())
-    torch.testing.assert_close(again.score(pictures_of()), detector.score(pictures_of()))
+    torch.testing.assert_close(again.score(images_of()), detector.score(images_of()))
 
 
 def pipeline(detector):
@@ -110,11 +110,11 @@ def pipeline(detector):
 @pytest.mark.parametrize("score", sorted(SCORES))
 def test_a_saved_pipeline_gives_the_same_scores(tmp_path, score) -> None:
     detector = LogitDetector(TINY, score, smooth=1.0)
-    detector.fit(pictures())
+    detector.fit(images())
     pipeline(detector).save_pretrained(tmp_path / "p")
     again = S2M.from_pretrained(tmp_path / "p").detector
     assert again.normalizer == detector.normalizer
-    assert torch.equal(again.score(pictures_of()), detector.score(pictures_of()))
+    assert torch.equal(again.score(images_of()), detector.score(images_of()))
     # The segmenter is named, not copied; what the score learned lies in the folder, in full precision.
     weights = tmp_path / "p" / "detector.safetensors"
     statistics = detector.rule.statistics if isinstance(detector.rule, FittedScore) else ()
@@ -130,10 +130,10 @@ def test_the_street_network_is_saved_with_the_pipeline(tmp_path) -> None:
     detector = LogitDetector(street(), "mahalanobis")
     for each in detector.parameters():
         each.data = each.data.half().float()  # what float16 can hold, so that loading is exact
-    detector.fit(pictures(3, 64, 64))
+    detector.fit(images(3, 64, 64))
     pipeline(detector).save_pretrained(tmp_path / "p")
     again = S2M.from_pretrained(tmp_path / "p").detector
-    assert torch.equal(again.score(pictures_of()), detector.score(pictures_of()))
+    assert torch.equal(again.score(images_of()), detector.score(images_of()))
     found = load_file(tmp_path / "p" / "detector.safetensors")
     assert found["segmenter.class_head.weight"].dtype == torch.float16
     assert found["segmenter.stem.0.1.running_var"].dtype == torch.float32
@@ -163,13 +163,13 @@ def test_wrong_settings_are_named(arguments, message) -> None:
 def test_a_score_that_the_segmenter_cannot_serve() -> None:
     detector = LogitDetector(TinySegmenter(gives=()), "rba")
     with pytest.raises(ConfigError, match="rba needs a mask classifier; tiny gives no mask queries"):
-        detector.score(pictures_of())
+        detector.score(images_of())
     with pytest.raises(ConfigError, match="tiny gives no features"):
-        LogitDetector(TinySegmenter(gives=()), "mahalanobis").fit(pictures())
+        LogitDetector(TinySegmenter(gives=()), "mahalanobis").fit(images())
 
 
-def test_pictures_to_fit_on_are_read_twice() -> None:
+def test_images_to_fit_on_are_read_twice() -> None:
     with pytest.raises(ConfigError, match="no generator"):
-        LogitDetector(TINY).fit(each for each in pictures())
+        LogitDetector(TINY).fit(each for each in images())
     with pytest.raises(ScoreMapError):
         LogitDetector(TINY).fit([])

@@ -6,7 +6,7 @@ from sklearn.covariance import EmpiricalCovariance, shrunk_covariance
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import Segmentation
 from oodseg.detectors.mahalanobis import Mahalanobis
-from tiny_segmenter import TinySegmenter, pictures
+from tiny_segmenter import TinySegmenter, images
 
 
 def drawn(count=4, width=5, classes=3, offset=0.0, seed=0):
@@ -110,7 +110,7 @@ def test_dead_and_doubled_features_do_no_harm() -> None:
     assert score(segmentations[0], (1, 1)).isfinite().all()
 
 
-def test_large_pictures_are_sampled_evenly() -> None:
+def test_large_images_are_sampled_evenly() -> None:
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(1, 3, 200, 300, generator=draw) * torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
     score = Mahalanobis()
@@ -125,8 +125,8 @@ def test_features_that_say_nothing(features) -> None:
         Mahalanobis().fit([Segmentation(torch.zeros(1, 2, 4, 4), features)])
 
 
-def test_no_picture_and_no_features() -> None:
-    with pytest.raises(ScoreMapError, match="no picture to fit"):
+def test_no_image_and_no_features() -> None:
+    with pytest.raises(ScoreMapError, match="no image to fit"):
         Mahalanobis().fit([])
     with pytest.raises(ConfigError, match="needs features"):
         Mahalanobis().fit([Segmentation(torch.zeros(1, 2, 4, 4))])
@@ -136,4 +136,4 @@ def test_another_segmenter_than_was_fitted() -> None:
     score = Mahalanobis()
     score.fit(drawn(width=5))
     with pytest.raises(ConfigError, match="of 5 features, this segmenter gives 6"):
-        score(TinySegmenter().segment(pictures(1)[0]), (1, 1))
+        score(TinySegmenter().segment(images(1)[0]), (1, 1))

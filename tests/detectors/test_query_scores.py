@@ -13,7 +13,7 @@ SURE = 1e4  # softmax and sigmoid of it are exactly 1
 
 
 def queries(classes, masks) -> MaskQueries:
-    """Of one picture: class logits [Q, C + 1], mask logits [Q, h, w]."""
+    """Of one image: class logits [Q, C + 1], mask logits [Q, h, w]."""
     return MaskQueries(
         torch.as_tensor(np.asarray(classes, float))[None], torch.as_tensor(np.asarray(masks, float))[None]
     )

@@ -6,7 +6,7 @@ from oodseg.core.parts import Segmentation, describe
 from oodseg.detectors.scores import SCORES
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
 from oodseg.nn.uncertainty import energy
-from tiny_segmenter import TinySegmenter, pictures
+from tiny_segmenter import TinySegmenter, images
 
 
 @pytest.mark.parametrize("name", sorted(SCORES))
@@ -33,15 +33,15 @@ def test_options_come_back_as_config(config) -> None:
 
 @pytest.mark.parametrize("name", sorted(SCORES))
 def test_every_score_scores_once_it_is_fitted(name) -> None:
-    score, images = build_score(name), pictures(4)
-    segmentations = [TinySegmenter().segment(each) for each in images]
+    score, batch = build_score(name), images(4)
+    segmentations = [TinySegmenter().segment(each) for each in batch]
     if isinstance(score, FittedScore):
         assert not score.fitted
         with pytest.raises(ConfigError, match=r"'.*' has no statistics yet.*oodseg fit"):
             score(segmentations[0], (40, 56))
         score.fit(segmentations)
         assert score.fitted
-    for image, segmentation in zip(images, segmentations, strict=True):
+    for image, segmentation in zip(batch, segmentations, strict=True):
         found = score(segmentation, image.shape[-2:])
         assert found.ndim == 3
         assert found.isfinite().all()
@@ -49,7 +49,7 @@ def test_every_score_scores_once_it_is_fitted(name) -> None:
 
 
 def test_options_reach_the_function() -> None:
-    segmentation = TinySegmenter().segment(pictures(1)[0])
+    segmentation = TinySegmenter().segment(images(1)[0])
     score = build_score({"name": "energy", "temperature": 3.0})
     torch.testing.assert_close(score(segmentation, (1, 1)), energy(segmentation.logits, 3.0))
 
@@ -76,7 +76,7 @@ def test_mistakes_are_named(given, message) -> None:
     ("mahalanobis", ("queries",), "mahalanobis needs a segmenter that hands out its features"),
 ])  # fmt: skip
 def test_needs_that_are_not_met_list_what_works(name, gives, message) -> None:
-    segmentation = TinySegmenter(gives=gives).segment(pictures(1)[0])
+    segmentation = TinySegmenter(gives=gives).segment(images(1)[0])
     with pytest.raises(ConfigError, match=message) as caught:
         check_needs(build_score(name), segmentation, "segformer")
     listed = str(caught.value).rsplit(": ", 1)[1].split(", ")
@@ -95,7 +95,7 @@ def test_a_function_of_the_users_own(monkeypatch) -> None:
 
     monkeypatch.setitem(SCORES, "spread", spread)
     monkeypatch.setitem(SCORES, "loudest", loudest)
-    segmentation = TinySegmenter().segment(pictures(1)[0])
+    segmentation = TinySegmenter().segment(images(1)[0])
     found = build_score({"name": "spread", "power": 2.0})(segmentation, (1, 1))
     torch.testing.assert_close(found, -segmentation.logits.var(1))
     assert build_score("loudest").needs == "queries"
@@ -106,7 +106,7 @@ def test_a_function_of_the_users_own(monkeypatch) -> None:
 
 def test_statistics_of_any_shape_are_loaded_as_they_were() -> None:
     first = build_score("mahalanobis")
-    first.fit(TinySegmenter().segment(each) for each in pictures())
+    first.fit(TinySegmenter().segment(each) for each in images())
     second = build_score("mahalanobis")
     second.load_state_dict(first.state_dict())
     for name in first.statistics:
@@ -119,7 +119,7 @@ def test_statistics_of_any_shape_are_loaded_as_they_were() -> None:
 def test_fitting_under_inference_mode_does_not_freeze_the_statistics() -> None:
     score = build_score("sml")
     with torch.inference_mode():
-        segmentations = [TinySegmenter().segment(each) for each in pictures()]
+        segmentations = [TinySegmenter().segment(each) for each in images()]
     score.fit(segmentations)
     score.load_state_dict({name: torch.ones_like(each) for name, each in score.state_dict().items()})
     assert (score.mean == 1).all()

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation, convolve
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import Segmentation
 from oodseg.detectors.sml import SML, suppress_boundaries
-from tiny_segmenter import CLASSES, TinySegmenter, pictures
+from tiny_segmenter import CLASSES, TinySegmenter, images
 
 
 def pixels_of(segmentations):
@@ -17,8 +17,8 @@ def pixels_of(segmentations):
     return logits.max(0), logits.argmax(0)
 
 
-def test_statistics_of_every_class_over_pictures_of_mixed_sizes() -> None:
-    segmentations = [TinySegmenter().segment(each) for each in pictures()]
+def test_statistics_of_every_class_over_images_of_mixed_sizes() -> None:
+    segmentations = [TinySegmenter().segment(each) for each in images()]
     score = SML()
     score.fit(iter(segmentations))
     largest, label = pixels_of(segmentations)
@@ -41,7 +41,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_standardized_scores_have_mean_zero_and_deviation_one_in_every_class() -> None:
-    segmentations = [TinySegmenter().segment(each) for each in pictures()]
+    segmentations = [TinySegmenter().segment(each) for each in images()]
     score = SML()
     score.fit(segmentations)
     found = np.concatenate([score(each, (1, 1)).flatten().numpy() for each in segmentations])
@@ -65,8 +65,8 @@ def test_logits_that_cannot_be_standardized(value) -> None:
         SML().fit([Segmentation(torch.full((1, 3, 4, 4), value))])
 
 
-def test_no_picture() -> None:
-    with pytest.raises(ScoreMapError, match="no picture to fit"):
+def test_no_image() -> None:
+    with pytest.raises(ScoreMapError, match="no image to fit"):
         SML().fit([])
 
 
@@ -130,13 +130,13 @@ def test_one_class_everywhere_has_no_seam() -> None:
     assert torch.equal(suppress_boundaries(score, torch.ones(1, 6, 6, dtype=torch.long), 4), score)
 
 
-def test_options_work_at_the_size_of_the_picture() -> None:
-    images = pictures()
-    segmentations = [TinySegmenter().segment(each) for each in images]
+def test_options_work_at_the_size_of_the_image() -> None:
+    batch = images()
+    segmentations = [TinySegmenter().segment(each) for each in batch]
     plain, whole = SML(), SML(boundary_width=2, dilation=2)
     plain.fit(segmentations)
     whole.fit(segmentations)
-    size = images[0].shape[-2:]
+    size = batch[0].shape[-2:]
     found = whole(segmentations[0], size)[0]
     assert found.shape == size
     logits = torch.nn.functional.interpolate(segmentations[0].logits, size, mode="bilinear")

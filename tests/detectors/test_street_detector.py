@@ -12,14 +12,14 @@ from oodseg.segmenters.street import StreetNet
 TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
 
 
-def pictures(height=50, width=70):
+def images(height=50, width=70):
     return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 70), (33, 97)])
-def test_scores_have_the_size_of_the_picture_and_are_finite(size):
+def test_scores_have_the_size_of_the_image_and_are_finite(size):
     detector = StreetDetector(StreetNet(**TINY), {"objectness": 1.0, "entropy": 0.5, "energy": 0.25})
-    scores = detector.score(pictures(*size))
+    scores = detector.score(images(*size))
     assert scores.shape == (2, *size)
     assert scores.dtype == torch.float32
     assert torch.isfinite(scores).all()
@@ -30,10 +30,10 @@ def test_the_combined_score_is_the_weighted_sum_of_normalised_ones():
     statistics = {"objectness": [-2.0, 0.5], "entropy": [1.0, 2.0], "energy": [-3.0, 4.0]}
     weights = {"objectness": 1.0, "entropy": 0.5, "energy": 0.0}
     detector = StreetDetector(StreetNet(**TINY), weights, statistics)
-    channels = detector.score_channels(pictures(64, 64))
+    channels = detector.score_channels(images(64, 64))
     expected = sum(weights[name] * detector.channel_normalizers[name](channels[name]) for name in weights)
     torch.testing.assert_close(channels["combined"], expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(channels["combined"], detector.score(pictures(64, 64)))
+    torch.testing.assert_close(channels["combined"], detector.score(images(64, 64)))
 
 
 def test_config_and_weights_rebuild_the_detector():
@@ -43,12 +43,12 @@ def test_config_and_weights_rebuild_the_detector():
     again = construct("detectors", describe(detector), weights_follow=True)
     again.load_state_dict(detector.state_dict())
     assert again.normalizer == ScoreNormalizer(0.5, 2.0)
-    torch.testing.assert_close(again.score(pictures()), detector.score(pictures()))
+    torch.testing.assert_close(again.score(images()), detector.score(images()))
 
 
-def test_one_picture_scores_alike_alone_and_in_a_batch():
+def test_one_image_scores_alike_alone_and_in_a_batch():
     detector = StreetDetector(StreetNet(**TINY))
-    batch = pictures(64, 64)
+    batch = images(64, 64)
     torch.testing.assert_close(detector.score(batch)[1:], detector.score(batch[1:]), atol=1e-2, rtol=1e-2)
 
 
@@ -57,15 +57,15 @@ def test_reductions_are_averaged():
     whole, half = (StreetDetector(StreetNet(**TINY), reductions=[factor]) for factor in (1, 2))
     for each in (whole, half):
         each.load_state_dict(both.state_dict())
-    picture = pictures(50, 70)
+    image = images(50, 70)
     expected = {
-        name: (score + half.score_channels(picture)[name]) / 2
-        for name, score in whole.score_channels(picture).items()
+        name: (score + half.score_channels(image)[name]) / 2
+        for name, score in whole.score_channels(image).items()
     }
-    for name, score in both.score_channels(picture).items():
+    for name, score in both.score_channels(image).items():
         assert score.shape == (2, 50, 70)
         torch.testing.assert_close(score, expected[name], atol=1e-3, rtol=1e-3)
-    assert not torch.allclose(half.score(picture), whole.score(picture), atol=1e-3)
+    assert not torch.allclose(half.score(image), whole.score(image), atol=1e-3)
 
 
 @pytest.mark.parametrize("reductions", [[], [0], [1, -2]])
@@ -87,13 +87,13 @@ def seeing_ground(ground: float, detail: float = 0.5) -> StreetDetector:
 
 
 def plain_scores(detector, larger):
-    """The scores without details of a picture given in twice the size."""
+    """The scores without details of an image given in twice the size."""
     return detector.score(torch.nn.functional.avg_pool2d(larger, 2))
 
 
 @pytest.mark.parametrize("size", [(128, 128), (100, 140), (66, 194)])
 def test_details_raise_the_score_on_the_ground_and_lower_it_nowhere(size):
-    detector, larger = seeing_ground(1.0), pictures(*size)
+    detector, larger = seeing_ground(1.0), images(*size)
     with full_precision():
         plain, detailed = plain_scores(detector, larger), detector.look(larger, 2).scores
     assert detailed.shape == plain.shape == (2, size[0] // 2, size[1] // 2)
@@ -103,8 +103,8 @@ def test_details_raise_the_score_on_the_ground_and_lower_it_nowhere(size):
         assert (detailed - plain).min() > -1e-3
 
 
-def test_details_are_half_the_way_to_a_look_at_the_larger_picture():
-    detector, larger = seeing_ground(1.0), pictures(128, 256)
+def test_details_are_half_the_way_to_a_look_at_the_larger_image():
+    detector, larger = seeing_ground(1.0), images(128, 256)
     close = StreetDetector(StreetNet(**TINY))
     close.load_state_dict(detector.state_dict())
     with full_precision(), torch.inference_mode():
@@ -116,7 +116,7 @@ def test_details_are_half_the_way_to_a_look_at_the_larger_picture():
 
 
 def test_off_the_ground_details_do_not_count():
-    detector, larger = seeing_ground(0.0), pictures(128, 128)
+    detector, larger = seeing_ground(0.0), images(128, 128)
     with full_precision():
         detailed, plain = detector.look(larger, 2).scores, plain_scores(detector, larger)
     torch.testing.assert_close(detailed, plain, atol=1e-3, rtol=1e-3)
@@ -143,9 +143,9 @@ def test_it_wants_to_see_twice_the_size_only_for_details(detail, zoom):
 @pytest.mark.parametrize(("height", "width"), [(64, 128), (50, 70)])
 def test_looking_shows_the_decoders_features_beside_the_scores(height, width, reductions):
     detector = StreetDetector(StreetNet(**TINY), reductions=reductions, detail=0.5)
-    images = pictures(height, width)
-    sight = detector.look(images)
-    torch.testing.assert_close(sight.scores, detector.score(images), rtol=0, atol=0)
+    batch = images(height, width)
+    sight = detector.look(batch)
+    torch.testing.assert_close(sight.scores, detector.score(batch), rtol=0, atol=0)
     # Of the canvas, finest first; those of the first reduction.
     factor = reductions[0]
     canvas = [-(-side // (32 * max(reductions))) * 32 * max(reductions) for side in (height, width)]
@@ -156,16 +156,16 @@ def test_looking_shows_the_decoders_features_beside_the_scores(height, width, re
 
 
 def test_features_are_those_of_the_network():
-    detector, images = StreetDetector(StreetNet(**TINY), reductions=[1, 2]), pictures(64, 128)
+    detector, batch = StreetDetector(StreetNet(**TINY), reductions=[1, 2]), images(64, 128)
     with full_precision(), torch.inference_mode():
-        coarse, fine, *_ = detector.network.features(images)
-        seen = detector.look(images).features
+        coarse, fine, *_ = detector.network.features(batch)
+        seen = detector.look(batch).features
     torch.testing.assert_close(seen[0], fine)
     torch.testing.assert_close(seen[1], coarse)
 
 
 def test_features_of_a_closer_look_are_those_of_the_working_size():
-    detector, larger = seeing_ground(1.0), pictures(128, 256)
+    detector, larger = seeing_ground(1.0), images(128, 256)
     with full_precision():
         close = detector.look(larger, 2)
         plain = detector.look(torch.nn.functional.avg_pool2d(larger, 2))
@@ -175,7 +175,7 @@ def test_features_of_a_closer_look_are_those_of_the_working_size():
 
 
 def test_details_apart_add_up_to_the_score():
-    detector, larger = seeing_ground(1.0), pictures(100, 140)
+    detector, larger = seeing_ground(1.0), images(100, 140)
     with full_precision():
         score, more, features = detector.details(larger)
         sight = detector.look(larger, 2)

@@ -23,7 +23,7 @@ def label_of(seed):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three pictures with one anomaly each; the grey level of the picture says which it is."""
+    """Three images with one anomaly each; the grey level of the image says which it is."""
     root = tmp_path / "obstacle_set"  # the track with the smaller minimum sizes
     for part in ("images", "labels"):
         (root / part).mkdir(parents=True)
@@ -68,7 +68,7 @@ def test_a_folder_is_opened(folder):
 def test_rows_for_pipeline_detector_and_components(folder):
     pipeline = FakePipeline()
     found = evaluate(open_dataset(folder), pipeline, resamples=50)
-    assert pipeline.calls == ["p0.png", "p1.png", "p2.png"]  # each picture once, whatever the rows
+    assert pipeline.calls == ["p0.png", "p1.png", "p2.png"]  # each image once, whatever the rows
     assert [(m.name, m.kind) for m in found.methods] == [
         ("S2M", "prompts"), ("S2M's detector", "score"), ("S2M's detector + components", "components"),
     ]  # fmt: skip
@@ -76,13 +76,13 @@ def test_rows_for_pipeline_detector_and_components(folder):
     assert prompts.value("s2m_code", "iou_threshold_free") == pytest.approx(200 / 500)
     assert prompts.value("s2m_code", "iou_best") == pytest.approx(0.5)
     assert prompts.best_thresholds["code"] == pytest.approx(0.4)
-    assert prompts.value("instances", "boxes_per_picture") == 2
-    assert prompts.value("instances", "false_alarms_per_picture") == 1
+    assert prompts.value("instances", "boxes_per_image") == 2
+    assert prompts.value("instances", "false_alarms_per_image") == 1
     assert prompts.extremes is None
     assert prompts.by_size["small"] == (3, 3, pytest.approx(0.5))  # 400 px; an IoU of 0.5 is found
     assert prompts.value("components_threshold_free", "ppv") == pytest.approx(0.5)
     assert "instances" not in found.methods[1].figures
-    assert found.methods[2].value("instances", "boxes_per_picture") > 0
+    assert found.methods[2].value("instances", "boxes_per_image") > 0
 
 
 def test_figures_equal_the_metrics_called_by_hand(folder):
@@ -132,7 +132,7 @@ def test_flat_dict_for_scripts(folder):
     assert set(found) == {"pipeline", "detector"}
     wanted = {"auiou", "iou_threshold_free", "iou_best", "mean_f1", "auprc", "fpr95", "best_threshold"}
     assert wanted <= set(found["detector"])
-    assert wanted | {"boxes_per_picture", "ap"} <= set(found["pipeline"])
+    assert wanted | {"boxes_per_image", "ap"} <= set(found["pipeline"])
 
 
 def write_scores(folder, out, suffix=".npy", scale=1.0):
@@ -153,15 +153,15 @@ def test_score_folders_stand_beside_the_pipeline(folder, tmp_path):
 
 def test_labels_and_scores_alone_are_enough(folder, tmp_path):
     scores = write_scores(folder, tmp_path / "scores")
-    for picture in (folder / "images").iterdir():
-        picture.unlink()
+    for image in (folder / "images").iterdir():
+        image.unlink()
     (folder / "images").rmdir()
     found = evaluate(
         open_dataset(folder), score_folders={"mine": scores}, baselines=False, resamples=10, gallery=2
     )
     assert [m.name for m in found.methods] == ["mine"]
-    assert [tile.picture for tile in found.tiles] == [None, None]
-    with pytest.raises(DatasetError, match=r"p0\.png: a pipeline needs the pictures"):
+    assert [tile.image for tile in found.tiles] == [None, None]
+    with pytest.raises(DatasetError, match=r"p0\.png: a pipeline needs the images"):
         evaluate(open_dataset(folder), FakePipeline())
 
 
@@ -198,7 +198,7 @@ def test_thumbnails_come_worst_first(folder):
     assert found.tiles[0].boxes == []
     assert not found.tiles[0].mask.any()
     assert len(found.tiles[1].boxes) == 2
-    assert found.tiles[1].picture.shape == (*SHAPE, 3)
+    assert found.tiles[1].image.shape == (*SHAPE, 3)
 
 
 def test_a_pipeline_that_finds_nothing_is_measured_too(folder):
@@ -218,8 +218,8 @@ def test_a_set_without_anomalies_measures_false_alarms_only(folder):
         Image.fromarray(np.zeros(SHAPE, np.uint8)).save(path)
     found = evaluate(open_dataset(folder), FakePipeline(), resamples=10)
     assert np.isnan(found.methods[0].value("pixel", "auprc"))
-    assert found.methods[0].value("instances", "false_alarms_per_picture") == 2
-    assert any("no picture holds an anomaly" in note for note in found.methods[0].notes)
+    assert found.methods[0].value("instances", "false_alarms_per_image") == 2
+    assert any("no image holds an anomaly" in note for note in found.methods[0].notes)
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -233,7 +233,7 @@ def test_the_record_names_set_version_and_definitions(folder):
     assert record["dataset"]["fingerprint"] == digest.hexdigest()
     assert (record["seed"], record["weights"], record["oodseg_version"]) == (3, "abc", "0.1.0")
     assert "s2m_code" in record["definitions"]
-    assert [p["name"] for p in record["methods"][0]["pictures"]] == ["p0", "p1", "p2"]
+    assert [p["name"] for p in record["methods"][0]["images"]] == ["p0", "p1", "p2"]
 
 
 def test_a_wrong_label_shows_before_anything_is_predicted(folder):
@@ -281,7 +281,7 @@ def test_faults_are_one_sentence(folder, tmp_path, options, error, message):
         evaluate(open_dataset(folder), resamples=10, **options(folder, tmp_path))
 
 
-def test_a_map_outside_its_contract_names_the_picture(folder):
+def test_a_map_outside_its_contract_names_the_image(folder):
     class Broken(FakePipeline):
         def __call__(self, path):
             found = super().__call__(path)

@@ -4,7 +4,7 @@ import pytest
 
 from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
-from oodseg.evaluation.results import PictureRecord
+from oodseg.evaluation.results import ImageRecord
 
 
 def frame(name, **groups):
@@ -12,7 +12,7 @@ def frame(name, **groups):
 
 
 def record(name, value, boxes, alarms, pixels):
-    return PictureRecord(name, value, value / 2, value / 4, boxes, alarms, pixels)
+    return ImageRecord(name, value, value / 2, value / 4, boxes, alarms, pixels)
 
 
 def test_means_over_each_kind() -> None:
@@ -22,8 +22,8 @@ def test_means_over_each_kind() -> None:
     assert list(found) == ["sky", "n"]
     assert list(found["sky"]) == ["rain", "noon"]
     rain = found["sky"]["rain"]
-    # The picture without anomaly has boxes and false alarms, but no overlap.
-    assert (rain.pictures, rain.boxes, rain.false_alarms) == (2, 1.5, 1.0)
+    # The image without anomaly has boxes and false alarms, but no overlap.
+    assert (rain.images, rain.boxes, rain.false_alarms) == (2, 1.5, 1.0)
     assert (rain.auiou, rain.iou_threshold_free, rain.mean_f1) == pytest.approx((0.8, 0.4, 0.2))
     assert found["n"]["1"].auiou == pytest.approx(0.6)
     assert math.isnan(found["n"]["0"].auiou)

@@ -24,7 +24,7 @@ def test_sizes_are_checked_and_brought_to_the_label(tmp_path, rng):
     np.save(tmp_path / "a.npy", rng.normal(size=(20, 30)))
     source = FolderSource(tmp_path, frames("a"), "mine")
     assert source.score(0, (40, 60)).shape == (40, 60)
-    with pytest.raises(ScoreMapError, match="30x20 pixels but its picture is 60x60"):
+    with pytest.raises(ScoreMapError, match="30x20 pixels but its image is 60x60"):
         source.score(0, (60, 60))
 
 

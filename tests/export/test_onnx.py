@@ -41,8 +41,8 @@ for name in ("torch", "torchvision", "oodseg"):
 sys.path.insert(0, sys.argv[1])
 import cv2, numpy, onnx_predict
 for path in sys.argv[2:]:
-    picture = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-    masks, boxes, confidence = onnx_predict.predict(picture)
+    image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+    masks, boxes, confidence = onnx_predict.predict(image)
     numpy.savez(path + ".npz", masks=masks, boxes=boxes, confidence=confidence)
 """
 
@@ -72,8 +72,8 @@ def scene(seed, size):
 @pytest.fixture(scope="module")
 def without_torch(folder, tmp_path_factory):
     """What the example finds in drawn scenes, in a process that cannot import torch."""
-    pictures = tmp_path_factory.mktemp("pictures")
-    scenes = {str(pictures / f"{seed}.png"): scene(seed, size) for seed, size in enumerate(SIZES * 2)}
+    images = tmp_path_factory.mktemp("images")
+    scenes = {str(images / f"{seed}.png"): scene(seed, size) for seed, size in enumerate(SIZES * 2)}
     for path, image in scenes.items():
         cv2.imwrite(path, image[:, :, ::-1])
     subprocess.run([sys.executable, "-c", DRIVER, str(folder), *scenes], check=True, env=_one_thread())
@@ -125,7 +125,7 @@ def test_the_example_as_a_command_writes_a_mask(folder, pipeline, tmp_path):
     assert ((written > 0) != pipeline(image).mask).mean() < 0.01
     assert run.stdout.startswith("street.png: box [")
     again = subprocess.run([*command, str(tmp_path / "no.png")], check=False, capture_output=True, text=True)
-    assert "no.png is not a picture" in again.stderr
+    assert "no.png is not an image" in again.stderr
 
 
 def test_the_folder_holds_the_graphs_and_what_they_are(folder):

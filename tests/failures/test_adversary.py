@@ -57,17 +57,17 @@ def test_what_is_drawn_where_no_class_is_known_is_not_judged() -> None:
         assert torch.equal(ours[-1], theirs[-1])
 
 
-def test_gradients_reach_the_picture() -> None:
-    picture = torch.rand(1, 3, 32, 32, requires_grad=True)
-    generator_loss(judge()(picture, one_hot(torch.zeros(1, 32, 32), 3))).backward()
-    assert picture.grad.abs().sum() > 0
+def test_gradients_reach_the_image() -> None:
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    generator_loss(judge()(image, one_hot(torch.zeros(1, 32, 32), 3))).backward()
+    assert image.grad.abs().sum() > 0
 
 
-def test_perceptual_loss_is_nought_for_the_same_picture() -> None:
+def test_perceptual_loss_is_nought_for_the_same_image() -> None:
     layer = nn.Conv2d(3, 4, 3)
-    picture = torch.rand(1, 3, 8, 8)
-    assert perceptual_loss(lambda x: [layer(x), x], picture, picture).item() == 0
-    assert perceptual_loss(lambda x: [x, 3 * x], picture, picture + 0.5).item() == pytest.approx(1)
+    image = torch.rand(1, 3, 8, 8)
+    assert perceptual_loss(lambda x: [layer(x), x], image, image).item() == 0
+    assert perceptual_loss(lambda x: [x, 3 * x], image, image + 0.5).item() == pytest.approx(1)
 
 
 def test_spectral_norm_bounds_every_convolution_and_can_be_baked() -> None:

@@ -42,7 +42,7 @@ def test_it_judges_a_street(scene) -> None:
     assert error[wrong].mean() > 1.5 * error[~wrong].mean()
     assert 0 <= found.mean_iou <= 1
     assert found.resynthesis.dtype == np.uint8
-    assert found.resynthesis.std() > 20  # a picture, not a grey sheet
+    assert found.resynthesis.std() > 20  # an image, not a grey sheet
 
 
 def test_it_judges_the_street_network_too(scene) -> None:

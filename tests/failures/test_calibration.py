@@ -72,7 +72,7 @@ def test_quality_stays_in_range_and_leaves_nan() -> None:
     )
 
 
-def test_a_picture_without_fit_counts_the_predicted_classes() -> None:
+def test_a_image_without_fit_counts_the_predicted_classes() -> None:
     assert Calibration().mean_quality(np.array([0.2, np.nan, 0.6])) == pytest.approx(0.4)
     assert np.isnan(Calibration().mean_quality(np.array([np.nan, np.nan])))
 
@@ -93,7 +93,7 @@ def test_a_class_that_was_never_seen_counts_as_before() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.floats(0, 1), st.floats(0, 1)), min_size=1))
-def test_a_pictures_mean_lies_within_its_classes(rows) -> None:
+def test_a_images_mean_lies_within_its_classes(rows) -> None:
     quality = np.array([value if predicted else np.nan for value, predicted, *_ in rows])
     found = Calibration(presence=[(low, high) for *_, low, high in rows]).mean_quality(quality)
     assert np.isnan(found) or 0 <= found <= np.nanmax(np.append(quality, 0.0)) + 1e-9

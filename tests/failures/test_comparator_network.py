@@ -24,11 +24,11 @@ def test_shapes(resynthesis) -> None:
 
 
 def test_direct_prediction_has_one_encoder_and_looks_at_no_resynthesis() -> None:
-    picture, shares, made = inputs()
+    image, shares, made = inputs()
     direct, both = make_comparator(False), make_comparator(True)
     assert (len(direct.encoders), len(both.encoders)) == (1, 2)
-    assert torch.equal(direct(picture, shares)[0], direct(picture, shares, made)[0])
-    assert not torch.equal(both(picture, shares, made)[0], both(picture, shares, 1 - made)[0])
+    assert torch.equal(direct(image, shares)[0], direct(image, shares, made)[0])
+    assert not torch.equal(both(image, shares, made)[0], both(image, shares, 1 - made)[0])
 
 
 def test_every_weight_learns() -> None:
@@ -38,19 +38,19 @@ def test_every_weight_learns() -> None:
     assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in network.parameters())
 
 
-def test_learns_where_the_pictures_differ() -> None:
+def test_learns_where_the_images_differ() -> None:
     network = make_comparator().train().requires_grad_(True)
-    picture, shares, _ = inputs(4)
+    image, shares, _ = inputs(4)
     truth = torch.zeros(4, 32, 48, dtype=torch.long)
     labels = truth.clone()
     for row in range(4):
         labels[row, 8 * row : 8 * row + 8] = 1
-    made = torch.where((labels == truth)[:, None], picture, 1 - picture)
+    made = torch.where((labels == truth)[:, None], image, 1 - image)
     optimizer = torch.optim.Adam(network.parameters(), 1e-2)
     true = torch.tensor([[0.75, 0.25, math.nan]] * 4)
     losses = []
     for _ in range(60):
-        parts = comparator_loss(*network(picture, shares, made), torch.ones(4, 32, 48), labels, truth, true)
+        parts = comparator_loss(*network(image, shares, made), torch.ones(4, 32, 48), labels, truth, true)
         optimizer.zero_grad()
         sum(parts.values()).backward()
         optimizer.step()
@@ -99,15 +99,15 @@ def test_evidence_stays_in_range_where_the_segmenter_is_certain() -> None:
 @pytest.mark.parametrize("resynthesis", [False, True])
 def test_the_expected_iou_is_what_the_error_map_says(resynthesis) -> None:
     network = Comparator(3, [4, 6], fused=4, resynthesis=resynthesis).eval()
-    pictures, shares, other = inputs()
+    images, shares, other = inputs()
     other = other if resynthesis else None
     with torch.no_grad():
         network.error_head.weight.zero_()
         found = {}
         for odds in (-20.0, 20.0):
             network.error_head.bias.fill_(odds)
-            error, quality, found[odds] = network.judge(pictures, shares, other)
-            both = network(pictures, shares, other)
+            error, quality, found[odds] = network.judge(images, shares, other)
+            both = network(images, shares, other)
         half = torch.nn.functional.interpolate(shares, error.shape[-2:], mode="area").flatten(2)
     assert torch.equal(both[0], error)
     assert torch.equal(both[1], quality)

@@ -24,7 +24,7 @@ DETECTORS = {each.name: each for each in make_detectors()}
 SCORES = {"msp": msp, "entropy": softmax_entropy, "energy": energy, "max_logit": max_logit}
 
 
-def picture(height=50, width=70):
+def image(height=50, width=70):
     torch.manual_seed(5)
     return torch.rand(3, height, width)
 
@@ -45,7 +45,7 @@ def test_assessment(name) -> None:
     detector = DETECTORS[name]
     assert isinstance(detector, Judge)
     assert detector.classes == CLASSES
-    found = detector.assess(picture())
+    found = detector.assess(image())
     assert (found.labels.shape, found.labels.dtype) == ((50, 70), np.uint8)
     assert (found.error.shape, found.error.dtype) == ((50, 70), np.float32)
     assert 0 <= found.error.min() < found.error.max() <= 1
@@ -61,17 +61,17 @@ def test_assessment(name) -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_says_the_same_twice_and_of_the_same_prediction(name) -> None:
-    one, other = DETECTORS[name].assess(picture()), DETECTORS[name].assess(picture())
+    one, other = DETECTORS[name].assess(image()), DETECTORS[name].assess(image())
     np.testing.assert_array_equal(one.error, other.error)
-    logits = full_logits(make_segmenter().segment(picture()[None]), (50, 70))
+    logits = full_logits(make_segmenter().segment(image()[None]), (50, 70))
     np.testing.assert_array_equal(one.labels, logits.argmax(1)[0].numpy())
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_baselines_order_pixels_as_their_score_does(name) -> None:
-    logits = full_logits(make_segmenter().segment(picture()[None]), (50, 70))
+    logits = full_logits(make_segmenter().segment(image()[None]), (50, 70))
     order = np.argsort(SCORES[name](logits)[0].numpy().ravel())
-    error = DETECTORS[name].assess(picture()).error.ravel()[order]
+    error = DETECTORS[name].assess(image()).error.ravel()[order]
     assert (np.diff(error) >= -1e-6).all()
 
 
@@ -80,13 +80,13 @@ def test_the_comparator_alone_says_where_the_error_is(kind) -> None:
     detector = copy.deepcopy(DETECTORS[kind])
     said = torch.linspace(-3, 3, 12 * 16).reshape(1, 12, 16)
     detector.comparator = FixedComparator(detector.comparator, said)
-    score = detector.measure(picture()).score
+    score = detector.measure(image()).score
     assert score.shape == (50, 70)
     assert float(score[:4].max()) < -2 < 2 < float(score[-4:].min())
 
 
 class FixedComparator(torch.nn.Module):
-    """Says the same of every picture, whatever the class probabilities are."""
+    """Says the same of every image, whatever the class probabilities are."""
 
     def __init__(self, like, said):
         super().__init__()
@@ -110,7 +110,7 @@ def test_save_and_load(name, tmp_path) -> None:
     save_failure_detector(detector, tmp_path / "mine", {"note": 1})
     loaded = load_failure_detector(tmp_path / "mine")
     assert loaded.config == json.loads(json.dumps(detector.config))
-    same(detector.assess(picture()), loaded.assess(picture()))
+    same(detector.assess(image()), loaded.assess(image()))
     assert read_failure_config(tmp_path / "mine")["note"] == 1
     assert "road, car, sky" in (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
 
@@ -118,8 +118,8 @@ def test_save_and_load(name, tmp_path) -> None:
 def test_another_segmenter_can_be_judged(tmp_path) -> None:
     save_failure_detector(DETECTORS["synthcp"], tmp_path)
     other = make_segmenter(seed=9)
-    found = load_failure_detector(tmp_path, segmenter=other).assess(picture())
-    wanted = full_logits(other.segment(picture()[None]), (50, 70)).argmax(1)[0].numpy()
+    found = load_failure_detector(tmp_path, segmenter=other).assess(image())
+    wanted = full_logits(other.segment(image()[None]), (50, 70)).argmax(1)[0].numpy()
     np.testing.assert_array_equal(found.labels, wanted)
     with pytest.raises(
         ConfigError, match="knows the classes road, car, sky; the segmenter street has others"
@@ -176,19 +176,19 @@ def test_labels_from_elsewhere_are_judged_as_they_are_handed_in() -> None:
     judge = SynthCP(GivenLabels(CLASSES), make_generator(), make_comparator())
     one, other = torch.zeros(50, 70, dtype=torch.uint8), torch.full((50, 70), 2, dtype=torch.uint8)
     for labels in (one, other, one):
-        assert np.array_equal(judge.assess(picture(), labels).labels, labels.numpy())
+        assert np.array_equal(judge.assess(image(), labels).labels, labels.numpy())
     with pytest.raises(ConfigError, match="was given none"):
-        judge.assess(picture())
+        judge.assess(image())
     with pytest.raises(ConfigError, match="judges street, no labels from elsewhere"):
-        DETECTORS["synthcp"].assess(picture(), one)
+        DETECTORS["synthcp"].assess(image(), one)
     with pytest.raises(ConfigError, match="mc_dropout judges a network"):
-        DETECTORS["mc_dropout"].assess(picture(), one)
+        DETECTORS["mc_dropout"].assess(image(), one)
 
 
 def test_baselines_that_need_more_than_logits_say_so() -> None:
     bare = Bare()
-    assert MSP(bare).assess(picture()).error.shape == (50, 70)
+    assert MSP(bare).assess(image()).error.shape == (50, 70)
     with pytest.raises(ConfigError, match="mc_dropout works on the street network only, not on bare"):
         MCDropout(bare)
     with pytest.raises(ConfigError, match="bare hands out none"):
-        TCP(bare, TCPHead(6, 4)).assess(picture())
+        TCP(bare, TCPHead(6, 4)).assess(image())

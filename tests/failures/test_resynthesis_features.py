@@ -9,7 +9,7 @@ from oodseg.failures.features import cosine_similarity, feature_stages
 from oodseg.segmenters import Segmentation
 
 
-def test_the_street_network_gives_three_stages_of_any_picture() -> None:
+def test_the_street_network_gives_three_stages_of_any_image() -> None:
     stages = feature_stages(make_segmenter(), torch.rand(2, 3, 50, 70))
     assert [tuple(each.shape) for each in stages] == [(2, 8, 4, 6), (2, 8, 8, 12), (2, 6, 16, 24)]
 

@@ -28,12 +28,12 @@ def test_working_size(height, width, multiple, times) -> None:
     assert abs(max(rows, columns) - wanted) <= multiple / 2 + 1e-6
 
 
-def test_pictures_have_the_label_maps_size() -> None:
+def test_images_have_the_label_maps_size() -> None:
     generator = make_generator()
-    picture = generator(one_hot(torch.zeros(2, 32, 48), 3))
-    assert picture.shape == (2, 3, 32, 48)
-    assert picture.dtype == torch.float32
-    assert 0 <= picture.min() <= picture.max() <= 1
+    image = generator(one_hot(torch.zeros(2, 32, 48), 3))
+    assert image.shape == (2, 3, 32, 48)
+    assert image.dtype == torch.float32
+    assert 0 <= image.min() <= image.max() <= 1
 
 
 @pytest.mark.parametrize("size", [(17, 31), (100, 60), (360, 480)])
@@ -60,15 +60,15 @@ def test_every_weight_learns() -> None:
     assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in generator.parameters())
 
 
-def test_learns_one_picture_by_heart() -> None:
+def test_learns_one_image_by_heart() -> None:
     generator = make_generator().train().requires_grad_(True)
     labels = torch.zeros(2, 32, 32, dtype=torch.long)
     labels[:, 16:] = 1
-    picture = torch.where(labels[:, None] == 1, 0.8, 0.2).expand(-1, 3, -1, -1)
+    image = torch.where(labels[:, None] == 1, 0.8, 0.2).expand(-1, 3, -1, -1)
     optimizer = torch.optim.Adam(generator.parameters(), 3e-3)
     losses = []
     for _ in range(40):
-        loss = F.mse_loss(generator(one_hot(labels, 3)), picture)
+        loss = F.mse_loss(generator(one_hot(labels, 3)), image)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -109,15 +109,15 @@ def png_header(width, height):
     ("data", "words"),
     [
         (b"", "is empty"),
-        (b"just text, whatever the name\n" * 9, "is not a picture"),
+        (b"just text, whatever the name\n" * 9, "is not an image"),
         (png_header(1, 1), "too small .1x1"),
         (png_header(15, 4000), "too small .15x4000"),
         (png_header(20_000, 20_000), "too large .20000x20000"),
         (png_header(2**31 - 1, 2**31 - 1), "too large"),
         (png_header(64, 64), "truncated or damaged"),
-        (png_header(64, 64)[:20], "is not a picture|broken header"),
-        (b"\xff\xd8\xff\xe0rubbish", "broken header|is not a picture"),
-        (b"GIF89a" + bytes(40), "is not a picture"),
+        (png_header(64, 64)[:20], "is not an image|broken header"),
+        (b"\xff\xd8\xff\xe0rubbish", "broken header|is not an image"),
+        (b"GIF89a" + bytes(40), "is not an image"),
     ],
 )
 def test_bad_files_are_named_with_their_fault(tmp_path, data, words):
@@ -135,7 +135,7 @@ def test_truncated_anywhere(tmp_path, noise, suffix, share):
     path = saved(tmp_path, f"a.{suffix}", Image.fromarray(noise))
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ImageError, match=r"export it again|is not a picture"):
+    with pytest.raises(ImageError, match=r"export it again|is not an image"):
         read_image(path)
 
 
@@ -158,8 +158,8 @@ def test_paths_that_are_no_file(tmp_path):
 
 def test_as_image_takes_paths_pil_and_arrays(tmp_path, noise):
     path = saved(tmp_path, "a.png", Image.fromarray(noise))
-    for picture in (path, str(path), Image.fromarray(noise), noise):
-        assert np.array_equal(as_image(picture), noise)
+    for image in (path, str(path), Image.fromarray(noise), noise):
+        assert np.array_equal(as_image(image), noise)
     assert np.array_equal(as_image(noise[:, :, 0]), np.dstack([noise[:, :, 0]] * 3))
     assert as_image(noise[:, ::-1]).flags.c_contiguous
 
@@ -180,7 +180,7 @@ def test_as_image_refuses_the_rest(wrong):
         as_image(wrong)
 
 
-def test_as_image_names_the_picture():
+def test_as_image_names_the_image():
     with pytest.raises(ImageError, match="frame 12 is too small"):
         as_image(np.zeros((8, 80, 3), np.uint8), "frame 12")
 
@@ -231,7 +231,7 @@ def test_find_images_takes_a_named_file_whatever_its_suffix(tmp_path):
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [("none.jpg", "does not exist"), ("", "holds no picture"), ("*.jpg", "matches no picture")],
+    [("none.jpg", "does not exist"), ("", "holds no image"), ("*.jpg", "matches no image")],
 )
 def test_find_images_finds_nothing(tmp_path, what, words):
     touch(tmp_path, "notes.txt")

@@ -114,7 +114,7 @@ def test_unreadable_files(tmp_path, scores):
     with pytest.raises(ScoreMapError, match="save it as one of"):
         read_score_map(tmp_path / "a.txt")
     cv2.imwrite(str(tmp_path / "colour.png"), np.zeros((20, 20, 3), np.uint8))
-    with pytest.raises(ScoreMapError, match="colour picture"):
+    with pytest.raises(ScoreMapError, match="colour image"):
         read_score_map(tmp_path / "colour.png")
 
 
@@ -132,7 +132,7 @@ def test_pickles_are_never_loaded(tmp_path):
         ((360, 600), False),
     ],
 )  # fmt: skip
-def test_which_sizes_cover_a_picture(shape, fits):
+def test_which_sizes_cover_a_image(shape, fits):
     found = ScoreMap(np.zeros(shape, np.float32), "a.npy")
     if fits:
         found.check_size(720, 1280)

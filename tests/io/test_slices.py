@@ -12,13 +12,13 @@ def scan(tmp_path):
     return read_volume(save_scan(tmp_path / "case.1.nii.gz", body(), "LPS"))
 
 
-def test_picture_and_labels_lie_on_each_other(scan):
+def test_image_and_labels_lie_on_each_other(scan):
     slices = Slices(scan, body(), (0.0, 200.0))
     assert len(slices) == 6
     for index in range(6):
-        picture, label = slices.picture(index), slices.label(index)
-        assert picture.shape == (24, 30, 3)
-        assert np.array_equal(np.rint(picture[:, :, 0] / 127.5), label)
+        image, label = slices.image(index), slices.label(index)
+        assert image.shape == (24, 30, 3)
+        assert np.array_equal(np.rint(image[:, :, 0] / 127.5), label)
     assert slices.names()[:2] == ["case.1_slice000", "case.1_slice001"]
 
 

@@ -61,12 +61,12 @@ def test_rebuilt_from_json_and_half_precision_it_draws_the_same(image, tmp_path)
     bias=st.sampled_from([None, 50.0, -50.0]),
 )  # fmt: skip
 @settings(max_examples=40, deadline=None)
-def test_a_mask_lies_in_its_region_and_is_empty_only_off_the_picture(x0, y0, width, height, bias):
+def test_a_mask_lies_in_its_region_and_is_empty_only_off_the_image(x0, y0, width, height, bias):
     network = tiny(bias)
     boxes = torch.tensor([[x0, y0, x0 + width, y0 + height]])
     mask = network.segment(network.embed(torch.rand(3, HEIGHT, WIDTH)), boxes)[0]
-    on_picture = box_pixels(boxes[0].tolist(), HEIGHT, WIDTH)
-    touches = on_picture[0].stop > 0
+    on_image = box_pixels(boxes[0].tolist(), HEIGHT, WIDTH)
+    touches = on_image[0].stop > 0
     assert bool(mask.any()) == touches
     if not touches:
         return
@@ -76,7 +76,7 @@ def test_a_mask_lies_in_its_region_and_is_empty_only_off_the_picture(x0, y0, wid
     assert columns.max() + 0.5 <= right
     assert top <= rows.min() + 0.5
     assert rows.max() + 0.5 <= bottom
-    assert mask[on_picture].any()
+    assert mask[on_image].any()
 
 
 def test_what_the_network_leaves_empty_is_the_filled_box(image):
@@ -123,7 +123,7 @@ def test_the_score_channel_follows_the_score_map_at_any_resolution(image):
         with_score = network._crops(embedding, boxes, regions, torch.full((height, width), 8.0))
         torch.testing.assert_close(with_score[:, :4], plain[:, :4])
         torch.testing.assert_close(with_score[0, 4], torch.full((16, 16), 2.0))
-        assert with_score[1, 4, 0, 0] == 0  # off the picture
+        assert with_score[1, 4, 0, 0] == 0  # off the image
         assert (with_score[:, 5] == 1).all()
     clamped = network._crops(embedding, boxes, regions, torch.full((15, 20), 16.0))[0, 4]
     assert clamped.max() == 3
@@ -137,7 +137,7 @@ def test_a_network_told_not_to_use_scores_ignores_them(image):
     assert torch.equal(with_score, network.segment(embedding, boxes))
 
 
-def test_off_the_picture_crops_have_the_mean_colour(image):
+def test_off_the_image_crops_have_the_mean_colour(image):
     network = tiny()
     boxes = torch.tensor([[-60.0, -60, -40, -40]])
     crop = network._crops(network.embed(image), boxes, crop_regions(boxes, 1.5), None)

@@ -10,7 +10,7 @@ edges = st.tuples(st.floats(-20, 60), st.floats(-20, 40), st.floats(1, 50), st.f
 
 
 def bilinear(image, x, y, outside):
-    """Value at a place in pixel edges; pixels beyond the picture have the value `outside`."""
+    """Value at a place in pixel edges; pixels beyond the image have the value `outside`."""
     height, width = image.shape
     left, top = int(np.floor(x - 0.5)), int(np.floor(y - 0.5))
     total = 0.0

@@ -35,9 +35,9 @@ SMALL, LARGE, FAR = rectangle(25, 15, 35, 25), rectangle(0, 0, 60, 30), rectangl
         ((20, 10, 40, 30), DISC),  # its own box, although SMALL lies wholly inside
         ((26, 16, 34, 24), SMALL),
         ((0, 0, 58, 32), LARGE),
-        ((52, 31, 70, 50), FAR),  # reaching out of the picture
+        ((52, 31, 70, 50), FAR),  # reaching out of the image
         ((2, 33, 12, 39), rectangle(2, 33, 12, 39)),  # nothing there: the filled box
-        ((70, 50, 90, 80), rectangle(0, 0, 0, 0)),  # outside the picture
+        ((70, 50, 90, 80), rectangle(0, 0, 0, 0)),  # outside the image
     ],
 )
 def test_the_instance_that_overlaps_the_box_best(box, expected):
@@ -79,26 +79,26 @@ def test_no_box_no_mask_and_scores_change_nothing():
     assert np.array_equal(answer(DISC[None], box), answer(DISC[None], box, scores=torch.rand(20, 30)))
 
 
-def test_the_picture_is_handed_over_as_bytes_once():
+def test_the_image_is_handed_over_as_bytes_once():
     seen = []
 
-    def generate(image):
-        seen.append(image)
+    def generate(pixels):
+        seen.append(pixels)
         return torch.from_numpy(DISC[None]).to(torch.uint8)
 
     segmenter = EverythingSegmenter(generate)
-    picture = torch.linspace(0, 1, 3 * H * W).reshape(3, H, W)
-    embedding = segmenter.embed(picture)
+    image = torch.linspace(0, 1, 3 * H * W).reshape(3, H, W)
+    embedding = segmenter.embed(image)
     for _ in range(3):
         segmenter.segment(embedding, torch.tensor([[20.0, 10.0, 40.0, 30.0]]))
     assert len(seen) == 1
     assert seen[0].shape == (H, W, 3)
     assert seen[0].dtype == np.uint8
-    assert np.abs(seen[0] / 255 - picture.permute(1, 2, 0).numpy()).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(seen[0] / 255 - image.permute(1, 2, 0).numpy()).max() <= 0.5 / 255 + 1e-6
 
 
 def test_masks_of_another_size_are_refused():
-    with pytest.raises(ConfigError, match=r"of shape \(20, 30\) for a picture of 40 x 60 pixels"):
+    with pytest.raises(ConfigError, match=r"of shape \(20, 30\) for an image of 40 x 60 pixels"):
         answer(DISC[None, ::2, ::2], (0, 0, 5, 5))
 
 
@@ -159,12 +159,12 @@ def test_a_mask_classifier_s_queries_are_its_instances(folder, monkeypatch):
     segmenter = resolve(MASKS, "masks", "everything")(f"mask2former:{folder}")
     generator = torch.Generator().manual_seed(1)
     coarse = torch.rand((1, 3, 4, 6), generator=generator)
-    picture = torch.nn.functional.interpolate(coarse, (64, 96), mode="bilinear")[0]
-    picture = (picture * 255).round() / 255
-    queries = segmenter.generate.segmenter.segment(picture[None]).queries.masks
+    image = torch.nn.functional.interpolate(coarse, (64, 96), mode="bilinear")[0]
+    image = (image * 255).round() / 255
+    queries = segmenter.generate.segmenter.segment(image[None]).queries.masks
     whole = torch.nn.functional.interpolate(queries, (64, 96), mode="bilinear", align_corners=False)[0] > 0
     assert (whole.float().mean((1, 2)) > 0).any()
-    embedding = segmenter.embed(picture)
+    embedding = segmenter.embed(image)
     assert [each.area for each in embedding.instances] == [int(m.sum()) for m in whole if m.any()]
     boxes = torch.tensor([[10.0, 10.0, 60.0, 50.0]])
     mask = segmenter.segment(embedding, boxes)[0]
@@ -172,9 +172,9 @@ def test_a_mask_classifier_s_queries_are_its_instances(folder, monkeypatch):
     filled[10:50, 10:60] = True
     iou = (whole & filled).sum((1, 2)) / (whole | filled).sum((1, 2))
     assert torch.equal(mask, whole[iou.argmax()])
-    # Larger pictures are reduced for the network, not for the masks.
+    # Larger images are reduced for the network, not for the masks.
     monkeypatch.setattr(everything, "_LONGEST", 48)
-    assert segmenter.segment(segmenter.embed(picture), boxes).shape == (1, 64, 96)
+    assert segmenter.segment(segmenter.embed(image), boxes).shape == (1, 64, 96)
     again = EverythingSegmenter(**segmenter.config)
     assert segmenter.config["source"] == f"mask2former:{folder}"
     assert torch.equal(again.segment(embedding, boxes)[0], mask)

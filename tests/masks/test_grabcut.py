@@ -41,7 +41,7 @@ def test_falls_back_to_the_filled_box(scene, box):
     assert torch.equal(mask, expected)
 
 
-def test_a_uniform_picture_gives_the_filled_box():
+def test_a_uniform_image_gives_the_filled_box():
     segmenter = GrabCutSegmenter()
     mask = segmenter.segment(
         segmenter.embed(torch.full((3, 60, 60), 0.5)), torch.tensor([[20.0, 20, 40, 40]])

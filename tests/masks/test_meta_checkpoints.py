@@ -101,7 +101,7 @@ def test_the_mask_prompt_branch_is_converted_too(sam, file):
     torch.testing.assert_close(found, dense, atol=1e-4, rtol=1e-4)
 
 
-def test_a_picture_s_masks_are_the_original_predictor_s(sam, file):
+def test_a_image_s_masks_are_the_original_predictor_s(sam, file):
     segmenter = SamSegmenter(str(file))
     generator = torch.Generator().manual_seed(3)
     coarse = torch.rand((1, 3, 5, 8), generator=generator)
@@ -115,7 +115,7 @@ def test_a_picture_s_masks_are_the_original_predictor_s(sam, file):
         masks = segmenter.segment(segmenter.embed(image), BOXES)
     assert masks.shape == (3, 90, 140)
     assert 0.02 < expected.float().mean() < 0.98
-    # Pillow resizes the original's picture, torchvision ours: a level of 255 apart here and there.
+    # Pillow resizes the original's image, torchvision ours: a level of 255 apart here and there.
     assert (masks == expected[:, 0]).float().mean() > 0.998
 
 

@@ -183,7 +183,7 @@ def test_the_encoder_computes_what_the_published_source_does(states, file):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_outlines_a_picture_also_in_bfloat16(file, monkeypatch):
+def test_outlines_a_image_also_in_bfloat16(file, monkeypatch):
     from oodseg.core import devices
 
     segmenter = SamSegmenter(str(file))

@@ -34,7 +34,7 @@ MODELS = {
 BOXES = torch.tensor(
     [
         [20.0, 12.0, 60.0, 50.0],
-        [0.0, 0.0, 150.0, 70.0],  # all of the wide picture
+        [0.0, 0.0, 150.0, 70.0],  # all of the wide image
         [100.3, 20.7, 149.9, 69.5],  # at the border
         [31.0, 30.0, 31.5, 30.5],  # half a pixel
         [3.0, 40.0, 70.0, 69.0],
@@ -67,7 +67,7 @@ def segmenter(request, folders):
     return resolve(MASKS, "masks", request.param)(folders(request.param))
 
 
-def picture(height=70, width=150, seed=0):
+def image(height=70, width=150, seed=0):
     """Blobs of colour in bytes."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((1, 3, 6, 9), dtype=np.float32))
@@ -101,13 +101,13 @@ def library_masks(family, folder, image, boxes):
     return processor.post_process_masks(found.pred_masks, *sizes)[0][:, 0]
 
 
-# Pictures larger than the input are reduced with antialiasing, as the processor does.
+# Images larger than the input are reduced with antialiasing, as the processor does.
 @pytest.mark.parametrize(("height", "width"), [(70, 150), (150, 70), (64, 64), (40, 30)])
 def test_equals_the_family_through_its_own_processor(segmenter, folders, height, width):
-    image = picture(height, width)
+    pixels = image(height, width)
     boxes = BOXES * torch.tensor([width / 150, height / 70]).repeat(2)
-    masks = segmenter.segment(segmenter.embed(image), boxes)
-    expected = library_masks(segmenter.name, folders(segmenter.name), image, boxes)
+    masks = segmenter.segment(segmenter.embed(pixels), boxes)
+    expected = library_masks(segmenter.name, folders(segmenter.name), pixels, boxes)
     assert masks.dtype == torch.bool
     assert masks.shape == expected.shape == (len(boxes), height, width)
     assert (masks == expected).float().mean() >= 0.999
@@ -124,7 +124,7 @@ def test_looks_once_and_decodes_boxes_alike_in_any_batch(segmenter, monkeypatch)
         segmenter.model.vision_encoder.register_forward_pre_hook(count("encoder")),
         segmenter.model.mask_decoder.register_forward_pre_hook(count("decoder")),
     ]
-    embedding = segmenter.embed(picture())
+    embedding = segmenter.embed(image())
     together = segmenter.segment(embedding, BOXES)
     assert calls == {"encoder": 1, "decoder": 1}
     single = torch.cat([segmenter.segment(embedding, box[None]) for box in BOXES])
@@ -144,29 +144,29 @@ def test_looks_once_and_decodes_boxes_alike_in_any_batch(segmenter, monkeypatch)
         assert (other == together).float().mean() >= 0.9999
 
 
-def test_masks_depend_on_picture_and_box(segmenter):
-    one, other = segmenter.embed(picture(seed=0)), segmenter.embed(picture(seed=1))
+def test_masks_depend_on_image_and_box(segmenter):
+    one, other = segmenter.embed(image(seed=0)), segmenter.embed(image(seed=1))
     masks = segmenter.segment(one, BOXES)
     assert not torch.equal(masks, segmenter.segment(other, BOXES))
     assert not torch.equal(masks[0], masks[2])
 
 
 def test_no_box_no_mask(segmenter):
-    masks = segmenter.segment(segmenter.embed(picture(40, 50)), torch.zeros(0, 4))
+    masks = segmenter.segment(segmenter.embed(image(40, 50)), torch.zeros(0, 4))
     assert masks.shape == (0, 40, 50)
     assert masks.dtype == torch.bool
 
 
 def test_scores_change_nothing(segmenter):
-    embedding = segmenter.embed(picture())
+    embedding = segmenter.embed(image())
     with_scores = segmenter.segment(embedding, BOXES, torch.rand(35, 75))
     assert torch.equal(with_scores, segmenter.segment(embedding, BOXES))
 
 
 def test_rebuilt_from_its_config(segmenter):
     again = type(segmenter)(**segmenter.config)
-    masks = again.segment(again.embed(picture()), BOXES)
-    assert torch.equal(masks, segmenter.segment(segmenter.embed(picture()), BOXES))
+    masks = again.segment(again.embed(image()), BOXES)
+    assert torch.equal(masks, segmenter.segment(segmenter.embed(image()), BOXES))
     assert resolve(MASKS, "masks", segmenter.name) is type(segmenter)
 
 
@@ -189,12 +189,12 @@ def test_another_input_size_is_that_of_a_model_configured_so(family, folders, tm
     kind = resolve(MASKS, "masks", family)
     resized = kind(folders(family), size=128)
     assert resized.config["size"] == 128
-    embedding = resized.embed(picture())
+    embedding = resized.embed(image())
     assert embedding.side == 128
     masks = resized.segment(embedding, BOXES)
-    assert (masks == library_masks(family, str(folder), picture(), BOXES)).float().mean() >= 0.999
+    assert (masks == library_masks(family, str(folder), image(), BOXES)).float().mean() >= 0.999
     unchanged = kind(folders(family))
-    assert not torch.equal(masks, unchanged.segment(unchanged.embed(picture()), BOXES))
+    assert not torch.equal(masks, unchanged.segment(unchanged.embed(image()), BOXES))
 
 
 @pytest.mark.parametrize("size", [0, 48, 500])
@@ -218,11 +218,11 @@ def test_bfloat16_gives_nearly_the_same_features(folders, monkeypatch):
     from oodseg.core import devices
 
     segmenter = resolve(MASKS, "masks", "sam")(folders("sam"))
-    exact = segmenter.embed(picture()).features["image_embeddings"]
+    exact = segmenter.embed(image()).features["image_embeddings"]
     monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda: True)
     token = devices._full_precision.set(False)
     try:
-        fast = segmenter.embed(picture()).features["image_embeddings"]
+        fast = segmenter.embed(image()).features["image_embeddings"]
     finally:
         devices._full_precision.reset(token)
     assert fast.dtype == torch.float32

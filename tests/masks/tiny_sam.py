@@ -35,7 +35,7 @@ def _sam():
     config = SamConfig(
         vision_config=_VIT, prompt_encoder_config=_PROMPTS | {"patch_size": 8}, mask_decoder_config=_DECODER
     )
-    return SamModel(config), SamProcessor(_sam_pictures())
+    return SamModel(config), SamProcessor(_sam_images())
 
 
 def _sam_hq():
@@ -46,10 +46,10 @@ def _sam_hq():
         prompt_encoder_config=_PROMPTS | {"patch_size": 8},
         mask_decoder_config=_DECODER | {"vit_dim": 32},
     )
-    return SamHQModel(config), SamHQProcessor(_sam_pictures())
+    return SamHQModel(config), SamHQProcessor(_sam_images())
 
 
-def _sam_pictures():
+def _sam_images():
     from transformers import SamImageProcessor
 
     return SamImageProcessor(
@@ -147,7 +147,7 @@ def save_tiny(family: str, folder) -> None:
 
 
 def randomize(model) -> None:
-    """Draws weights large enough that masks depend on picture and box; as initialised they hardly do."""
+    """Draws weights large enough that masks depend on image and box; as initialised they hardly do."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "positional_embedding" not in name:

@@ -4,11 +4,11 @@ import io
 import numpy as np
 import pytest
 
-from oodseg.metrics.average_precision import ObjectMatches, PictureObjects, coco_evaluation
+from oodseg.metrics.average_precision import ImageObjects, ObjectMatches, coco_evaluation
 from oodseg.metrics.instances import encode_mask
 
 
-def pictures(seed, count=6, size=(40, 50), ties=True):
+def images(seed, count=6, size=(40, 50), ties=True):
     """Random boxes as objects; predictions are shifted copies of some of them, with rivals and noise."""
     rng = np.random.default_rng(seed)
 
@@ -31,13 +31,13 @@ def pictures(seed, count=6, size=(40, 50), ties=True):
         ]
         crowd = encode_mask(box(30, 0, 10, 50)) if rng.random() < 0.5 else None
         confidences = rng.integers(1, 6, len(masks)) / 5 if ties else rng.random(len(masks))
-        result.append(PictureObjects(size, truths, crowd, masks, confidences.tolist()))
+        result.append(ImageObjects(size, truths, crowd, masks, confidences.tolist()))
     return result
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_whole_set_equals_pycocotools(seed):
-    objects = pictures(seed)
+    objects = images(seed)
     evaluation = coco_evaluation(objects)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
@@ -50,9 +50,9 @@ def test_the_whole_set_equals_pycocotools(seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_weights_equal_drawing_pictures_again(seed):
-    # Among equal confidences COCO goes by the order of the pictures, which copies change.
-    objects = pictures(seed, ties=False)
+def test_weights_equal_drawing_images_again(seed):
+    # Among equal confidences COCO goes by the order of the images, which copies change.
+    objects = images(seed, ties=False)
     drawn = [0, 0, 2, 3, 3, 3]
     weights = np.bincount(drawn, minlength=len(objects)).astype(float)[None]
     whole = ObjectMatches([objects[i] for i in drawn]).figures(np.ones((1, len(drawn))))
@@ -61,7 +61,7 @@ def test_weights_equal_drawing_pictures_again(seed):
 
 
 def test_many_resamples_are_cut_into_blocks_without_a_trace():
-    objects = pictures(1)
+    objects = images(1)
     weights = np.random.default_rng(0).multinomial(6, np.full(6, 1 / 6), 150).astype(float)
     together = ObjectMatches(objects).figures(weights)
     for k in (0, 70, 149):
@@ -70,10 +70,10 @@ def test_many_resamples_are_cut_into_blocks_without_a_trace():
 
 
 def test_no_object_is_undefined_and_no_prediction_is_zero():
-    objects = pictures(1)
-    for picture in objects:
-        picture.masks, picture.confidences = [], []
+    objects = images(1)
+    for image in objects:
+        image.masks, image.confidences = [], []
     assert ObjectMatches(objects).figures(np.ones((1, 6)))["ap"].tolist() == [0.0]
-    for picture in objects:
-        picture.truths = []
+    for image in objects:
+        image.truths = []
     assert np.isnan(ObjectMatches(objects).figures(np.ones((1, 6)))["ap"]).all()

@@ -7,18 +7,18 @@ from oodseg.metrics.bootstrap import interval, resample_weights
 
 
 @given(st.integers(1, 30), st.integers(1, 20), st.integers(0, 99))
-def test_every_resampled_set_has_the_size_of_the_set(pictures, resamples, seed):
-    weights = resample_weights(pictures, resamples, seed)
-    assert weights.shape == (resamples, pictures)
-    assert (weights.sum(1) == pictures).all()
-    np.testing.assert_array_equal(weights, resample_weights(pictures, resamples, seed))
+def test_every_resampled_set_has_the_size_of_the_set(images, resamples, seed):
+    weights = resample_weights(images, resamples, seed)
+    assert weights.shape == (resamples, images)
+    assert (weights.sum(1) == images).all()
+    np.testing.assert_array_equal(weights, resample_weights(images, resamples, seed))
 
 
 def test_another_seed_draws_other_sets():
     assert (resample_weights(10, 5, 0) != resample_weights(10, 5, 1)).any()
 
 
-def test_no_picture_cannot_be_resampled():
+def test_no_image_cannot_be_resampled():
     with pytest.raises(ValueError, match="empty"):
         resample_weights(0)
 

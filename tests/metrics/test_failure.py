@@ -10,9 +10,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from oodseg.metrics import (
     FailureCurve,
+    image_dice,
     image_failure_metrics,
-    picture_dice,
-    picture_iou,
+    image_iou,
     pixel_failure_metrics,
 )
 from oodseg.metrics.failure import correlation, rank_correlation
@@ -20,7 +20,7 @@ from oodseg.metrics.failure import correlation, rank_correlation
 LEVELS = 9  # coarse scores, so that ties occur
 
 
-def pictures(seed, count=4, side=20):
+def images(seed, count=4, side=20):
     rng = np.random.default_rng(seed)
     wrong = [rng.random((side, side)) < share for share in rng.uniform(0.05, 0.5, count)]
     error = [np.round(rng.random((side, side)) * LEVELS + 2 * where) / (LEVELS + 2) for where in wrong]
@@ -31,7 +31,7 @@ def pictures(seed, count=4, side=20):
 @given(st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
 def test_pixels_as_scikit_learn_says(seed):
-    error, wrong, ignore = pictures(seed)
+    error, wrong, ignore = images(seed)
     found = pixel_failure_metrics(error, wrong, ignore)
     kept = [(e[~i], w[~i]) for e, w, i in zip(error, wrong, ignore, strict=True)]
     score, label = np.concatenate([e for e, _ in kept]), np.concatenate([w for _, w in kept])
@@ -48,7 +48,7 @@ def test_pixels_as_scikit_learn_says(seed):
 
 
 def test_histograms_come_close_to_the_sorted_figures():
-    error, wrong, ignore = pictures(1, count=3, side=60)
+    error, wrong, ignore = images(1, count=3, side=60)
     exact, rough = FailureCurve(), FailureCurve(exact_limit=0)
     for each in zip(error, wrong, ignore, strict=True):
         exact.update(*each)
@@ -79,8 +79,8 @@ def test_empty_set():
     assert math.isnan(found.error_rate)
 
 
-def test_pictures_without_mistakes_count_in_the_pool_but_not_in_fpr95():
-    error, wrong, _ = pictures(2, count=2)
+def test_images_without_mistakes_count_in_the_pool_but_not_in_fpr95():
+    error, wrong, _ = images(2, count=2)
     quiet = np.zeros_like(wrong[0])
     alone, beside = (
         pixel_failure_metrics(error, wrong),
@@ -98,7 +98,7 @@ def test_pixels_that_make_no_sense(error):
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=25, deadline=None)
-def test_pictures_as_scipy_says(seed):
+def test_images_as_scipy_says(seed):
     rng = np.random.default_rng(seed)
     true = np.round(rng.random((12, 3)), 1)
     estimated = np.round((true + rng.random((12, 3))) / 2, 1)
@@ -119,7 +119,7 @@ def test_pictures_as_scipy_says(seed):
     means = estimated[whole].mean(1), np.nanmean(true[whole], 1)
     assert found.mean_pearson == pytest.approx(stats.pearsonr(*means).statistic)
     assert found.mean_spearman == pytest.approx(stats.spearmanr(*means).statistic)
-    assert found.pictures == whole.sum()
+    assert found.images == whole.sum()
 
 
 def test_detectors_own_mean_is_taken():
@@ -143,7 +143,7 @@ def test_a_class_that_is_nowhere_is_left_out():
     assert math.isnan(found.class_mae[1])
 
 
-def test_one_picture_has_errors_but_no_correlation():
+def test_one_image_has_errors_but_no_correlation():
     found = image_failure_metrics(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]]))
     assert found.mae == pytest.approx(0.25)
     assert found.std == 0
@@ -151,9 +151,9 @@ def test_one_picture_has_errors_but_no_correlation():
     assert math.isnan(found.mean_spearman)
 
 
-def test_no_picture():
+def test_no_image():
     found = image_failure_metrics(np.empty((0, 3)), np.empty((0, 3)))
-    assert found.pictures == 0
+    assert found.images == 0
     assert math.isnan(found.mae)
     assert math.isnan(found.mean_pearson)
 
@@ -190,10 +190,10 @@ def test_shapes_must_fit(estimated, true, means):
 def test_true_iou_and_dice():
     truth = np.array([[0, 0, 1, 1], [2, 2, 255, 255]], np.uint8)
     labels = np.array([[0, 1, 1, 1], [0, 0, 3, 2]], np.uint8)
-    assert picture_iou(labels, truth, 4) == pytest.approx([1 / 4, 2 / 3, 0, np.nan], nan_ok=True)
-    assert picture_dice(labels, truth, 4) == pytest.approx([2 / 5, 4 / 5, 0, np.nan], nan_ok=True)
+    assert image_iou(labels, truth, 4) == pytest.approx([1 / 4, 2 / 3, 0, np.nan], nan_ok=True)
+    assert image_dice(labels, truth, 4) == pytest.approx([2 / 5, 4 / 5, 0, np.nan], nan_ok=True)
     with pytest.raises(ValueError, match="differ in shape"):
-        picture_iou(labels, truth[:1], 4)
+        image_iou(labels, truth[:1], 4)
 
 
 @settings(max_examples=60, deadline=None)

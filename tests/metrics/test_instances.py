@@ -38,8 +38,8 @@ def test_table(predictions, ap50, ar, false_alarms):
     found = measure(predictions, LABEL)
     assert found.ap50 == pytest.approx(ap50)
     assert found.ar == pytest.approx(ar)
-    assert found.false_alarms_per_picture == false_alarms
-    assert found.boxes_per_picture == len(predictions)
+    assert found.false_alarms_per_image == false_alarms
+    assert found.boxes_per_image == len(predictions)
 
 
 def test_predictions_in_the_ignored_region_are_neither_right_nor_wrong():
@@ -48,7 +48,7 @@ def test_predictions_in_the_ignored_region_are_neither_right_nor_wrong():
     right = [(block(5, 5, 20, 20), 0.9), (block(5, 50, 10, 10), 0.8)]
     found = measure([*right, (block(40, 10, 10, 10), 0.99)], label)
     assert found.ap50 == pytest.approx(1.0)
-    assert found.false_alarms_per_picture == 0
+    assert found.false_alarms_per_image == 0
 
 
 def test_recall_by_size():
@@ -68,7 +68,7 @@ def test_recall_by_size():
 def test_without_any_object_only_false_alarms_are_defined():
     found = measure([(block(5, 5, 10, 10), 0.9)], np.zeros((60, 80), np.uint8))
     assert np.isnan(found.ap)
-    assert found.false_alarms_per_picture == 1
+    assert found.false_alarms_per_image == 1
 
 
 def test_tiny_truth_is_ignored():
@@ -84,7 +84,7 @@ def test_false_alarms_resample_as_means():
     counter.update([encode_mask(block(40, 40, 10, 10))], [0.5], LABEL)
     counter.update([], [], LABEL)
     spread = counter.resample(np.array([[1.0, 1], [2, 0]]))
-    assert spread["false_alarms_per_picture"].tolist() == [0.5, 1.0]
+    assert spread["false_alarms_per_image"].tolist() == [0.5, 1.0]
 
 
 def test_masks_of_another_size_are_refused():

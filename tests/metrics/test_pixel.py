@@ -33,8 +33,8 @@ def reference(scores, labels):
 
 
 @given(st.lists(st.tuples(SCORES, LABELS), min_size=1, max_size=3))
-def test_exact_figures_equal_scikit_learn(pictures):
-    scores, labels = (np.stack(part) for part in zip(*pictures, strict=True))
+def test_exact_figures_equal_scikit_learn(images):
+    scores, labels = (np.stack(part) for part in zip(*images, strict=True))
     assume((labels == 1).any() and (labels == 0).any())
     found = collect(scores, labels).compute()
     for name, value in reference(scores, labels).items():
@@ -45,8 +45,8 @@ def test_exact_figures_equal_scikit_learn(pictures):
 
 @settings(max_examples=15)
 @given(st.lists(st.tuples(SCORES, LABELS), min_size=1, max_size=3))
-def test_histogram_is_within_its_stated_error(pictures):
-    scores, labels = (np.stack(part) for part in zip(*pictures, strict=True))
+def test_histogram_is_within_its_stated_error(images):
+    scores, labels = (np.stack(part) for part in zip(*images, strict=True))
     assume((labels == 1).any() and (labels == 0).any())
     found = collect(scores, labels, exact_limit=0).compute()
     assert not found.exact
@@ -103,7 +103,7 @@ def test_shapes_must_agree():
 
 
 @given(SCORES, LABELS, st.randoms(use_true_random=False))
-def test_order_of_pictures_and_monotone_rescaling_do_not_matter(scores, labels, random):
+def test_order_of_images_and_monotone_rescaling_do_not_matter(scores, labels, random):
     scores = np.round(scores * 64) / np.float32(64)  # so that rescaling is exact
     assume((labels == 1).any() and (labels == 0).any())
     order = list(range(len(scores)))
@@ -155,7 +155,7 @@ def test_agrees_with_the_segment_me_if_you_can_toolkit(toolkit_cases):
         exact = collect(score, label).compute()
         assert exact.auprc == pytest.approx(expected["exact_pixel"]["AuPRC"], abs=1e-6)
         assert exact.fpr95 == pytest.approx(expected["exact_pixel"]["FPR95"], abs=1e-6)
-        # The toolkit bins each picture, so its own curve is a little off.
+        # The toolkit bins each image, so its own curve is a little off.
         toolkit = expected["toolkit_pixel"]
         for found in (exact, collect(score, label, exact_limit=0).compute()):
             assert found.auprc == pytest.approx(toolkit["area_PRC"], abs=2e-2)

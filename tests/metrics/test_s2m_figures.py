@@ -19,7 +19,7 @@ MAPS = arrays(
 
 
 def naive_code(maps, labels):
-    """The loop of the definition: 101 comparisons a picture, means over pictures, trapezoid."""
+    """The loop of the definition: 101 comparisons per image, means over images, trapezoid."""
     iou, dice = np.zeros((len(maps), 101)), np.zeros((len(maps), 101))
     for n, (values, label) in enumerate(zip(maps, labels, strict=True)):
         for k in range(101):
@@ -55,8 +55,8 @@ def collect(maps, labels):
 
 
 @given(st.lists(st.tuples(MAPS, LABELS), min_size=1, max_size=3))
-def test_both_presets_equal_the_naive_loops(pictures):
-    maps, labels = zip(*pictures, strict=True)
+def test_both_presets_equal_the_naive_loops(images):
+    maps, labels = zip(*images, strict=True)
     curve = collect(maps, labels)
     for preset, naive in (("code", naive_code), ("paper", naive_paper)):
         iou, auiou, mean_f1 = naive(maps, labels)
@@ -68,7 +68,7 @@ def test_both_presets_equal_the_naive_loops(pictures):
         assert found.iou[round(found.best_threshold * 100)] == pytest.approx(iou.max(), abs=1e-12)
 
 
-def picture(anomaly, predicted, ignored=(), value=0.6, size=10):
+def image(anomaly, predicted, ignored=(), value=0.6, size=10):
     label, values = np.zeros((1, size), np.uint8), np.zeros((1, size), np.float32)
     label[0, list(anomaly)] = 1
     label[0, list(ignored)] = 255
@@ -77,37 +77,37 @@ def picture(anomaly, predicted, ignored=(), value=0.6, size=10):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "preset", "free"),
+    ("images", "preset", "free"),
     [
-        ([picture([1, 2], [1, 2])], "code", 1.0),
-        ([picture([1, 2], [2, 3])], "code", 1 / 3),
-        ([picture([], [])], "code", 0.0),  # rightly empty on an empty picture still scores 0
-        ([picture([1, 2], [1, 2, 5], ignored=[5])], "code", 2 / 3),  # a prediction on ignore is false
-        ([picture([1, 2], [1, 2, 5], ignored=[5])], "paper", 1.0),
-        ([picture([1, 2], [1, 2]), picture([], [])], "code", 0.5),
-        ([picture([1, 2], [1, 2]), picture([], [])], "paper", 1.0),
-        ([picture([1], [1]), picture([1, 2, 3], [])], "code", 0.5),
-        ([picture([1], [1]), picture([1, 2, 3], [])], "paper", 0.25),
+        ([image([1, 2], [1, 2])], "code", 1.0),
+        ([image([1, 2], [2, 3])], "code", 1 / 3),
+        ([image([], [])], "code", 0.0),  # rightly empty on an empty image still scores 0
+        ([image([1, 2], [1, 2, 5], ignored=[5])], "code", 2 / 3),  # a prediction on ignore is false
+        ([image([1, 2], [1, 2, 5], ignored=[5])], "paper", 1.0),
+        ([image([1, 2], [1, 2]), image([], [])], "code", 0.5),
+        ([image([1, 2], [1, 2]), image([], [])], "paper", 1.0),
+        ([image([1], [1]), image([1, 2, 3], [])], "code", 0.5),
+        ([image([1], [1]), image([1, 2, 3], [])], "paper", 0.25),
     ],
 )
-def test_threshold_free_iou(pictures, preset, free):
-    found = collect(*zip(*pictures, strict=True)).compute(preset)
+def test_threshold_free_iou(images, preset, free):
+    found = collect(*zip(*images, strict=True)).compute(preset)
     assert found.iou_threshold_free == pytest.approx(free)
 
 
 def test_a_confidence_does_not_exceed_the_threshold_that_prints_like_it():
-    values, label = picture([1], [1], value=0.3)
+    values, label = image([1], [1], value=0.3)
     iou = collect([values], [label]).compute().iou
     assert iou[29] == 1.0
     assert iou[30] == 0.0
 
 
-def test_per_picture_figures_average_to_the_set():
+def test_per_image_figures_average_to_the_set():
     rng = np.random.default_rng(1)
     maps = rng.random((5, 8, 8), dtype=np.float32)
     labels = rng.integers(0, 2, (5, 8, 8)).astype(np.uint8)
     curve = collect(maps, labels)
-    own, whole = curve.per_picture(), curve.compute()
+    own, whole = curve.per_image(), curve.compute()
     assert own["auiou"].mean() == pytest.approx(whole.auiou)
     assert own["mean_f1"].mean() == pytest.approx(whole.mean_f1)
     one = collect(maps[2:3], labels[2:3]).compute()

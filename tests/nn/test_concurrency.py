@@ -49,7 +49,7 @@ def pipeline(masks, *, concurrent, detector=None):
     return S2M(detector or Redness(), ComponentPrompts(min_area=20), masks, concurrent_encoding=concurrent)
 
 
-def test_the_picture_is_embedded_while_the_detector_is_at_work():
+def test_the_image_is_embedded_while_the_detector_is_at_work():
     masks = Watched()
     found = pipeline(masks, concurrent=True, detector=Waiting(masks.begun))(street((10, 20, 40, 50)))
     assert len(found.objects) == 1
@@ -86,7 +86,7 @@ def test_an_error_of_the_detector_is_not_hidden_and_no_thread_is_left():
     assert not [each for each in threading.enumerate() if each.name == "oodseg-encoder"]
 
 
-def test_without_it_nothing_is_embedded_for_a_picture_without_objects():
+def test_without_it_nothing_is_embedded_for_a_image_without_objects():
     masks = Watched()
     pipeline(masks, concurrent=False)(street())
     assert not masks.begun.is_set()

@@ -100,11 +100,11 @@ def test_shifting_all_logits(values, shift) -> None:
 @pytest.mark.parametrize("name", sorted(SCORES))
 def test_sign_shape_and_order_of_classes(name) -> None:
     confident, unsure = torch.tensor([9.0, 0.0, 0.0]), torch.tensor([0.3, 0.0, 0.1])
-    picture = torch.stack([confident, unsure], 1)[None, :, None]
-    scores = SCORES[name](picture)
+    image = torch.stack([confident, unsure], 1)[None, :, None]
+    scores = SCORES[name](image)
     assert scores.shape == (1, 1, 2)
     assert scores[0, 0, 0] < scores[0, 0, 1]
-    torch.testing.assert_close(SCORES[name](picture.flip(1)), scores)
+    torch.testing.assert_close(SCORES[name](image.flip(1)), scores)
 
 
 @pytest.mark.parametrize("name", sorted(SCORES))

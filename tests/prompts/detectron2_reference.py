@@ -89,8 +89,8 @@ def forward(state, raw, stride_in_1x1, most):
     """Boxes `[n, 4]` and scores `[n]` of a raw score map `[H, W]`."""
     height, width = raw.shape
     mean = torch.tensor([103.53, 116.28, 123.675])[:, None, None]
-    picture = F.pad(raw.expand(3, -1, -1) - mean, (0, -width % 32, 0, -height % 32))[None]
-    levels = pyramid(state, picture, stride_in_1x1)
+    image = F.pad(raw.expand(3, -1, -1) - mean, (0, -width % 32, 0, -height % 32))[None]
+    levels = pyramid(state, image, stride_in_1x1)
     proposals = propose(state, levels, (height, width), most)
     pooled = pool(levels, proposals).flatten(1)
     for name in ("fc1", "fc2"):

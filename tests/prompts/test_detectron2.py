@@ -120,9 +120,9 @@ def test_boxes_are_those_of_a_reference_written_after_detectron2(state, checkpoi
 
 def test_raw_scores_come_through_the_normalisation_untouched(generator):
     raw = torch.linspace(-20, 20, 64 * 64).view(64, 64)
-    picture = generator.image(generator.scale(raw))
+    image = generator.image(generator.scale(raw))
     mean = torch.tensor([103.53, 116.28, 123.675])
-    assert torch.allclose(picture + mean[:, None, None], raw.expand(3, -1, -1), atol=1e-4)
+    assert torch.allclose(image + mean[:, None, None], raw.expand(3, -1, -1), atol=1e-4)
 
 
 def test_the_pipeline_hands_over_scores_on_the_scale_the_generator_wants(generator, monkeypatch):

@@ -79,11 +79,11 @@ def test_contract_holds_for_any_map(generator, size, fill) -> None:
         assert bool((each.boxes[:, 1::2] <= size[0]).all())
 
 
-def test_no_pictures_no_results(generator) -> None:
+def test_no_images_no_results(generator) -> None:
     assert generator.propose(torch.zeros(0, 32, 32)) == []
 
 
-def test_pictures_of_a_batch_do_not_see_each_other(generator) -> None:
+def test_images_of_a_batch_do_not_see_each_other(generator) -> None:
     scores = torch.randn(2, 70, 90)
     together = generator.candidates(scores)
     alone = generator.candidates(scores[1:])[0]

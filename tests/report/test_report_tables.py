@@ -47,7 +47,7 @@ def test_published_rows_are_fractions_with_source_and_split(key):
         assert families <= ({"pixel", "components"} if r.split == HIDDEN_TEST else {"s2m_code", "pixel"})
 
 
-@pytest.mark.parametrize("key", [None, "my_pictures", "plain"])
+@pytest.mark.parametrize("key", [None, "my_images", "plain"])
 def test_nothing_is_published_for_an_unknown_set(key):
     assert published_rows(key) == []
 

@@ -15,14 +15,14 @@ from redness import make_pipeline
 def test_writes_scenes_results_and_a_sheet(tmp_path) -> None:
     out = tmp_path / "out"
     shown = oodseg.runs.demonstrate(out, 2, pipeline=make_pipeline())
-    for kind in ("pictures", "masks", "confidence", "overlays"):
+    for kind in ("images", "masks", "confidence", "overlays"):
         assert sorted(each.stem for each in (out / kind).iterdir()) == ["scene_01", "scene_02"]
-    assert read_image(out / "pictures" / "scene_01.jpg").shape == (720, 1280, 3)
+    assert read_image(out / "images" / "scene_01.jpg").shape == (720, 1280, 3)
     assert len(json.loads((out / "predictions.json").read_text(encoding="utf-8"))["images"]) == 2
     assert shown.sheet == out / "contact_sheet.png"
     sheet = read_image(shown.sheet)
     assert sheet.shape == (2 * 360 + 3 * 8, 2 * 640 + 3 * 8, 3)
-    scene = read_image(out / "pictures" / "scene_02.jpg")
+    scene = read_image(out / "images" / "scene_02.jpg")
     assert np.abs(sheet[376:736, 8:648].mean((0, 1)) - scene.mean((0, 1))).max() < 1
 
 

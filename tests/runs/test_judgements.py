@@ -11,7 +11,7 @@ from PIL import Image
 import failure_fakes
 import oodseg.runs
 import tiny_segmenter
-from failure_fakes import HEIGHT, WIDTH, RedIsWrong, save_picture
+from failure_fakes import HEIGHT, WIDTH, RedIsWrong, save_image
 from oodseg.core.errors import ConfigError, ImageError, WeightsError
 from tiny_segmenter import TinySegmenter
 
@@ -28,7 +28,7 @@ def _fakes(monkeypatch):
 @pytest.fixture
 def photos(tmp_path):
     for name, red in REDS.items():
-        save_picture(tmp_path / "photos" / f"{name}.png", red)
+        save_image(tmp_path / "photos" / f"{name}.png", red)
     return tmp_path / "photos"
 
 
@@ -58,9 +58,9 @@ def test_ranked_lists(photos, out):
     assert [name for name, _ in run.worst()] == WORST_FIRST
     assert (run.images, run.failures, run.page) == (4, {}, out / "index.html")
     found = json.loads((out / "failures.json").read_text())
-    assert [each["file_name"] for each in found["pictures"]] == WORST_FIRST
-    assert [each["rank"] for each in found["pictures"]] == [1, 2, 3, 4]
-    first = found["pictures"][0]
+    assert [each["file_name"] for each in found["images"]] == WORST_FIRST
+    assert [each["rank"] for each in found["images"]] == [1, 2, 3, 4]
+    first = found["images"][0]
     assert first["estimated_mean_iou"] == pytest.approx(1 - 60 / WIDTH, abs=1e-3)
     assert first["estimated_iou"] == {"lower": pytest.approx(0.0625), "upper": pytest.approx(0.0625)}
     assert first["expected_wrong_share"] == pytest.approx(60 / WIDTH, abs=1e-3)
@@ -110,10 +110,10 @@ def test_gallery_shows_the_worst_first_and_every_link_holds(photos, out):
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_panel_shows_picture_prediction_resynthesis_and_error(photos, out):
+def test_panel_shows_image_prediction_resynthesis_and_error(photos, out):
     judge(photos, out)
     panel = np.asarray(Image.open(out / "panels" / "some.jpg"), float)
-    assert panel.shape[1] == 4 * 256 + 3 * 8 + 2 * 8  # a small picture is enlarged four times, no more
+    assert panel.shape[1] == 4 * 256 + 3 * 8 + 2 * 8  # a small image is enlarged four times, no more
     middle = panel[28 + 96]
     tiles = [middle[8 + k * 264 :][:256] for k in range(4)]
     assert np.abs(tiles[0][20] - (255, 0, 0)).max() < 12
@@ -122,13 +122,13 @@ def test_panel_shows_picture_prediction_resynthesis_and_error(photos, out):
     assert panel[:28].max() > 200, "titles"
 
 
-def test_a_broken_picture_is_named_and_the_rest_goes_on(photos, out):
-    (photos / "broken <1>.png").write_bytes(b"no picture")
+def test_a_broken_image_is_named_and_the_rest_goes_on(photos, out):
+    (photos / "broken <1>.png").write_bytes(b"no image")
     run = judge(photos, out)
     assert list(run.failures) == ["broken <1>.png"]
-    assert "is not a picture" in run.failures["broken <1>.png"]
+    assert "is not an image" in run.failures["broken <1>.png"]
     found = json.loads((out / "failures.json").read_text())
-    assert [each["file_name"] for each in found["pictures"]] == WORST_FIRST
+    assert [each["file_name"] for each in found["images"]] == WORST_FIRST
     assert [each["file_name"] for each in found["failures"]] == ["broken <1>.png"]
     assert found["info"]["complete"] is False
     page = (out / "index.html").read_text()
@@ -145,7 +145,7 @@ def test_second_run_does_nothing_again(photos, out, monkeypatch):
     assert (out / "failures.json").read_text() == first
 
 
-@pytest.mark.parametrize("change", ["fresh", "format", "picture", "output", "record"])
+@pytest.mark.parametrize("change", ["fresh", "format", "image", "output", "record"])
 def test_what_changed_is_done_again(photos, out, monkeypatch, change):
     judge(photos, out)
     options, expected = {}, 1
@@ -153,8 +153,8 @@ def test_what_changed_is_done_again(photos, out, monkeypatch, change):
         options, expected = {"fresh": True}, 4
     elif change == "format":
         options, expected = {"error_format": "npy"}, 4
-    elif change == "picture":
-        save_picture(photos / "calm.png", 50)
+    elif change == "image":
+        save_image(photos / "calm.png", 50)
     elif change == "output":
         (out / "panels" / "some.jpg").unlink()
     else:
@@ -177,13 +177,13 @@ def test_ctrl_c_half_way_keeps_whole_files_and_resumes(photos, out, monkeypatch)
         patch.setattr(RedIsWrong, "assess", stopping)
         with pytest.raises(KeyboardInterrupt, match=r"interrupted after 2 of 4 images.*same command again"):
             judge(photos, out)
-    assert len(json.loads((out / "failures.json").read_text())["pictures"]) == 2
+    assert len(json.loads((out / "failures.json").read_text())["images"]) == 2
     later = count_calls(monkeypatch)
     judge(photos, out)
     assert len(later) == 2
 
 
-def test_a_picture_that_broke_leaves_nothing_of_an_earlier_run(photos, out):
+def test_a_image_that_broke_leaves_nothing_of_an_earlier_run(photos, out):
     judge(photos, out)
     (photos / "some.png").write_bytes(b"")
     assert "some.png is empty" in judge(photos, out).failures["some.png"]
@@ -213,7 +213,7 @@ def test_what_judges_by_default(photos, out):
 def test_msp_works_with_a_segmenter_of_the_zoo(photos, out, monkeypatch):
     oodseg.runs.judge(photos, "msp", out, segmenter="tiny")
     found = json.loads((out / "failures.json").read_text())
-    assert set(found["pictures"][0]["estimated_iou"]) <= set(TinySegmenter.classes)
+    assert set(found["images"][0]["estimated_iou"]) <= set(TinySegmenter.classes)
     assert found["info"]["settings"]["segmenter"] == "tiny"
 
 

@@ -64,7 +64,7 @@ def test_the_detector_is_not_even_loaded(red, photos, scores, out):
 @pytest.mark.parametrize(
     ("how", "word"),
     [
-        ("wrong size", "64x96 pixels but its picture is 128x96"),
+        ("wrong size", "64x96 pixels but its image is 128x96"),
         ("all nan", "no finite value"),
         ("constant", "is 3 everywhere"),
         ("text", "instead of numbers"),

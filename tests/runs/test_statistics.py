@@ -16,7 +16,7 @@ from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.runs.statistics import spread
 from redness import street
-from tiny_segmenter import TinySegmenter, pictures, register
+from tiny_segmenter import TinySegmenter, images, register
 
 SIZES = ((60, 80), (48, 96), (100, 70))
 
@@ -46,7 +46,7 @@ def photos(tmp_path):
     folder.mkdir()
     for number in range(6):
         height, width = SIZES[number % 3]
-        pixels = pictures(1, height, width, seed=number)[0][0, :, :height, :width]
+        pixels = images(1, height, width, seed=number)[0][0, :, :height, :width]
         Image.fromarray((pixels.permute(1, 2, 0).numpy() * 255).astype(np.uint8)).save(
             folder / f"{number}.png"
         )
@@ -81,7 +81,7 @@ def test_fits_and_saves(base, photos, tmp_path) -> None:
     assert (run.mean, run.std) == (fitted.detector.normalizer.mean, fitted.detector.normalizer.std)
     record = json.loads((out / "fit.json").read_text())
     assert record == {
-        "detector": "tiny_sml", "pipeline": str(base), "pictures": 6, "mean": run.mean, "std": run.std,
+        "detector": "tiny_sml", "pipeline": str(base), "images": 6, "mean": run.mean, "std": run.std,
     }  # fmt: skip
     # Prompts, masks and working size are the other pipeline's.
     assert fitted.prompts.config["min_area"] == 33

@@ -38,5 +38,5 @@ def test_memory_is_counted_in_mebibytes():
 
 def test_a_broken_image_is_named_before_anything_is_loaded(tmp_path):
     (tmp_path / "a.jpg").write_text("no image")
-    with pytest.raises(ImageError, match=r"a\.jpg is not a picture"):
+    with pytest.raises(ImageError, match=r"a\.jpg is not an image"):
         time_pipeline("nowhere", tmp_path / "a.jpg")

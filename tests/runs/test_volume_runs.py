@@ -14,7 +14,7 @@ from oodseg.failures.comparator import Comparator
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import SynthCP
-from oodseg.metrics import picture_dice
+from oodseg.metrics import image_dice
 from oodseg.segmenters.given import GivenLabels
 
 
@@ -52,16 +52,16 @@ def test_error_volume_dice_and_ranked_slices(tmp_path, detector, out, axes):
     expected = wrong_labels() != body()
     assert np.array_equal(nibabel.as_closest_canonical(error).get_fdata() > 0.5, expected)
     found = json.loads((out / "failures.json").read_text())
-    truth = picture_dice(wrong_labels(), body(), 3)
+    truth = image_dice(wrong_labels(), body(), 3)
     assert found["info"]["dice"]["liver"] == pytest.approx(truth[1], abs=0.02)
     assert found["info"]["dice"]["pancreas"] == pytest.approx(truth[2], abs=0.05)
-    names = [each["file_name"] for each in found["pictures"]]
+    names = [each["file_name"] for each in found["images"]]
     assert names[0] == "case_slice003"
     assert set(names[4:]) == {"case_slice000", "case_slice005"}, "slices without a structure come last"
-    assert found["pictures"][-1]["estimated_mean_dice"] is None
-    assert "background" not in found["pictures"][0]["estimated_dice"]
+    assert found["images"][-1]["estimated_mean_dice"] is None
+    assert "background" not in found["images"][0]["estimated_dice"]
     rows = list(csv.DictReader((out / "failures.csv").open()))
-    assert rows[0]["dice_pancreas"] == f"{found['pictures'][0]['estimated_dice']['pancreas']:.4f}"
+    assert rows[0]["dice_pancreas"] == f"{found['images'][0]['estimated_dice']['pancreas']:.4f}"
     page = (out / "index.html").read_text()
     assert "estimated Dice of the whole volume" in page
     assert "6 slices" in page

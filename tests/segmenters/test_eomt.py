@@ -25,7 +25,7 @@ def as_tensor(image):
 
 
 @pytest.mark.parametrize("split", [True, False])
-def test_a_picture_of_its_size_is_answered_by_the_model_itself(split, folder_of, rng):
+def test_a_image_of_its_size_is_answered_by_the_model_itself(split, folder_of, rng):
     folder = folder_of("eomt", split=split)
     image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     segmenter = build_segmenter(f"eomt:{folder}")
@@ -60,7 +60,7 @@ def test_windows_are_those_of_the_processor_and_average_where_they_overlap(size,
     torch.testing.assert_close(found.logits, class_logits(found.queries))
 
 
-def test_labels_agree_with_the_processor_on_a_smooth_picture(folder_of):
+def test_labels_agree_with_the_processor_on_a_smooth_image(folder_of):
     folder = folder_of("eomt", split=True)
     ramp = np.linspace(0, 255, 200)[None, :, None] * np.array([1.0, 0.5, 0.2])
     image = np.broadcast_to(ramp, (100, 200, 3)).astype(np.uint8)

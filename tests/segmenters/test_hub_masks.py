@@ -16,7 +16,7 @@ CLASS = {
 }
 
 
-def picture(rng, height=64, width=96):
+def image(rng, height=64, width=96):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -60,11 +60,11 @@ def direct(family, folder, image, tmp_path):
 
 @pytest.mark.parametrize("family", CLASS)
 def test_queries_are_those_of_the_model_called_directly(family, folder_of, rng, tmp_path):
-    folder, image = folder_of(family), picture(rng)
-    _, expected = direct(family, folder, image, tmp_path)
+    folder, pixels = folder_of(family), image(rng)
+    _, expected = direct(family, folder, pixels, tmp_path)
     segmenter = build_segmenter(f"{family}:{folder}")
 
-    found = segmenter.segment(as_tensor(image))
+    found = segmenter.segment(as_tensor(pixels))
 
     assert segmenter.classes == CLASSES
     assert found.features is None
@@ -75,10 +75,10 @@ def test_queries_are_those_of_the_model_called_directly(family, folder_of, rng, 
 
 @pytest.mark.parametrize("family", ["maskformer", "oneformer"])
 def test_winning_classes_are_those_of_the_processor(family, folder_of, rng, tmp_path):
-    folder, image = folder_of(family), picture(rng)
-    processor, answer = direct(family, folder, image, tmp_path)
+    folder, pixels = folder_of(family), image(rng)
+    processor, answer = direct(family, folder, pixels, tmp_path)
     post = getattr(processor, "image_processor", processor).post_process_semantic_segmentation
-    found = build_segmenter(f"{family}:{folder}").segment(as_tensor(image))
+    found = build_segmenter(f"{family}:{folder}").segment(as_tensor(pixels))
     expected = torch.stack(list(post(answer)))
     assert len(expected.unique()) > 1
     assert (found.logits.argmax(1) == expected).float().mean() > 0.999

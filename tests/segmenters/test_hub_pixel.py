@@ -15,7 +15,7 @@ CLASS = {
 }
 
 
-def picture(rng, height=64, width=64):
+def image(rng, height=64, width=64):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -38,10 +38,10 @@ def direct(folder, image, model_class):
 def test_logits_are_those_of_the_model_called_directly(family, folder_of, rng):
     folder = folder_of(family)
     segmenter = build_segmenter(f"{family}:{folder}")
-    image = picture(rng)
-    expected = direct(folder, image, CLASS[family])
+    pixels = image(rng)
+    expected = direct(folder, pixels, CLASS[family])
 
-    found = segmenter.segment(as_tensor(image))
+    found = segmenter.segment(as_tensor(pixels))
 
     assert isinstance(segmenter, Segmenter)
     assert segmenter.classes == CLASSES
@@ -52,7 +52,7 @@ def test_logits_are_those_of_the_model_called_directly(family, folder_of, rng):
 @pytest.mark.parametrize("family", CLASS)
 def test_classifier_turns_features_into_logits(family, folder_of, rng):
     segmenter = build_segmenter(f"{family}:{folder_of(family)}")
-    found = segmenter.segment(as_tensor(picture(rng)))
+    found = segmenter.segment(as_tensor(image(rng)))
     classifier = segmenter.network.get_submodule(segmenter.classifier)
     small = classifier(found.features)
     # The families enlarge what their classifier says, each in its way.
@@ -75,8 +75,8 @@ def test_any_size_and_batch(family, size, folder_of):
     torch.testing.assert_close(found.logits[1:], alone.logits, rtol=1e-3, atol=1e-3)
 
 
-def test_dpt_sees_rows_and_columns_of_a_wide_picture(folder_of):
-    """Its model takes pictures for squares; transposing picture and answer must be the same but for taste."""
+def test_dpt_sees_rows_and_columns_of_a_wide_image(folder_of):
+    """Its model takes images for squares; transposing image and answer must be the same but for taste."""
     segmenter = build_segmenter(f"dpt:{folder_of('dpt')}")
     left = torch.zeros(1, 3, 64, 256)
     left[..., :64] = 1

@@ -26,13 +26,13 @@ def export(path, conv, shape=("batch", 3, "height", "width"), argmax=False, half
     initializers = [
         numpy_helper.from_array(value.detach().numpy().astype(dtype), name) for name, value in weights.items()
     ]
-    nodes = [helper.make_node("Conv", ["picture", "weight", "bias"], ["logits"], strides=[4, 4])]
+    nodes = [helper.make_node("Conv", ["image", "weight", "bias"], ["logits"], strides=[4, 4])]
     out = helper.make_tensor_value_info("logits", kind, ["batch", "classes", "h", "w"])
     if argmax:
         nodes.append(helper.make_node("ArgMax", ["logits"], ["labels"], axis=1, keepdims=0))
         out = helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch", "h", "w"])
     graph = helper.make_graph(
-        nodes, "net", [helper.make_tensor_value_info("picture", kind, list(shape))], [out], initializers
+        nodes, "net", [helper.make_tensor_value_info("image", kind, list(shape))], [out], initializers
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)
@@ -99,5 +99,5 @@ def test_what_is_wrong_is_said(tmp_path, conv):
     with pytest.raises(ConfigError, match="mean and std take three"):
         OnnxSegmenter(str(export(tmp_path / "net.onnx", conv)), std=[0.2, 0.0, 0.2])
     grey = torch.nn.Conv2d(1, 4, 4, stride=4)
-    with pytest.raises(ConfigError, match="export a network that takes pictures"):
+    with pytest.raises(ConfigError, match="export a network that takes images"):
         OnnxSegmenter(str(export(tmp_path / "grey.onnx", grey, shape=(1, 1, 32, 32))))

@@ -26,12 +26,12 @@ NAMES = ("road", "car", "sky", "person")
 )
 def test_every_way_of_giving_logits(shape):
     net = nn.Conv2d(3, 4, 1)
-    images = torch.rand(2, 3, 8, 10)
-    found = CallableSegmenter(lambda pictures: shape(net(pictures)), NAMES).segment(images)
-    torch.testing.assert_close(found.logits, net(images).detach())
+    batch = torch.rand(2, 3, 8, 10)
+    found = CallableSegmenter(lambda images: shape(net(images)), NAMES).segment(batch)
+    torch.testing.assert_close(found.logits, net(batch).detach())
 
 
-def test_pictures_are_normalised_and_stretched():
+def test_images_are_normalised_and_stretched():
     segmenter = CallableSegmenter(nn.Identity(), NAMES[:3], mean=[0.1, 0.2, 0.3], std=[1, 2, 4], multiple=8)
     logits = segmenter.segment(torch.full((1, 3, 9, 16), 0.5)).logits
     assert logits.shape == (1, 3, 16, 16)

@@ -46,17 +46,17 @@ def test_config_rebuilds_the_network(network) -> None:
     config = json.loads(json.dumps(network.config))
     twin = StreetNet(**config).eval()
     twin.load_state_dict(network.state_dict())
-    picture = torch.rand(1, 3, 64, 64)
-    for mine, other in zip(network(picture), twin(picture), strict=True):
+    image = torch.rand(1, 3, 64, 64)
+    for mine, other in zip(network(image), twin(image), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=0)
     assert twin.config == network.config
 
 
 @torch.no_grad()
-def test_pictures_of_a_batch_do_not_touch(network) -> None:
-    pictures = torch.rand(3, 3, 32, 64)
-    together = network(pictures)[0]
-    alone = torch.cat([network(each[None])[0] for each in pictures])
+def test_images_of_a_batch_do_not_touch(network) -> None:
+    images = torch.rand(3, 3, 32, 64)
+    together = network(images)[0]
+    alone = torch.cat([network(each[None])[0] for each in images])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
@@ -81,16 +81,16 @@ def test_a_wrong_number_of_stages(config) -> None:
     ((32, 64), (32, 64)), ((33, 64), (64, 64)), ((1, 1), (32, 32)), ((720, 1280), (736, 1280)),
 ])  # fmt: skip
 def test_padding(size, padded) -> None:
-    pictures = torch.rand(2, 3, *size)
-    result = pad_to_stride(pictures)
+    images = torch.rand(2, 3, *size)
+    result = pad_to_stride(images)
     assert result.shape == (2, 3, *padded)
-    torch.testing.assert_close(result[..., : size[0], : size[1]], pictures, rtol=0, atol=0)
-    torch.testing.assert_close(result[..., -1, -1], pictures[..., -1, -1], rtol=0, atol=0)
+    torch.testing.assert_close(result[..., : size[0], : size[1]], images, rtol=0, atol=0)
+    torch.testing.assert_close(result[..., -1, -1], images[..., -1, -1], rtol=0, atol=0)
     assert all(side % STRIDE == 0 for side in result.shape[-2:])
 
 
 @pytest.mark.parametrize("size", [(64, 96), (50, 70)])
-def test_segment_covers_the_picture(size, network):
+def test_segment_covers_the_image(size, network):
     net = network
     images = torch.rand(2, 3, *size)
     found = net.segment(images)
@@ -126,8 +126,8 @@ def test_on_a_pretrained_encoder_the_config_rebuilds_the_network() -> None:
     assert config == {**ON, "objectness": True, "classes": ["road", "car"]}
     twin = StreetNet(**config).eval()
     twin.load_state_dict(network.state_dict())
-    picture = torch.rand(1, 3, 64, 64)
-    for mine, other in zip(network(picture), twin(picture), strict=True):
+    image = torch.rand(1, 3, 64, 64)
+    for mine, other in zip(network(image), twin(image), strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=0)
 
 

@@ -64,7 +64,7 @@ def test_windows_are_seen_alone_and_averaged():
     torch.testing.assert_close(logits[:, 5, 20], (left + right) / 2)
 
 
-def test_scales_are_averaged_at_the_pictures_size():
+def test_scales_are_averaged_at_the_images_size():
     image = torch.rand(1, 3, 48, 64)
 
     def at(scale):

@@ -28,10 +28,10 @@ def test_the_plan_is_balanced() -> None:
 def test_this_computer_draws_the_version(number) -> None:
     """Fails if the drawing code was changed without a new version, or a library draws otherwise."""
     scene = benchmark.plan()[number]
-    picture, label = benchmark.draw(number, scene)
-    assert picture.shape == (360, 640, 3)
+    image, label = benchmark.draw(number, scene)
+    assert image.shape == (360, 640, 3)
     assert set(np.unique(label)) == ({0} if scene["objects"] == 0 else {0, ANOMALY})
-    drawn = scene | benchmark.describe(picture, label)
+    drawn = scene | benchmark.describe(image, label)
     assert _same(reference()["frames"][number], drawn)
 
 
@@ -44,9 +44,9 @@ def test_drawing_writes_what_is_read_again(tmp_path, monkeypatch) -> None:
     found = open_dataset(tmp_path)
     assert (found.key, found.track, len(found.frames)) == ("synthetic", "obstacle", 2)
     assert found.frames[1].groups == {"domain": "city", "weather": "noon", "objects": "4"}
-    picture, label = benchmark.draw(1, scenes[1])
+    image, label = benchmark.draw(1, scenes[1])
     np.testing.assert_array_equal(found.frames[1].label, label)
-    np.testing.assert_array_equal(read_image(found.frames[1].image_path), picture)
+    np.testing.assert_array_equal(read_image(found.frames[1].image_path), image)
     assert not found.frames[0].label.any()
     # 118 scenes of the version are missing: it is another one.
     assert found.split.startswith("synthetic-1+")

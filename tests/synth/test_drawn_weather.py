@@ -15,7 +15,7 @@ def test_weather_and_domain_are_those_asked_for(weather) -> None:
         np.testing.assert_array_equal(drawn.labels == 255, drawn.unknown > 0)
 
 
-def test_weather_changes_the_picture_and_not_the_street() -> None:
+def test_weather_changes_the_image_and_not_the_street() -> None:
     fog, noon = (draw_scene(np.random.default_rng(2), (180, 320), 0, "country", w) for w in ("fog", "noon"))
     sky = noon.labels == 6
     assert sky.mean() > 0.1

@@ -28,11 +28,11 @@ def grey(height=60, width=80, value=50):
     return np.full((height, width, 3), value, np.uint8)
 
 
-def test_opacity_zero_leaves_the_picture(rng) -> None:
-    picture = rng.integers(0, 256, (60, 80, 3)).astype(np.uint8)
-    scene = picture.copy()
+def test_opacity_zero_leaves_the_image(rng) -> None:
+    image = rng.integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    scene = image.copy()
     covered = paste(scene, square(), 10, 10, rng, opacity=0.0)
-    np.testing.assert_array_equal(scene, picture)
+    np.testing.assert_array_equal(scene, image)
     assert covered.any()
 
 
@@ -80,7 +80,7 @@ def test_what_falls_outside_is_cut_off(left, top, inside) -> None:
 
 
 @pytest.mark.parametrize(("left", "top"), [(-20, 0), (80, 0), (0, -18), (0, 60), (500, 500)])
-def test_outside_the_picture_nothing_happens(left, top) -> None:
+def test_outside_the_image_nothing_happens(left, top) -> None:
     scene = grey()
     assert not paste(scene, square(20), left, top, Plain()).any()
     np.testing.assert_array_equal(scene, grey())
@@ -110,12 +110,12 @@ def test_deterministic_and_unchanged_where_nothing_is_pasted(seed, left, top) ->
 
 
 def test_cut_out_is_the_rectangle_of_the_mask(rng) -> None:
-    picture = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    image = rng.integers(0, 256, (30, 40, 3)).astype(np.uint8)
     mask = np.zeros((30, 40), bool)
     mask[5:15, 8:20] = True
     mask[5, 8] = False
-    thing = cut_out(picture, mask)
-    np.testing.assert_array_equal(thing.image, picture[5:15, 8:20])
+    thing = cut_out(image, mask)
+    np.testing.assert_array_equal(thing.image, image[5:15, 8:20])
     np.testing.assert_array_equal(thing.alpha, mask[5:15, 8:20].astype(np.float32))
 
 

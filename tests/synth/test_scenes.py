@@ -53,7 +53,7 @@ def test_empty_streets_hold_nothing_unknown(root) -> None:
         assert not scene.unknown.any()
 
 
-def test_known_things_change_the_picture_but_not_what_is_unknown(root) -> None:
+def test_known_things_change_the_image_but_not_what_is_unknown(root) -> None:
     sampler = SceneSampler(root, SIZE, mix=Mix(natural=0, drawn=0, empty=1, known=1))
     changed = 0
     for seed in range(6):
@@ -117,24 +117,24 @@ def test_the_cameras_own_car_is_nothing_unknown(root) -> None:
         assert (scene.labels[scene.known] == IGNORE).all()
 
 
-def test_windows_reach_the_border_of_the_picture_often(root) -> None:
+def test_windows_reach_the_border_of_the_image_often(root) -> None:
     sampler = SceneSampler(root, SIZE)
     plane = np.arange(200, dtype=np.float32)[:, None].repeat(300, 1)
-    picture = np.repeat((plane % 256).astype(np.uint8)[..., None], 3, 2)
+    image = np.repeat((plane % 256).astype(np.uint8)[..., None], 3, 2)
     lowest = []
     for seed in range(200):
-        _, rows = sampler._crop([picture, plane.astype(np.uint8)], 0.3, np.random.default_rng(seed), 1.5)
+        _, rows = sampler._crop([image, plane.astype(np.uint8)], 0.3, np.random.default_rng(seed), 1.5)
         lowest.append(int(rows[-1, 0]))
     assert np.mean(np.array(lowest) >= 196) > 0.12
 
 
-def test_natural_pictures_can_be_crowded(root) -> None:
+def test_natural_images_can_be_crowded(root) -> None:
     found = scenes(root, 20, natural=1, crowded=1)
     assert any((scene.unknown == 201).any() for scene in found)
     assert not any((scene.unknown == 201).any() for scene in scenes(root, 20, natural=1, crowded=0))
 
 
-def test_natural_pictures_are_unknown_objects_or_known_ones(root) -> None:
+def test_natural_images_are_unknown_objects_or_known_ones(root) -> None:
     kinds = set()
     for scene in scenes(root, 30, natural=1, drawn=0):
         assert scene.kind == "natural"
@@ -197,7 +197,7 @@ def test_as_many_unknown_objects_are_crates_as_asked(root, monkeypatch, share) -
     assert sum(scene.unknown.any() for scene in found) >= 10
     if share:
         assert len(drawn) >= len(found)
-        # Of whole pictures of things: their texture is that of something.
+        # Of whole images of things: their texture is that of something.
         assert set(drawn) == {(48, 60, 3)}
     else:
         assert not drawn

@@ -55,21 +55,21 @@ def test_every_detector_comes_out_calibrated(run) -> None:
     assert (scorer.normalizer.mean, scorer.normalizer.std) != (0, 1)
 
 
-def test_every_picture_is_predicted_by_a_segmenter_that_never_saw_it(root, run) -> None:
-    pictures = load_label_set("street", root).train
+def test_every_image_is_predicted_by_a_segmenter_that_never_saw_it(root, run) -> None:
+    images = load_label_set("street", root).train
     cached = sorted((run / "cache" / "train").glob("*.npz"))
-    assert len(cached) == len(pictures)
-    half = -(-len(pictures) // 2)
+    assert len(cached) == len(images)
+    half = -(-len(images) // 2)
     folds = [load_segmenter(run / f"fold_{number}" / "segmenter.safetensors") for number in (0, 1)]
     made, _ = generator()
-    for index in (0, half - 1, half, len(pictures) - 1):
-        wanted = predict(pictures[index], folds[index >= half].segment, made, (32, 64))
+    for index in (0, half - 1, half, len(images) - 1):
+        wanted = predict(images[index], folds[index >= half].segment, made, (32, 64))
         found = read_cached(cached[index])
         for name, value in vars(wanted).items():
             np.testing.assert_array_equal(getattr(found, name), value)
 
 
-def test_every_picture_comes_a_second_time_with_unknown_objects(root, run) -> None:
+def test_every_image_comes_a_second_time_with_unknown_objects(root, run) -> None:
     plain, exposed = (sorted((run / "cache" / name).glob("*.npz")) for name in ("train", "exposed"))
     assert len(exposed) == len(plain)
     shares = []
@@ -129,8 +129,8 @@ def test_samples_know_the_true_quality(root) -> None:
     labelled = load_label_set("street", root).train[0]
     found = predict(labelled, make_segmenter(CLASSES).segment, generator()[0], (32, 64))
     assert found.probabilities.shape == (32, 64, 7)
-    picture, made, shares, labels, truth, quality = as_sample(found, dice=False)
-    assert picture.shape == made.shape == (3, 32, 64)
+    image, made, shares, labels, truth, quality = as_sample(found, dice=False)
+    assert image.shape == made.shape == (3, 32, 64)
     for index in range(7):
         one, other = labels == index, (truth == index)
         counts = truth != 255
@@ -142,7 +142,7 @@ def test_samples_know_the_true_quality(root) -> None:
     dice = as_sample(found, dice=True)[5]
     torch.testing.assert_close(dice, 2 * quality / (1 + quality), equal_nan=True)
     assert (shares.float().sum(0) - 255).abs().max() <= 7
-    np.testing.assert_array_equal(found.mirrored().picture[:, ::-1], found.picture)
+    np.testing.assert_array_equal(found.mirrored().image[:, ::-1], found.image)
 
 
 def test_cache_starts_anew_when_it_must_and_names_damage(root, tmp_path) -> None:
@@ -154,7 +154,7 @@ def test_cache_starts_anew_when_it_must_and_names_damage(root, tmp_path) -> None
     with pytest.raises(DatasetError, match=r"000000\.npz cannot be read .*delete it"):
         read_cached(paths[0])
     build_cache(tmp_path, items, make, (32, 64), "two", progress=False)
-    assert read_cached(paths[0]).picture.shape == (32, 64, 3)
+    assert read_cached(paths[0]).image.shape == (32, 64, 3)
 
 
 def test_runs_go_on_only_with_the_same_settings(tmp_path) -> None:
@@ -164,13 +164,13 @@ def test_runs_go_on_only_with_the_same_settings(tmp_path) -> None:
 
 
 def test_calibration_makes_the_mean_error_true(root) -> None:
-    pictures = load_label_set("street", root).val
+    images = load_label_set("street", root).val
     detector = MSP(make_segmenter(CLASSES))
-    calibrate(detector, pictures, progress=False)
+    calibrate(detector, images, progress=False)
     wrong, said = [], []
-    for each in pictures:
-        picture, truth = each.read()
-        found = detector.assess(torch.from_numpy(picture).permute(2, 0, 1).float() / 255)
+    for each in images:
+        image, truth = each.read()
+        found = detector.assess(torch.from_numpy(image).permute(2, 0, 1).float() / 255)
         wrong.append((found.labels != truth)[truth != 255])
         said.append(found.error[truth != 255])
     assert np.concatenate(said).mean() == pytest.approx(np.concatenate(wrong).mean(), abs=0.03)
@@ -178,8 +178,8 @@ def test_calibration_makes_the_mean_error_true(root) -> None:
 
 @pytest.mark.parametrize(("changes", "arguments", "message"), [
     ({}, {"generator": None}, "name its run with --generator"),
-    ({"folds": 1}, {}, "one fold leaves no picture"),
-    ({"labels": "camvid"}, {}, "the generator knows the classes drivable.*the pictures have sky, building"),
+    ({"folds": 1}, {}, "one fold leaves no image"),
+    ({"labels": "camvid"}, {}, "the generator knows the classes drivable.*the images have sky, building"),
     ({}, {"segmenter": make_segmenter()}, "the segmenter knows the classes road, car, sky"),
 ])  # fmt: skip
 def test_errors(root, tmp_path, changes, arguments, message) -> None:
@@ -187,6 +187,6 @@ def test_errors(root, tmp_path, changes, arguments, message) -> None:
         train(recipe(**changes), root, tmp_path, **{"generator": generator(), **arguments}, progress=False)
 
 
-def test_too_few_pictures(root, tmp_path) -> None:
-    with pytest.raises(DatasetError, match="too few pictures of the label set street for 99 folds"):
+def test_too_few_images(root, tmp_path) -> None:
+    with pytest.raises(DatasetError, match="too few images of the label set street for 99 folds"):
         train(recipe(folds=99), root, tmp_path, generator(), progress=False)

@@ -46,8 +46,8 @@ def test_the_fitted_detector_is_normalised_and_loads_again(tmp_path, weights, mo
     again = fitting.load_detector(tmp_path / "out")
     assert isinstance(again, StreetDetector)
     assert again.combination == detector.combination
-    picture = torch.rand(1, 3, 64, 64)
-    torch.testing.assert_close(again.score(picture), detector.score(picture), atol=0.1, rtol=0.05)
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(again.score(image), detector.score(image), atol=0.1, rtol=0.05)
     quality = json.loads((tmp_path / "out" / "detector.json").read_text())["validation"]
     assert set(quality) == {"[1]", "[1, 2]"}
     assert again.detail == detector.detail

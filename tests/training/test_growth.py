@@ -32,9 +32,9 @@ def trained(**config):
 def test_a_grown_network_says_what_it_said_before(larger, training) -> None:
     small = trained(**SMALL).train(training)
     large = grow(small, StreetNet(**larger)).train(training)
-    pictures = torch.rand(2, 3, 64, 96)
+    images = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
-        for before, after in zip(small(pictures), large(pictures), strict=True):
+        for before, after in zip(small(images), large(images), strict=True):
             torch.testing.assert_close(after, before, rtol=0, atol=1e-6)
 
 

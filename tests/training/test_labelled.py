@@ -48,9 +48,9 @@ def test_errors(root) -> None:
 def test_random_views_have_the_size_and_stay_aligned(rng, zoom) -> None:
     labels = np.zeros((40, 60), np.uint8)
     labels[:, 30:] = 1
-    picture = np.repeat(labels[..., None] * 200, 3, 2)
+    image = np.repeat(labels[..., None] * 200, 3, 2)
     for _ in range(5):
-        view, codes = random_view(picture, labels, (24, 48), rng, zoom)
+        view, codes = random_view(image, labels, (24, 48), rng, zoom)
         assert view.shape == (24, 48, 3)
         assert codes.shape == (24, 48)
         known = codes != IGNORE
@@ -58,10 +58,10 @@ def test_random_views_have_the_size_and_stay_aligned(rng, zoom) -> None:
         assert ((view[..., 0] > 100) == (codes == 1))[known].mean() > 0.95
 
 
-def test_light_changes_the_picture_alone(rng) -> None:
-    picture = rng.integers(50, 200, (8, 8, 3)).astype(np.uint8)
-    np.testing.assert_array_equal(random_light(picture, rng, 0.0), picture)
-    assert (random_light(picture, rng, 0.3) != picture).mean() > 0.5
+def test_light_changes_the_image_alone(rng) -> None:
+    image = rng.integers(50, 200, (8, 8, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(random_light(image, rng, 0.0), image)
+    assert (random_light(image, rng, 0.3) != image).mean() > 0.5
 
 
 @pytest.mark.parametrize("channels", [None, 3, 11])

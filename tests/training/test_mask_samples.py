@@ -50,7 +50,7 @@ def test_split_objects():
     seed=st.integers(0, 1000), sigma=st.sampled_from([0.0, 0.1, 0.2]),
     x0=st.integers(0, 60), y0=st.integers(0, 40), width=st.integers(1, 40), height=st.integers(1, 40),
 )  # fmt: skip
-def test_jittered_boxes_stay_near_and_on_the_picture(seed, sigma, x0, y0, width, height):
+def test_jittered_boxes_stay_near_and_on_the_image(seed, sigma, x0, y0, width, height):
     box = (x0, y0, min(x0 + width, 64), min(y0 + height, 48))
     if box[0] >= box[2] or box[1] >= box[3]:
         return
@@ -72,8 +72,8 @@ def test_every_source_gives_usable_shots(root, pasted, street):
     rng = np.random.default_rng(0)
     for _ in range(30):
         shot = degrade(shots.draw(rng), rng)
-        assert shot.picture.dtype == np.uint8
-        assert shot.picture.shape == (*shot.target.shape, 3)
+        assert shot.image.dtype == np.uint8
+        assert shot.image.shape == (*shot.target.shape, 3)
         assert shot.others.shape == shot.target.shape
         assert shot.target.any()
         assert not (shot.target & shot.others).any()
@@ -132,10 +132,10 @@ def test_the_network_sees_in_training_what_it_sees_in_use(rng):
     box = jitter_box(tight_box(shot.target), 0.1, 120, 90, np.random.default_rng(7))
     network = CompactSegmenter(size=64, widths=(8, 8), depths=(1, 1))
     boxes = torch.from_numpy(box)[None]
-    used = network._crops(network.embed(to_tensor(shot.picture)), boxes, crop_regions(boxes, 1.5), None)
+    used = network._crops(network.embed(to_tensor(shot.image)), boxes, crop_regions(boxes, 1.5), None)
     torch.testing.assert_close(inputs, used[0], atol=1e-4, rtol=0)
     assert weight.min() == 1
-    # The disc fills the same share of its crop as of the region in the picture.
+    # The disc fills the same share of its crop as of the region in the image.
     region = crop_regions(boxes, 1.5)[0]
     area = float((region[2:] - region[:2]).prod())
     assert float(target.mean()) == pytest.approx(shot.target.sum() / area, rel=0.03)
@@ -155,7 +155,7 @@ def test_simulated_scores_stand_out_on_the_object():
 
 
 def test_colours_shift_but_shapes_stay(rng):
-    picture = disc_shot(rng).picture
-    shifted = [shift_colours(picture, np.random.default_rng(seed)) for seed in range(20)]
-    assert all(each.shape == picture.shape and each.dtype == np.uint8 for each in shifted)
-    assert sum(not np.array_equal(each, picture) for each in shifted) >= 10
+    image = disc_shot(rng).image
+    shifted = [shift_colours(image, np.random.default_rng(seed)) for seed in range(20)]
+    assert all(each.shape == image.shape and each.dtype == np.uint8 for each in shifted)
+    assert sum(not np.array_equal(each, image) for each in shifted) >= 10

@@ -54,7 +54,7 @@ def test_mask_iou(drawn, wanted, inside, expected):
     assert float(mask_iou(logits, *given)) == pytest.approx(expected)
 
 
-def test_the_loss_falls_with_the_right_mask_and_ignores_what_is_off_the_picture():
+def test_the_loss_falls_with_the_right_mask_and_ignores_what_is_off_the_image():
     target = torch.zeros(1, 16, 16)
     target[:, 4:12, 4:12] = 1
     weight = torch.ones_like(target)

@@ -104,9 +104,9 @@ def test_summary_counts() -> None:
     assert math.isnan(values["recall50_large"])
     assert values["precision50"] == pytest.approx(2 / 3)
     assert values["f1"] == pytest.approx(4 / 5)
-    assert values["false_per_picture"] == pytest.approx(1 / 3)
+    assert values["false_per_image"] == pytest.approx(1 / 3)
     assert values["false_per_empty"] == 0.5
-    assert summary(scenes, 0.1)["false_per_picture"] == pytest.approx(2 / 3)
+    assert summary(scenes, 0.1)["false_per_image"] == pytest.approx(2 / 3)
 
 
 class Scripted:
@@ -160,7 +160,7 @@ def test_best_f1_decides_where_empty_scenes_are_quiet() -> None:
         assert choice["summary"][name]["f1"] == 1.0
 
 
-def test_ordinary_pictures_decide_alone() -> None:
+def test_ordinary_images_decide_alone() -> None:
     full = [found([A, B], [0.9, 0.4], [A]) for _ in range(2)]
     street = [found([A], [0.2 + index / 100], []) for index in range(25)]
     images = [Ordinary(torch.zeros(4, 4))] * 25
@@ -290,8 +290,8 @@ def street(index: int, level: float = 0.0) -> Ordinary:
 
 
 def test_calibration_gives_the_chance_of_an_object() -> None:
-    # At a confidence of 0.5, 30 of 40 scenes hold a true box; of 40 ordinary pictures 10 hold a false one:
-    # with one object a picture that is a chance of 0.75 / (0.75 + 0.25).
+    # At a confidence of 0.5, 30 of 40 scenes hold a true box; of 40 ordinary images 10 hold a false one:
+    # with one object per image that is a chance of 0.75 / (0.75 + 0.25).
     hit, nothing = ([list(A)], [0.5]), ([], [])
     answers = [hit] * 30 + [nothing] * 10 + [hit] * 10 + [nothing] * 30
     scenes = [CachedScene(numbered(index), np.array([A], np.float32)) for index in range(40)]

@@ -28,10 +28,10 @@ def test_shipped_recipe_is_valid_and_the_default() -> None:
 
 
 def test_samples_depend_on_seed_and_number_alone(root) -> None:
-    pictures = load_label_set("street", root).train
-    first, second = ViewMaker(pictures, recipe(), 0)(17), ViewMaker(pictures, recipe(), 0)(17)
+    images = load_label_set("street", root).train
+    first, second = ViewMaker(images, recipe(), 0)(17), ViewMaker(images, recipe(), 0)(17)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    assert not torch.equal(first[0], ViewMaker(pictures, recipe(), 1)(17)[0])
+    assert not torch.equal(first[0], ViewMaker(images, recipe(), 1)(17)[0])
     assert [tuple(each.shape) for each in first] == [(3, 32, 48), (32, 48)]
 
 

@@ -175,9 +175,9 @@ def test_a_network_grows_into_the_recipes_size_but_does_not_shrink() -> None:
     widths, depths = ([each + 1 for each in shipped.config[name]] for name in ("widths", "depths"))
     depths[3] = min(depths[3], 3)
     grown = new_network(SegmenterRecipe(initial="street", widths=widths, depths=depths)).eval()
-    picture = torch.rand(1, 3, 64, 96)
+    image = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
-        for before, after in zip(shipped(picture), grown(picture), strict=True):
+        for before, after in zip(shipped(image), grown(image), strict=True):
             torch.testing.assert_close(after, before, rtol=0, atol=1e-4)
     with pytest.raises(ConfigError, match="cannot grow into"):
         new_network(SegmenterRecipe(**{**TINY, "initial": "street"}))
@@ -187,10 +187,10 @@ def test_sizes_take_turns_in_batches_of_like_area(root) -> None:
     sizes = [(64, 96), (128, 96), (64, 480), (64, 64)]
     make = BatchMaker(root, SegmenterRecipe(**{**TINY, "sizes": sizes, "batch_size": 6}), "train", 3)
     for number in range(8):
-        pictures, labels, unknown, weights = make(number)
+        images, labels, unknown, weights = make(number)
         height, width = sizes[number % 4]
         count = (6, 3, 2, 9)[number % 4]  # never fewer than two: batch norm needs them
-        assert pictures.shape == (count, 3, height, width)
+        assert images.shape == (count, 3, height, width)
         assert labels.shape == unknown.shape == weights.shape == (count, height, width)
     assert all(torch.equal(a, b) for a, b in zip(make(5), make(5), strict=True))
 

@@ -17,7 +17,7 @@ from oodseg.training.unknown import UnknownRecipe, train, unknown_loss, validate
 from training_data import make_training_data
 
 QUICK = UnknownRecipe(
-    size=(64, 96), scenes=4, val_scenes=3, max_steps=3, batch_size=2, workers=0, ordinary_pictures=2
+    size=(64, 96), scenes=4, val_scenes=3, max_steps=3, batch_size=2, workers=0, ordinary_images=2
 )
 
 
@@ -50,8 +50,8 @@ def test_everything_but_the_branch_stays_as_it_was(run) -> None:
     weights = after.state_dict()
     for name, value in before.state_dict().items():
         assert torch.equal(weights[name], value), name
-    picture = torch.rand(3, 40, 56)
-    np.testing.assert_array_equal(before.assess(picture).error, after.assess(picture).error)
+    image = torch.rand(3, 40, 56)
+    np.testing.assert_array_equal(before.assess(image).error, after.assess(image).error)
     scorer = SynthCPDetector(run / "run" / "detector")
     assert scorer.combine == "unknown"
     assert (scorer.normalizer.mean, scorer.normalizer.std) != (0, 1)

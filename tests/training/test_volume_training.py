@@ -51,16 +51,16 @@ def test_slices_are_a_label_set(task, tmp_path):
     export_slices(task, tmp_path / "slices", WINDOW)
     found = load_label_set("slices", tmp_path / "slices")
     assert found.classes == STRUCTURES
-    picture, labels = found.train[0].read()
-    assert picture.shape == (*labels.shape, 3)
+    image, labels = found.train[0].read()
+    assert image.shape == (*labels.shape, 3)
 
 
 def test_a_slice_comes_with_its_prediction(task, tmp_path):
     export_slices(task, tmp_path / "slices", WINDOW, task.parent / "predicted")
     for each in labelled_slices(tmp_path / "slices")[1]["train"]:
         one = PredictedSlice(each, None)
-        picture, truth = one.read()
-        assert np.array_equal(one.labels(to_tensor(picture)).numpy(), np.where(truth == 2, 2, 0))
+        image, truth = one.read()
+        assert np.array_equal(one.labels(to_tensor(image)).numpy(), np.where(truth == 2, 2, 0))
 
 
 @pytest.mark.parametrize("predicted", [True, False])
@@ -107,10 +107,10 @@ def test_a_slice_without_a_prediction_is_predicted(tmp_path, task):
     export_slices(task, tmp_path / "slices", WINDOW)
     one = labelled_slices(tmp_path / "slices")[1]["train"][0]
     assert isinstance(one, LabelledSlice)
-    picture, _ = one.read()
+    image, _ = one.read()
     network = make_segmenter(STRUCTURES)
-    image = to_tensor(picture)
-    expected = full_logits(network.segment(image[None]), picture.shape[:2]).argmax(1)[0]
-    assert torch.equal(PredictedSlice(one, network).labels(image), expected)
+    pixels = to_tensor(image)
+    expected = full_logits(network.segment(pixels[None]), image.shape[:2]).argmax(1)[0]
+    assert torch.equal(PredictedSlice(one, network).labels(pixels), expected)
     with pytest.raises(DatasetError, match="has no prediction: cut the slices with --predictions"):
-        PredictedSlice(one, None).labels(image)
+        PredictedSlice(one, None).labels(pixels)

@@ -55,7 +55,7 @@ def _facts(found: Verification) -> list[tuple[str, str]]:
     data, total = found.dataset, max(1, sum(found.codes.values()))
     counts = (
         f"{found.labelled} labelled",
-        f"{found.pictures} with a picture",
+        f"{found.images} with an image",
         f"{found.empty} without any anomaly",
     )
     facts = [("set", f"{data.title} ({data.key})")]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HELP = """Write a pipeline as ONNX graphs that need no torch.
 
-Detector, prompt generator, encoder and decoder of the outlines become one file each, for pictures of any \
+Detector, prompt generator, encoder and decoder of the outlines become one file each, for images of any \
 size; manifest.json says what goes in and out. onnx_predict.py beside them is a whole predictor in a few \
 lines of numpy and OpenCV. Every graph is compared with torch before it is written.
 
@@ -58,4 +58,4 @@ def _show(graphs: list[ExportedGraph], out: Path) -> None:
     for each in graphs:
         table.add_row(each.path.name, f"{each.bytes / 1e6:.1f}", f"{each.difference:.0e}")
     console().print(table)
-    say(f"try it: python {out / 'onnx_predict.py'} PICTURE")
+    say(f"try it: python {out / 'onnx_predict.py'} IMAGE")

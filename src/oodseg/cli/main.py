@@ -101,7 +101,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    # What Pillow mutters about a broken picture, its error says in a sentence.
+    # What Pillow mutters about a broken image, its error says in a sentence.
     warnings.filterwarnings("ignore", module="PIL")
     app()
 

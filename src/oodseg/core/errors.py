@@ -8,7 +8,7 @@ class OodsegError(Exception):
 
 
 class ImageError(OodsegError):
-    """A picture that cannot be read or makes no sense (missing, truncated, empty, too small, too large)."""
+    """An image that cannot be read or makes no sense (missing, truncated, empty, too small, too large)."""
 
 
 class ScoreMapError(OodsegError):

@@ -1,4 +1,4 @@
-"""Brings anomaly scores of any range to one scale, from statistics of in-distribution pictures.
+"""Brings anomaly scores of any range to one scale, from statistics of in-distribution images.
 
 The paper's prompt generator reads raw scores and needed a hand-set factor of 20 when the score
 changed (S2M, CVPR 2024, Sec. 6). Here mean and standard deviation over in-distribution pixels are
@@ -36,7 +36,7 @@ class ScoreNormalizer:
         if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
             raise ScoreMapError(
                 f"score statistics must be finite with std > 0, got mean {self.mean} and std {self.std}: "
-                "fit them on pictures whose scores vary"
+                "fit them on images whose scores vary"
             )
 
     def __call__(self, scores: Tensor) -> Tensor:

@@ -205,5 +205,5 @@ class Stages:
         save_bundle(Path(folder), self.name, self.working_side, parts, bits)
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width at which detector and prompts work on a picture of that size."""
+        """Height and width at which detector and prompts work on an image of that size."""
         return working_size(height, width, self.working_side)

@@ -17,7 +17,7 @@ class MaskQueries:
 
     Attributes:
         classes: Float `[B, Q, C + 1]`: class logits of every query; the last one is "no object" (void).
-        masks: Float `[B, Q, h, w]`: mask logits of any resolution covering the picture.
+        masks: Float `[B, Q, h, w]`: mask logits of any resolution covering the image.
     """
 
     classes: Tensor
@@ -37,10 +37,10 @@ class MaskQueries:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a segmenter says about a batch of pictures.
+    """What a segmenter says about a batch of images.
 
     Attributes:
-        logits: Float `[B, C, h, w]` of any resolution covering the picture; of a mask classifier the
+        logits: Float `[B, C, h, w]` of any resolution covering the image; of a mask classifier the
             logarithm of its class scores.
         features: Float `[B, D, h', w']` of the last layer before the classes, or None if the family
             has none to give.
@@ -74,7 +74,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class BoxPrompts:
-    """Box prompts of one picture.
+    """Box prompts of one image.
 
     Attributes:
         boxes: Float32 `[N, 4]`, `xyxy` in pixels of the score map that was handed in (x right, y down).
@@ -87,12 +87,12 @@ class BoxPrompts:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a failure detector says about one picture or slice.
+    """What a failure detector says about one image or slice.
 
     Attributes:
         labels: uint8 `[H, W]`: the predicted classes, indices into the detector's `classes`.
         error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1.
-        resynthesis: uint8 `[H, W, 3]`, RGB: the picture made back from the prediction; None if the detector
+        resynthesis: uint8 `[H, W, 3]`, RGB: the image made back from the prediction; None if the detector
             makes none.
         class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
             predicted.

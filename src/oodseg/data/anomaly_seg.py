@@ -1,7 +1,7 @@
 """StreetHazards and BDD-Anomaly (Hendrycks et al., ICML 2022, arXiv 1911.11132).
 
 StreetHazards lists its frames in `test.odgt`: JSON records with `fpath_img` and `fpath_segm`. Label codes are
-1 to 13 for the known classes and 14 for anomalies. BDD-Anomaly is made of BDD100K's pictures that hold
+1 to 13 for the known classes and 14 for anomalies. BDD-Anomaly is made of BDD100K's images that hold
 trains, motorcycles or bicycles (train ids 16 to 18, which its networks never saw), listed in `anom.odgt` or
 found by looking; 255 is ignored.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import natural, picture_of
+from oodseg.data.files import image_of, natural
 from oodseg.data.frames import BenchmarkSet, Frame, codes, read_label
 
 STREET_HAZARDS = codes(normal=tuple(range(1, 14)), anomaly=(14,))
@@ -28,17 +28,17 @@ def street_hazards_matches(root: Path) -> bool:
 
 
 def read_street_hazards(root: Path, split: str) -> BenchmarkSet:
-    """Lists StreetHazards' test pictures.
+    """Lists StreetHazards' test images.
 
     Raises:
         DatasetError: A broken list, or a file in it that is missing.
     """
     folder = next(folder for folder in (root, root / "test") if (folder / _LIST).is_file())
     frames = []
-    for image, label in _pairs(folder / _LIST):
-        name = str(image.with_suffix(""))
-        picture, truth = (_locate(root, folder, path, folder / _LIST) for path in (image, label))
-        frames.append(Frame(name, picture, truth, STREET_HAZARDS))
+    for entry, label in _pairs(folder / _LIST):
+        name = str(entry.with_suffix(""))
+        image, truth = (_locate(root, folder, path, folder / _LIST) for path in (entry, label))
+        frames.append(Frame(name, image, truth, STREET_HAZARDS))
     return BenchmarkSet(
         "street_hazards",
         "StreetHazards",
@@ -51,21 +51,21 @@ def read_street_hazards(root: Path, split: str) -> BenchmarkSet:
 
 
 def bdd_matches(root: Path) -> bool:
-    """Whether the folder holds BDD100K's segmentation pictures."""
+    """Whether the folder holds BDD100K's segmentation images."""
     return (root / "seg" / "images").is_dir()
 
 
 def read_bdd(root: Path, split: str) -> BenchmarkSet:
-    """Lists BDD-Anomaly's test pictures.
+    """Lists BDD-Anomaly's test images.
 
     Raises:
-        DatasetError: A missing file, or no picture with an anomaly.
+        DatasetError: A missing file, or no image with an anomaly.
     """
     frames = []
     if (root / _BDD_LIST).is_file():
-        for image, label in _pairs(root / _BDD_LIST):
-            listed, truth = (_locate(root, root, path, root / _BDD_LIST) for path in (image, label))
-            frames.append(Frame(image.stem, listed, truth, BDD))
+        for entry, label in _pairs(root / _BDD_LIST):
+            listed, truth = (_locate(root, root, path, root / _BDD_LIST) for path in (entry, label))
+            frames.append(Frame(entry.stem, listed, truth, BDD))
     else:
         for label in natural(
             p for kind in ("labels", "train_labels") for p in (root / "seg" / kind).rglob("*.png")
@@ -73,10 +73,10 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
             if not label.name.endswith(_BDD_LABEL) or not np.isin(read_label(label), (16, 17, 18)).any():
                 continue
             stem = label.name.removesuffix(_BDD_LABEL)
-            picture = picture_of(root / "seg" / "images" / label.parent.name / stem)
-            if picture is None:
-                raise DatasetError(f"the label {label} has no picture in {root / 'seg' / 'images'}")
-            frames.append(Frame(stem, picture, label, BDD))
+            image = image_of(root / "seg" / "images" / label.parent.name / stem)
+            if image is None:
+                raise DatasetError(f"the label {label} has no image in {root / 'seg' / 'images'}")
+            frames.append(Frame(stem, image, label, BDD))
     if not frames:
         raise DatasetError(
             f"{root / 'seg'} holds no label with a train, motorcycle or bicycle: check the path"
@@ -86,7 +86,7 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path]]:
-    """Picture and label paths of an `.odgt` list: one JSON array, or one record a line."""
+    """Image and label paths of an `.odgt` list: one JSON array, or one record a line."""
     text = path.read_text(encoding="utf-8")
     try:
         records = json.loads(text)

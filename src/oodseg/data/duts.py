@@ -1,4 +1,4 @@
-"""DUTS-TR objects: salient things cut out of natural pictures, named by their WordNet id.
+"""DUTS-TR objects: salient things cut out of natural images, named by their WordNet id.
 
 Layout of the folder (Wang et al., CVPR 2017, the part whose file names begin with a WordNet id)::
 
@@ -35,7 +35,7 @@ def is_held_out(wnid: str) -> bool:
 
 @dataclass(frozen=True)
 class DutsItem:
-    """One picture with the mask of its salient object or objects.
+    """One image with the mask of its salient object or objects.
 
     Attributes:
         stem: File name without its ending, such as `"n01443537_13733"`.
@@ -57,17 +57,17 @@ class DutsItem:
         return is_held_out(self.wnid)
 
     def read_image(self) -> NDArray[np.uint8]:
-        """Reads the picture: uint8 `[H, W, 3]`, RGB.
+        """Reads the image: uint8 `[H, W, 3]`, RGB.
 
         Raises:
-            DatasetError: The file cannot be read as a picture.
+            DatasetError: The file cannot be read as per image.
         """
         import cv2
 
-        picture = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise DatasetError(f"{self.image} cannot be read as a picture: fetch DUTS-TR anew")
-        rgb: NDArray[np.uint8] = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
+        if image is None:
+            raise DatasetError(f"{self.image} cannot be read as per image: fetch DUTS-TR anew")
+        rgb: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         return rgb
 
     def read_mask(self) -> NDArray[np.bool_]:
@@ -86,7 +86,7 @@ class DutsItem:
 
 
 class DutsIndex:
-    """Lists the objects of a DUTS-TR folder, sorted by name; reads no picture.
+    """Lists the objects of a DUTS-TR folder, sorted by name; reads no image.
 
     Args:
         root: The folder with `images/`, `masks/` and `nonstreet.tsv`.
@@ -94,7 +94,7 @@ class DutsIndex:
         nonstreet_only: Keep only items that are no street class by name.
 
     Raises:
-        DatasetError: Folder or file missing, a picture without mask, or nothing left.
+        DatasetError: Folder or file missing, an image without mask, or nothing left.
     """
 
     def __init__(self, root: str | Path, split: str = "all", nonstreet_only: bool = False) -> None:

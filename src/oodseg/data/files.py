@@ -23,11 +23,11 @@ def natural(paths: Iterable[Path]) -> list[Path]:
     return natsorted(paths, key=str)
 
 
-def pictures(folder: Path) -> dict[str, Path]:
-    """Pictures of a folder by stem, in natural order.
+def images(folder: Path) -> dict[str, Path]:
+    """Images of a folder by stem, in natural order.
 
     Raises:
-        DatasetError: Two pictures of one stem.
+        DatasetError: Two images of one stem.
     """
     found: dict[str, Path] = {}
     for path in by_name(folder):
@@ -38,7 +38,7 @@ def pictures(folder: Path) -> dict[str, Path]:
     return found
 
 
-def picture_of(stem: Path) -> Path | None:
-    """The picture of that path whatever its suffix (copies are often converted), or None."""
+def image_of(stem: Path) -> Path | None:
+    """The image of that path whatever its suffix (copies are often converted), or None."""
     found = [path for suffix in sorted(SUFFIXES) if (path := stem.with_name(stem.name + suffix)).is_file()]
     return found[0] if found else None

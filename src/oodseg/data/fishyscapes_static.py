@@ -1,9 +1,9 @@
 """Fishyscapes Static as published (Blum et al., IJCV 2021, arXiv 1904.03215): overlays on Cityscapes
-pictures.
+images.
 
-A folder of `NNNN_NAME_rgb.npz` (what to add to the Cityscapes validation picture, array `rgb`) and
+A folder of `NNNN_NAME_rgb.npz` (what to add to the Cityscapes validation image, array `rgb`) and
 `NNNN_NAME_labels.png` (0 in-distribution, anything else void). A pixel with an overlay is anomalous. The
-pictures are put together once, into `oodseg-composed/` in that folder, as `images/` and `labels/`.
+images are put together once, into `oodseg-composed/` in that folder, as `images/` and `labels/`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
-from oodseg.data.files import by_name, picture_of
+from oodseg.data.files import by_name, image_of
 from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame, read_label
 from oodseg.io.images import read_image
 
@@ -27,10 +27,10 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, split: str) -> BenchmarkSet:
-    """Puts the pictures together where that is not done yet, and lists them.
+    """Puts the images together where that is not done yet, and lists them.
 
     Raises:
-        DatasetError: No Cityscapes `leftImg8bit/val` in or beside the folder, or a picture missing from it.
+        DatasetError: No Cityscapes `leftImg8bit/val` in or beside the folder, or an image missing from it.
     """
     frames = []
     for overlay in [path for path in by_name(root) if path.name.endswith(_OVERLAY)]:
@@ -71,10 +71,10 @@ def _compose(root: Path, overlay: Path, image: Path, label: Path) -> None:
 def _cityscapes(root: Path, name: str) -> Path:
     town = name.partition("_")[0]
     for parent in (root, root.resolve().parent):
-        found = picture_of(parent / "leftImg8bit" / "val" / town / f"{name}_leftImg8bit")
+        found = image_of(parent / "leftImg8bit" / "val" / town / f"{name}_leftImg8bit")
         if found:
             return found
     raise DatasetError(
-        f"{root} holds Fishyscapes overlays without the Cityscapes picture {name}_leftImg8bit.png: put "
+        f"{root} holds Fishyscapes overlays without the Cityscapes image {name}_leftImg8bit.png: put "
         "Cityscapes' leftImg8bit/val in or beside the folder"
     )

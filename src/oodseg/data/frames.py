@@ -1,4 +1,4 @@
-"""One picture with its truth, and one set of them, whatever the layout on disk."""
+"""One image with its truth, and one set of them, whatever the layout on disk."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CODE_NAMES = {IN_DISTRIBUTION: "in-distribution", ANOMALY: "anomaly", IGNORE: "i
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a benchmark.
+    """One image of a benchmark.
 
     Attributes:
         name: Name within the set, without suffix; may hold slashes. Score files carry it.
-        image_path: The picture, or None where only labels are at hand.
-        label_path: The label picture, or None where the truth is hidden (a test split).
+        image_path: The image, or None where only labels are at hand.
+        label_path: The label image, or None where the truth is hidden (a test split).
         codes: What the label file's codes mean: code to 0 in-distribution, 1 anomaly or 255 ignore.
-        groups: Of what kinds the picture is, such as `{"weather": "rain"}`; figures are broken down by them.
+        groups: Of what kinds the image is, such as `{"weather": "rain"}`; figures are broken down by them.
     """
 
     name: str
@@ -96,10 +96,10 @@ ROAD_ANOMALY = codes(normal=(0,), anomaly=(2,), ignore=(255,))
 
 
 def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
-    """Reads a label picture (grey, palette or 1-bit PNG) as codes, uint16 `[H, W]`.
+    """Reads a label image (grey, palette or 1-bit PNG) as codes, uint16 `[H, W]`.
 
     Raises:
-        DatasetError: Missing, damaged, or a colour picture.
+        DatasetError: Missing, damaged, or a colour image.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -113,7 +113,7 @@ def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
         raise DatasetError(f"the label {path} cannot be read ({error}): unpack the set again") from error
     if values.ndim != 2:
         raise DatasetError(
-            f"the label {path} is a colour picture: use the label that holds class codes (one grey channel)"
+            f"the label {path} is a colour image: use the label that holds class codes (one grey channel)"
         )
     return values.astype(np.uint16)
 

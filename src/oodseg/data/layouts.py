@@ -107,7 +107,7 @@ LAYOUTS: dict[str, Layout] = {
         synthetic.read,
     ),
     "plain": Layout(
-        "Any pictures of your own",
+        "Any images of your own",
         "images/NAME.jpg, labels/NAME.png (0, 1 or 2 = anomaly, 255 = ignore)",
         ("unknown",),
         plain.matches,
@@ -139,6 +139,6 @@ def open_dataset(path: str | os.PathLike[str], split: str | None = None) -> Benc
                 )
             return layout.read(root, wanted)
     raise DatasetError(
-        f"{root} has the layout of no known data set: `oodseg datasets list` shows them; for pictures of "
-        "your own make images/ and labels/ with one PNG of 0, 1 and 255 a picture"
+        f"{root} has the layout of no known data set: `oodseg datasets list` shows them; for images of "
+        "your own make images/ and labels/ with one PNG of 0, 1 and 255 an image"
     )

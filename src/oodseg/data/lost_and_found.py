@@ -7,7 +7,7 @@ is empty are left out, as in SegmentMeIfYouCan. Its split `test-no-known` also l
 children and bicycles, which are known classes.
 
 Fishyscapes Lost & Found (Blum et al., IJCV 2021, arXiv 1904.03215) is published as labels alone,
-`NNNN_NAME_labels.png`; the pictures are LostAndFound's. SegmentMeIfYouCan measures it by the rules of its
+`NNNN_NAME_labels.png`; the images are LostAndFound's. SegmentMeIfYouCan measures it by the rules of its
 anomaly track.
 """
 
@@ -16,11 +16,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import by_name, natural, picture_of
+from oodseg.data.files import by_name, image_of, natural
 from oodseg.data.frames import BINARY, BenchmarkSet, Frame, codes, read_label
 
 LABEL_IDS = codes(normal=(1,), anomaly=tuple(range(2, 44)), ignore=(0, 255))
-_PICTURE, _LABEL = "_leftImg8bit", "_gtCoarse_labelIds.png"
+_IMAGE, _LABEL = "_leftImg8bit", "_gtCoarse_labelIds.png"
 _KNOWN_CLASSES = (
     "15_Rechbergstr_Deckenpfronn",  # children
     "01_Hanns_Klemm_Str_45_000006",  # a bicycle
@@ -40,19 +40,19 @@ def read(root: Path, split: str) -> BenchmarkSet:
     """Lists a split of LostAndFound: `test`, `test-no-known` or `train`.
 
     Raises:
-        DatasetError: A picture without label, or none at all.
+        DatasetError: An image without label, or none at all.
     """
     folder = "test" if split == NO_KNOWN else split
     frames = []
-    for picture in natural((root / "leftImg8bit" / folder).glob(f"*/*{_PICTURE}.*")):
-        name = picture.stem.removesuffix(_PICTURE)
+    for image in natural((root / "leftImg8bit" / folder).glob(f"*/*{_IMAGE}.*")):
+        name = image.stem.removesuffix(_IMAGE)
         if split == NO_KNOWN and name.startswith(_KNOWN_CLASSES):
             continue
-        label = root / "gtCoarse" / folder / picture.parent.name / f"{name}{_LABEL}"
+        label = root / "gtCoarse" / folder / image.parent.name / f"{name}{_LABEL}"
         if read_label(label).any():
-            frames.append(Frame(name, picture, label, LABEL_IDS))
+            frames.append(Frame(name, image, label, LABEL_IDS))
     if not frames:
-        raise DatasetError(f"{root / 'leftImg8bit' / folder} holds no labelled picture: check the path")
+        raise DatasetError(f"{root / 'leftImg8bit' / folder} holds no labelled image: check the path")
     title = "LostAndFound" + (" (NoKnown)" if split == NO_KNOWN else "")
     return BenchmarkSet("lost_and_found", title, split, root, tuple(frames), LICENCE, "obstacle")
 
@@ -63,7 +63,7 @@ def fishyscapes_matches(root: Path) -> bool:
 
 
 def read_fishyscapes(root: Path, split: str) -> BenchmarkSet:
-    """Lists Fishyscapes Lost & Found; pictures are looked for in `leftImg8bit/` in or beside the folder."""
+    """Lists Fishyscapes Lost & Found; images are looked for in `leftImg8bit/` in or beside the folder."""
     labels = _fishyscapes_labels(root)
     trees = [
         tree
@@ -75,9 +75,9 @@ def read_fishyscapes(root: Path, split: str) -> BenchmarkSet:
     for path in labels:
         name = path.name.removesuffix("_labels.png").partition("_")[2]
         town = name.rsplit("_", 2)[0]
-        found = [p for tree in trees if (p := picture_of(tree / town / f"{name}{_PICTURE}"))]
+        found = [p for tree in trees if (p := image_of(tree / town / f"{name}{_IMAGE}"))]
         if trees and not found:
-            raise DatasetError(f"the label {path} has no picture {name}{_PICTURE} in {trees[0].parent}")
+            raise DatasetError(f"the label {path} has no image {name}{_IMAGE} in {trees[0].parent}")
         frames.append(Frame(name, found[0] if found else None, path, BINARY))
     return BenchmarkSet(
         "fishyscapes_lost_and_found",
@@ -85,7 +85,7 @@ def read_fishyscapes(root: Path, split: str) -> BenchmarkSet:
         split,
         root,
         tuple(frames),
-        f"labels: see fishyscapes.com; pictures: {LICENCE}",
+        f"labels: see fishyscapes.com; images: {LICENCE}",
         "anomaly",
         "fishyscapes_lost_and_found",
     )

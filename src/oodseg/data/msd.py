@@ -1,4 +1,4 @@
-"""Scans with labels in the layout of the Medical Segmentation Decathlon, cut into pictures to train on.
+"""Scans with labels in the layout of the Medical Segmentation Decathlon, cut into images to train on.
 
     Task07_Pancreas/dataset.json             names of the structures
     Task07_Pancreas/imagesTr/<case>.nii.gz   scans
@@ -162,13 +162,13 @@ def _export_case(case: Case, out: Path, classes: Sequence[str], window: tuple[fl
                 f"{', '.join(f'{k} {name}' for k, name in enumerate(classes))}: are the files of one task?"
             )
         stacks[kind] = Slices(scan, volume.values, window)
-    pictures = stacks["labels"]
+    images = stacks["labels"]
     names = []
-    for index, name in enumerate(pictures.names()):
+    for index, name in enumerate(images.names()):
         labels = {kind: stack.label(index) for kind, stack in stacks.items()}
         if index % _EMPTY_EVERY and not any(each.any() for each in labels.values()):
             continue
-        write_bytes(out / "images" / f"{name}.png", encode_png(pictures.picture(index)[:, :, 0]))
+        write_bytes(out / "images" / f"{name}.png", encode_png(images.image(index)[:, :, 0]))
         for kind, each in labels.items():
             write_bytes(out / kind / f"{name}.png", encode_png(each))
         names.append(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import by_name, pictures
+from oodseg.data.files import by_name, images
 from oodseg.data.frames import BINARY, ROAD_ANOMALY, BenchmarkSet, Frame, read_label
 
 # Told from the folder's name, letters and digits only; the first word found wins.
@@ -38,19 +38,19 @@ def read(root: Path, split: str) -> BenchmarkSet:
     two is found by looking.
 
     Raises:
-        DatasetError: A label without picture or a picture without label.
+        DatasetError: A label without image or an image without label.
     """
     labels = {path.stem: path for path in by_name(root / "labels") if path.suffix.lower() == ".png"}
     folder = root / "images" if (root / "images").is_dir() else root / "original"
-    images = pictures(folder)
-    for stem, path in images.items():
+    found = images(folder)
+    for stem, path in found.items():
         if stem not in labels:
-            raise DatasetError(f"the picture {path} has no label: {root / 'labels' / stem}.png is missing")
+            raise DatasetError(f"the image {path} has no label: {root / 'labels' / stem}.png is missing")
     for stem, path in labels.items():
-        if images and stem not in images:
-            raise DatasetError(f"the label {path} has no picture of that name in {folder}")
+        if found and stem not in found:
+            raise DatasetError(f"the label {path} has no image of that name in {folder}")
     table = ROAD_ANOMALY if _anomaly_code(list(labels.values())) == 2 else BINARY
-    frames = tuple(Frame(stem, images.get(stem), path, table) for stem, path in labels.items())
+    frames = tuple(Frame(stem, found.get(stem), path, table) for stem, path in labels.items())
     benchmark = _benchmark(root.resolve().name)
     track = "obstacle" if benchmark == "road_obstacle_21" else "anomaly"
     return BenchmarkSet(

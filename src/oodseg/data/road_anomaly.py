@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import natural, picture_of
+from oodseg.data.files import image_of, natural
 from oodseg.data.frames import ROAD_ANOMALY, BenchmarkSet, Frame
 
 
@@ -21,7 +21,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
     """Lists the frames; label code 2 is the anomaly.
 
     Raises:
-        DatasetError: A picture without label or the reverse.
+        DatasetError: An image without label or the reverse.
     """
     frames = []
     for folder in natural((root / "frames").glob("*.labels")):
@@ -29,19 +29,19 @@ def read(root: Path, split: str) -> BenchmarkSet:
         label = folder / "labels_semantic.png"
         if not label.is_file():
             raise DatasetError(f"the label {label} is missing: unpack the set again")
-        picture = picture_of(folder.with_name(name))
-        if picture is None:
+        image = image_of(folder.with_name(name))
+        if image is None:
             raise DatasetError(
-                f"the label {label} has no picture {folder.with_name(name)}.jpg: unpack the set again"
+                f"the label {label} has no image {folder.with_name(name)}.jpg: unpack the set again"
             )
-        frames.append(Frame(name, picture, label, ROAD_ANOMALY))
+        frames.append(Frame(name, image, label, ROAD_ANOMALY))
     return BenchmarkSet(
         "road_anomaly",
         "RoadAnomaly",
         split,
         root,
         tuple(frames),
-        "research; pictures from the web, each under its owner's terms",
+        "research; images from the web, each under its owner's terms",
         "anomaly",
         "road_anomaly",
     )

@@ -31,7 +31,7 @@ class LabelledSlice:
     prediction: Path | None
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Picture uint8 `[H, W, 3]` and labels uint8 `[H, W]`.
+        """Image uint8 `[H, W, 3]` and labels uint8 `[H, W]`.
 
         Raises:
             DatasetError: A file cannot be read.

@@ -1,7 +1,7 @@
 """SegmentMeIfYouCan's two tracks as published (Chan et al., NeurIPS D&B 2021, arXiv 2104.14812).
 
 `dataset_AnomalyTrack` and `dataset_ObstacleTrack` hold `images/` (JPEG, WebP) and
-`labels_masks/NAME_labels_semantic.png` for the validation pictures only; the truth of the test pictures is
+`labels_masks/NAME_labels_semantic.png` for the validation images only; the truth of the test images is
 not published.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import by_name, pictures
+from oodseg.data.files import by_name, images
 from oodseg.data.frames import BINARY, BenchmarkSet, Frame
 
 SUFFIX = "_labels_semantic.png"
 _VALIDATION = "validation"
-# The toolkit's validation split of the obstacle track: 30 of the 40 labelled pictures.
+# The toolkit's validation split of the obstacle track: 30 of the 40 labelled images.
 _OBSTACLE_EXTRA = frozenset(f"validation_{n}" for n in (19, *range(21, 30)))
 _OBSTACLE_FRAMES = 30
 
@@ -29,7 +29,7 @@ def read_anomaly(root: Path, split: str) -> BenchmarkSet:
     """Lists RoadAnomaly21.
 
     Raises:
-        DatasetError: A validation picture without label, or none of that split.
+        DatasetError: A validation image without label, or none of that split.
     """
     return BenchmarkSet(
         "road_anomaly_21",
@@ -37,7 +37,7 @@ def read_anomaly(root: Path, split: str) -> BenchmarkSet:
         split,
         root,
         _frames(root, split),
-        "research; each picture under its owner's terms, listed in the download",
+        "research; each image under its owner's terms, listed in the download",
         "anomaly",
         "road_anomaly_21",
     )
@@ -61,7 +61,7 @@ def read_obstacle(root: Path, split: str) -> BenchmarkSet:
 
 
 def is_obstacle(root: Path) -> bool:
-    """Tells the tracks apart: obstacle pictures are WebP, or the folder says so."""
+    """Tells the tracks apart: obstacle images are WebP, or the folder says so."""
     return "obstacle" in root.resolve().name.lower() or any(
         path.suffix.lower() == ".webp" for path in by_name(root / "images")
     )
@@ -73,18 +73,18 @@ def _frames(root: Path, split: str) -> tuple[Frame, ...]:
         for path in by_name(root / "labels_masks")
         if path.name.endswith(SUFFIX)
     }
-    images = pictures(root / "images")
+    found = images(root / "images")
     for name, path in labels.items():
-        if name not in images:
-            raise DatasetError(f"the label {path} has no picture of that name in {root / 'images'}")
-    names = [name for name in images if name.startswith(_VALIDATION) == (split == _VALIDATION)]
+        if name not in found:
+            raise DatasetError(f"the label {path} has no image of that name in {root / 'images'}")
+    names = [name for name in found if name.startswith(_VALIDATION) == (split == _VALIDATION)]
     if split == _VALIDATION:
         for name in names:
             if name not in labels:
                 raise DatasetError(
-                    f"the picture {images[name]} has no label: {root / 'labels_masks' / name}{SUFFIX} "
+                    f"the image {found[name]} has no label: {root / 'labels_masks' / name}{SUFFIX} "
                     "is missing"
                 )
     if not names:
-        raise DatasetError(f"{root / 'images'} holds no picture of the {split} split: check the path")
-    return tuple(Frame(name, images[name], labels.get(name), BINARY) for name in names)
+        raise DatasetError(f"{root / 'images'} holds no image of the {split} split: check the path")
+    return tuple(Frame(name, found[name], labels.get(name), BINARY) for name in names)

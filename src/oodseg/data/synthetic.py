@@ -93,5 +93,5 @@ def _frame(root: Path, scene: dict[str, Any]) -> Frame:
     groups = {key: str(scene[key]) for key in ("domain", "weather", "objects")}
     image, label = (root / kind / f"{name}.png" for kind in ("images", "labels"))
     if not image.is_file():
-        raise DatasetError(f"the picture {image} is missing: draw the set anew")
+        raise DatasetError(f"the image {image} is missing: draw the set anew")
     return Frame(name, image, label, BINARY, groups)

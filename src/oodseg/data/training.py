@@ -1,4 +1,4 @@
-"""Street pictures with labels to train on, brought to the seven level-1 classes of IDD.
+"""Street images with labels to train on, brought to the seven level-1 classes of IDD.
 
 Folder (see the model card for terms)::
 
@@ -28,8 +28,8 @@ _VALIDATION_EVERY = 20
 
 
 @dataclass(frozen=True)
-class StreetPicture:
-    """One labelled street picture.
+class StreetImage:
+    """One labelled street image.
 
     Attributes:
         source: `"camvid"`, `"idd_lite"` or `"cityscapes_sample"`; `"camvid_classes"` leaves CamVid its own 11
@@ -43,7 +43,7 @@ class StreetPicture:
     label: Path
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Reads picture (uint8 `[H, W, 3]`, RGB) and labels (uint8 `[H, W]`, 0..6 or 255).
+        """Reads image (uint8 `[H, W, 3]`, RGB) and labels (uint8 `[H, W]`, 0..6 or 255).
 
         Labels of `"camvid_classes"` are indices into `CAMVID_CLASSES`.
 
@@ -52,18 +52,18 @@ class StreetPicture:
         """
         import cv2
 
-        picture, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), cv2.imread(str(self.label), 0)
-        if picture is None or codes is None:
+        image, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), cv2.imread(str(self.label), 0)
+        if image is None or codes is None:
             raise DatasetError(
-                f"{self.image if picture is None else self.label} cannot be read: fetch the set anew"
+                f"{self.image if image is None else self.label} cannot be read: fetch the set anew"
             )
         if self.source == "cityscapes_640":  # stored squeezed from twice as wide as high
-            height = picture.shape[0]
-            picture = cv2.resize(picture, (2 * height, height), interpolation=cv2.INTER_LINEAR)
+            height = image.shape[0]
+            image = cv2.resize(image, (2 * height, height), interpolation=cv2.INTER_LINEAR)
             codes = cv2.resize(codes, (2 * height, height), interpolation=cv2.INTER_NEAREST)
-        if picture.shape[:2] != codes.shape:
-            raise DatasetError(f"{self.label} is not of the size of its picture {self.image}")
-        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))
+        if image.shape[:2] != codes.shape:
+            raise DatasetError(f"{self.label} is not of the size of its image {self.image}")
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))
 
 
 def _table(source: str) -> NDArray[np.uint8]:
@@ -75,8 +75,8 @@ def _table(source: str) -> NDArray[np.uint8]:
     return table
 
 
-def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPicture]]:
-    """Lists labelled street pictures by source.
+def street_images(root: str | Path, split: str) -> dict[str, list[StreetImage]]:
+    """Lists labelled street images by source.
 
     `"train"` is CamVid train, Cityscapes frames and 95 % of IDD-Lite train; `"val"` is CamVid val, the other
     5 % of IDD-Lite train and two cities of the squeezed Cityscapes frames. CamVid test and IDD-Lite val
@@ -90,7 +90,7 @@ def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPictur
         DatasetError: A folder or a label is missing.
     """
     if split not in {"train", "val"}:
-        raise DatasetError(f"there is no split '{split}' of the street pictures: choose train or val")
+        raise DatasetError(f"there is no split '{split}' of the street images: choose train or val")
     root = Path(root)
     found = {
         "camvid": labelled_pairs("camvid", root / "camvid" / split),
@@ -108,7 +108,7 @@ def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPictur
             for each in labelled_pairs("cityscapes_640", root / "cityscapes_640")
             if each.image.stem.startswith(_VALIDATION_CITIES) == (split == "val")
         ]
-    return {source: pictures for source, pictures in found.items() if pictures}
+    return {source: images for source, images in found.items() if images}
 
 
 def _in_validation(stem: str) -> bool:
@@ -117,11 +117,11 @@ def _in_validation(stem: str) -> bool:
     return stable_number(drive) % _VALIDATION_EVERY == 0
 
 
-def labelled_pairs(source: str, folder: Path) -> list[StreetPicture]:
-    """Lists the pictures of `folder/images` with their labels in `folder/labels`, by name.
+def labelled_pairs(source: str, folder: Path) -> list[StreetImage]:
+    """Lists the images of `folder/images` with their labels in `folder/labels`, by name.
 
     Args:
-        source: See `StreetPicture`.
+        source: See `StreetImage`.
         folder: Holds `images/` and `labels/`.
 
     Raises:
@@ -134,5 +134,5 @@ def labelled_pairs(source: str, folder: Path) -> list[StreetPicture]:
         label = folder / "labels" / f"{image.stem}.png"
         if not label.is_file():
             raise DatasetError(f"{image} has no label {label}: fetch the set anew")
-        pairs.append(StreetPicture(source, image, label))
+        pairs.append(StreetImage(source, image, label))
     return pairs

@@ -23,7 +23,7 @@ class Verification:
         codes: Label code in the files to the pixels that have it.
         meaning: Label code to 0 in-distribution, 1 anomaly, 255 ignore.
         labelled: Frames with a label.
-        pictures: Frames with a picture.
+        images: Frames with an image.
         empty: Frames without a single anomalous pixel.
         fingerprint: SHA-256 over names and label files: equal fingerprints, equal truth.
     """
@@ -32,20 +32,20 @@ class Verification:
     codes: dict[int, int]
     meaning: dict[int, int]
     labelled: int
-    pictures: int
+    images: int
     empty: int
     fingerprint: str
 
 
 def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verification:
-    """Reads every label and every picture's header.
+    """Reads every label and every image's header.
 
     Args:
         dataset: What `open_dataset` returned.
         progress: Told after every frame.
 
     Raises:
-        DatasetError: An unknown label code, an unreadable file, or a label of another size than its picture;
+        DatasetError: An unknown label code, an unreadable file, or a label of another size than its image;
             the message names the file.
     """
     counts: Counter[int] = Counter()
@@ -90,10 +90,10 @@ def _check_size(frame: Frame, height: int, width: int) -> None:
             size = image.size
     except OSError as error:
         raise DatasetError(
-            f"the picture {frame.image_path} cannot be read ({error}): unpack the set again"
+            f"the image {frame.image_path} cannot be read ({error}): unpack the set again"
         ) from error
     if size != (width, height):
         raise DatasetError(
-            f"the label {frame.label_path} is {width}x{height} pixels but its picture {frame.image_path} is "
+            f"the label {frame.label_path} is {width}x{height} pixels but its image {frame.image_path} is "
             f"{size[0]}x{size[1]}: they belong to different versions of the set"
         )

@@ -1,4 +1,4 @@
-"""Picture to anomaly score, higher = more anomalous; a new detector is one new file and one line here."""
+"""Image to anomaly score, higher = more anomalous; a new detector is one new file and one line here."""
 
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector

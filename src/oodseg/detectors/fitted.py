@@ -12,7 +12,7 @@ from oodseg.detectors.query_scores import claims, maskomaly
 from oodseg.detectors.scores import kl_to_templates
 from oodseg.detectors.scoring import FittedScore
 
-NOTHING = "there is no picture to fit the score '{}' on: give pictures in which nothing is unknown"
+NOTHING = "there is no image to fit the score '{}' on: give images in which nothing is unknown"
 
 
 class KLMatching(FittedScore):
@@ -51,7 +51,7 @@ class Maskomaly(FittedScore):
     """Maskomaly with the queries that respond to unknown objects; see `query_scores.maskomaly`.
 
     The paper takes the few queries whose masks overlap best with labelled anomalies. Here no anomaly is
-    ever seen: taken are the queries that leave ordinary pictures alone, so that it means something when
+    ever seen: taken are the queries that leave ordinary images alone, so that it means something when
     one of them claims a pixel. The rest of the score is as published.
 
     Args:

@@ -21,7 +21,7 @@ from oodseg.segmenters.street import STRIDE
 
 
 class LogitDetector(ModulePart, Detector, Fittable):
-    """Scores a picture by what a segmenter says about it.
+    """Scores per image by what a segmenter says about it.
 
     Args:
         segmenter: A `Segmenter` (`oodseg.core.build.build_segmenter` makes one of a name); or any callable
@@ -30,7 +30,7 @@ class LogitDetector(ModulePart, Detector, Fittable):
             "temperature": 2.0}`.
         smooth: Standard deviation in pixels of a Gaussian over the score (7x7 with 1.0 in PEBAL, RPL and
             the released S2M), 0 for none.
-        normalizer: Statistics on in-distribution pictures; `fit` finds them.
+        normalizer: Statistics on in-distribution images; `fit` finds them.
 
     Raises:
         ConfigError: No such segmenter or score, or an impossible option.
@@ -84,15 +84,15 @@ class LogitDetector(ModulePart, Detector, Fittable):
         """Fits the score's statistics, if it has any, and then the normalizer, one batch at a time.
 
         Args:
-            batches: Float `[B, 3, H, W]` in 0..1 of pictures in which nothing is unknown; read twice, so
+            batches: Float `[B, 3, H, W]` in 0..1 of images in which nothing is unknown; read twice, so
                 a list or whatever else can be iterated again.
 
         Raises:
             ConfigError: A generator, or a segmenter that does not give what the score needs.
-            ScoreMapError: No picture, or scores that do not vary.
+            ScoreMapError: No image, or scores that do not vary.
         """
         if isinstance(batches, Iterator):
-            raise ConfigError("the pictures to fit on are read twice: give a list of batches, no generator")
+            raise ConfigError("the images to fit on are read twice: give a list of batches, no generator")
         if isinstance(self.rule, FittedScore):
             self.rule.fit(self._segment(images) for images in batches)
         self.normalizer = ScoreNormalizer.fit(self.score(images) for images in batches)

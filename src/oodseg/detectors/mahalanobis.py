@@ -14,7 +14,7 @@ from oodseg.detectors.fitted import NOTHING
 from oodseg.detectors.scoring import FittedScore
 from oodseg.nn.tensors import resize
 
-_POSITIONS = 4096  # of a picture, evenly spread: neighbours say the same, and a product of D x D costs
+_POSITIONS = 4096  # of an image, evenly spread: neighbours say the same, and a product of D x D costs
 
 
 class Mahalanobis(FittedScore):
@@ -42,13 +42,13 @@ class Mahalanobis(FittedScore):
         self.shrinkage = shrinkage
 
     def fit(self, batches: Iterable[Segmentation]) -> None:
-        """See `FittedScore.fit`: sums in float64, D x D numbers whatever the number of pictures."""
+        """See `FittedScore.fit`: sums in float64, D x D numbers whatever the number of images."""
         count = centre = sums = scatter = torch.zeros(0)
         for segmentation in batches:
             z, label = _samples(segmentation)
             if not len(count):
                 classes, width = segmentation.logits.shape[1], z.shape[1]
-                centre = z.mean(0)  # of the first picture only: to keep the sums small
+                centre = z.mean(0)  # of the first image only: to keep the sums small
                 count, sums = z.new_zeros(classes), z.new_zeros(classes, width)
                 scatter = z.new_zeros(width, width)
             z = z - centre

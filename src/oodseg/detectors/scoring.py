@@ -39,10 +39,10 @@ class Score(ModulePart):
 
         Args:
             segmentation: What the segmenter says; `check_needs` has passed.
-            size: Height and width of the pictures, for scores that work in their pixels.
+            size: Height and width of the images, for scores that work in their pixels.
 
         Returns:
-            Float `[B, h, w]` of any resolution covering the pictures.
+            Float `[B, h, w]` of any resolution covering the images.
         """
 
 
@@ -72,7 +72,7 @@ class FunctionScore(Score):
 
 
 class FittedScore(Score, Fittable):
-    """A score that learns statistics on pictures in which nothing is unknown.
+    """A score that learns statistics on images in which nothing is unknown.
 
     Statistics are buffers that are empty until fitted and take any shape when loaded.
 
@@ -97,7 +97,7 @@ class FittedScore(Score, Fittable):
         """Learns the statistics in one pass and bounded memory.
 
         Args:
-            batches: What the segmenter says about in-distribution pictures, in batches of any size.
+            batches: What the segmenter says about in-distribution images, in batches of any size.
 
         Raises:
             ScoreMapError: Nothing to learn from.
@@ -115,7 +115,7 @@ class FittedScore(Score, Fittable):
         """
         if not self.fitted:
             raise ConfigError(
-                f"the score '{self.name}' has no statistics yet: fit them on pictures in which nothing is "
+                f"the score '{self.name}' has no statistics yet: fit them on images in which nothing is "
                 "unknown with `oodseg fit`, or with LogitDetector.fit"
             )
         return self.evaluate(segmentation, size)

@@ -29,7 +29,7 @@ class SML(FittedScore):
 
     Args:
         boundary_width: Distance in pixels up to which seams between predicted classes are suppressed, 0
-            for not at all; 4 in the paper, on pictures of 2048x1024. See `suppress_boundaries`.
+            for not at all; 4 in the paper, on images of 2048x1024. See `suppress_boundaries`.
         dilation: Distance in pixels of the taps of a 7x7 Gaussian (sigma 1) over the result, 0 for none; 6
             in the paper.
     """
@@ -80,7 +80,7 @@ class SML(FittedScore):
         )
 
     def evaluate(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
-        """See `Score.forward`; at the size of the picture if boundaries or smoothing are asked for."""
+        """See `Score.forward`; at the size of the image if boundaries or smoothing are asked for."""
         logits = segmentation.logits.float()
         if logits.shape[1] != len(self.mean):
             raise ConfigError(

@@ -29,18 +29,18 @@ _WINDOW = 21
 class StreetDetector(ModulePart, Detector, Learned):
     """Scores "a thing, and none that I know": a weighted sum of objectness, entropy and energy.
 
-    Each of the three is brought to mean 0 and standard deviation 1 on in-distribution pictures before
+    Each of the three is brought to mean 0 and standard deviation 1 on in-distribution images before
     they are added.
 
     Args:
         network: The segmenter, which also says where things are.
         combination: Weight of `"objectness"`, `"entropy"` and `"energy"` in the shipped score.
-        statistics: Mean and standard deviation on in-distribution pictures of each of the three; also of
+        statistics: Mean and standard deviation on in-distribution images of each of the three; also of
             `"combined"`, which is the detector's `normalizer`.
-        reductions: Whole factors by which the picture is reduced before the network looks at it, once for
-            each; what it says is averaged. A reduced picture shows large objects whole and costs little.
-        detail: How far a look at the picture in twice the size, where there is one, raises the score on the
-            ground, 0..1: small things far away show in it alone. Off the ground, where large pictures are
+        reductions: Whole factors by which the image is reduced before the network looks at it, once for
+            each; what it says is averaged. A reduced image shows large objects whole and costs little.
+        detail: How far a look at the image in twice the size, where there is one, raises the score on the
+            ground, 0..1: small things far away show in it alone. Off the ground, where large images are
             full of details that are nothing, it counts less.
     """
 
@@ -86,7 +86,7 @@ class StreetDetector(ModulePart, Detector, Learned):
 
     @property
     def normalizer(self) -> ScoreNormalizer | None:
-        """Statistics of the shipped score on in-distribution pictures; None until they are fitted."""
+        """Statistics of the shipped score on in-distribution images; None until they are fitted."""
         return self.channel_normalizers.get(MAIN)
 
     @normalizer.setter
@@ -172,7 +172,7 @@ class StreetDetector(ModulePart, Detector, Learned):
     def _look(
         self, padded: Tensor, factor: int, size: Sequence[int]
     ) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
-        """Of the picture reduced by `factor`: objectness, entropy and energy, brought to `size`; the ground.
+        """Of the image reduced by `factor`: objectness, entropy and energy, brought to `size`; the ground.
 
         The ground is the probability of its classes, `[B, h, w]` at a quarter of what was looked at. Features
         come last, at strides 8 and 16 of it.

@@ -1,4 +1,4 @@
-"""Thumbnails of a frame for the report: picture, truth, score, mask and boxes."""
+"""Thumbnails of a frame for the report: image, truth, score, mask and boxes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def tile(frame: Frame, index: int, sources: Sequence[Source]) -> Tile:
     height, width = label.shape
     scale = min(1.0, WIDTH / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = None
+    image = None
     if frame.image_path is not None:
-        picture = cv2.resize(read_image(frame.image_path), size, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(read_image(frame.image_path), size, interpolation=cv2.INTER_AREA)
     shown = next((source for source in sources if not isinstance(source, PipelineRun)), sources[0])
     score = cv2.resize(shown.score(index, (height, width)), size, interpolation=cv2.INTER_AREA)
     span = float(score.max() - score.min()) or 1.0
@@ -44,7 +44,7 @@ def tile(frame: Frame, index: int, sources: Sequence[Source]) -> Tile:
         ]
     return Tile(
         frame.name,
-        picture,
+        image,
         cv2.resize(label, size, interpolation=cv2.INTER_NEAREST),
         ((score - score.min()) / span * 255).astype(np.uint8),
         mask,

@@ -1,4 +1,4 @@
-"""Figures by kind of picture, where a set tells kinds apart."""
+"""Figures by kind of image, where a set tells kinds apart."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import math
 from collections.abc import Sequence
 
 from oodseg.data import Frame
-from oodseg.evaluation.results import GroupFigures, PictureRecord
+from oodseg.evaluation.results import GroupFigures, ImageRecord
 
 Groups = dict[str, dict[str, GroupFigures]]
 
 
-def by_group(frames: Sequence[Frame], pictures: Sequence[PictureRecord]) -> Groups:
-    """Averages the pictures' own figures over every kind of picture.
+def by_group(frames: Sequence[Frame], images: Sequence[ImageRecord]) -> Groups:
+    """Averages the images' own figures over every kind of image.
 
     Args:
-        frames: The set; `Frame.groups` says of what kinds a picture is.
-        pictures: A method's records of these frames, in the same order.
+        frames: The set; `Frame.groups` says of what kinds per image is.
+        images: A method's records of these frames, in the same order.
 
     Returns:
         Kind (`"weather"`) to value (`"rain"`) to figures, in the order of the frames.
     """
-    members: dict[str, dict[str, list[PictureRecord]]] = {}
-    for frame, record in zip(frames, pictures, strict=True):
+    members: dict[str, dict[str, list[ImageRecord]]] = {}
+    for frame, record in zip(frames, images, strict=True):
         for kind, value in frame.groups.items():
             members.setdefault(kind, {}).setdefault(value, []).append(record)
     return {
@@ -31,8 +31,8 @@ def by_group(frames: Sequence[Frame], pictures: Sequence[PictureRecord]) -> Grou
     }
 
 
-def _figures(records: Sequence[PictureRecord]) -> GroupFigures:
-    # A picture without anomaly has no overlap to measure, only false alarms.
+def _figures(records: Sequence[ImageRecord]) -> GroupFigures:
+    # An image without anomaly has no overlap to measure, only false alarms.
     anomalous = [record for record in records if record.anomaly_pixels]
     return GroupFigures(
         len(records),

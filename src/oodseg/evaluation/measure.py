@@ -11,7 +11,7 @@ from oodseg.core.errors import OodsegError
 from oodseg.core.progress import Progress
 from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
-from oodseg.evaluation.results import Curves, Figure, MethodResult, PictureRecord
+from oodseg.evaluation.results import Curves, Figure, ImageRecord, MethodResult
 from oodseg.evaluation.sources import Objects, Source
 from oodseg.metrics.binned_pixels import BinnedPixels
 from oodseg.metrics.bootstrap import interval
@@ -87,7 +87,7 @@ def measure(
         extremes=None if source.bounded else (extremes.low, extremes.high),
         by_size=counters.by_size(),
         curves=counters.curves(curve),
-        pictures=records,
+        images=records,
         notes=_notes(counters.pixel, records, kind),
         by_group=by_group(frames, records),
     )
@@ -164,10 +164,10 @@ class _Counters:
             shares[1],
         )
 
-    def records(self, names: Sequence[str]) -> list[PictureRecord]:
-        own = {name: values.tolist() for name, values in self.s2m.per_picture().items()}
+    def records(self, names: Sequence[str]) -> list[ImageRecord]:
+        own = {name: values.tolist() for name, values in self.s2m.per_image().items()}
         return [
-            PictureRecord(
+            ImageRecord(
                 name, own["auiou"][i], own["iou_threshold_free"][i], own["mean_f1"][i], *self._counts[i]
             )
             for i, name in enumerate(names)
@@ -179,7 +179,7 @@ def _with_intervals(found: object, spread: Mapping[str, F64]) -> dict[str, Figur
     return {name: Figure(getattr(found, name), *interval(samples)) for name, samples in spread.items()}
 
 
-def _notes(pixel: PixelMetrics, records: Sequence[PictureRecord], kind: str) -> list[str]:
+def _notes(pixel: PixelMetrics, records: Sequence[ImageRecord], kind: str) -> list[str]:
     notes, frames = [], len(records)
     empty = sum(not record.anomaly_pixels for record in records)
     if kind == "components":
@@ -187,17 +187,17 @@ def _notes(pixel: PixelMetrics, records: Sequence[PictureRecord], kind: str) -> 
             "'+ components' cuts its score at the best-F1 threshold of this very set, all figures included"
         )
     if not pixel.positives:
-        notes.append("no picture holds an anomaly: only false alarms can be measured")
+        notes.append("no image holds an anomaly: only false alarms can be measured")
     elif empty:
         notes.append(
-            f"{empty} of {frames} pictures hold no anomaly: the preset code counts each of them as 0"
+            f"{empty} of {frames} images hold no anomaly: the preset code counts each of them as 0"
         )
     if not pixel.exact:
         notes.append(
             f"too many pixels to sort: AuPRC comes from a histogram, off by at most {pixel.auprc_error:.2g}"
         )
     if frames < 20:
-        notes.append(f"only {frames} pictures: one of them moves the figures much, see the intervals")
+        notes.append(f"only {frames} images: one of them moves the figures much, see the intervals")
     return notes
 
 

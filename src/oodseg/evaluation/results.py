@@ -1,4 +1,4 @@
-"""What an evaluation found: figures with intervals, curves and one record a picture."""
+"""What an evaluation found: figures with intervals, curves and one record an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Figure:
 
     Attributes:
         value: The figure over the whole set.
-        low: Lower end of its 95 % bootstrap interval over pictures, NaN where none is computed.
+        low: Lower end of its 95 % bootstrap interval over images, NaN where none is computed.
         high: Upper end.
     """
 
@@ -59,8 +59,8 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class PictureRecord:
-    """One picture's own figures by one method."""
+class ImageRecord:
+    """One image's own figures by one method."""
 
     name: str
     auiou: float
@@ -73,18 +73,18 @@ class PictureRecord:
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """Means over the pictures of one kind, NaN where undefined; overlaps as the preset `code` has them.
+    """Means over the images of one kind, NaN where undefined; overlaps as the preset `code` has them.
 
     Attributes:
-        pictures: How many there are.
+        images: How many there are.
         auiou: Mean over those of them that hold an anomaly; likewise the next two.
         iou_threshold_free: See `auiou`.
         mean_f1: See `auiou`.
-        boxes: Objects drawn a picture, over all of them.
-        false_alarms: False alarms a picture, over all of them.
+        boxes: Objects drawn an image, over all of them.
+        false_alarms: False alarms per image, over all of them.
     """
 
-    pictures: int
+    images: int
     auiou: float
     iou_threshold_free: float
     mean_f1: float
@@ -106,9 +106,9 @@ class MethodResult:
         extremes: Smallest and largest score of the set (Eq. 8), None for confidences.
         by_size: Object size to (objects, found, mean share covered).
         curves: What the report draws.
-        pictures: One record a picture.
+        images: One record an image.
         notes: What a reader of the figures must know, one sentence each.
-        by_group: Kind of picture to value to figures; see `Frame.groups`.
+        by_group: Kind of image to value to figures; see `Frame.groups`.
     """
 
     name: str
@@ -119,7 +119,7 @@ class MethodResult:
     extremes: tuple[float, float] | None
     by_size: dict[str, tuple[int, int, float]]
     curves: Curves
-    pictures: list[PictureRecord]
+    images: list[ImageRecord]
     notes: list[str] = field(default_factory=list)
     by_group: dict[str, dict[str, GroupFigures]] = field(default_factory=dict)
 
@@ -135,7 +135,7 @@ class Tile:
 
     Attributes:
         name: The frame's name.
-        picture: uint8 `[h, w, 3]`, or None where there is no picture.
+        image: uint8 `[h, w, 3]`, or None where there is no image.
         label: uint8 `[h, w]`: 0, 1 or 255.
         score: The detector's score (or the confidence, if there is none), uint8 `[h, w]`, its own range.
         mask: Union of the objects, bool `[h, w]`, or None where the first row draws none.
@@ -143,7 +143,7 @@ class Tile:
     """
 
     name: str
-    picture: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
     label: NDArray[np.uint8]
     score: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
@@ -158,7 +158,7 @@ class Evaluation:
         dataset: The set.
         fingerprint: SHA-256 over names and labels.
         methods: The rows.
-        tiles: Thumbnails for the report, worst picture first.
+        tiles: Thumbnails for the report, worst image first.
         meta: Version, seed, weights hash, preset, metric definitions.
     """
 
@@ -210,7 +210,7 @@ class Evaluation:
                             for kind, values in method.by_group.items()
                         },
                         "iou_against_threshold": method.curves.iou,
-                        "pictures": [vars(picture) for picture in method.pictures],
+                        "images": [vars(image) for image in method.images],
                         "notes": method.notes,
                     }
                     for method in self.methods

@@ -1,4 +1,4 @@
-"""Runs all methods over one set on the same pictures, each picture predicted once.
+"""Runs all methods over one set on the same images, each image predicted once.
 
 The baselines need the set twice: first its extremes (Eq. 8) and best threshold, then the figures. So what a
 prediction leaves behind waits on disk, and every method is measured in two passes, one method at a time.
@@ -42,8 +42,8 @@ DEFINITIONS = {
     "pixel": "pooled over all pixels of the set, ignored ones removed; AuPRC is the step sum of recall steps "
     "times precision, FPR95 the false positive rate at the first threshold with TPR >= 0.95, AUROC counts "
     "ties half, best F1 is the largest over all thresholds",
-    "s2m_code": "S2M's released code: thresholds 0, 0.01 ... 1, mask = map > t, IoU and Dice a picture "
-    "averaged over pictures, empty union 0, ignored pixels kept (a prediction there is false), AuIoU by "
+    "s2m_code": "S2M's released code: thresholds 0, 0.01 ... 1, mask = map > t, IoU and Dice an image "
+    "averaged over images, empty union 0, ignored pixels kept (a prediction there is false), AuIoU by "
     "trapezoid",
     "s2m_paper": "S2M's Eq. 9 and 10: counts pooled over the set, thresholds 0 ... 0.99, ignore removed",
     "iou": "iou_threshold_free is the IoU of map > 0, every prompt kept; iou_best the IoU at the threshold "
@@ -55,7 +55,7 @@ DEFINITIONS = {
     "instances": "class-agnostic COCO AP, AP50 and AR@100, every 8-connected component of the anomaly label "
     "one object, the ignored region a crowd; a false alarm is a prediction with under a quarter of its "
     "counted pixels on an anomaly",
-    "intervals": "95 % percentile bootstrap over pictures",
+    "intervals": "95 % percentile bootstrap over images",
 }
 
 
@@ -74,12 +74,12 @@ def evaluate(
     progress: Progress | None = None,
     gallery: int = 0,
 ) -> Evaluation:
-    """Measures every method on the same pictures.
+    """Measures every method on the same images.
 
     Args:
         dataset: A folder that `open_dataset` reads, or what that returned.
-        pipeline: Called with a picture's path, returns a `Prediction`; its detector alone becomes a row too.
-        detector: A detector to measure by itself, at the pictures' own size.
+        pipeline: Called with an image's path, returns a `Prediction`; its detector alone becomes a row too.
+        detector: A detector to measure by itself, at the images' own size.
         score_folders: Row name to folder of score files, paired with the frames by name.
         baselines: Whether every score also gets a row of connected components at its best threshold.
         resamples: Bootstrap resamples.
@@ -91,7 +91,7 @@ def evaluate(
         gallery: How many frames at most to keep as thumbnails for the report; the worst come first.
 
     Raises:
-        DatasetError: Not a data set, no labelled frame, a missing picture, a label of the wrong size or code.
+        DatasetError: Not a data set, no labelled frame, a missing image, a label of the wrong size or code.
         ScoreMapError: A missing or broken score file.
     """
     if not isinstance(dataset, BenchmarkSet):
@@ -138,14 +138,14 @@ def evaluate_folder(
 
     Args:
         path: Any folder that `open_dataset` reads.
-        pipeline: Called with a picture's path, returns a `Prediction`.
+        pipeline: Called with an image's path, returns a `Prediction`.
         **options: As `evaluate` takes.
 
     Returns:
         Row (`pipeline`, `detector`, and `detector_components` with `baselines=True`) to name to figure:
         `auiou`, `iou_threshold_free`, `iou_best`, `best_threshold`, `mean_f1` (preset `code`), `auprc`,
-        `fpr95`, `siou`, `ppv`, `f1_mean`, and for rows with objects `boxes_per_picture`,
-        `false_alarms_per_picture`, `ap`, `ap50`, `ar`.
+        `fpr95`, `siou`, `ppv`, `f1_mean`, and for rows with objects `boxes_per_image`,
+        `false_alarms_per_image`, `ap`, `ap50`, `ar`.
     """
     options.setdefault("baselines", False)
     found = evaluate(path, pipeline, **options)
@@ -198,6 +198,6 @@ def _folder(spool: str, name: str) -> Path:
 
 
 def _worst(methods: Sequence[MethodResult], count: int) -> list[int]:
-    """Frames from worst to best by the first row's mean F1; the picture's own, averaged over thresholds."""
-    values = np.array([picture.mean_f1 for picture in methods[0].pictures])
+    """Frames from worst to best by the first row's mean F1; the image's own, averaged over thresholds."""
+    values = np.array([image.mean_f1 for image in methods[0].images])
     return [int(index) for index in np.argsort(values, kind="stable")[:count]]

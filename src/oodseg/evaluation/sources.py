@@ -69,7 +69,7 @@ class PipelineRun:
 
     def run(self, progress: Callable[[int], None]) -> None:
         """Predicts every frame; calls `progress` with the number done after each."""
-        for index, path in enumerate(_pictures(self._frames)):
+        for index, path in enumerate(_images(self._frames)):
             found = self._predict(path)
             if found.score is not None:
                 _save(self._path(index), found.score)
@@ -107,7 +107,7 @@ class PipelineRun:
         if size != shape:
             frame = self._frames[index]
             raise DatasetError(
-                f"the label {frame.label_path} is {shape[1]}x{shape[0]} pixels but its picture "
+                f"the label {frame.label_path} is {shape[1]}x{shape[0]} pixels but its image "
                 f"{frame.image_path} is {size[1]}x{size[0]}: they belong to different versions of the set"
             )
 
@@ -132,7 +132,7 @@ class DetectorOfPipeline:
 
 
 class DetectorRun:
-    """A detector without a pipeline, run on pictures at their own size; the maps wait on disk."""
+    """A detector without a pipeline, run on images at their own size; the maps wait on disk."""
 
     bounded = False
 
@@ -147,7 +147,7 @@ class DetectorRun:
         """Scores every frame; calls `progress` with the number done after each."""
         import torch
 
-        for index, path in enumerate(_pictures(self._frames)):
+        for index, path in enumerate(_images(self._frames)):
             with torch.inference_mode():
                 scores = self._detector.score(to_tensor(read_image(path))[None])[0]
             _save(self._spool / f"{index}.npy", scores.cpu().numpy())
@@ -219,12 +219,12 @@ class ComponentSource:
         return objects_of_mask(scores > self._threshold, self._extremes.normalize(scores), self._minimum)
 
 
-def _pictures(frames: Sequence[Frame]) -> list[Path]:
-    """The frames' pictures; all are there, or none is predicted."""
+def _images(frames: Sequence[Frame]) -> list[Path]:
+    """The frames' images; all are there, or none is predicted."""
     for frame in frames:
         if frame.image_path is None:
             raise DatasetError(
-                f"there is no picture for the label {frame.label_path}: a pipeline needs the pictures, put "
+                f"there is no image for the label {frame.label_path}: a pipeline needs the images, put "
                 "them into images/ beside labels/"
             )
     return [frame.image_path for frame in frames if frame.image_path is not None]

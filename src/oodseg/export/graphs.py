@@ -1,15 +1,15 @@
 """The stages of a pipeline as networks of tensors alone: what an exported graph computes.
 
-    detector  image [1, 3, h, w]         -> score [h, w]        (picture at working size; normalised score)
+    detector  image [1, 3, h, w]         -> score [h, w]        (image at working size; normalised score)
               (and features [1, c, r, s], where the prompts read them)
-    detailed  image [1, 3, 2h, 2w]       -> score [h, w]        (the same of a picture twice as large; only
+    detailed  image [1, 3, 2h, 2w]       -> score [h, w]        (the same of an image twice as large; only
                                                                 of a detector with `detail`)
     prompts   score [h, w] (, features)  -> boxes [n, 4], confidence [n]
-    encoder   image [1, 3, H, W]         -> embedding ...       (picture at full size)
+    encoder   image [1, 3, H, W]         -> embedding ...       (image at full size)
     decoder   embedding ..., boxes [n, 4] -> logits [n, s, s], regions [n, 4]
               (and score [h, w], where the masks look at it)
 
-Images are RGB in 0..1. A logit map covers its region (`xyxy` in pixels of the picture); what is above 0
+Images are RGB in 0..1. A logit map covers its region (`xyxy` in pixels of the image); what is above 0
 belongs to the object.
 """
 
@@ -37,7 +37,7 @@ from oodseg.prompts.geometry import overlap_of_smaller
 
 Axes = tuple[int | str, ...]
 
-# A picture is halved at most five times: exact for pictures of up to 112 * 2**6 = 7168 pixels a side.
+# An image is halved at most five times: exact for images of up to 112 * 2**6 = 7168 pixels a side.
 _LEVELS = 6
 # Each round settles one more box of a chain in which every box clashes with the one before it.
 _ROUNDS = 16

@@ -46,7 +46,7 @@ class ExportedGraph:
     Attributes:
         path: The file.
         bytes: Its size.
-        difference: Largest difference from torch on the picture it was checked with, relative to the value
+        difference: Largest difference from torch on the image it was checked with, relative to the value
             (absolute below 1).
     """
 
@@ -58,9 +58,9 @@ class ExportedGraph:
 def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedGraph]:
     """Writes `detector.onnx`, `prompts.onnx`, `encoder.onnx`, `decoder.onnx`, a manifest and an example.
 
-    A detector with `detail` has a second graph, `detailed.onnx`, for large pictures.
+    A detector with `detail` has a second graph, `detailed.onnx`, for large images.
 
-    The graphs (opset 17, float32) take pictures of any size; `oodseg.export.graphs` says what goes in and
+    The graphs (opset 17, float32) take images of any size; `oodseg.export.graphs` says what goes in and
     out, and the example `onnx_predict.py` puts them together with numpy and OpenCV alone. Every graph is run
     in ONNX Runtime on a drawn scene of another size than it was traced with and compared with torch. Only
     when all agree are the files moved into the folder, the manifest last; other files there stay.
@@ -71,7 +71,7 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
         folder: Made if missing.
 
     Returns:
-        The graphs in the order in which a picture passes them.
+        The graphs in the order in which an image passes them.
 
     Raises:
         MissingDependencyError: `oodseg[export]` is not installed.

@@ -24,26 +24,26 @@ def run(name: str, **inputs: Any) -> dict[str, Any]:
     return dict(zip(RULES["graphs"][name]["outputs"], GRAPHS[name].run(None, taken), strict=True))
 
 
-def as_input(picture: Any) -> Any:
+def as_input(image: Any) -> Any:
     """Bytes `[H, W, 3]` to float32 `[1, 3, H, W]` in 0..1."""
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
-def predict(picture: Any) -> tuple[Any, Any, Any]:
+def predict(image: Any) -> tuple[Any, Any, Any]:
     """Takes uint8 `[H, W, 3]`, RGB; gives masks bool `[N, H, W]`, boxes `[N, 4]` (xyxy), confidence `[N]`."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     least, most = RULES["working_side"]
     scale = min(max(max(height, width) / 2, least), most, max(height, width)) / max(height, width)
     h, w = max(16, round(height * scale)), max(16, round(width * scale))
     large = "detailed" in GRAPHS and 2 * max(h, w) <= max(height, width)
     detector, size = ("detailed", (2 * w, 2 * h)) if large else ("detector", (w, h))
-    seen = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    seen = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     seen_as = run(detector, image=as_input(seen))
     found = run("prompts", **seen_as)
     zoom, limit = (np.array(pair * 2, np.float32) for pair in ([width / w, height / h], [width, height]))
     boxes = np.clip(found["boxes"] * zoom, 0, limit)
     masks = np.zeros((len(boxes), height, width), bool)
-    shown = run("encoder", image=as_input(picture)) if len(boxes) else {}
+    shown = run("encoder", image=as_input(image)) if len(boxes) else {}
     shown["score"] = seen_as["score"]
     for start in range(0, len(boxes), RULES["boxes_at_once"]):
         part = slice(start, start + RULES["boxes_at_once"])
@@ -82,10 +82,10 @@ def paste(mask: Any, box: Any, logits: Any, region: Any) -> None:
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:]):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            sys.exit(f"{path} is not a picture")
-        masks, boxes, confidence = predict(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            sys.exit(f"{path} is not an image")
+        masks, boxes, confidence = predict(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         cv2.imwrite(path.stem + "_mask.png", masks.any(0) * np.uint8(255))
         for box, sure in zip(boxes.round(1).tolist(), confidence.tolist(), strict=True):
             print(f"{path.name}: box {box}, confidence {sure:.2f}")

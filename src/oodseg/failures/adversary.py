@@ -21,7 +21,7 @@ Features = Callable[[Tensor], list[Tensor]]
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges every patch of a picture beside its labels.
+    """Judges every patch of an image beside its labels.
 
     Args:
         classes: Number of classes C.
@@ -55,7 +55,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """Patch discriminators on the picture and on halved copies of it.
+    """Patch discriminators on the image and on halved copies of it.
 
     Args:
         classes: Number of classes C.
@@ -68,16 +68,16 @@ class MultiScaleDiscriminator(nn.Module):
         super().__init__()
         self.scales = nn.ModuleList(PatchDiscriminator(classes, width, layers) for _ in range(scales))
 
-    def forward(self, pictures: Tensor, labels: Tensor) -> list[list[Tensor]]:
+    def forward(self, images: Tensor, labels: Tensor) -> list[list[Tensor]]:
         """Layer outputs of every scale.
 
         Args:
-            pictures: Float `[B, 3, H, W]` in 0..1.
+            images: Float `[B, 3, H, W]` in 0..1.
             labels: Float `[B, C, H, W]`, one-hot.
         """
         # Where no class is known the generator is free: what it draws there must not be judged.
         known = labels.sum(1, keepdim=True)
-        x = torch.cat([labels, (2 * pictures - 1) * known], 1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([labels, (2 * images - 1) * known], 1).contiguous(memory_format=torch.channels_last)
         found = []
         for scale in self.scales:
             found.append(scale(x))
@@ -114,12 +114,12 @@ def feature_matching(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tens
 
 
 def perceptual_loss(features: Features, real: Tensor, fake: Tensor) -> Tensor:
-    """L1 distance between features of both pictures, mean over stages (Johnson et al., ECCV 2016).
+    """L1 distance between features of both images, mean over stages (Johnson et al., ECCV 2016).
 
     Args:
-        features: Pictures `[B, 3, H, W]` in 0..1 to feature maps, frozen.
-        real: The picture taken.
-        fake: The picture made.
+        features: Images `[B, 3, H, W]` in 0..1 to feature maps, frozen.
+        real: The image taken.
+        fake: The image made.
     """
     with torch.no_grad():
         wanted = features(real)
@@ -150,9 +150,9 @@ def vgg_features(weights: Path) -> Features:
     layers = network.features[:30].eval().requires_grad_(False)
     mean, std = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
 
-    def features(pictures: Tensor) -> list[Tensor]:
-        layers.to(pictures.device)
-        x, found = (pictures - mean.to(pictures)) / std.to(pictures), []
+    def features(images: Tensor) -> list[Tensor]:
+        layers.to(images.device)
+        x, found = (images - mean.to(images)) / std.to(images), []
         for index, layer in enumerate(layers):
             x = layer(x)
             if index in {1, 6, 11, 20, 29}:

@@ -1,7 +1,7 @@
-"""Turns what a failure detector measures into probabilities and qualities, by fits on labelled pictures.
+"""Turns what a failure detector measures into probabilities and qualities, by fits on labelled images.
 
 Pixels: `error = sigmoid(slope * score + offset)` (Platt scaling). Classes: IoU is linear in what the
-detector says of a class. Both keep the order of pixels and of pictures within a class. Pictures: the mean IoU
+detector says of a class. Both keep the order of pixels and of images within a class. Images: the mean IoU
 is over the classes in the truth, which nobody knows, so every class counts by the chance that the truth holds
 it; where it was not predicted its IoU is 0.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FEW = 10  # pictures below which a class takes the fit of all classes together
+_FEW = 10  # images below which a class takes the fit of all classes together
 _PULL = 1e-3  # towards zero, of slope and offset
 
 
@@ -26,7 +26,7 @@ class Calibration:
         slope: Factor of a pixel's score, > 0.
         offset: What is added to it.
         class_lines: Slope and offset of every class's quality; empty to leave them as they are.
-        presence: Chance of every class to be in a picture's truth where it is not predicted, and where it is;
+        presence: Chance of every class to be in an image's truth where it is not predicted, and where it is;
             empty for 0 and 1.
     """
 
@@ -48,7 +48,7 @@ class Calibration:
         return np.asarray(np.clip(slopes * measured + offsets, 0, 1), np.float32)
 
     def mean_quality(self, quality: NDArray[np.floating[Any]]) -> float:
-        """Mean IoU to expect of a picture; NaN where no class is expected in it.
+        """Mean IoU to expect of an image; NaN where no class is expected in it.
 
         Args:
             quality: Float `[C]` of `quality`, NaN where a class is not predicted.
@@ -91,7 +91,7 @@ def fit_classes(measured: NDArray[Any], true: NDArray[Any]) -> list[tuple[float,
 
     Args:
         measured: Float `[N, C]`; NaN where a class was not predicted.
-        true: Float `[N, C]` in 0..1; NaN where the picture lacks the class.
+        true: Float `[N, C]` in 0..1; NaN where the image lacks the class.
 
     Returns:
         Slope (0 or more: the order is kept) and offset of each of the C classes; none if there is nothing
@@ -117,7 +117,7 @@ def fit_presence(predicted: NDArray[np.bool_], present: NDArray[np.bool_]) -> li
         present: Bool `[N, C]`: in the truth.
 
     Returns:
-        For `Calibration(presence=...)`: shares of the N pictures, and of one made-up picture more in which
+        For `Calibration(presence=...)`: shares of the N images, and of one made-up image more in which
         prediction and truth agree.
     """
 

@@ -1,11 +1,11 @@
-"""Picture beside re-synthesis: where they differ, the prediction is wrong.
+"""Image beside re-synthesis: where they differ, the prediction is wrong.
 
 After the failure comparator of SynthCP (Xia et al., ECCV 2020, Sec. 3.3): two encoders that share nothing,
-one for the picture and one for the re-synthesis, each beside one plane that sums up the class
+one for the image and one for the re-synthesis, each beside one plane that sums up the class
 probabilities; a head for every pixel and one for every class. Without a re-synthesis it is the paper's
 baseline of direct prediction.
 
-What differs: narrow encoders after ResNet-18, and the class head sees, beside the whole picture, what lies
+What differs: narrow encoders after ResNet-18, and the class head sees, beside the whole image, what lies
 under each class and what IoU the error map and the class probabilities let expect.
 """
 
@@ -48,7 +48,7 @@ class _Residual(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """A picture and a plane of the class probabilities to features at strides 2, 4, 8, ..."""
+    """An image and a plane of the class probabilities to features at strides 2, 4, 8, ..."""
 
     def __init__(self, classes: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -59,8 +59,8 @@ class _Encoder(nn.Module):
             for inside, outside in pairwise(widths)
         )
 
-    def forward(self, picture: Tensor, probabilities: Tensor) -> list[Tensor]:
-        x = torch.cat([4 * picture - 2, self.project(probabilities)], 1)
+    def forward(self, image: Tensor, probabilities: Tensor) -> list[Tensor]:
+        x = torch.cat([4 * image - 2, self.project(probabilities)], 1)
         found = [self.stem(x.contiguous(memory_format=torch.channels_last))]
         for stage in self.stages:
             found.append(stage(found[-1]))
@@ -75,7 +75,7 @@ class Comparator(ModulePart, Learned):
         widths: Channels at strides 2, 4, 8, ...
         fused: Channels that each stage hands to the pixel head.
         resynthesis: Whether it sees a re-synthesis; without one it is "direct prediction".
-        short_side: Short side in pixels of the pictures it was trained on and looks at.
+        short_side: Short side in pixels of the images it was trained on and looks at.
         unknown: Whether it has a branch that tells unknown objects from everything else that is wrong.
 
     Raises:
@@ -125,26 +125,26 @@ class Comparator(ModulePart, Learned):
         return len(self.encoders) > 1
 
     def forward(
-        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+        self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Compares a batch.
 
         Args:
-            pictures: Float `[B, 3, H, W]`, RGB in 0..1, H and W multiples of `multiple`.
+            images: Float `[B, 3, H, W]`, RGB in 0..1, H and W multiples of `multiple`.
             probabilities: Float `[B, C, H, W]` of the segmenter.
             resynthesis: Float `[B, 3, H, W]` in 0..1; not looked at without an encoder for it.
 
         Returns:
             Logits of being wrong `[B, H/2, W/2]` and logits of every class's IoU `[B, C]`, float32.
         """
-        error, quality, _ = self.judge(pictures, probabilities, resynthesis)
+        error, quality, _ = self.judge(images, probabilities, resynthesis)
         return error, quality
 
     def judge(
-        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+        self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What `forward` gives, and the IoU of every class that the error map lets expect: `[B, C]`, 0..1."""
-        joined, deepest = self._join(pictures, probabilities, resynthesis)
+        joined, deepest = self._join(images, probabilities, resynthesis)
         size = joined.shape[-2:]
         mixed = self.mix(joined)
         error = self.error_head(mixed)[:, 0].float()
@@ -157,7 +157,7 @@ class Comparator(ModulePart, Learned):
         return error, quality, told[..., _EXPECTED_IOU]
 
     def tell_unknown(
-        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+        self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> Tensor:
         """Where an unknown object is: logits `[B, H/2, W/2]`, float32; takes what `forward` takes.
 
@@ -168,22 +168,22 @@ class Comparator(ModulePart, Learned):
             raise ConfigError(
                 "this comparator does not tell what is unknown: teach it with `oodseg train unknown`"
             )
-        logits: Tensor = self.unknown(self._join(pictures, probabilities, resynthesis)[0])
+        logits: Tensor = self.unknown(self._join(images, probabilities, resynthesis)[0])
         return logits[:, 0].float()
 
     def joined_features(
-        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
+        self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> Tensor:
-        """What every head looks at: features of all stages at half the pictures' size, `[B, F, H/2, W/2]`."""
-        return self._join(pictures, probabilities, resynthesis)[0]
+        """What every head looks at: features of all stages at half the images' size, `[B, F, H/2, W/2]`."""
+        return self._join(images, probabilities, resynthesis)[0]
 
     def _join(
-        self, pictures: Tensor, probabilities: Tensor, resynthesis: Tensor | None
+        self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """The features of all stages at the size of the first, and those of the deepest."""
-        given = [pictures] if resynthesis is None else [pictures, resynthesis]
+        given = [images] if resynthesis is None else [images, resynthesis]
         seen = [
-            encoder(picture, probabilities) for encoder, picture in zip(self.encoders, given, strict=False)
+            encoder(image, probabilities) for encoder, image in zip(self.encoders, given, strict=False)
         ]
         stages = [torch.cat(both, 1) for both in zip(*seen, strict=True)]
         size = stages[0].shape[-2:]
@@ -208,7 +208,7 @@ def new_unknown_branch(joined: int, width: int) -> nn.Sequential:
 
 
 def class_evidence(share: Tensor, wrong: Tensor) -> Tensor:
-    """What probabilities and error map say of every class without looking at the picture.
+    """What probabilities and error map say of every class without looking at the image.
 
     Args:
         share: Float `[B, C, N]`, class probabilities of N pixels.

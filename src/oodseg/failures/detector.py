@@ -22,7 +22,7 @@ from oodseg.segmenters.given import GivenLabels
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a detector measures on one picture, not calibrated yet.
+    """What a detector measures on one image, not calibrated yet.
 
     Attributes:
         labels: Integers `[H, W]`: the prediction.
@@ -88,7 +88,7 @@ class SegmenterAssessor(ModulePart, Judge):
         return Assessment(
             labels=predicted,
             error=error,
-            resynthesis=_as_picture(found.resynthesis, predicted.shape),
+            resynthesis=_as_image(found.resynthesis, predicted.shape),
             class_iou=quality,
             mean_iou=self.calibration.mean_quality(quality),
         )
@@ -109,7 +109,7 @@ class SegmenterAssessor(ModulePart, Judge):
 
 
 def full_logits(segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
-    """Logits `[B, C, H, W]` at the picture's own size, float32."""
+    """Logits `[B, C, H, W]` at the image's own size, float32."""
     return resize(segmentation.logits.float(), size)
 
 
@@ -129,7 +129,7 @@ def msp_log_odds(logits: Tensor) -> Tensor:
     return torch.logsumexp(others, 1) - top.values[:, 0]
 
 
-def _as_picture(resynthesis: Tensor | None, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
+def _as_image(resynthesis: Tensor | None, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
     if resynthesis is None:
         return None
     full = resize(resynthesis[None].float(), size[:2])[0]

@@ -1,4 +1,4 @@
-"""How alike two pictures look to a segmenter: cosine similarity of its intermediate features."""
+"""How alike two images look to a segmenter: cosine similarity of its intermediate features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
         images: Float `[B, 3, H, W]` in 0..1.
 
     Returns:
-        Float `[B, D, h, w]` each, of any resolution covering the picture.
+        Float `[B, D, h, w]` each, of any resolution covering the image.
 
     Raises:
         ConfigError: The segmenter hands out no features.
@@ -30,17 +30,17 @@ def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
     features = segmenter.segment(images).features
     if features is None:
         raise ConfigError(
-            f"the segmenter {segmenter.name} hands out no features to compare pictures by: choose one that "
+            f"the segmenter {segmenter.name} hands out no features to compare images by: choose one that "
             "does, such as street, segformer or upernet"
         )
     return [features]
 
 
 def cosine_similarity(one: list[Tensor], other: list[Tensor], size: tuple[int, int]) -> Tensor:
-    """Cosine similarity of two pictures' features at every pixel, mean over stages.
+    """Cosine similarity of two images' features at every pixel, mean over stages.
 
     Args:
-        one: `feature_stages` of one picture.
+        one: `feature_stages` of one image.
         other: Those of the other, which has the same size.
         size: Height and width of the result.
 

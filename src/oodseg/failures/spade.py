@@ -1,4 +1,4 @@
-"""Label map to picture: a compact generator with spatially-adaptive normalisation.
+"""Label map to image: a compact generator with spatially-adaptive normalisation.
 
 After SPADE (Park et al., CVPR 2019, arXiv 1903.07291), as SynthCP uses it: no style, no instances, one-hot
 labels. What differs, for the sake of two CPU cores: a block narrows its channels before it doubles the
@@ -37,7 +37,7 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
 
 
 def working_size(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
-    """Height and width at which a network of this room looks at a picture.
+    """Height and width at which a network of this room looks at an image.
 
     The short side becomes `short_side`, the long one follows; both are rounded to the multiple.
     """
@@ -82,13 +82,13 @@ class _Block(nn.Module):
 
 
 class SpadeGenerator(ModulePart, Learned):
-    """Makes a picture out of a label map.
+    """Makes per image out of a label map.
 
     Args:
         classes: Number of classes C.
         widths: Channels of every level, coarse to fine; each level has twice the resolution of the one
             before, so that sides are multiples of `2 ** (len(widths) - 1)`.
-        short_side: Short side in pixels of the pictures it was trained on and makes.
+        short_side: Short side in pixels of the images it was trained on and makes.
 
     Raises:
         ConfigError: No class, no width, or a short side that the widths do not divide.
@@ -121,7 +121,7 @@ class SpadeGenerator(ModulePart, Learned):
             labels: Float `[B, C, H, W]` of `one_hot`, H and W multiples of `multiple`.
 
         Returns:
-            Pictures `[B, 3, H, W]`, RGB in 0..1.
+            Images `[B, 3, H, W]`, RGB in 0..1.
         """
         levels = [labels]
         for _ in self.blocks[1:]:
@@ -134,7 +134,7 @@ class SpadeGenerator(ModulePart, Learned):
 
     @torch.inference_mode()
     def resynthesize(self, labels: Tensor) -> Tensor:
-        """Makes pictures back from label maps of any size.
+        """Makes images back from label maps of any size.
 
         Args:
             labels: Integers `[B, H, W]`; 255 is no class.

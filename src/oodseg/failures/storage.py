@@ -79,7 +79,7 @@ def save_failure_detector(
         detector: The detector.
         folder: Where to.
         notes: More entries of `config.json`, JSON-able; `"anomaly_statistics"` holds mean and standard
-            deviation of every combination of `SynthCPDetector` on ordinary pictures.
+            deviation of every combination of `SynthCPDetector` on ordinary images.
 
     Raises:
         OodsegError: The folder cannot be written.

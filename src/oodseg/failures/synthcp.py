@@ -22,7 +22,7 @@ from oodseg.segmenters import Segmenter
 
 
 class DirectPrediction(SegmenterAssessor, Learned):
-    """The comparator without a re-synthesis: what can be told from picture and prediction alone.
+    """The comparator without a re-synthesis: what can be told from image and prediction alone.
 
     Args:
         segmenter: The segmenter under test.
@@ -62,16 +62,16 @@ class DirectPrediction(SegmenterAssessor, Learned):
         return Measurement(predicted[0], error[0], quality[0], made)
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
-        """No picture is made back."""
+        """No image is made back."""
         return None
 
 
 class SynthCP(DirectPrediction):
-    """Makes a picture back from the prediction and compares it with the picture taken.
+    """Makes per image back from the prediction and compares it with the image taken.
 
     Args:
         segmenter: The segmenter under test.
-        generator: Label map to picture.
+        generator: Label map to image.
         comparator: A comparator that sees a re-synthesis.
         calibration: See `SegmenterAssessor`.
 
@@ -96,7 +96,7 @@ class SynthCP(DirectPrediction):
         self.eval()
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
-        """The picture that the prediction stands for, `[B, 3, h, w]`."""
+        """The image that the prediction stands for, `[B, 3, h, w]`."""
         return self.generator.resynthesize(labels)
 
 
@@ -106,7 +106,7 @@ def compare(
     """Runs a comparator at the size it was trained at.
 
     A class's IoU is the geometric mean of what its head says and what the error map lets expect: on
-    validation pictures that agrees with the truth better than either (benchmarks/ABLATIONS.md).
+    validation images that agrees with the truth better than either (benchmarks/ABLATIONS.md).
 
     The released code adds the maximum softmax to the comparator's confidence. The comparator sees the softmax
     itself, and alone it finds more of the errors.
@@ -141,7 +141,7 @@ def tell_unknown(
 def at_its_size(
     comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Picture, class probabilities and re-synthesis as a comparator takes them; arguments of `compare`."""
+    """Image, class probabilities and re-synthesis as a comparator takes them; arguments of `compare`."""
     side = working_size(images.shape[-2], images.shape[-1], comparator.short_side, comparator.multiple)
     other = None if resynthesis is None else _shrink(resynthesis, side)
     return _shrink(images, side), _shrink(logits.softmax(1), side), other

@@ -1,7 +1,7 @@
 """Unknown objects by re-synthesis: what a prediction cannot explain looks different when made back.
 
 Anomaly segmentation of SynthCP (Xia et al., ECCV 2020, Sec. 3.4): the segmenter's own intermediate features
-of the picture and of the picture made back from its prediction are compared by cosine similarity. Where there
+of the image and of the image made back from its prediction are compared by cosine similarity. Where there
 is a comparator, which has learned what a wrong prediction looks like beside its re-synthesis, it compares.
 """
 
@@ -33,7 +33,7 @@ COMBINATIONS = ("unknown", "comparison", "switch", "product", "distance", "msp")
 
 
 class SynthCPDetector(ModulePart, Detector, Learned):
-    """Scores by how far the picture made back from the prediction is from the picture taken.
+    """Scores by how far the image made back from the prediction is from the image taken.
 
     With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e and u
     the probabilities of being wrong and of being unknown that the comparator gives:
@@ -47,14 +47,14 @@ class SynthCPDetector(ModulePart, Detector, Learned):
     | `"distance"` | `1 - s` |
     | `"msp"` | `1 - p`: what the others are measured against |
 
-    The logarithm ranks pixels as the product does; the product itself is so near to 0 on ordinary pictures
+    The logarithm ranks pixels as the product does; the product itself is so near to 0 on ordinary images
     that in units of its deviation there everything would stand out, and without the 0.0005 nothing would.
 
     Args:
         source: A `synthcp` failure detector to take all parts and statistics from: bundled name or folder.
             Not looked at where `segmenter` and `generator` are given.
         segmenter: One that hands out its features.
-        generator: Label map to picture for that segmenter's classes.
+        generator: Label map to image for that segmenter's classes.
         comparator: One that sees a re-synthesis, for that segmenter's classes. Not needed but for `"unknown"`
             and `"comparison"`.
         calibration: Of the comparator's error.
@@ -162,7 +162,7 @@ def _synthcp(source: str | os.PathLike[str]) -> SynthCP:
     detector = load_failure_detector(source)
     if not isinstance(detector, SynthCP):
         raise ConfigError(
-            f"the failure detector {os.fspath(source)} is {detector.name} and makes no pictures back: "
+            f"the failure detector {os.fspath(source)} is {detector.name} and makes no images back: "
             "give one of the kind synthcp"
         )
     return detector

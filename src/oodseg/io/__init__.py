@@ -1,1 +1,1 @@
-"""What crosses the edge: pictures, score maps, volumes, the files of a run."""
+"""What crosses the edge: images, score maps, volumes, the files of a run."""

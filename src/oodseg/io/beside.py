@@ -48,7 +48,7 @@ def ignored_in(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.b
     rows, columns = mask.shape
     if abs(columns / rows - width / height) > 0.02 * width / height:
         raise ImageError(
-            f"the mask of what to ignore is {columns}x{rows}, the picture {width}x{height}: "
-            "use one mask for pictures of one shape"
+            f"the mask of what to ignore is {columns}x{rows}, the image {width}x{height}: "
+            "use one mask for images of one shape"
         )
     return np.asarray(resize(mask.astype(np.uint8), height, width) > 0)

@@ -1,6 +1,6 @@
-"""Pictures in: finding, checking, reading and resizing them.
+"""Images in: finding, checking, reading and resizing them.
 
-Every picture becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
+Every image becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
 viewers show them; of animated or multi-page files the first frame is taken.
 """
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
-# Pillow tries only these decoders: others are rarely what a street picture comes in, and some start programs.
+# Pillow tries only these decoders: others are rarely what a street image comes in, and some start programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 _WIDE_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 _bomb_check = threading.Lock()
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Reads a picture from disk.
+    """Reads per image from disk.
 
     JPEG, PNG, WebP, BMP, TIFF and PPM; grey, palette, transparent, 8 or 16 bits a channel (0..65535 becomes
     0..255); rotated as its EXIF orientation says.
@@ -43,12 +43,12 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         uint8 `[H, W, 3]`, RGB.
 
     Raises:
-        ImageError: Missing, a folder, empty, truncated, no picture at all, or of a size outside 16 px a side
+        ImageError: Missing, a folder, empty, truncated, no image at all, or of a size outside 16 px a side
             to 100 megapixels (seen in the header, before anything is decoded).
     """
     path = Path(path)
     if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
-        raise ImageError(f"{path} is a folder, not a picture: name a picture inside it")
+        raise ImageError(f"{path} is a folder, not an image: name an image inside it")
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes): copy or download it again")
@@ -70,7 +70,7 @@ def _decode(file: Any, name: str) -> NDArray[np.uint8]:
             image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         raise ImageError(
-            f"{name} is not a picture, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
+            f"{name} is not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
         ) from None
     except Exception as error:  # decoders raise whatever meets their eye when the header is broken
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
@@ -94,7 +94,7 @@ def _without_bomb_check() -> Iterator[None]:
 def _check_size(height: int, width: int, name: str) -> None:
     if min(height, width) < MIN_SIDE:
         raise ImageError(
-            f"{name} is too small ({width}x{height} pixels): nothing can be found in a picture with a side "
+            f"{name} is too small ({width}x{height} pixels): nothing can be found in an image with a side "
             f"under {MIN_SIDE} pixels"
         )
     if height * width > MAX_PIXELS:
@@ -147,7 +147,7 @@ def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
-    """Reads a mask drawn as a picture: where it is not black.
+    """Reads a mask drawn as per image: where it is not black.
 
     Returns:
         Bool `[H, W]`.
@@ -161,12 +161,12 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
     return mask
 
 
-def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
-    """Takes whatever a picture may come as.
+def as_image(image: Any, name: str = "the image") -> NDArray[np.uint8]:
+    """Takes whatever an image may come as.
 
     Args:
-        picture: Path, `PIL.Image.Image`, or uint8 array `[H, W, 3]` (RGB) or `[H, W]` (grey).
-        name: How error messages call a picture that has no path.
+        image: Path, `PIL.Image.Image`, or uint8 array `[H, W, 3]` (RGB) or `[H, W]` (grey).
+        name: How error messages call an image that has no path.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
@@ -174,22 +174,22 @@ def as_image(picture: Any, name: str = "the picture") -> NDArray[np.uint8]:
     Raises:
         ImageError: Unreadable, of another type or shape, too small or too large.
     """
-    if isinstance(picture, str | os.PathLike):
-        return read_image(picture)
-    if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim not in {2, 3} or picture.shape[2:] not in {(), (3,)}:
+    if isinstance(image, str | os.PathLike):
+        return read_image(image)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in {2, 3} or image.shape[2:] not in {(), (3,)}:
             raise ImageError(
-                f"{name} is an array of {picture.dtype} {list(picture.shape)}: "
+                f"{name} is an array of {image.dtype} {list(image.shape)}: "
                 "pass uint8 [H, W, 3] in RGB order"
             )
-        _check_size(picture.shape[0], picture.shape[1], name)
-        return np.ascontiguousarray(np.dstack([picture] * 3) if picture.ndim == 2 else picture)
+        _check_size(image.shape[0], image.shape[1], name)
+        return np.ascontiguousarray(np.dstack([image] * 3) if image.ndim == 2 else image)
     from PIL import Image
 
-    if isinstance(picture, Image.Image):
-        return _to_rgb(picture, name)
+    if isinstance(image, Image.Image):
+        return _to_rgb(image, name)
     raise ImageError(
-        f"{name} is a {type(picture).__name__}: "
+        f"{name} is a {type(image).__name__}: "
         "pass a path, a PIL image or a uint8 array [H, W, 3] in RGB order"
     )
 
@@ -218,15 +218,15 @@ def find_images(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     exclude: str | os.PathLike[str] | None = None,
 ) -> list[Path]:
-    """Lists pictures in natural order (`2.png` before `10.png`), each once.
+    """Lists images in natural order (`2.png` before `10.png`), each once.
 
     Args:
-        paths: Files (taken whatever their suffix), folders (searched with their sub folders for picture
+        paths: Files (taken whatever their suffix), folders (searched with their sub folders for image
             suffixes, hidden files left out) and glob patterns (`**` included).
         exclude: Folder left out of the search: the one that results are written to.
 
     Raises:
-        ImageError: A path that does not exist, a folder without a picture, a pattern without a match.
+        ImageError: A path that does not exist, a folder without an image, a pattern without a match.
     """
     arguments = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     out = None if exclude is None else os.path.abspath(exclude)
@@ -240,35 +240,35 @@ def find_images(
 def _expand(argument: str, out: str | None) -> list[Path]:
     path = Path(argument)
     if os.path.isdir(path):
-        pictures = _pictures_below(path, out)
-        if not pictures:
+        images = _images_below(path, out)
+        if not images:
             raise ImageError(
-                f"the folder {path} holds no picture ({', '.join(sorted(SUFFIXES))}): check the path"
+                f"the folder {path} holds no image ({', '.join(sorted(SUFFIXES))}): check the path"
             )
-        return pictures
+        return images
     if os.path.lexists(path):
         return [path]
     if not glob.has_magic(argument):
         raise ImageError(f"{path} does not exist: check the path for typing errors")
-    pictures = []
+    images = []
     for match in map(Path, glob.glob(argument, recursive=True)):
         if match.is_dir():
             continue
         if match.suffix.lower() in SUFFIXES and not _is_below(match, out):
-            pictures.append(match)
-    if not pictures:
-        raise ImageError(f"the pattern {argument} matches no picture: check it, and quote it for your shell")
-    return pictures
+            images.append(match)
+    if not images:
+        raise ImageError(f"the pattern {argument} matches no image: check it, and quote it for your shell")
+    return images
 
 
-def _pictures_below(folder: Path, out: str | None) -> list[Path]:
-    pictures = []
+def _images_below(folder: Path, out: str | None) -> list[Path]:
+    images = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "." and not _is_below(Path(parent, name), out)]
-        pictures += [
+        images += [
             Path(parent, name) for name in files if name[0] != "." and Path(name).suffix.lower() in SUFFIXES
         ]
-    return pictures
+    return images
 
 
 def _is_below(path: Path, out: str | None) -> bool:

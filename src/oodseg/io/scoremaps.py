@@ -1,6 +1,6 @@
-"""Anomaly scores computed elsewhere: reading, checking and pairing them with pictures.
+"""Anomaly scores computed elsewhere: reading, checking and pairing them with images.
 
-Higher must mean more anomalous; the range does not matter. A map belongs to the picture of the same name
+Higher must mean more anomalous; the range does not matter. A map belongs to the image of the same name
 (never to the one of the same position in the folder) and has its size, or its shape at another resolution.
 """
 
@@ -43,9 +43,9 @@ class ScoreMap:
     warnings: tuple[str, ...] = ()
 
     def check_size(self, height: int, width: int) -> None:
-        """Checks that the map covers a picture of `height` x `width`.
+        """Checks that the map covers per image of `height` x `width`.
 
-        It does if its sides are those of the picture scaled by one factor, to within one pixel of rounding.
+        It does if its sides are those of the image scaled by one factor, to within one pixel of rounding.
 
         Raises:
             ScoreMapError: It does not.
@@ -55,8 +55,8 @@ class ScoreMap:
         expected = (h, round(width * h / height)) if height >= width else (round(height * w / width), w)
         if max(abs(h - expected[0]), abs(w - expected[1])) > 1:
             raise ScoreMapError(
-                f"{self.name} is {w}x{h} pixels but its picture is {width}x{height}: "
-                "save the scores at the picture's size, or at a smaller size of the same shape"
+                f"{self.name} is {w}x{h} pixels but its image is {width}x{height}: "
+                "save the scores at the image's size, or at a smaller size of the same shape"
             )
 
 
@@ -70,7 +70,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     Args:
         path: The file.
         allow_constant: Whether one value everywhere is fine: it is for a confidence map, which is 0 all over
-            where its picture shows no object.
+            where its image shows no object.
 
     Raises:
         ScoreMapError: Unreadable, not one 2-D map of numbers, all NaN, or constant.
@@ -119,11 +119,11 @@ def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bo
     shape = values.shape
     values = values.squeeze()
     if values.ndim != 2:
-        raise ScoreMapError(f"{name} has the shape {list(shape)}: save one map [height, width] a picture")
+        raise ScoreMapError(f"{name} has the shape {list(shape)}: save one map [height, width] an image")
     if min(values.shape) < _MIN_SIDE:
         raise ScoreMapError(
             f"{name} is too small ({values.shape[1]}x{values.shape[0]} pixels): "
-            "save the scores at the picture's size"
+            "save the scores at the image's size"
         )
     notes: tuple[str, ...] = ()
     scores = values.astype(np.float64)
@@ -175,7 +175,7 @@ def _read_png(path: Path) -> NDArray[Any]:
         raise ScoreMapError(f"{path} is not a PNG, or a damaged one: write it again")
     if values.ndim != 2:
         raise ScoreMapError(
-            f"{path} is a colour picture of scores: save the scores themselves as 16-bit grey"
+            f"{path} is a colour image of scores: save the scores themselves as 16-bit grey"
         )
     return np.asarray(values)
 
@@ -196,11 +196,11 @@ def _read_hdf5(path: Path) -> NDArray[Any]:
 
 
 def find_score_map(folder: str | os.PathLike[str], *names: str) -> Path:
-    """Finds the score map of a picture by name.
+    """Finds the score map of an image by name.
 
     Args:
         folder: Where the score maps lie.
-        names: The picture's name without suffix, tried in turn: its path below the pictures' common folder
+        names: The image's name without suffix, tried in turn: its path below the images' common folder
             (`town/0001`), then its stem alone (`0001`).
 
     Raises:
@@ -220,7 +220,7 @@ def find_score_map(folder: str | os.PathLike[str], *names: str) -> Path:
             return found[0]
     raise ScoreMapError(
         f"{folder} holds no score map named '{names[-1]}' ({', '.join(SUFFIXES)}): "
-        "name each score map like its picture"
+        "name each score map like its image"
     )
 
 
@@ -229,7 +229,7 @@ def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int
 
     Scores from elsewhere come without in-distribution statistics, so the maps stand in for them: unknown
     objects cover few of their pixels. Unreadable maps are left out here; they are named when their own
-    picture is due.
+    image is due.
 
     Args:
         folder: Where the score maps lie.

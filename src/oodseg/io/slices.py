@@ -28,8 +28,8 @@ class Slices:
     def __len__(self) -> int:
         return int(self.scan.values.shape[self.axis])
 
-    def picture(self, index: int) -> NDArray[np.uint8]:
-        """Slice `index` as a grey picture, uint8 `[H, W, 3]`."""
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Slice `index` as a grey image, uint8 `[H, W, 3]`."""
         return to_grey(take_slice(self.scan.values, self.axis, index), self.window)
 
     def label(self, index: int) -> NDArray[np.uint8]:

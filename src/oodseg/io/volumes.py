@@ -1,4 +1,4 @@
-"""NIfTI volumes in and out, and their slices as pictures.
+"""NIfTI volumes in and out, and their slices as images.
 
 A volume is held in canonical orientation (axes to the patient's right, front and head: RAS+), however it was
 stored, so that a slice looks the same to a network and to a person; results are written back in the
@@ -159,11 +159,11 @@ def take_slice(values: NDArray[ScalarT], axis: int, index: int) -> NDArray[Scala
     return np.ascontiguousarray(np.take(values, index, axis).T[::-1, ::-1])
 
 
-def put_slice(values: NDArray[ScalarT], axis: int, index: int, picture: NDArray[ScalarT]) -> None:
+def put_slice(values: NDArray[ScalarT], axis: int, index: int, image: NDArray[ScalarT]) -> None:
     """Puts `[H, W]` where `take_slice` takes it from."""
     where: list[Any] = [slice(None)] * 3
     where[axis] = index
-    values[tuple(where)] = picture[::-1, ::-1].T
+    values[tuple(where)] = image[::-1, ::-1].T
 
 
 def usual_window(scan: Volume) -> tuple[float, float]:
@@ -173,7 +173,7 @@ def usual_window(scan: Volume) -> tuple[float, float]:
 
 
 def to_grey(values: NDArray[np.float32], window: tuple[float, float]) -> NDArray[np.uint8]:
-    """Values as a grey picture.
+    """Values as a grey image.
 
     Args:
         values: Float32 `[H, W]`.

@@ -1,4 +1,4 @@
-"""Boxes to outlines: embed a picture once, segment any number of boxes; a new one is a file and a line."""
+"""Boxes to outlines: embed an image once, segment any number of boxes; a new one is a file and a line."""
 
 from oodseg.core.parts import PromptableSegmenter
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class BoxSegmenter(PromptableSegmenter):
-    """Fills every box, rounded outwards to whole pixels and clipped to the picture."""
+    """Fills every box, rounded outwards to whole pixels and clipped to the image."""
 
     name = "box"
 
     def embed(self, image: Tensor) -> tuple[int, int]:
-        """Keeps the height and width of a picture, float32 `[3, H, W]`."""
+        """Keeps the height and width of an image, float32 `[3, H, W]`."""
         return image.shape[1], image.shape[2]
 
     def segment(self, embedding: tuple[int, int], boxes: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Fills each box; see `PromptableSegmenter.segment`. A box outside the picture is empty."""
+        """Fills each box; see `PromptableSegmenter.segment`. A box outside the image is empty."""
         masks = torch.zeros((len(boxes), *embedding), dtype=torch.bool)
         for mask, box in zip(masks, boxes.tolist(), strict=True):
             mask[box_pixels(box, *embedding)] = True

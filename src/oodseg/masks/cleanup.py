@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# A box that was scaled between two picture sizes misses whole pixels by float32 noise; rounded
+# A box that was scaled between two image sizes misses whole pixels by float32 noise; rounded
 # outwards as it is, it would gain a row.
 _SLACK = 1e-2
 # Components below this share of a mask's area are specks.
@@ -18,15 +18,15 @@ SMALLEST_SHARE = 0.02
 
 
 def box_pixels(box: Sequence[float], height: int, width: int) -> tuple[slice, slice]:
-    """Rows and columns of a picture that a box covers, rounded outwards and clipped to the picture.
+    """Rows and columns of an image that a box covers, rounded outwards and clipped to the image.
 
     Args:
         box: `xyxy` in pixels, any place and size.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        height: Rows of the image.
+        width: Columns of the image.
 
     Returns:
-        At least one pixel for a box that touches the picture, however thin; empty slices for others.
+        At least one pixel for a box that touches the image, however thin; empty slices for others.
     """
     x0, y0, x1, y1 = box
     if x1 < 0 or y1 < 0 or x0 > width or y0 > height:

@@ -1,7 +1,7 @@
 """The shipped promptable segmenter: a small U-Net over a crop around each box, all boxes in one batch.
 
 Its prompt is the box and, where given, the anomaly score map around it: an object's score says
-roughly where it is, the picture says where it ends.
+roughly where it is, the image says where it ends.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class CropEmbedding:
-    """A picture made ready for crops of any size: halved again and again.
+    """An image made ready for crops of any size: halved again and again.
 
     Attributes:
         pyramid: Float32 `[3, H / 2^i, W / 2^i]`, RGB in 0..1.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        height: Rows of the image.
+        width: Columns of the image.
     """
 
     pyramid: list[Tensor]
@@ -213,7 +213,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
 
     @torch.inference_mode()
     def embed(self, image: Tensor) -> CropEmbedding:
-        """Halves a picture, float32 `[3, H, W]`, RGB in 0..1, again and again."""
+        """Halves per image, float32 `[3, H, W]`, RGB in 0..1, again and again."""
         return CropEmbedding(build_pyramid(image, self.size), image.shape[1], image.shape[2])
 
     @torch.inference_mode()
@@ -221,7 +221,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         """Outlines the object in each box, 32 boxes a batch; see `PromptableSegmenter.segment`.
 
         A mask lies inside its box enlarged by `context`. One that the network leaves empty is its
-        filled box; the mask of a box outside the picture is empty. Puts the network into eval mode.
+        filled box; the mask of a box outside the image is empty. Puts the network into eval mode.
         """
         self.eval()
         height, width = embedding.height, embedding.width
@@ -243,7 +243,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         self, embedding: CropEmbedding, boxes: Tensor, regions: Tensor, scores: Tensor | None
     ) -> Tensor:
         """The network's input, float `[N, 6, size, size]`, for boxes and their crop regions."""
-        # Normalised here, not in `embed`: the crops have far fewer pixels than the picture.
+        # Normalised here, not in `embed`: the crops have far fewer pixels than the image.
         colour = (sample_crops(embedding.pyramid, regions, self.size, IMAGE_MEAN) - IMAGE_MEAN) / IMAGE_STD
         drawn = box_channel(boxes, regions, self.size)
         if scores is None or not self.use_scores:
@@ -259,7 +259,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
 def _draw(
     target: NDArray[np.bool_], logits: NDArray[np.float32], box: Sequence[float], region: Sequence[float]
 ) -> None:
-    """Writes one mask, logit above 0, into the picture `target`; the filled box where that is empty."""
+    """Writes one mask, logit above 0, into the image `target`; the filled box where that is empty."""
     x0, y0, x1, y1 = region
     inside = box_pixels(box, *target.shape)
     rows, columns, pasted = paste_logits(logits, (x0, y0, x1, y1), *target.shape)

@@ -1,7 +1,7 @@
-"""Cuts a square crop around every box of a picture, and puts what was drawn in it back into place.
+"""Cuts a square crop around every box of an image, and puts what was drawn in it back into place.
 
 A crop covers the box enlarged around its centre, stretched to a square of fixed size, so that a
-network sees every object at one scale, whatever its size in the picture.
+network sees every object at one scale, whatever its size in the image.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def crop_regions(boxes: Tensor, context: float) -> Tensor:
         context: Factor on each side, >= 1.
 
     Returns:
-        Float `[N, 4]`, `xyxy`; every side at least `MIN_SIDE` pixels; may reach outside the picture.
+        Float `[N, 4]`, `xyxy`; every side at least `MIN_SIDE` pixels; may reach outside the image.
     """
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = ((boxes[:, 2:] - boxes[:, :2]) * context).clamp_min(MIN_SIDE) / 2
@@ -35,14 +35,14 @@ def crop_regions(boxes: Tensor, context: float) -> Tensor:
 
 
 def build_pyramid(image: Tensor, smallest: int) -> list[Tensor]:
-    """Halves a picture by 2x2 means until its long side is below `2 * smallest`.
+    """Halves per image by 2x2 means until its long side is below `2 * smallest`.
 
     Args:
         image: Float `[C, H, W]`.
         smallest: Side of the crops to be cut, in pixels.
 
     Returns:
-        Levels `[C, H / 2^i, W / 2^i]` (rounded up), the picture itself first.
+        Levels `[C, H / 2^i, W / 2^i]` (rounded up), the image itself first.
     """
     levels = [image]
     while max(levels[-1].shape[1:]) >= 2 * smallest:
@@ -57,7 +57,7 @@ def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int, outside: flo
         pyramid: What `build_pyramid` returned.
         regions: Float `[N, 4]`, `xyxy` in pixels of the first level.
         size: Side of the crops.
-        outside: Value outside the picture.
+        outside: Value outside the image.
 
     Returns:
         Float `[N, C, size, size]`.
@@ -73,13 +73,13 @@ def sample_crops(pyramid: list[Tensor], regions: Tensor, size: int, outside: flo
 
 
 def sample_level(source: Tensor, regions: Tensor, size: int, outside: float = 0.0) -> Tensor:
-    """Samples square crops bilinearly from one picture.
+    """Samples square crops bilinearly from one image.
 
     Args:
         source: Float `[C, H, W]`.
         regions: Float `[N, 4]`, `xyxy` in its pixels.
         size: Side of the crops.
-        outside: Value outside the picture.
+        outside: Value outside the image.
 
     Returns:
         Float `[N, C, size, size]`.
@@ -96,7 +96,7 @@ def sample_level(source: Tensor, regions: Tensor, size: int, outside: float = 0.
         ],
         dim=-1,
     )
-    # All crops in one tall grid: as a batch, an exported graph would copy the picture N times.
+    # All crops in one tall grid: as a batch, an exported graph would copy the image N times.
     tall = grid.reshape(1, -1, size, 2).to(source.dtype)
     sampled = F.grid_sample(source[None], tall, align_corners=False)[0]
     crops = sampled.reshape(source.shape[0], -1, size, size).transpose(0, 1)
@@ -128,17 +128,17 @@ def box_channel(boxes: Tensor, regions: Tensor, size: int) -> Tensor:
 def paste_logits(
     logits: NDArray[np.float32], region: tuple[float, float, float, float], height: int, width: int
 ) -> tuple[slice, slice, NDArray[np.float32]]:
-    """Brings a crop's logits to the pixels of the picture that it covers.
+    """Brings a crop's logits to the pixels of the image that it covers.
 
     Args:
         logits: Float32 `[size, size]` over `region`.
-        region: `xyxy` in pixels of the picture.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        region: `xyxy` in pixels of the image.
+        height: Rows of the image.
+        width: Columns of the image.
 
     Returns:
-        Rows and columns of the picture whose centres lie in the region, and the logits on them;
-        empty slices where the region misses the picture.
+        Rows and columns of the image whose centres lie in the region, and the logits on them;
+        empty slices where the region misses the image.
     """
     import cv2
     import numpy as np
@@ -167,7 +167,7 @@ def paste_logits(
 
 
 def _covered(low: float, high: float, limit: int) -> tuple[int, int]:
-    """First and one-past-last pixel whose centre lies in `low..high`, clipped to the picture."""
+    """First and one-past-last pixel whose centre lies in `low..high`, clipped to the image."""
     import math
 
     return max(0, math.ceil(low - 0.5)), min(limit, math.floor(high - 0.5) + 1)

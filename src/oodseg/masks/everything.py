@@ -1,4 +1,4 @@
-"""All instances of a picture first, then the one that each box selects: the way of FastSAM.
+"""All instances of an image first, then the one that each box selects: the way of FastSAM.
 
 FastSAM (Zhao et al., 2023, arXiv 2306.12156) segments everything in one pass and answers a box prompt
 with the instance whose pixels overlap the box's pixels best, by intersection over union. Any model that
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 Generate = Callable[[Any], Iterable[Any]]
 
-# Mask classifiers see larger pictures reduced to this long side, about what they are trained at.
+# Mask classifiers see larger images reduced to this long side, about what they are trained at.
 _LONGEST = 1024
-# Families whose queries are outlines of the whole picture. EoMT's are cut where its windows meet.
+# Families whose queries are outlines of the whole image. EoMT's are cut where its windows meet.
 _FAMILIES = ("mask2former", "maskformer", "oneformer")
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance, cut out of the picture.
+    """One instance, cut out of the image.
 
     Attributes:
-        rows: Rows of the picture that it reaches over.
+        rows: Rows of the image that it reaches over.
         columns: Columns that it reaches over.
         mask: Bool, on these rows and columns.
         area: Its pixels.
@@ -68,12 +68,12 @@ class Instance:
 
 @dataclass(frozen=True)
 class InstanceEmbedding:
-    """All instances of one picture.
+    """All instances of one image.
 
     Attributes:
         instances: Those with at least one pixel; they may overlap.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        height: Rows of the image.
+        width: Columns of the image.
     """
 
     instances: list[Instance]
@@ -85,7 +85,7 @@ class EverythingSegmenter(PromptableSegmenter):
     """Answers every box with the instance that overlaps it best; the filled box where none touches it.
 
     Args:
-        source: A function of yours that takes a picture, uint8 `[H, W, 3]` (RGB), and gives its instances,
+        source: A function of yours that takes per image, uint8 `[H, W, 3]` (RGB), and gives its instances,
             bool `[M, H, W]` (numpy, torch, or one by one; M may be 0). Or a mask classifier as text,
             `mask2former:ID` (also maskformer and oneformer; a hub id or a folder): each of its queries is
             an instance where its mask logit is above 0, whatever its class, for an unknown object has none.
@@ -125,7 +125,7 @@ class EverythingSegmenter(PromptableSegmenter):
         return self
 
     def embed(self, image: Tensor) -> InstanceEmbedding:
-        """Outlines all instances of a picture, float32 `[3, H, W]`, RGB in 0..1.
+        """Outlines all instances of an image, float32 `[3, H, W]`, RGB in 0..1.
 
         Raises:
             ConfigError: The function gave masks of another size.
@@ -137,8 +137,8 @@ class EverythingSegmenter(PromptableSegmenter):
             found = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask).astype(np.bool_)
             if found.shape != (height, width):
                 raise ConfigError(
-                    f"the instances are of shape {found.shape} for a picture of {height} x {width} pixels: "
-                    "give bool masks [M, H, W] at the picture's size"
+                    f"the instances are of shape {found.shape} for an image of {height} x {width} pixels: "
+                    "give bool masks [M, H, W] at the image's size"
                 )
             instances += _cut_out(found)
         return InstanceEmbedding(instances, height, width)
@@ -189,14 +189,14 @@ class _QueryMasks:
         self.segmenter.to(device)
 
     @torch.inference_mode()
-    def __call__(self, image: NDArray[np.uint8]) -> Iterator[Tensor]:
-        height, width = image.shape[:2]
-        picture = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
+    def __call__(self, pixels: NDArray[np.uint8]) -> Iterator[Tensor]:
+        height, width = pixels.shape[:2]
+        image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float() / 255
         scale = min(1.0, _LONGEST / max(height, width))
         if scale < 1:
             small = [max(1, round(side * scale)) for side in (height, width)]
-            picture = resize(picture, small, antialias=True)
-        queries = self.segmenter.segment(picture).queries
+            image = resize(image, small, antialias=True)
+        queries = self.segmenter.segment(image).queries
         if queries is None:
             return
         for logits in queries.masks[0]:

@@ -48,7 +48,7 @@ class GrabCutSegmenter(PromptableSegmenter):
         self.iterations = iterations
 
     def embed(self, image: Tensor) -> NDArray[np.uint8]:
-        """Turns a picture, float32 `[3, H, W]` in 0..1, into uint8 `[H, W, 3]`."""
+        """Turns per image, float32 `[3, H, W]` in 0..1, into uint8 `[H, W, 3]`."""
         return (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
     def segment(self, embedding: NDArray[np.uint8], boxes: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -86,7 +86,7 @@ class GrabCutSegmenter(PromptableSegmenter):
             crop = cv2.resize(crop, small, interpolation=cv2.INTER_AREA)
             trimap = cv2.resize(trimap, small, interpolation=cv2.INTER_NEAREST)
         if not (trimap == cv2.GC_BGD).any() or not (trimap == cv2.GC_PR_FGD).any():
-            return None  # No colours to tell the object from, as where the box is the whole picture.
+            return None  # No colours to tell the object from, as where the box is the whole image.
         cv2.setRNGSeed(0)  # GrabCut starts from random clusters.
         models = np.zeros((1, 65)), np.zeros((1, 65))
         try:

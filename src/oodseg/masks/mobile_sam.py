@@ -46,7 +46,7 @@ class _TinyVit(nn.Module):
         self.body.stages[3].downsample.conv2.conv.stride = (1, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Encodes normalised pictures whose sides are multiples of 16."""
+        """Encodes normalised images whose sides are multiples of 16."""
         features: Tensor = self.body.forward_features(pixels)
         return features.permute(0, 2, 3, 1)
 

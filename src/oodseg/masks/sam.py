@@ -1,11 +1,11 @@
-"""The Segment Anything family through transformers: look at a picture once, decode boxes in batches.
+"""The Segment Anything family through transformers: look at an image once, decode boxes in batches.
 
 SAM (Kirillov et al., ICCV 2023, arXiv 2304.02643), SAM-HQ (Ke et al., NeurIPS 2023, arXiv 2306.01567),
 SAM 2 (Ravi et al., ICLR 2025, arXiv 2408.00714), EdgeTAM (Zhou et al., CVPR 2025, arXiv 2501.07256) and
 SAM 3's tracker head (Meta, 2025, arXiv 2511.16719). As in S2M, one mask a box, logit above 0, and the
 score map is not used.
 
-The picture goes through the family's own image processor, as a tensor, so that it is resized and
+The image goes through the family's own image processor, as a tensor, so that it is resized and
 normalised exactly as in training. Encoders run in bfloat16 where the device is fast at it; decoders do
 not, because they place boxes by the sine of large numbers, which bfloat16 blurs.
 """
@@ -37,14 +37,14 @@ _DECODER_FLOATS = 10
 
 
 @dataclass(frozen=True)
-class PictureEmbedding:
-    """What an encoder saw in one picture.
+class ImageEmbedding:
+    """What an encoder saw in one image.
 
     Attributes:
-        features: The model's keyword arguments that stand for the picture.
-        height: Rows of the picture.
-        width: Columns of the picture.
-        rows: Rows of the network's input that the picture covers; the rest is padding.
+        features: The model's keyword arguments that stand for the image.
+        height: Rows of the image.
+        width: Columns of the image.
+        rows: Rows of the network's input that the image covers; the rest is padding.
         columns: Columns of the network's input that it covers.
         side: Side of the network's square input.
     """
@@ -58,7 +58,7 @@ class PictureEmbedding:
 
 
 class SamSegmenter(PromptableSegmenter):
-    """SAM with a ViT-B, ViT-L or ViT-H encoder: the picture scaled to 1024 on its long side and padded.
+    """SAM with a ViT-B, ViT-L or ViT-H encoder: the image scaled to 1024 on its long side and padded.
 
     Not a module and without weights of its own: a saved pipeline names the source, it does not copy it.
 
@@ -104,9 +104,9 @@ class SamSegmenter(PromptableSegmenter):
         return self
 
     @torch.inference_mode()
-    def embed(self, image: Tensor) -> PictureEmbedding:
-        """Encodes a picture, float32 `[3, H, W]`, RGB in 0..1."""
-        # Pictures come as bytes, and the processors resize bytes; going back to them costs no precision.
+    def embed(self, image: Tensor) -> ImageEmbedding:
+        """Encodes per image, float32 `[3, H, W]`, RGB in 0..1."""
+        # Images come as bytes, and the processors resize bytes; going back to them costs no precision.
         byte_image = (image.to(self.model.device).clamp(0, 1) * 255).round().to(torch.uint8)
         batch = self.processor(
             byte_image, input_data_format="channels_first", return_tensors="pt", **self._processor_options()
@@ -117,10 +117,10 @@ class SamSegmenter(PromptableSegmenter):
         with fast_autocast(pixels.device):
             features = self._encode(pixels)
         height, width = image.shape[1:]
-        return PictureEmbedding(features, height, width, rows, columns, pixels.shape[-1])
+        return ImageEmbedding(features, height, width, rows, columns, pixels.shape[-1])
 
     @torch.inference_mode()
-    def segment(self, embedding: PictureEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
+    def segment(self, embedding: ImageEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
         """Outlines the object in each box; see `PromptableSegmenter.segment`. Scores are not used.
 
         Masks are as the model draws them: they may reach outside their box, have several parts, or be empty.
@@ -146,8 +146,8 @@ class SamSegmenter(PromptableSegmenter):
         """Runs the encoder on float `[1, 3, side, side]`."""
         return {"image_embeddings": self.model.get_image_embeddings(pixels).float()}
 
-    def _enlarge(self, logits: Tensor, embedding: PictureEmbedding) -> Tensor:
-        """Brings logits `[n, 1, h, w]` over the network's input to the picture's pixels."""
+    def _enlarge(self, logits: Tensor, embedding: ImageEmbedding) -> Tensor:
+        """Brings logits `[n, 1, h, w]` over the network's input to the image's pixels."""
         padded = resize(logits, (embedding.side, embedding.side))
         cut = padded[..., : embedding.rows, : embedding.columns]
         return resize(cut, (embedding.height, embedding.width))
@@ -179,7 +179,7 @@ class SamHQSegmenter(SamSegmenter):
 
 
 class Sam3Segmenter(SamSegmenter):
-    """SAM 3's tracker head, prompted by boxes: the picture stretched to a square of 1008.
+    """SAM 3's tracker head, prompted by boxes: the image stretched to a square of 1008.
 
     Args:
         source: Hub id (`facebook/sam3`, gated) or local folder in the hub's format.
@@ -199,12 +199,12 @@ class Sam3Segmenter(SamSegmenter):
     def _encode(self, pixels: Tensor) -> dict[str, Any]:
         return {"image_embeddings": [level.float() for level in self.model.get_image_embeddings(pixels)]}
 
-    def _enlarge(self, logits: Tensor, embedding: PictureEmbedding) -> Tensor:
+    def _enlarge(self, logits: Tensor, embedding: ImageEmbedding) -> Tensor:
         return resize(logits, (embedding.height, embedding.width))
 
 
 class Sam2Segmenter(Sam3Segmenter):
-    """SAM 2 and 2.1, tiny to large: the picture stretched to a square.
+    """SAM 2 and 2.1, tiny to large: the image stretched to a square.
 
     Args:
         source: Hub id (`facebook/sam2.1-hiera-tiny`) or local folder in the hub's format.
@@ -258,7 +258,7 @@ class EdgeTamSegmenter(Sam2Segmenter):
     _model_class = "EdgeTamModel"
 
 
-def _boxes_at_once(embedding: PictureEmbedding, device: torch.device) -> int:
+def _boxes_at_once(embedding: ImageEmbedding, device: torch.device) -> int:
     """How many boxes a batch may have, at least 1."""
     room = _FLOATS_ON_CPU if device.type == "cpu" else _FLOATS_ELSEWHERE
     full_size = embedding.height * embedding.width + embedding.side**2

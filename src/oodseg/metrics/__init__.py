@@ -7,13 +7,13 @@ from oodseg.metrics.failure import (
     FailureCurve,
     ImageFailureMetrics,
     PixelFailureMetrics,
+    image_dice,
     image_failure_metrics,
-    picture_dice,
-    picture_iou,
+    image_iou,
     pixel_failure_metrics,
 )
+from oodseg.metrics.image_means import ImageMeans
 from oodseg.metrics.instances import InstanceCounter, InstanceMetrics, objects_of_mask
-from oodseg.metrics.picture_means import PictureMeans
 from oodseg.metrics.pixel import PixelCurve, PixelMetrics, pixel_metrics
 from oodseg.metrics.s2m import PRESETS, Preset, S2MCurve, S2MMetrics, ScoreExtremes
 
@@ -25,10 +25,10 @@ __all__ = [
     "ComponentMetrics",
     "FailureCurve",
     "ImageFailureMetrics",
+    "ImageMeans",
     "InstanceCounter",
     "InstanceMetrics",
     "MinimumSizes",
-    "PictureMeans",
     "PixelCurve",
     "PixelFailureMetrics",
     "PixelMetrics",
@@ -36,11 +36,11 @@ __all__ = [
     "S2MCurve",
     "S2MMetrics",
     "ScoreExtremes",
+    "image_dice",
     "image_failure_metrics",
+    "image_iou",
     "interval",
     "objects_of_mask",
-    "picture_dice",
-    "picture_iou",
     "pixel_failure_metrics",
     "pixel_metrics",
     "resample_weights",

@@ -1,7 +1,7 @@
-"""COCO's average precision from one matching, for the whole set and for any resampling of its pictures.
+"""COCO's average precision from one matching, for the whole set and for any resampling of its images.
 
 pycocotools matches predictions with objects (Lin et al., ECCV 2014, arXiv 1405.0312); what it would
-accumulate afterwards is done here with a weight a picture, so that bootstrap intervals need no second
+accumulate afterwards is done here with a weight an image, so that bootstrap intervals need no second
 matching.
 """
 
@@ -22,8 +22,8 @@ _BLOCK = 64  # resamples at a time: bounds memory at about 64 x predictions
 
 
 @dataclass
-class PictureObjects:
-    """Run-length masks of one picture.
+class ImageObjects:
+    """Run-length masks of one image.
 
     Attributes:
         size: Rows and columns.
@@ -43,18 +43,18 @@ class PictureObjects:
 class ObjectMatches:
     """Which prediction found which object at IoU 0.50, 0.55 … 0.95, best prediction first.
 
-    At most 100 predictions a picture count. The ignored region is a crowd: predictions in it count neither
+    At most 100 predictions per image count. The ignored region is a crowd: predictions in it count neither
     way.
     """
 
-    def __init__(self, pictures: Sequence[PictureObjects]) -> None:
-        """Matches all pictures."""
-        self._objects = np.array([len(picture.truths) for picture in pictures], np.float64)
-        found = _match(pictures) if self._objects.any() else []
+    def __init__(self, images: Sequence[ImageObjects]) -> None:
+        """Matches all images."""
+        self._objects = np.array([len(image.truths) for image in images], np.float64)
+        found = _match(images) if self._objects.any() else []
         scores = [np.asarray(one["dtScores"]) for one in found]
         order = np.argsort(-np.concatenate(scores), kind="stable") if scores else np.empty(0, np.int64)
         ids = [np.full(len(s), one["image_id"] - 1) for s, one in zip(scores, found, strict=True)]
-        self._picture = np.concatenate(ids)[order] if ids else np.empty(0, np.int64)
+        self._image = np.concatenate(ids)[order] if ids else np.empty(0, np.int64)
         hit = [np.asarray(one["dtMatches"]) > 0 for one in found]
         ignored = [np.asarray(one["dtIgnore"]) > 0 for one in found]
         empty = np.empty((10, 0), bool)
@@ -63,10 +63,10 @@ class ObjectMatches:
         self._tp, self._fp = hits & counted, ~hits & counted
 
     def figures(self, weights: F64) -> dict[str, F64]:
-        """Accumulates with a weight a picture.
+        """Accumulates with a weight an image.
 
         Args:
-            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+            weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
             `ap`, `ap50` and `ar`, float64 `[B]` each; NaN where a resampled set holds no object.
@@ -79,7 +79,7 @@ class ObjectMatches:
         """AP and recall at each IoU, float64 `[B, 10]` each."""
         objects = weights @ self._objects
         ap, ar = np.full((2, len(weights), len(self._tp)), np.nan)
-        mine = weights[:, self._picture]
+        mine = weights[:, self._image]
         for level, (hit, wrong) in enumerate(zip(self._tp, self._fp, strict=True)):
             tp, fp = np.cumsum(mine * hit, 1), np.cumsum(mine * wrong, 1)
             precision = tp / np.maximum(tp + fp, np.spacing(1))
@@ -93,19 +93,19 @@ class ObjectMatches:
         return ap, ar
 
 
-def _match(pictures: Sequence[PictureObjects]) -> list[dict[str, Any]]:
-    """Pycocotools' records of the pictures that hold an object or a prediction."""
-    evaluation = coco_evaluation(pictures)
+def _match(images: Sequence[ImageObjects]) -> list[dict[str, Any]]:
+    """Pycocotools' records of the images that hold an object or a prediction."""
+    evaluation = coco_evaluation(images)
     if evaluation is None:
         return []
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
-    records: list[dict[str, Any] | None] = evaluation.evalImgs[: len(pictures)]  # the first area range: all
+    records: list[dict[str, Any] | None] = evaluation.evalImgs[: len(images)]  # the first area range: all
     return [record for record in records if record is not None]
 
 
-def coco_evaluation(pictures: Sequence[PictureObjects]) -> Any:
-    """A class-agnostic `pycocotools.cocoeval.COCOeval` over the pictures; None without a prediction."""
+def coco_evaluation(images: Sequence[ImageObjects]) -> Any:
+    """A class-agnostic `pycocotools.cocoeval.COCOeval` over the images; None without a prediction."""
     from pycocotools import mask as coco
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -113,16 +113,16 @@ def coco_evaluation(pictures: Sequence[PictureObjects]) -> Any:
     truth: dict[str, Any] = {"info": {}, "images": [], "annotations": []}
     truth["categories"] = [{"id": 1, "name": "object"}]
     found = []
-    for index, picture in enumerate(pictures, 1):
-        truth["images"].append({"id": index, "height": picture.size[0], "width": picture.size[1]})
-        crowds = [picture.ignored] if picture.ignored else []
-        for mask in [*picture.truths, *crowds]:
+    for index, image in enumerate(images, 1):
+        truth["images"].append({"id": index, "height": image.size[0], "width": image.size[1]})
+        crowds = [image.ignored] if image.ignored else []
+        for mask in [*image.truths, *crowds]:
             truth["annotations"].append(
                 {
                     "id": len(truth["annotations"]) + 1,
                     "image_id": index,
                     "category_id": 1,
-                    "iscrowd": int(mask is picture.ignored),
+                    "iscrowd": int(mask is image.ignored),
                     "segmentation": mask,
                     "area": float(coco.area(mask)),
                     "bbox": coco.toBbox(mask).tolist(),
@@ -130,7 +130,7 @@ def coco_evaluation(pictures: Sequence[PictureObjects]) -> Any:
             )
         found += [
             {"image_id": index, "category_id": 1, "segmentation": mask, "score": score}
-            for mask, score in zip(picture.masks, picture.confidences, strict=True)
+            for mask, score in zip(image.masks, image.confidences, strict=True)
         ]
     if not found:
         return None

@@ -11,7 +11,7 @@ from oodseg.metrics.pixel import F32, F64, I64, TPR, split
 
 
 class BinnedPixels:
-    """Keeps a small histogram a picture, from which any resampling of the pictures can be scored.
+    """Keeps a small histogram an image, from which any resampling of the images can be scored.
 
     Meant for the second pass over a set, with the edges that `PixelCurve.bin_edges` chose in the first:
     between two of them lie at most about 1/512 of the pixels of either class, unless these share one score.
@@ -23,7 +23,7 @@ class BinnedPixels:
         self._rows: list[I64] = []
 
     def update(self, score: NDArray[Any], label: NDArray[np.uint8]) -> None:
-        """Adds one picture; arguments as in `PixelCurve.update`."""
+        """Adds one image; arguments as in `PixelCurve.update`."""
         positive, negative = split(score, label)
         bins = self.edges.size + 1
         counts = [
@@ -36,7 +36,7 @@ class BinnedPixels:
         """Scores resampled sets.
 
         Args:
-            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+            weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
             `auprc`, `fpr95`, `auroc` and `best_f1`, float64 `[B]` each.

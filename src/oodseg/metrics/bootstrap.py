@@ -1,8 +1,8 @@
-"""95 % intervals by resampling pictures (Efron 1979, percentile method).
+"""95 % intervals by resampling images (Efron 1979, percentile method).
 
-Pictures, not pixels, are the independent draws: neighbouring pixels say the same thing. All resampled sets
-are scored at once from per-picture records as matrix products. With a handful of pictures an interval is
-itself rough; it is still the honest answer to how much one picture moves the number.
+Images, not pixels, are the independent draws: neighbouring pixels say the same thing. All resampled sets
+are scored at once from per-image records as matrix products. With a handful of images an interval is
+itself rough; it is still the honest answer to how much one image moves the number.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import numpy as np
 from oodseg.metrics.pixel import F64
 
 
-def resample_weights(pictures: int, resamples: int = 1000, seed: int = 0) -> F64:
+def resample_weights(images: int, resamples: int = 1000, seed: int = 0) -> F64:
     """Draws resampled sets.
 
     Args:
-        pictures: Pictures in the set, > 0.
+        images: Images in the set, > 0.
         resamples: Number of resampled sets B.
         seed: Same seed, same sets.
 
     Returns:
-        Float64 `[B, pictures]`: how often each picture was drawn; every row sums to `pictures`.
+        Float64 `[B, images]`: how often each image was drawn; every row sums to `images`.
 
     Raises:
-        ValueError: No picture.
+        ValueError: No image.
     """
-    if pictures < 1:
+    if images < 1:
         raise ValueError("cannot resample an empty set")
     rng = np.random.default_rng(seed)
-    return rng.multinomial(pictures, np.full(pictures, 1.0 / pictures), size=resamples).astype(np.float64)
+    return rng.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.float64)
 
 
 def interval(samples: F64, level: float = 0.95) -> tuple[float, float]:

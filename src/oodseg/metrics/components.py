@@ -44,7 +44,7 @@ TRACK_SIZES = {
 
 @dataclass(frozen=True)
 class Components:
-    """Component figures of one picture.
+    """Component figures of one image.
 
     Attributes:
         siou: sIoU of each ground-truth component, float64 `[G]` in 0..1.
@@ -89,7 +89,7 @@ class ComponentMetrics:
 
 
 class ComponentCounter:
-    """Collects component figures picture by picture; memory is a few numbers a component."""
+    """Collects component figures image by image; memory is a few numbers a component."""
 
     def __init__(self, sizes: MinimumSizes) -> None:
         """Starts empty, with the track's minimum component sizes."""
@@ -97,7 +97,7 @@ class ComponentCounter:
         self._rows: list[F64] = []
 
     def update(self, mask: NDArray[np.bool_], label: NDArray[np.uint8]) -> Components:
-        """Adds one picture and returns its own figures; arguments as in `match_components`."""
+        """Adds one image and returns its own figures; arguments as in `match_components`."""
         found = match_components(mask, label, self.sizes)
         self._rows.append(
             np.concatenate(
@@ -134,7 +134,7 @@ class ComponentCounter:
         """Scores resampled sets.
 
         Args:
-            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+            weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
             `siou`, `ppv` and `f1_mean`, float64 `[B]` each.
@@ -185,7 +185,7 @@ def drop_small(labels: NDArray[np.int32], areas: I64, minimum: int) -> tuple[NDA
 
 
 def match_components(mask: NDArray[np.bool_], label: NDArray[np.uint8], sizes: MinimumSizes) -> Components:
-    """Matches predicted with ground-truth components in one picture.
+    """Matches predicted with ground-truth components in one image.
 
     Args:
         mask: Predicted anomaly, bool `[H, W]`.

@@ -3,11 +3,11 @@
 Definitions follow SynthCP (Xia et al., ECCV 2020, arXiv 2003.08440):
 
 - Pixels: AUPR-Error takes wrong pixels as positive and the error as score, AUPR-Success takes right pixels
-  as positive and the negated error; both and AUROC pool all pixels of all pictures. FPR95 (wrong pixels
-  positive) is measured picture by picture and averaged over pictures that hold both kinds.
-- Pictures: a class is measured over the pictures whose truth holds it. MAE and STD are mean and standard
+  as positive and the negated error; both and AUROC pool all pixels of all images. FPR95 (wrong pixels
+  positive) is measured image by image and averaged over images that hold both kinds.
+- Images: a class is measured over the images whose truth holds it. MAE and STD are mean and standard
   deviation of |estimated - true| IoU, Pearson and Spearman correlate the two; then the mean over classes.
-  The same at the level of a picture's mean IoU.
+  The same at the level of an image's mean IoU.
 
 For volumes IoU reads Dice throughout.
 """
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.metrics.picture_means import PictureMeans
+from oodseg.metrics.image_means import ImageMeans
 from oodseg.metrics.pixel import IGNORE, PixelCurve
 
 F64 = NDArray[np.float64]
@@ -36,7 +36,7 @@ class PixelFailureMetrics:
         aupr_error: Area under precision-recall of finding wrong pixels, 0..1; by chance `error_rate`.
         aupr_success: The same of finding right pixels, 0..1; by chance `1 - error_rate`.
         auroc: Area under the ROC curve, ties counted half, 0..1; by chance 0.5.
-        fpr95: Share of right pixels that are raised with 95 % of the wrong ones: mean over pictures, 0..1.
+        fpr95: Share of right pixels that are raised with 95 % of the wrong ones: mean over images, 0..1.
         error_rate: Wrong pixels among all that count, 0..1; NaN of an empty set.
         pixels: Pixels that count.
     """
@@ -50,17 +50,17 @@ class PixelFailureMetrics:
 
 
 class FailureCurve:
-    """Collects pixels, picture by picture; memory is bounded as `PixelCurve` bounds it, twice."""
+    """Collects pixels, image by image; memory is bounded as `PixelCurve` bounds it, twice."""
 
     def __init__(self, exact_limit: int = 1 << 26) -> None:
         """Starts empty; more than `exact_limit` pixels are counted in histograms instead of sorted."""
         self._error, self._success = PixelCurve(exact_limit), PixelCurve(exact_limit)
-        self._pictures = PictureMeans()
+        self._images = ImageMeans()
 
     def update(
         self, error: NDArray[Any], wrong: NDArray[np.bool_], ignore: NDArray[np.bool_] | None = None
     ) -> None:
-        """Adds one picture.
+        """Adds one image.
 
         Args:
             error: Float `[H, W]`, finite, of any range: higher = more likely wrong.
@@ -76,7 +76,7 @@ class FailureCurve:
             of_errors[ignore] = of_successes[ignore] = IGNORE
         self._error.update(error, of_errors)
         self._success.update(-np.asarray(error, np.float32), of_successes)
-        self._pictures.update(error, of_errors)
+        self._images.update(error, of_errors)
 
     def compute(self) -> PixelFailureMetrics:
         """Returns the figures of everything added so far."""
@@ -86,7 +86,7 @@ class FailureCurve:
             aupr_error=error.auprc,
             aupr_success=success.auprc,
             auroc=error.auroc,
-            fpr95=self._pictures.compute()["fpr95_picture_mean"],
+            fpr95=self._images.compute()["fpr95_image_mean"],
             error_rate=error.positives / pixels if pixels else _NAN,
             pixels=pixels,
         )
@@ -97,7 +97,7 @@ def pixel_failure_metrics(
     wrong: Iterable[NDArray[np.bool_]],
     ignore: Iterable[NDArray[np.bool_]] | None = None,
 ) -> PixelFailureMetrics:
-    """Computes the pixel figures of a set; arguments as in `FailureCurve.update`, one item a picture."""
+    """Computes the pixel figures of a set; arguments as in `FailureCurve.update`, one item an image."""
     curve = FailureCurve()
     if ignore is None:
         for one, where in zip(error, wrong, strict=True):
@@ -110,21 +110,21 @@ def pixel_failure_metrics(
 
 @dataclass(frozen=True)
 class ImageFailureMetrics:
-    """Picture-level figures of a set.
+    """Image-level figures of a set.
 
     Attributes:
         mae: Mean over classes of the mean |estimated - true|, 0..1.
         std: Mean over classes of the standard deviation of |estimated - true|, 0..1.
         pearson: Mean over classes of Pearson's correlation, -1..1.
         spearman: Mean over classes of Spearman's rank correlation, -1..1.
-        mean_mae: Mean |estimated - true| of the pictures' mean IoU.
-        mean_pearson: Pearson's correlation of the pictures' estimated and true mean IoU.
+        mean_mae: Mean |estimated - true| of the images' mean IoU.
+        mean_pearson: Pearson's correlation of the images' estimated and true mean IoU.
         mean_spearman: Spearman's rank correlation of the same.
-        class_mae: Float64 `[C]`; NaN of a class that no picture holds.
+        class_mae: Float64 `[C]`; NaN of a class that no image holds.
         class_std: Float64 `[C]`; likewise.
         class_pearson: Float64 `[C]`; NaN where `correlation` is not defined.
         class_spearman: Float64 `[C]`; likewise.
-        pictures: Pictures with at least one class.
+        images: Images with at least one class.
     """
 
     mae: float
@@ -138,18 +138,18 @@ class ImageFailureMetrics:
     class_std: F64
     class_pearson: F64
     class_spearman: F64
-    pictures: int
+    images: int
 
 
 def image_failure_metrics(
     estimated: NDArray[Any], true: NDArray[Any], estimated_mean: NDArray[Any] | None = None
 ) -> ImageFailureMetrics:
-    """Compares estimated with true IoU, class by class and picture by picture.
+    """Compares estimated with true IoU, class by class and image by image.
 
     Args:
         estimated: Float `[N, C]` in 0..1, as `Assessment.class_iou` gives it: NaN where a class is not
             predicted. Where the truth holds it all the same, its IoU is 0 for certain, and 0 is taken.
-        true: Float `[N, C]` in 0..1 as `picture_iou` gives it: NaN where the truth lacks the class.
+        true: Float `[N, C]` in 0..1 as `image_iou` gives it: NaN where the truth lacks the class.
         estimated_mean: Float `[N]` as `Assessment.mean_iou` gives it; None for the mean of the predicted
             classes.
 
@@ -161,7 +161,7 @@ def image_failure_metrics(
         raise ValueError(f"estimated and true must both be [N, C]: {guess.shape} and {truth.shape}")
     means = _mean_of_known(guess, 1) if estimated_mean is None else np.asarray(estimated_mean, np.float64)
     if means.shape != guess.shape[:1]:
-        raise ValueError(f"estimated_mean must be [N]: {means.shape} for {guess.shape[0]} pictures")
+        raise ValueError(f"estimated_mean must be [N]: {means.shape} for {guess.shape[0]} images")
     guess = np.nan_to_num(guess, nan=0.0)
     held = [np.flatnonzero(~np.isnan(truth[:, k])) for k in range(truth.shape[1])]
     gaps = [np.abs(guess[rows, k] - truth[rows, k]) for k, rows in enumerate(held)]
@@ -185,7 +185,7 @@ def image_failure_metrics(
         class_std=class_std,
         class_pearson=class_pearson,
         class_spearman=class_spearman,
-        pictures=int(usable.sum()),
+        images=int(usable.sum()),
     )
 
 
@@ -194,7 +194,7 @@ def correlation(estimated: F64, true: F64) -> float:
 
     Estimates that never vary say nothing and count 0, where a correlation has no value: else a detector
     could leave its hard classes out of the mean by always saying the same. NaN with fewer than two
-    pictures, or where the truth never varies: then there is nothing to correlate with.
+    images, or where the truth never varies: then there is nothing to correlate with.
     """
     if true.size < 2 or np.ptp(true) == 0:
         return _NAN
@@ -213,10 +213,10 @@ def rank_correlation(estimated: F64, true: F64) -> float:
     return correlation(rankdata(estimated), rankdata(true))
 
 
-def picture_iou(
+def image_iou(
     labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int = 255
 ) -> F64:
-    """True IoU of every class in one picture.
+    """True IoU of every class in one image.
 
     Args:
         labels: Integers `[H, W]`: the prediction.
@@ -235,10 +235,10 @@ def picture_iou(
         return np.where(real > 0, both / (predicted + real - both), _NAN)
 
 
-def picture_dice(
+def image_dice(
     labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int = 255
 ) -> F64:
-    """True Dice of every class in one slice or volume; arguments and NaN as in `picture_iou`."""
+    """True Dice of every class in one slice or volume; arguments and NaN as in `image_iou`."""
     both, predicted, real = _counts(labels, truth, classes, ignore)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(real > 0, 2 * both / (predicted + real), _NAN)

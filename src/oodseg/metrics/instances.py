@@ -1,4 +1,4 @@
-"""Object-level figures: class-agnostic COCO AP, AP50 and AR, recall by object size, false alarms a picture.
+"""Object-level figures: class-agnostic COCO AP, AP50 and AR, recall by object size, false alarms per image.
 
 Sources: COCO's rules (Lin et al., ECCV 2014, arXiv 1405.0312) as pycocotools computes them, without classes
 as in OoDIS (Nekrasov et al., ICRA 2025, arXiv 2406.11835). Where a set has no instance labels, every
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.metrics.average_precision import ObjectMatches, PictureObjects
+from oodseg.metrics.average_precision import ImageObjects, ObjectMatches
 from oodseg.metrics.components import drop_small, label_components
 from oodseg.metrics.pixel import ANOMALY, F64, IGNORE
 
@@ -54,10 +54,10 @@ class InstanceMetrics:
     Attributes:
         ap: AP averaged over IoU 0.50, 0.55 … 0.95, 0..1.
         ap50: AP at IoU 0.5.
-        ar: Recall averaged over the same IoUs with at most 100 predictions a picture.
+        ar: Recall averaged over the same IoUs with at most 100 predictions per image.
         by_size: Recall by object size.
-        boxes_per_picture: Mean number of predicted objects.
-        false_alarms_per_picture: Mean number of predictions with less than `FALSE_ALARM_SHARE` of their
+        boxes_per_image: Mean number of predicted objects.
+        false_alarms_per_image: Mean number of predictions with less than `FALSE_ALARM_SHARE` of their
             counted pixels on an anomaly; those more than half in the ignored region are left out.
     """
 
@@ -65,17 +65,17 @@ class InstanceMetrics:
     ap50: float
     ar: float
     by_size: dict[str, SizeRecall]
-    boxes_per_picture: float
-    false_alarms_per_picture: float
+    boxes_per_image: float
+    false_alarms_per_image: float
 
 
 class InstanceCounter:
-    """Collects objects picture by picture as run-length masks."""
+    """Collects objects image by image as run-length masks."""
 
     def __init__(self, minimum_truth: int = 10) -> None:
         """Starts empty; ground-truth components under `minimum_truth` pixels become ignored."""
         self._minimum = minimum_truth
-        self._pictures: list[PictureObjects] = []
+        self._images: list[ImageObjects] = []
         self._false_alarms: list[int] = []
         self._areas: list[int] = []
         self._found: list[bool] = []
@@ -85,7 +85,7 @@ class InstanceCounter:
     def update(
         self, masks: Sequence[dict[str, Any]], confidences: Sequence[float], label: NDArray[np.uint8]
     ) -> int:
-        """Adds one picture.
+        """Adds one image.
 
         Args:
             masks: Predicted objects as COCO run-length masks of the label's size.
@@ -93,7 +93,7 @@ class InstanceCounter:
             label: uint8 `[H, W]`: 0 in-distribution, 1 anomaly, 255 ignored.
 
         Returns:
-            The picture's false alarms.
+            The image's false alarms.
 
         Raises:
             ValueError: A mask of another size than the label.
@@ -107,7 +107,7 @@ class InstanceCounter:
         ignored = (label == IGNORE) | ((label == ANOMALY) & (labels == 0))
         truths = _component_masks(labels, areas.size - 1)
         crowd = encode_mask(ignored) if ignored.any() else None
-        self._pictures.append(PictureObjects((height, width), truths, crowd, list(masks), list(confidences)))
+        self._images.append(ImageObjects((height, width), truths, crowd, list(masks), list(confidences)))
         self._areas += [int(area) for area in areas[1:]]
         self._matches = None
         false_alarms = 0
@@ -127,23 +127,23 @@ class InstanceCounter:
 
     def compute(self) -> InstanceMetrics:
         """Returns the figures of everything added so far."""
-        whole = {name: float(v[0]) for name, v in self.resample(np.ones((1, len(self._pictures)))).items()}
+        whole = {name: float(v[0]) for name, v in self.resample(np.ones((1, len(self._images)))).items()}
         return InstanceMetrics(by_size=self._by_size(), **whole)
 
     def resample(self, weights: F64) -> dict[str, F64]:
         """Scores resampled sets.
 
         Args:
-            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+            weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
-            `ap`, `ap50`, `ar`, `boxes_per_picture` and `false_alarms_per_picture`, float64 `[B]` each.
+            `ap`, `ap50`, `ar`, `boxes_per_image` and `false_alarms_per_image`, float64 `[B]` each.
         """
-        self._matches = self._matches or ObjectMatches(self._pictures)
+        self._matches = self._matches or ObjectMatches(self._images)
         share = weights / weights.sum(1, keepdims=True)
         return self._matches.figures(weights) | {
-            "boxes_per_picture": share @ np.array([float(len(p.masks)) for p in self._pictures]),
-            "false_alarms_per_picture": share @ np.array(self._false_alarms, np.float64),
+            "boxes_per_image": share @ np.array([float(len(p.masks)) for p in self._images]),
+            "false_alarms_per_image": share @ np.array(self._false_alarms, np.float64),
         }
 
     def _by_size(self) -> dict[str, SizeRecall]:

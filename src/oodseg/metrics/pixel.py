@@ -1,7 +1,7 @@
 """Pixel-level detection figures, pooled over the set: AuPRC, FPR at 95 % TPR, AUROC and best F1.
 
 Definitions follow SegmentMeIfYouCan (Chan et al., NeurIPS D&B 2021, arXiv 2104.14812): the anomaly class is
-positive, ignored pixels are left out, all pixels of all pictures form one pool, AuPRC is the step sum
+positive, ignored pixels are left out, all pixels of all images form one pool, AuPRC is the step sum
 of recall steps times precision (as scikit-learn's `average_precision_score`), and FPR95 is read at
 the first threshold whose TPR reaches 0.95.
 
@@ -79,7 +79,7 @@ class _Steps:
 
 
 class PixelCurve:
-    """Collects the pixels of a set, picture by picture.
+    """Collects the pixels of a set, image by image.
 
     Memory is 4 bytes a pixel up to `exact_limit` pixels and constant (64 MB) beyond.
     """
@@ -95,7 +95,7 @@ class PixelCurve:
             self._spill()
 
     def update(self, score: NDArray[Any], label: NDArray[np.uint8]) -> None:
-        """Adds one picture.
+        """Adds one image.
 
         Args:
             score: Float `[H, W]`, finite, higher = more anomalous.

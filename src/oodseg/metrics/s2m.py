@@ -4,7 +4,7 @@ Source: Zhao et al., "Segment Every Out-of-Distribution Object", CVPR 2024, arXi
 The paper's formulas and its released code are two different quantities, so there are two presets:
 
 - `code`, which the published tables hold: thresholds 0, 0.01 … 1 (101), mask = map > t, IoU and Dice a
-  picture, averaged over pictures; an empty union counts 0; ignored pixels stay, and a prediction there
+  image, averaged over images; an empty union counts 0; ignored pixels stay, and a prediction there
   is false; AuIoU is the trapezoid over 0..1, mean F1 the plain mean of the mean Dice.
 - `paper`: counts pooled over the set, thresholds 0, 0.01 … 0.99 (100), ignored pixels removed; AuIoU and
   mean F1 are sums times 0.01.
@@ -87,9 +87,9 @@ class ScoreExtremes:
 
 
 class S2MCurve:
-    """Collects counts picture by picture; both presets come from the same counts.
+    """Collects counts image by image; both presets come from the same counts.
 
-    Memory is 2.4 kB a picture, kept for per-picture means and resampling.
+    Memory is 2.4 kB an image, kept for per-image means and resampling.
     """
 
     def __init__(self) -> None:
@@ -100,11 +100,11 @@ class S2MCurve:
         self._anomalous: list[int] = []
 
     def __len__(self) -> int:
-        """Number of pictures so far."""
+        """Number of images so far."""
         return len(self._anomalous)
 
     def update(self, confidence: NDArray[Any], label: NDArray[np.uint8]) -> None:
-        """Adds one picture.
+        """Adds one image.
 
         Args:
             confidence: Float `[H, W]` in 0..1 (S2M's confidence map, or a score through `ScoreExtremes`).
@@ -153,7 +153,7 @@ class S2MCurve:
         """Scores resampled sets.
 
         Args:
-            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
+            weights: Float64 `[B, images]`, how often each image is in each resampled set.
             preset: `code` or `paper`.
 
         Returns:
@@ -168,8 +168,8 @@ class S2MCurve:
             "mean_f1": mean_f1,
         }
 
-    def per_picture(self) -> dict[str, F64]:
-        """Returns each picture's `auiou`, `iou_threshold_free`, `mean_f1` (preset `code`), `[pictures]`."""
+    def per_image(self) -> dict[str, F64]:
+        """Returns each image's `auiou`, `iou_threshold_free`, `mean_f1` (preset `code`), `[images]`."""
         return {
             name: values
             for name, values in self.resample(np.eye(len(self)), "code").items()

@@ -95,7 +95,7 @@ def load_processor(processor_class: Any, source: str, *, revision: str | None = 
 
 
 def load_image_settings(source: str, *, revision: str | None = None) -> dict[str, Any]:
-    """Reads `preprocessor_config.json`: how a model wants its pictures, `image_mean` and `image_std` first.
+    """Reads `preprocessor_config.json`: how a model wants its images, `image_mean` and `image_std` first.
 
     Raises:
         WeightsError: See `load_model`.

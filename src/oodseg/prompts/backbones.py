@@ -22,7 +22,7 @@ class CompactBackbone(nn.Module):
 
     Cells of 4×4 pixels become 16 channels (nothing is lost, and no layer runs at full size); residual
     stages of strides 4, 8, 16 and 32 (32, 64, 128 and 160 channels); a feature pyramid of 48 channels on
-    these and a pooled level of stride 64. A score map holds far less than a picture: a hundredth of
+    these and a pooled level of stride 64. A score map holds far less than an image: a hundredth of
     ResNet-50's work is enough.
 
     Args:

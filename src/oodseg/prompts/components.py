@@ -25,7 +25,7 @@ class ComponentPrompts(PromptGenerator):
     Args:
         threshold: On the normalised score, in standard deviations of in-distribution pixels.
         min_area: Smallest component in pixels of the score map.
-        max_boxes: Most boxes a picture; the most confident stay.
+        max_boxes: Most boxes per image; the most confident stay.
     """
 
     name = "components"

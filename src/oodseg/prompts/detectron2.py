@@ -7,7 +7,7 @@ torchvision's; what the two do differently:
 |---|---|---|---|
 | names | `backbone.bottom_up.res2.0.conv1.norm` | `backbone.body.layer1.0.bn1` | `convert` |
 | classes | background last, no box for it | background first, with a box | `convert` |
-| anchors | exact; strides 4 to 64 | rounded; stride from the picture's size | `_Anchors` |
+| anchors | exact; strides 4 to 64 | rounded; stride from the image's size | `_Anchors` |
 | RoIAlign | half-pixel aligned, as many samples as cells | shifted, 2 x 2 samples | `_AlignedPool` |
 | stride of a stage | first 1x1 convolution (MSRA's weights) | 3x3 convolution | `stride_in_1x1` |
 | padding | to multiples of 32 | to multiples of 64 in this package | 32 |
@@ -178,7 +178,7 @@ class DetectronPrompts(FasterRCNNPrompts):
 
 
 class _Anchors(AnchorGenerator):  # type: ignore[misc]
-    """Anchors of exact sizes at strides that do not depend on the picture."""
+    """Anchors of exact sizes at strides that do not depend on the image."""
 
     def generate_anchors(
         self,

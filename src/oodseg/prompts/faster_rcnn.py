@@ -145,7 +145,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         nms: Boxes of a larger IoU with a more confident one go.
         nested: Boxes that overlap a more confident one in more than this share of the smaller of the two
             go; 1 keeps all.
-        max_boxes: Most boxes a picture.
+        max_boxes: Most boxes per image.
         features: Channels of the image features at strides 8 and 16 that join the score (`Sight.features` of
             the `street` detector); empty for a generator that sees the score alone. Training hides them now
             and then, so that one network reads scores from elsewhere too.

@@ -22,7 +22,7 @@ def checked(scores: Tensor) -> Tensor:
     """
     if scores.ndim != 3 or scores.shape[1] == 0 or scores.shape[2] == 0:
         raise ScoreMapError(
-            f"a prompt generator reads score maps of shape [pictures, rows, columns], got "
+            f"a prompt generator reads score maps of shape [images, rows, columns], got "
             f"{list(scores.shape)}: add or drop dimensions"
         )
     scores = scores.float()
@@ -100,7 +100,7 @@ def as_prompts(boxes: Tensor, confidence: Tensor, limit: int) -> BoxPrompts:
     Args:
         boxes: Float `[N, 4]`, `xyxy`.
         confidence: Float `[N]` in 0..1, any order.
-        limit: Most boxes a picture.
+        limit: Most boxes per image.
     """
     confidence, order = confidence.detach().float().sort(descending=True, stable=True)
     return BoxPrompts(boxes.detach().float()[order[:limit]], confidence[:limit])

@@ -1,4 +1,4 @@
-"""Pictures a person can judge: picture, prediction, re-synthesis and error map side by side."""
+"""Images a person can judge: image, prediction, re-synthesis and error map side by side."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def class_colours(classes: Sequence[str]) -> list[Colour]:
 
 
 def colour_labels(image: RGB, labels: NDArray[np.uint8], classes: Sequence[str]) -> RGB:
-    """Lays the classes' colours over the picture in grey.
+    """Lays the classes' colours over the image in grey.
 
     Args:
         image: uint8 `[H, W, 3]`.
@@ -73,7 +73,7 @@ def colour_labels(image: RGB, labels: NDArray[np.uint8], classes: Sequence[str])
 
 
 def heat_map(image: RGB, error: NDArray[np.float32]) -> RGB:
-    """Shows where the prediction is likely wrong: bright on the picture in dark grey.
+    """Shows where the prediction is likely wrong: bright on the image in dark grey.
 
     Args:
         image: uint8 `[H, W, 3]`.
@@ -90,10 +90,10 @@ def _grey(image: RGB) -> NDArray[np.float32]:
 
 
 def draw_panel(image: RGB, assessment: Assessment, classes: Sequence[str]) -> RGB:
-    """Draws picture | prediction | re-synthesis (if there is one) | error map, with titles and a key.
+    """Draws image | prediction | re-synthesis (if there is one) | error map, with titles and a key.
 
     Args:
-        image: uint8 `[H, W, 3]`: the picture.
+        image: uint8 `[H, W, 3]`: the image.
         assessment: What the failure detector says about it, of the same size.
         classes: Names of the classes.
 
@@ -101,7 +101,7 @@ def draw_panel(image: RGB, assessment: Assessment, classes: Sequence[str]) -> RG
         uint8 `[h, w, 3]` RGB; every tile has a long side of about 512 pixels.
     """
     share = f"{100 * float(assessment.error.mean()):.1f}"
-    tiles = [("picture", image), ("prediction", colour_labels(image, assessment.labels, classes))]
+    tiles = [("image", image), ("prediction", colour_labels(image, assessment.labels, classes))]
     if assessment.resynthesis is not None:
         tiles.append(("re-synthesis of the prediction", assessment.resynthesis))
     tiles.append((f"error map: about {share} % wrong", heat_map(image, assessment.error)))

@@ -47,7 +47,7 @@ def _document(listed: FailureList) -> dict[str, Any]:
         for number, entry in enumerate(listed.entries, start=1)
     ]
     failures = [{"file_name": name, "reason": reason} for name, reason in listed.failures.items()]
-    return {"info": dict(listed.info), "pictures": rows, "failures": failures}
+    return {"info": dict(listed.info), "images": rows, "failures": failures}
 
 
 def _table(listed: FailureList) -> str:

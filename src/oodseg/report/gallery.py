@@ -1,4 +1,4 @@
-"""The gallery: each picture with its score, boxes, mask and truth, worst first."""
+"""The gallery: each image with its score, boxes, mask and truth, worst first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.evaluation.results import PictureRecord, Tile
+from oodseg.evaluation.results import ImageRecord, Tile
 from oodseg.report.html import percent
 
 RGB = NDArray[np.uint8]
@@ -21,11 +21,11 @@ _RAMP = np.array(
 )
 
 
-def cards(tiles: Sequence[Tile], records: Sequence[PictureRecord]) -> list[dict[str, Any]]:
+def cards(tiles: Sequence[Tile], records: Sequence[ImageRecord]) -> list[dict[str, Any]]:
     """Describes the tiles for the page, in the order given.
 
     Args:
-        tiles: The pictures.
+        tiles: The images.
         records: The first row's, found by name.
     """
     by_name = {record.name: record for record in records}
@@ -39,8 +39,8 @@ def legend(has_masks: bool) -> list[dict[str, Any]]:
     return [{"colour": colour, "name": name} for colour, name in entries]
 
 
-def _card(tile: Tile, record: PictureRecord) -> dict[str, Any]:
-    base = tile.picture if tile.picture is not None else np.full((*tile.label.shape, 3), 96, np.uint8)
+def _card(tile: Tile, record: ImageRecord) -> dict[str, Any]:
+    base = tile.image if tile.image is not None else np.full((*tile.label.shape, 3), 96, np.uint8)
     figures = [f"mean F1 {percent(record.mean_f1, 1)}"]
     if record.boxes is not None:
         figures.insert(0, f"IoU {percent(record.iou_threshold_free, 1)}")
@@ -49,7 +49,7 @@ def _card(tile: Tile, record: PictureRecord) -> dict[str, Any]:
     if not record.anomaly_pixels:
         figures.append("no anomaly in it, so IoU and F1 are 0 by definition")
     views = [
-        ("picture and boxes" if tile.boxes else "picture", base, [_box(*box) for box in tile.boxes]),
+        ("image and boxes" if tile.boxes else "image", base, [_box(*box) for box in tile.boxes]),
         ("anomaly score (its own range)", heat(tile.score), []),
         ("mask against truth" if tile.mask is not None else "truth", _compare(base, tile), []),
     ]
@@ -83,7 +83,7 @@ def _box(x0: float, y0: float, x1: float, y1: float, confidence: float) -> dict[
 
 
 def _compare(base: RGB, tile: Tile) -> RGB:
-    """The picture in grey with hits, misses and false alarms in colour."""
+    """The image in grey with hits, misses and false alarms in colour."""
     shown: NDArray[np.float64] = (base.mean(axis=2, keepdims=True) * 0.55 + 60).repeat(3, axis=2)
     truth = tile.label == 1
     paint = [(tile.label == 255, _IGNORED, 0.45)]

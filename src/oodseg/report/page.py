@@ -66,7 +66,7 @@ def _set(found: Evaluation, rows: Sequence[Row], preset: Preset) -> dict[str, An
         "split": data.split,
         "licence": data.licence,
         "fingerprint": found.fingerprint,
-        "count": len(methods[0].pictures),
+        "count": len(methods[0].images),
         "first": methods[0].name,
         "free": free and {"name": free.name, "iou": free.value(family, "iou_threshold_free")},
         "best": best
@@ -85,7 +85,7 @@ def _set(found: Evaluation, rows: Sequence[Row], preset: Preset) -> dict[str, An
             "heads": GROUP_HEADS,
             "rows": group_lines(methods[0]),
         },
-        "cards": cards(found.tiles, methods[0].pictures),
+        "cards": cards(found.tiles, methods[0].images),
         "legend": legend(any(tile.mask is not None for tile in found.tiles)),
         "left_out": sum(frame.label_path is not None for frame in data.frames) - len(found.tiles),
     }

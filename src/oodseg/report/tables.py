@@ -52,20 +52,20 @@ COLUMNS = (
     Column("AP", "instances", "ap", says="class-agnostic COCO AP"),
     Column("AP50", "instances", "ap50", says="class-agnostic COCO AP at IoU 50 %"),
     Column(
-        "boxes", "instances", "boxes_per_picture", percent=False, up=False, says="objects drawn a picture"
+        "boxes", "instances", "boxes_per_image", percent=False, up=False, says="objects drawn an image"
     ),
     Column(
         "false",
         "instances",
-        "false_alarms_per_picture",
+        "false_alarms_per_image",
         percent=False,
         up=False,
-        says="false alarms a picture",
+        says="false alarms per image",
     ),
 )
-GROUP_HEADS = ("pictures", "AuIoU", "IoU free", "mean F1", "boxes↓", "false↓")
+GROUP_HEADS = ("images", "AuIoU", "IoU free", "mean F1", "boxes↓", "false↓")
 GROUP_KEY = (
-    "Overlaps in percent over the pictures with an anomaly (preset code), boxes and false alarms a picture."
+    "Overlaps in percent over the images with an anomaly (preset code), boxes and false alarms per image."
 )
 _LEAVE_OUT_FIRST = ("AP50", "boxes", "PPV", "AP", "sIoU", "F1*", "FPR95", "IoU best", "mean F1")
 _IN_TERMINAL = ("S2M (RPL)", "RPL+CoroCL", "UNO", "AnomDINO+RPL")
@@ -181,9 +181,9 @@ def rich_table(rows: Sequence[Row], preset: Preset, width: int) -> Table:
 
 
 def group_lines(method: MethodResult) -> list[tuple[str, str, list[str]]]:
-    """A method's figures by kind of picture: kind, value, and one cell for each of `GROUP_HEADS`."""
+    """A method's figures by kind of image: kind, value, and one cell for each of `GROUP_HEADS`."""
     return [
-        (kind, value, [str(f.pictures), *(_percent(v) for v in (f.auiou, f.iou_threshold_free, f.mean_f1)),
+        (kind, value, [str(f.images), *(_percent(v) for v in (f.auiou, f.iou_threshold_free, f.mean_f1)),
                        *("" if math.isnan(v) else f"{v:.2f}" for v in (f.boxes, f.false_alarms))])
         for kind, values in method.by_group.items()
         for value, f in values.items()
@@ -195,7 +195,7 @@ def _percent(value: float) -> str:
 
 
 def group_table(found: Evaluation) -> Table | None:
-    """Lays the first method's figures by kind of picture out for a terminal; None without kinds."""
+    """Lays the first method's figures by kind of image out for a terminal; None without kinds."""
     from rich import box
     from rich.table import Table
 
@@ -204,7 +204,7 @@ def group_table(found: Evaluation) -> Table | None:
         return None
     sizes = ", ".join(f"{name} {hit} of {n}" for name, (n, hit, _) in method.by_size.items())
     table = Table(
-        title=f"{found.dataset.title}: {method.name} by kind of picture",
+        title=f"{found.dataset.title}: {method.name} by kind of image",
         caption=GROUP_KEY + (f" Objects found: {sizes}." if sizes else ""),
         title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
     )  # fmt: skip
@@ -231,7 +231,7 @@ def _lay_out(rows: Sequence[Row], used: Sequence[int], preset: Preset, left_out:
     if left_out:
         notes.append(f"Left out for want of width: {', '.join(left_out)}; results.csv holds everything.")
     table = Table(
-        title=f"Percent, 95 % bootstrap intervals over pictures below (preset {preset})",
+        title=f"Percent, 95 % bootstrap intervals over images below (preset {preset})",
         caption=" ".join(notes),
         title_justify="left",
         caption_justify="left",
@@ -261,8 +261,8 @@ def _lay_out(rows: Sequence[Row], used: Sequence[int], preset: Preset, left_out:
 
 def to_markdown(rows: Sequence[Row], preset: Preset) -> str:
     """The rows as a Markdown table a set: percent, intervals in brackets."""
-    heading = f"Percent with 95 % bootstrap intervals over pictures, preset `{preset}`"
-    lines = [f"{heading}; boxes and false alarms a picture."]
+    heading = f"Percent with 95 % bootstrap intervals over images, preset `{preset}`"
+    lines = [f"{heading}; boxes and false alarms per image."]
     used = [k for k in range(len(COLUMNS)) if any(not math.isnan(row.cells[k].value) for row in rows)]
     last = None
     for row in rows:

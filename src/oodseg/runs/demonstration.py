@@ -87,7 +87,7 @@ def demonstrate(
     """Draws street scenes with unknown objects, outlines these, and compares.
 
     Args:
-        out: Folder for the scenes (`pictures/`), the results of `predict` and the sheet.
+        out: Folder for the scenes (`images/`), the results of `predict` and the sheet.
         count: Number of scenes.
         seed: Another number draws other scenes.
         pipeline: As `predict` takes it.
@@ -100,7 +100,7 @@ def demonstrate(
     """
     out = Path(out)
     s2m, known = load(pipeline, settings)
-    truths = draw_scenes(out / "pictures", count, seed)
+    truths = draw_scenes(out / "images", count, seed)
     scenes = list(truths)
     run = predict(scenes, s2m, out, settings=known, fresh=True, progress=progress)
     masks = _read_masks(run.coco_path)

@@ -219,7 +219,7 @@ class Judging(Work[FailureRecord]):
         info = {
             "description": "segmentations by how much they are worth a look, the worst first",
             "version": __version__,
-            "pictures": None if self._root is None else str(self._root),
+            "images": None if self._root is None else str(self._root),
             "complete": complete,
             "settings": store.settings,
             **self.conclude(names, complete),

@@ -228,7 +228,7 @@ class _Predicting(Work[PredictionRecord]):
         info = {
             "description": "unknown objects found by oodseg",
             "version": __version__,
-            "pictures": None if self._root is None else str(self._root),
+            "images": None if self._root is None else str(self._root),
             "complete": complete,
             "settings": self.store.settings,
             "failures": [

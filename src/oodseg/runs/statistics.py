@@ -127,7 +127,7 @@ def fit(
     if out is not None:
         s2m.name = Path(out).absolute().name
         chosen = detector if isinstance(detector, str | Mapping) else None
-        record = {"pictures": found.images, "mean": found.mean, "std": found.std}
+        record = {"images": found.images, "mean": found.mean, "std": found.std}
         # First, so that a save that is broken off can be done again.
         write_json(Path(out, RECORD), {"detector": chosen, "pipeline": named, **record}, indent=1)
         s2m.save_pretrained(out)

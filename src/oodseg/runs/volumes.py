@@ -101,7 +101,7 @@ def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
         return Item(
             key,
             key,
-            partial(slices.picture, index),
+            partial(slices.image, index),
             lambda: [key, *map(file_identity, files)],
             labels=partial(slices.label, index),
         )

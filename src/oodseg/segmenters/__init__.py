@@ -1,4 +1,4 @@
-"""Picture to class logits; a new segmenter is one new file and one line here."""
+"""Image to class logits; a new segmenter is one new file and one line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EoMT: a plain vision transformer with mask queries, which takes square pictures of one size only."""
+"""EoMT: a plain vision transformer with mask queries, which takes square images of one size only."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NOWHERE = -50.0  # logit of a mask outside its window: a sigmoid of 2e-22
 class EomtSegmenter(MaskSegmenter):
     """EoMT (Kerssies et al., CVPR 2025).
 
-    As its processor says (`do_split_image`), the picture is scaled until its short side fits and is cut
+    As its processor says (`do_split_image`), the image is scaled until its short side fits and is cut
     along the long one into overlapping squares, or is scaled until all of it fits and is padded in black.
-    The queries of all squares are handed on as those of one picture: outside its square a mask is nowhere,
+    The queries of all squares are handed on as those of one image: outside its square a mask is nowhere,
     and where n squares overlap every mask counts an n-th, so that `class_logits` averages their scores.
     """
 
@@ -56,7 +56,7 @@ class EomtSegmenter(MaskSegmenter):
 
 
 def _joined(corners: list[tuple[int, int]], found: list[MaskQueries], size: tuple[int, int]) -> MaskQueries:
-    """The queries of windows as queries of the picture that they were cut from; all in cells of the masks."""
+    """The queries of windows as queries of the image that they were cut from; all in cells of the masks."""
     first = found[0].masks
     each, rows, columns = first.shape[1:]
     masks = first.new_full((len(first), each * len(found), *size), _NOWHERE)

@@ -19,7 +19,7 @@ class GivenLabels(Segmenter):
 
     Args:
         classes: Names of the classes, in the order of the labels.
-        window: For slices of scans: the values that are black and white in their pictures; None for pictures
+        window: For slices of scans: the values that are black and white in their images; None for images
             that come as they are.
     """
 
@@ -56,7 +56,7 @@ class GivenLabels(Segmenter):
         labels = labels[None] if labels.ndim == 2 else labels
         if tuple(labels.shape[-2:]) != size:
             raise ConfigError(
-                f"the labels are {list(labels.shape[-2:])} pixels and their picture "
+                f"the labels are {list(labels.shape[-2:])} pixels and their image "
                 f"{list(size)}: both must be of one size"
             )
         logits = _SHARPNESS * one_hot(labels, len(self.classes)).permute(0, 3, 1, 2).float()

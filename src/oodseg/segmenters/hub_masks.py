@@ -37,7 +37,7 @@ class MaskSegmenter(HubSegmenter):
         return Segmentation(class_logits(queries), None, queries)
 
     def queries(self, inputs: Tensor) -> MaskQueries:
-        """What the model says about normalised pictures `[B, 3, H, W]` of a size that it takes."""
+        """What the model says about normalised images `[B, 3, H, W]` of a size that it takes."""
         found = self.network(pixel_values=inputs, **self.extras(inputs))
         return MaskQueries(found.class_queries_logits, found.masks_queries_logits)
 
@@ -77,5 +77,5 @@ class OneFormerSegmenter(MaskSegmenter):
         self.register_buffer("_task", (ids * mask)[None], persistent=False)
 
     def extras(self, inputs: Tensor) -> dict[str, Any]:
-        """The task token, once a picture."""
+        """The task token, once per image."""
         return {"task_inputs": self.get_buffer("_task").expand(len(inputs), -1)}

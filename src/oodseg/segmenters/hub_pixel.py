@@ -17,8 +17,8 @@ from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmen
 class HubSegmenter(WrappedSegmenter):
     """A segmenter of transformers, by hub id or local folder.
 
-    Class names come from the model's configuration; mean, standard deviation and scale of the pictures
-    from its `preprocessor_config.json`. Pictures keep the size at which they are handed in.
+    Class names come from the model's configuration; mean, standard deviation and scale of the images
+    from its `preprocessor_config.json`. Images keep the size at which they are handed in.
 
     Args:
         source: Hub id (`owner/name`) or a folder written by `save_pretrained`.
@@ -47,12 +47,12 @@ class HubSegmenter(WrappedSegmenter):
 
 
 def statistics(settings: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation for pictures in 0..1, from an image processor's settings."""
+    """Mean and standard deviation for images in 0..1, from an image processor's settings."""
     mean, std = [0.0] * 3, [1.0] * 3
     if settings.get("do_normalize", True):
         mean = list(settings.get("image_mean") or IMAGENET_MEAN)
         std = list(settings.get("image_std") or IMAGENET_STD)
-    # The processor multiplies 0..255 by its factor; here pictures are in 0..1.
+    # The processor multiplies 0..255 by its factor; here images are in 0..1.
     factor = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
     gain = 255 * factor
     return [value / gain for value in mean], [value / gain for value in std]
@@ -75,32 +75,32 @@ class PixelSegmenter(HubSegmenter):
         return Segmentation(logits, seen[0])
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """The model's logits of normalised pictures `[B, 3, H, W]` of a size that it takes."""
+        """The model's logits of normalised images `[B, 3, H, W]` of a size that it takes."""
         logits: Tensor = self.network(pixel_values=inputs).logits
         return logits
 
 
 class SegformerSegmenter(PixelSegmenter):
-    """SegFormer (Xie et al., NeurIPS 2021); logits at a quarter of the picture."""
+    """SegFormer (Xie et al., NeurIPS 2021); logits at a quarter of the image."""
 
     name, model_class, classifier = "segformer", "SegformerForSemanticSegmentation", "decode_head.classifier"
 
 
 class UperNetSegmenter(PixelSegmenter):
-    """UPerNet (Xiao et al., ECCV 2018) on ConvNeXt, Swin and others; logits at the picture's size."""
+    """UPerNet (Xiao et al., ECCV 2018) on ConvNeXt, Swin and others; logits at the image's size."""
 
     name, model_class, classifier = "upernet", "UperNetForSemanticSegmentation", "decode_head.classifier"
 
 
 class DptSegmenter(PixelSegmenter):
-    """DPT (Ranftl et al., ICCV 2021); logits at the picture's size."""
+    """DPT (Ranftl et al., ICCV 2021); logits at the image's size."""
 
     name, model_class, classifier = "dpt", "DPTForSemanticSegmentation", "head.head.4"
     # The first fusion layer has nothing to add to; the released checkpoints leave its weights out.
     unused = ("neck.fusion_stage.layers.0.residual_layer1.",)
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """See `PixelSegmenter.logits`; the model takes every picture for a square unless told otherwise."""
+        """See `PixelSegmenter.logits`; the model takes every image for a square unless told otherwise."""
         patch = self.network.config.patch_size
         grid = {"patch_height": inputs.shape[-2] // patch, "patch_width": inputs.shape[-1] // patch}
         handle = self.network.neck.register_forward_pre_hook(

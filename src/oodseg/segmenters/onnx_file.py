@@ -1,4 +1,4 @@
-"""Any network in an ONNX file that turns pictures into logits."""
+"""Any network in an ONNX file that turns images into logits."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 class OnnxSegmenter(WrappedSegmenter):
     """Runs an ONNX file with onnxruntime.
 
-    The first input takes pictures `[B, 3, H, W]` (float32 or float16, RGB, normalised), the first output
-    gives logits `[B, C, h, w]`. Where the file fixes H and W, pictures are stretched to them; where it
+    The first input takes images `[B, 3, H, W]` (float32 or float16, RGB, normalised), the first output
+    gives logits `[B, C, h, w]`. Where the file fixes H and W, images are stretched to them; where it
     fixes B at 1, they go through one by one.
 
     Args:
         source: Path of the file.
-        mean: Mean for each of RGB that is subtracted from pictures in 0..1; ImageNet's by default.
+        mean: Mean for each of RGB that is subtracted from images in 0..1; ImageNet's by default.
         std: Standard deviation by which they are then divided.
         classes: Names of the classes, or a JSON file of them.
-        multiple: Pictures are stretched to multiples of this, where the file leaves their size open.
+        multiple: Images are stretched to multiples of this, where the file leaves their size open.
 
     Raises:
         MissingDependencyError: onnxruntime is not installed.
         WeightsError: The file is missing or no ONNX file.
-        ConfigError: It does not turn pictures into logits.
+        ConfigError: It does not turn images into logits.
     """
 
     name = "onnx"
@@ -54,12 +54,12 @@ class OnnxSegmenter(WrappedSegmenter):
         given = session.get_inputs()[0]
         shape = list(given.shape)
         if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
-            raise ConfigError(f"{source} takes {shape}: export a network that takes pictures [B, 3, H, W]")
+            raise ConfigError(f"{source} takes {shape}: export a network that takes images [B, 3, H, W]")
         super().__init__(session, (), mean, std)
         self.source, self.multiple = source, int(multiple)
         self._input, self._dtype = given.name, np.float16 if "float16" in given.type else np.float32
         self._batch, _, *self._size = (each if isinstance(each, int) else None for each in shape)
-        # The file need not say how many classes there are; its answer to a black picture does.
+        # The file need not say how many classes there are; its answer to a black image does.
         probe = np.zeros((1, 3, *(each or 4 * max(16, self.multiple) for each in self._size)), self._dtype)
         self.classes = class_names(classes, self._run(probe).shape[1])
 
@@ -93,7 +93,7 @@ class OnnxSegmenter(WrappedSegmenter):
         except Exception as error:  # onnxruntime's errors have no common base
             fault, (height, width) = str(error).strip().splitlines()[0], inputs.shape[-2:]
             raise ConfigError(
-                f"{self.source} cannot take pictures of {width}x{height} pixels ({fault}): "
+                f"{self.source} cannot take images of {width}x{height} pixels ({fault}): "
                 "export it with open sizes, or set `multiple` to its stride"
             ) from error
         if logits.ndim != 4 or logits.shape[1] < 2 or logits.dtype.kind != "f":

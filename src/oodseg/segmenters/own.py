@@ -1,4 +1,4 @@
-"""A network of one's own: any callable that turns pictures into logits."""
+"""A network of one's own: any callable that turns images into logits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class CallableSegmenter(WrappedSegmenter):
     """Makes a segmenter of any `torch.nn.Module` or function.
 
     Args:
-        network: Takes float pictures `[B, 3, H, W]` (RGB, normalised) and gives logits `[B, C, h, w]` of any
+        network: Takes float images `[B, 3, H, W]` (RGB, normalised) and gives logits `[B, C, h, w]` of any
             resolution covering them: as a tensor, as the first of a tuple, as `"out"` or `"logits"` of a
             mapping, as the attribute `logits`, or as a whole `Segmentation`.
         classes: Names of the C classes; None if nobody needs them.
-        mean: Mean for each of RGB that is subtracted from pictures in 0..1.
+        mean: Mean for each of RGB that is subtracted from images in 0..1.
         std: Standard deviation by which they are then divided.
-        multiple: Pictures are stretched to multiples of this: the network's stride.
+        multiple: Images are stretched to multiples of this: the network's stride.
 
     Examples:
         ```python

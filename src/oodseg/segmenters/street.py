@@ -1,7 +1,7 @@
 """The bundled compact network: seven street classes and, beside them, objectness.
 
 A U-Net with residual blocks after Ronneberger et al. (MICCAI 2015) and He et al. (CVPR 2016); the
-deepest stage is dilated and sees a pooled summary of the whole picture. Both heads share everything
+deepest stage is dilated and sees a pooled summary of the whole image. Both heads share everything
 but their last layers: the classes say what is known, objectness says that something is a thing and not
 one of them.
 """
@@ -43,7 +43,7 @@ class _Up(nn.Module):
 
 
 class StreetNet(ModulePart, Segmenter, Learned):
-    """Picture to class logits and an objectness logit.
+    """Image to class logits and an objectness logit.
 
     Args:
         widths: Channels at strides 2, 4, 8, 16 and 32.
@@ -175,7 +175,7 @@ class StreetNet(ModulePart, Segmenter, Learned):
     def segment(self, images: Tensor) -> Segmentation:
         """Segments a batch; see `Segmenter.segment`.
 
-        Logits and features come at a quarter of the picture; at its full size where it had to be padded,
+        Logits and features come at a quarter of the image; at its full size where it had to be padded,
         since they would not cover it exactly otherwise.
         """
         padded = pad_to_stride(images)

@@ -30,17 +30,17 @@ def starts(length: int, window: int, overlap: int = 0, multiple: int = 1) -> lis
 
 
 class TiledSegmenter(ModulePart, Segmenter):
-    """Runs a segmenter over windows of a picture, and over the picture at several scales.
+    """Runs a segmenter over windows of an image, and over the image at several scales.
 
-    A network does best at the size it was trained at: windows keep large pictures to it, larger scales
+    A network does best at the size it was trained at: windows keep large images to it, larger scales
     show it small objects. Logits are averaged where windows overlap and over the scales. Features and mask
-    queries of several windows are not those of one picture, and are left out.
+    queries of several windows are not those of one image, and are left out.
 
     Args:
         segmenter: Any other segmenter.
-        window: Side of the square windows in pixels; None for the whole picture at once.
+        window: Side of the square windows in pixels; None for the whole image at once.
         overlap: Least share of a window that its neighbour covers too, 0 up to (not with) 1.
-        scales: Factors on the picture's size.
+        scales: Factors on the image's size.
 
     Raises:
         ConfigError: A number out of range.
@@ -72,7 +72,7 @@ class TiledSegmenter(ModulePart, Segmenter):
     def segment(self, images: Tensor) -> Segmentation:
         """Segments a batch; see `Segmenter.segment`.
 
-        Logits have the picture's size, unless one window and one scale do: then the segmenter's own
+        Logits have the image's size, unless one window and one scale do: then the segmenter's own
         result is handed on.
         """
         size = images.shape[-2:]

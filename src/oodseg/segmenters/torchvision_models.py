@@ -75,7 +75,7 @@ class TorchvisionSegmenter(WrappedSegmenter):
 
     @torch.inference_mode()
     def segment(self, images: Tensor) -> Segmentation:
-        """Segments a batch; see `Segmenter.segment`. Logits have the picture's size."""
+        """Segments a batch; see `Segmenter.segment`. Logits have the image's size."""
         inputs = self.normalized(images)
         if self._features is None:
             return Segmentation(self.network(inputs)["out"])

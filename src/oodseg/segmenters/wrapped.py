@@ -27,7 +27,7 @@ class WrappedSegmenter(ModulePart, Segmenter):
     Args:
         network: The network; moves along when the segmenter changes its device.
         classes: Names of its classes.
-        mean: Mean of the pictures it was trained on, for each of RGB, in 0..1.
+        mean: Mean of the images it was trained on, for each of RGB, in 0..1.
         std: Standard deviation likewise.
     """
 
@@ -58,7 +58,7 @@ class WrappedSegmenter(ModulePart, Segmenter):
         return self._held[0]
 
     def normalized(self, images: Tensor) -> Tensor:
-        """Pictures `[B, 3, H, W]` in 0..1 as the network wants them, on its device."""
+        """Images `[B, 3, H, W]` in 0..1 as the network wants them, on its device."""
         mean, std = self.get_buffer("_mean"), self.get_buffer("_std")
         return (images.to(mean.device) - mean) / std
 

@@ -1,1 +1,1 @@
-"""Outlier exposure: scenes with unknown objects, pasted into known pictures or drawn from nothing."""
+"""Outlier exposure: scenes with unknown objects, pasted into known images or drawn from nothing."""

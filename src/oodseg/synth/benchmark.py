@@ -38,7 +38,7 @@ def draw(number: int, scene: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray
         scene: What `plan()` says of it.
 
     Returns:
-        Picture uint8 `[360, 640, 3]`, RGB, and label uint8 `[360, 640]`: 0, or 1 on unknown objects.
+        Image uint8 `[360, 640, 3]`, RGB, and label uint8 `[360, 640]`: 0, or 1 on unknown objects.
     """
     seed = int.from_bytes(hashlib.sha256(VERSION.encode()).digest()[:8], "big")
     rng = np.random.default_rng((seed, number))
@@ -62,19 +62,19 @@ def draw_benchmark(folder: Path, progress: Progress | None = None) -> Path:
     (folder / HEAD_FILE).unlink(missing_ok=True)  # a folder half drawn is no set
     scenes = plan()
     for number, scene in enumerate(scenes):
-        picture, label = draw(number, scene)
-        write_bytes(folder / "images" / f"{scene['name']}.png", encode_png(picture))
+        image, label = draw(number, scene)
+        write_bytes(folder / "images" / f"{scene['name']}.png", encode_png(image))
         write_bytes(folder / "labels" / f"{scene['name']}.png", encode_png(label))
-        scene.update(describe(picture, label))
+        scene.update(describe(image, label))
         if progress:
             progress(f"drawing {VERSION}", number + 1, len(scenes))
     write_json(folder / HEAD_FILE, {"version": VERSION, "frames": scenes})
     return folder
 
 
-def describe(picture: NDArray[np.uint8], label: NDArray[np.uint8]) -> dict[str, Any]:
+def describe(image: NDArray[np.uint8], label: NDArray[np.uint8]) -> dict[str, Any]:
     """What a drawing is recognised by: `pixels` and `centre` (x, y) of the unknown, mean `colour`."""
     y, x = np.nonzero(label == ANOMALY)
     centre = [round(float(each.mean()), 1) for each in (x, y)] if len(x) else [0.0, 0.0]
-    colour = [round(float(each), 1) for each in picture.mean((0, 1))]
+    colour = [round(float(each), 1) for each in image.mean((0, 1))]
     return {"pixels": len(x), "centre": centre, "colour": colour}

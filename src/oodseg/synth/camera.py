@@ -1,4 +1,4 @@
-"""What a camera does to a picture: light, colour, weather, blur, noise, compression."""
+"""What a camera does to an image: light, colour, weather, blur, noise, compression."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Crates, boards and panels of any material: unknown objects without a name.
 
-Half of DenseHybrid's negatives are plain rectangles of other pictures (Grcić et al., ECCV 2022); here they
+Half of DenseHybrid's negatives are plain rectangles of other images (Grcić et al., ECCV 2022); here they
 get a second and third face, so that they look like what falls off a lorry.
 """
 
@@ -20,7 +20,7 @@ _CANVAS = 160  # pixels on a side, before the crate is brought to its size
 
 
 def draw_crate(texture: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
-    """Draws a board or a crate whose faces are cut from a picture.
+    """Draws a board or a crate whose faces are cut from an image.
 
     Args:
         texture: uint8 `[H, W, 3]`, RGB, at least 16 pixels on a side.

@@ -35,7 +35,7 @@ from oodseg.synth.drawn_things import (
 )
 from oodseg.synth.drawn_weather import WEATHERS, rain_streaks, wet_ground
 
-MOST = 4  # unknown objects a scene
+MOST = 4  # unknown objects per scene
 DOMAINS = {"city": 0.4, "country": 0.25, "highway": 0.15, "dusty": 0.2}  # with how often each is drawn
 
 
@@ -77,7 +77,7 @@ def draw_scene(
         weather: A key of `oodseg.synth.drawn_weather.WEATHERS`; drawn at random when `None`.
 
     Returns:
-        The picture with its labels.
+        The image with its labels.
 
     Raises:
         ValueError: The size or the count is out of range, or domain or weather unknown.
@@ -238,7 +238,7 @@ def _paint(place: Place, rng: np.random.Generator, thing: Thing, leaf: Colour, u
 def _paste(
     place: Place, rgb: Bytes, alpha: Bytes, thing: Thing, label: int, unknown: Bytes, index: int
 ) -> None:
-    """Shrinks a drawn thing to its size on the picture and blends it in."""
+    """Shrinks a drawn thing to its size on the image and blends it in."""
     (foot_x, foot_y), (_, head_y) = place.project([(thing.x, 0, thing.z), (thing.x, thing.tall, thing.z)])
     h = max(3, round(foot_y - head_y))
     w = max(2, round(h * rgb.shape[1] / rgb.shape[0]))

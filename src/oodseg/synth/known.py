@@ -1,4 +1,4 @@
-"""WordNet ids of DUTS pictures that show a thing of a street class: hard negatives, not unknown objects."""
+"""WordNet ids of DUTS images that show a thing of a street class: hard negatives, not unknown objects."""
 
 from __future__ import annotations
 

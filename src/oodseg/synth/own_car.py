@@ -17,7 +17,7 @@ _CANVAS = 192  # pixels on a side, on which a star is drawn before it is brought
 
 
 def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | None:
-    """The camera's own car in a street picture: what has no class along the lower border.
+    """The camera's own car in a street image: what has no class along the lower border.
 
     Args:
         image: uint8 `[H, W, 3]`, RGB.

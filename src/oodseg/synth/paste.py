@@ -1,4 +1,4 @@
-"""Pastes one thing into a picture: x_oe = (1 - T(y)) x_in + T(y) x_out (S2M, CVPR 2024, Eq. 3 and 4).
+"""Pastes one thing into an image: x_oe = (1 - T(y)) x_in + T(y) x_out (S2M, CVPR 2024, Eq. 3 and 4).
 
 T is the rescaling and cutting of the outlier. The paper pastes with a hard edge; here the mask T(y) is
 soft, colours are drawn towards the place, and a contact shadow may fall, because a network otherwise
@@ -31,7 +31,7 @@ class Cutout:
 
 
 def cut_out(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Cutout | None:
-    """Cuts a picture to the rectangle around a mask; `None` where the mask is empty."""
+    """Cuts per image to the rectangle around a mask; `None` where the mask is empty."""
     box = cv2.boundingRect(mask.astype(np.uint8))
     if box[2] < 4 or box[3] < 4:
         return None

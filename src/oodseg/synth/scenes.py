@@ -1,4 +1,4 @@
-"""Outlier-exposure scenes: street pictures with unknown objects, natural pictures of objects, drawn streets.
+"""Outlier-exposure scenes: street images with unknown objects, natural images of objects, drawn streets.
 
 Where a scene comes from is chosen at random; whatever is pasted, known or unknown, goes through the same
 `paste`, and the finished scene through the same camera.
@@ -15,7 +15,7 @@ import numpy as np
 
 from oodseg.core.taxonomy import IGNORE
 from oodseg.data.duts import DutsIndex, DutsItem
-from oodseg.data.training import StreetPicture, street_pictures
+from oodseg.data.training import StreetImage, street_images
 from oodseg.synth.camera import shoot
 from oodseg.synth.crates import draw_crate
 from oodseg.synth.drawn import draw_scene
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE, ROADSIDE, FAR, SKY = range(7)
 
-# Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
+# Share of each source of street images, and the smallest share of an image's height a crop may take:
 # Cityscapes frames are large, IDD-Lite's are small already.
 _SOURCES = {
     "camvid": (0.22, 0.4),
@@ -38,8 +38,8 @@ _SOURCES = {
     "cityscapes_sample": (0.12, 0.2),
     "cityscapes_640": (0.33, 0.35),
 }
-# Windows reach for places beyond the picture by this share and are held back at its border, so that the
-# border, where the camera's own car shows, is seen as often as it is in whole pictures.
+# Windows reach for places beyond the image by this share and are held back at its border, so that the
+# border, where the camera's own car shows, is seen as often as it is in whole images.
 _BEYOND = 0.3
 # Of the camera's own cars, the share of which only the star shows.
 _STAR_ALONE = 0.4
@@ -54,7 +54,7 @@ class Scene:
         labels: uint8 `[H, W]`: street classes 0..6; 255 where no class is known (unknown objects included).
         unknown: uint8 `[H, W]`: 0 nothing unknown, 1..254 index of an unknown object, 255 not to be judged.
         kind: `"street"`, `"natural"` or `"drawn"`.
-        known: Bool `[H, W]`: where a known thing was pasted over the picture.
+        known: Bool `[H, W]`: where a known thing was pasted over the image.
     """
 
     image: NDArray[np.uint8]
@@ -69,25 +69,25 @@ class Mix:
     """How often what happens in a scene.
 
     Attributes:
-        natural: Share of scenes that are natural DUTS pictures, unpasted.
+        natural: Share of scenes that are natural DUTS images, unpasted.
         drawn: Share of scenes the project draws itself.
         empty: Share of street scenes without any unknown object.
         known: Chance that known things are pasted too, as hard negatives.
         pieces: Share of the known things that are pieces of another street in an object's outline. Too many
             teach that something odd on the road is nothing.
         signs: Share of the known things that are traffic signs, signals and boards.
-        borrowed: Share of the vehicles and people that are cut from other street pictures.
-        country: Chance that a street's surroundings give way to those of a natural picture.
+        borrowed: Share of the vehicles and people that are cut from other street images.
+        country: Chance that a street's surroundings give way to those of a natural image.
         shadows: Chance of shadows on the ground.
         markings: Chance of paint, manholes and patches on the ground.
         own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below. The cars
             are those of the Cityscapes frames: validation scenes, made without these, show drawn stars only.
         herds: Chance that an unknown object comes with more of its kind beside it.
-        crowded: Chance that unknown objects are pasted into a natural picture too.
+        crowded: Chance that unknown objects are pasted into a natural image too.
         faint: Chance that a pasted object is half transparent.
         crates: Share of the pasted unknown objects that are boards and crates of any material.
         zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
-            then looks as it does in a whole picture.
+            then looks as it does in a whole image.
     """
 
     natural: float = 0.24
@@ -131,7 +131,7 @@ class SceneSampler:
         mix: Mix | None = None,
     ) -> None:
         self.size, self.split, self.seed, self.mix = size, split, seed, mix or Mix()
-        self._streets = street_pictures(root, split)
+        self._streets = street_images(root, split)
         items = DutsIndex(Path(root) / "duts_tr", "held_out" if split == "val" else "train").items
         self._unknown = [item for item in items if item.nonstreet]
         # Few vehicles and people are held out; as negatives they serve both splits.
@@ -155,7 +155,7 @@ class SceneSampler:
     def _crop(
         self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator, zoom: float = 1.0
     ) -> list[NDArray[np.uint8]]:
-        """Cuts a random window of the scene's aspect from all planes (picture first), scales, mirrors."""
+        """Cuts a random window of the scene's aspect from all planes (image first), scales, mirrors."""
         height, width = self.size
         h, w = planes[0].shape[:2]
         largest = min(h, w * height / width)
@@ -180,9 +180,9 @@ class SceneSampler:
         names = list(self._streets)
         shares = np.array([_SOURCES[name][0] for name in names])
         source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
-        picture: StreetPicture = self._streets[source][int(rng.integers(len(self._streets[source])))]
-        image, labels = self._crop(list(picture.read()), _SOURCES[source][1], rng, zoom)
-        return image, labels
+        image: StreetImage = self._streets[source][int(rng.integers(len(self._streets[source])))]
+        pixels, labels = self._crop(list(image.read()), _SOURCES[source][1], rng, zoom)
+        return pixels, labels
 
     def _street(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
         image, labels = self._some_street(rng, zoom)
@@ -208,7 +208,7 @@ class SceneSampler:
     def _to_country(
         self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
     ) -> None:
-        """Replaces what stands beside the road, or random patches, by the background of a natural picture."""
+        """Replaces what stands beside the road, or random patches, by the background of a natural image."""
         item = self._unknown[int(rng.integers(len(self._unknown)))]
         nature, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.4, rng)
         if rng.random() < 0.65:
@@ -217,7 +217,7 @@ class SceneSampler:
         else:
             share, cell = float(rng.uniform(0.1, 0.5)), float(rng.uniform(30, 160))
             where = (blobs(self.size, share, cell, rng) > 0.5) & ~np.isin(labels, (LIVING, VEHICLE))
-        # The natural picture's own object stays out of it.
+        # The natural image's own object stays out of it.
         where &= cv2.dilate(mask, np.ones((9, 9), np.uint8)) == 0
         labels[replace_surroundings(image, nature, where, rng)] = IGNORE
 
@@ -301,7 +301,7 @@ class SceneSampler:
         if not self._own_cars:
             return np.zeros(self.size, bool)
         car = self._own_cars[int(rng.integers(len(self._own_cars)))]
-        # As wide as the picture in a whole one, wider in a part of one.
+        # As wide as the image in a whole one, wider in a part of one.
         scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
         target = (round(car.alpha.shape[1] * scale), max(4, round(car.alpha.shape[0] * scale)))
         car = resized(car, target, shrinks=scale < 1)
@@ -327,7 +327,7 @@ class SceneSampler:
         return covered
 
     def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
-        """A sign; or a vehicle or person, from another street or a natural picture. With its class."""
+        """A sign; or a vehicle or person, from another street or a natural image. With its class."""
         if rng.random() < self.mix.signs:
             return draw_sign(rng), ROADSIDE
         if rng.random() >= self.mix.borrowed:
@@ -335,8 +335,8 @@ class SceneSampler:
             label = VEHICLE if item.wnid in VEHICLES else LIVING
             return cut_out(item.read_image(), item.read_mask()), label
         names = list(self._streets)
-        pictures = self._streets[names[int(rng.integers(len(names)))]]
-        image, labels = pictures[int(rng.integers(len(pictures)))].read()
+        images = self._streets[names[int(rng.integers(len(names)))]]
+        image, labels = images[int(rng.integers(len(images)))].read()
         label = int(rng.choice((LIVING, VEHICLE)))
         _, parts, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
         large = [index for index in range(1, len(stats)) if stats[index, cv2.CC_STAT_AREA] > 300]
@@ -370,7 +370,7 @@ class SceneSampler:
         return thing, int(rng.integers(-w // 3, width - w // 2)), int(rng.integers(-h // 3, height - h // 2))
 
     def _natural(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
-        """A DUTS picture as it is: its object is unknown, or known where it is a vehicle or a person."""
+        """A DUTS image as it is: its object is unknown, or known where it is a vehicle or a person."""
         known = rng.random() < 0.22
         items = self._known if known else self._unknown
         item = items[int(rng.integers(len(items)))]

@@ -1,6 +1,6 @@
 """Traffic signs, signals and boards to paste: round, upright and bright as unknown objects are, yet known.
 
-The street pictures hold few of them large enough to see what they are, and natural pictures none.
+The street images hold few of them large enough to see what they are, and natural images none.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _write(image: NDArray[np.uint8], text: str, ink: Colour, rng: np.random.Gene
 def _symbol(
     image: NDArray[np.uint8], ink: Colour, rng: np.random.Generator, x: float = 0.5, y: float = 0.5
 ) -> None:
-    """An arrow, a bar, or a dark shape that stands for a picture, around the place `x`, `y` of the face."""
+    """An arrow, a bar, or a dark shape that stands for an image, around the place `x`, `y` of the face."""
     height, width = image.shape[:2]
     centre, reach = np.array([x * width, y * height]), 0.22 * min(height, width)
     look = rng.random()

@@ -20,7 +20,7 @@ def blobs(size: tuple[int, int], share: float, cell: float, rng: np.random.Gener
 
     Args:
         size: Height and width.
-        share: About how much of the picture they cover, 0..1.
+        share: About how much of the image they cover, 0..1.
         cell: Size of a patch in pixels.
         rng: Source of every choice.
 
@@ -44,7 +44,7 @@ def replace_surroundings(
     where: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Puts another picture in place of a part of a street, in place.
+    """Puts another image in place of a part of a street, in place.
 
     Args:
         image: uint8 `[H, W, 3]`, changed in place.
@@ -53,7 +53,7 @@ def replace_surroundings(
         rng: Source of every choice.
 
     Returns:
-        Bool `[H, W]`: the pixels that are mostly of the other picture now.
+        Bool `[H, W]`: the pixels that are mostly of the other image now.
     """
     alpha = cv2.GaussianBlur(where.astype(np.float32), (0, 0), float(rng.uniform(0.6, 3.0)))
     mixed = alpha[..., None]

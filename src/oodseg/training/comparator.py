@@ -1,12 +1,12 @@
 """Trains the comparator of SynthCP, and everything it needs and is measured against, in steps that resume.
 
-1. `segmenter/`: the segmenter under test, on all training pictures.
-2. `fold_0/` ...: segmenters that each leave out one part of the training pictures.
-3. `cache/`: every training picture as predicted by the segmenter that never saw it, and made back; a second
+1. `segmenter/`: the segmenter under test, on all training images.
+2. `fold_0/` ...: segmenters that each leave out one part of the training images.
+3. `cache/`: every training image as predicted by the segmenter that never saw it, and made back; a second
    time with unknown objects pasted in, which are wrong whatever they are called.
 4. `comparator/`, `direct/`: the comparator, and the same without the re-synthesis.
 5. `tcp/`: the head of the TCP baseline.
-6. `detectors/`: all failure detectors, calibrated on the validation pictures.
+6. `detectors/`: all failure detectors, calibrated on the validation images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import to_tensor
-from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_dice, picture_iou
+from oodseg.metrics.failure import FailureCurve, image_dice, image_failure_metrics, image_iou
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import (
@@ -58,12 +58,12 @@ from oodseg.training.comparator_segmenter import (
 from oodseg.training.exposed import Exposed, unknown_objects
 from oodseg.training.labelled import Labelled, LabelSet, load_label_set, random_light
 
-# Picture, re-synthesis [3, H, W], probabilities [C, H, W], labels, truth [H, W], quality [C].
+# Image, re-synthesis [3, H, W], probabilities [C, H, W], labels, truth [H, W], quality [C].
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 # What a comparator does not depend on, or only through the cache.
-_LENGTHS = {"max_steps", "segmenter", "tcp_steps", "workers", "val_every_steps", "calibration_pictures"}
+_LENGTHS = {"max_steps", "segmenter", "tcp_steps", "workers", "val_every_steps", "calibration_images"}
 
 
 class ComparatorRecipe(BaseModel):
@@ -93,7 +93,7 @@ class ComparatorRecipe(BaseModel):
     precision: str = "bf16-mixed"
     workers: int = Field(default=1, ge=0)
     val_every_steps: int = Field(default=500, ge=1)
-    calibration_pictures: int = Field(default=200, ge=1)
+    calibration_images: int = Field(default=200, ge=1)
 
 
 class CachedMaker:
@@ -115,20 +115,20 @@ class CachedMaker:
         found = read_cached(paths[int(rng.integers(len(paths)))])
         if rng.random() < 0.5:
             found = found.mirrored()
-        light = random_light(found.picture, rng, self.recipe.light)
-        return as_sample(Predicted(**{**vars(found), "picture": light}), self.recipe.quality == "dice")
+        light = random_light(found.image, rng, self.recipe.light)
+        return as_sample(Predicted(**{**vars(found), "image": light}), self.recipe.quality == "dice")
 
 
 def as_sample(found: Predicted, dice: bool) -> Batch:
     """What the comparator is handed, maps as uint8 tensors; quality float32, NaN where a class is absent."""
-    measure = picture_dice if dice else picture_iou
+    measure = image_dice if dice else image_iou
     quality = measure(found.labels, found.truth, found.probabilities.shape[2]).astype(np.float32)
-    planes = [found.picture, found.resynthesis, found.probabilities]
-    picture, resynthesis, shares = (
+    planes = [found.image, found.resynthesis, found.probabilities]
+    image, resynthesis, shares = (
         torch.from_numpy(np.ascontiguousarray(each.transpose(2, 0, 1))) for each in planes
     )
     return (
-        picture,
+        image,
         resynthesis,
         shares,
         torch.from_numpy(found.labels),
@@ -156,9 +156,9 @@ class ComparatorModule(LightningModule):  # type: ignore[misc]
         self._curve, self._qualities = FailureCurve(), list[tuple[Any, Any]]()
 
     def _compare(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        pictures, resynthesis, shares = (each.float() / 255 for each in batch[:3])
+        images, resynthesis, shares = (each.float() / 255 for each in batch[:3])
         other = resynthesis if self.network.sees_resynthesis else None
-        error, quality = self.network(pictures, shares, other)
+        error, quality = self.network(images, shares, other)
         return error, quality, shares.amax(1)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -171,7 +171,7 @@ class ComparatorModule(LightningModule):  # type: ignore[misc]
         return total
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Collects errors and qualities on pictures of the validation split."""
+        """Collects errors and qualities on images of the validation split."""
         error, quality, confidence = self._compare(batch)
         full = torch.nn.functional.interpolate(error[:, None], confidence.shape[-2:], mode="bilinear")[:, 0]
         wrongness = full.float().sigmoid().cpu().numpy()
@@ -182,7 +182,7 @@ class ComparatorModule(LightningModule):  # type: ignore[misc]
             self._qualities.append((np.where(predicted, estimate, np.nan), true[row]))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs AUPR-Error and the correlation of the pictures' mean quality."""
+        """Logs AUPR-Error and the correlation of the images' mean quality."""
         pixels = self._curve.compute()
         images = image_failure_metrics(*(np.stack(each) for each in zip(*self._qualities, strict=True)))
         self.log_dict(
@@ -202,7 +202,7 @@ class ComparatorModule(LightningModule):  # type: ignore[misc]
         return stream_loader(self._make, self.recipe.batch_size, start, self.recipe.workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The same pictures every time."""
+        """The same images every time."""
         dice = self.recipe.quality == "dice"
         fixed = [as_sample(read_cached(path), dice) for path in self._val]
         return DataLoader(fixed, batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
@@ -244,10 +244,10 @@ def train(
     found = load_label_set(recipe.labels, data_root, recipe.held_out)
     if len(found.train) < max(2, recipe.folds) or not found.val:
         raise DatasetError(
-            f"{data_root} holds too few pictures of the label set {recipe.labels} for {recipe.folds} folds"
+            f"{data_root} holds too few images of the label set {recipe.labels} for {recipe.folds} folds"
         )
     if recipe.folds == 1:
-        raise ConfigError("one fold leaves no picture to learn on: take at least 2, or 0 for no comparator")
+        raise ConfigError("one fold leaves no image to learn on: take at least 2, or 0 for no comparator")
     if recipe.folds and generator is None:
         raise ConfigError("the comparator needs a generator: name its run with --generator")
     _check_classes("segmenter", None if segmenter is None else segmenter.classes, found.classes)
@@ -269,7 +269,7 @@ def train(
     if recipe.folds and generator is not None:
         made = _comparators(recipe, found, data_root, out, generator[0], segmenter, options)
         detectors += [DirectPrediction(segmenter, made[0]), SynthCP(segmenter, generator[0], made[1])]
-    every = -(-len(found.val) // recipe.calibration_pictures)
+    every = -(-len(found.val) // recipe.calibration_images)
     for detector in detectors:
         calibrate(detector, found.val[::every], recipe.quality == "dice", progress)
         notes = {}
@@ -283,7 +283,7 @@ def train(
 def _check_classes(part: str, classes: Sequence[str] | None, wanted: Sequence[str]) -> None:
     if classes is not None and tuple(classes) != tuple(wanted):
         raise ConfigError(
-            f"the {part} knows the classes {', '.join(classes)}, the pictures have {', '.join(wanted)}: "
+            f"the {part} knows the classes {', '.join(classes)}, the images have {', '.join(wanted)}: "
             "train it on the same label set"
         )
 
@@ -322,7 +322,7 @@ def _comparators(
             for index, (each, fold) in enumerate(items)
         ]
         exposed = build_cache(out / "cache" / "exposed", pasted, *arguments)
-    every = -(-len(found.val) // recipe.calibration_pictures)
+    every = -(-len(found.val) // recipe.calibration_images)
     judged = [(each, segmenter.segment) for each in found.val[::every]]
     val_paths = build_cache(out / "cache" / "val", judged, *arguments)
     return [
@@ -334,10 +334,10 @@ def _comparators(
 
 
 def anomaly_statistics(
-    detector: SynthCP, pictures: Sequence[Labelled], progress: bool
+    detector: SynthCP, images: Sequence[Labelled], progress: bool
 ) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of every combination's score on pictures in which nothing is unknown."""
-    images = [to_tensor(each.read()[0])[None] for each in pictures]
+    """Mean and standard deviation of every combination's score on images in which nothing is unknown."""
+    batch = [to_tensor(each.read()[0])[None] for each in images]
     found = {}
     tells = detector.comparator.unknown is not None
     combinations = [each for each in COMBINATIONS if tells or each != "unknown"]
@@ -349,7 +349,7 @@ def anomaly_statistics(
             calibration=detector.calibration,
             combine=combine,
         )
-        fitted = ScoreNormalizer.fit(scorer.score(image) for image in images)
+        fitted = ScoreNormalizer.fit(scorer.score(image) for image in batch)
         found[combine] = (fitted.mean, fitted.std)
     return found
 

@@ -1,4 +1,4 @@
-"""Fits what SynthCP is measured against, on the same pictures: TCP's head, and everybody's calibration."""
+"""Fits what SynthCP is measured against, on the same images: TCP's head, and everybody's calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oodseg.failures.baselines import TCPHead
 from oodseg.failures.calibration import Calibration, fit_classes, fit_pixels, fit_presence
 from oodseg.failures.detector import Measurement, SegmenterAssessor
 from oodseg.io.images import to_tensor
-from oodseg.metrics.failure import picture_dice, picture_iou
+from oodseg.metrics.failure import image_dice, image_iou
 from oodseg.segmenters import Segmenter
 from oodseg.training.common import last_checkpoint, make_trainer, stream_loader, warmup_constant_decay
 from oodseg.training.comparator_segmenter import FoldRecipe, goes_on
@@ -45,9 +45,9 @@ class TCPModule(LightningModule):  # type: ignore[misc]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Mean squared error of the true class's probability (ConfidNet, Eq. 4)."""
-        pictures, labels = batch
+        images, labels = batch
         with torch.no_grad():
-            found = self._segmenter[0].segment(pictures.float() / 255)
+            found = self._segmenter[0].segment(images.float() / 255)
             features, logits = found.features, found.logits
         if features is None:
             raise RuntimeError("the head is only trained on segmenters that hand out features")
@@ -79,7 +79,7 @@ def train_tcp(
     recipe: FoldRecipe,
     steps: int,
     segmenter: Segmenter,
-    pictures: Sequence[Labelled],
+    images: Sequence[Labelled],
     out: Path,
     seed: int = 0,
     resume: bool = True,
@@ -91,7 +91,7 @@ def train_tcp(
         recipe: How samples are made.
         steps: Optimiser steps.
         segmenter: The segmenter under test.
-        pictures: To learn on: those that the segmenter learned on, as ConfidNet does.
+        images: To learn on: those that the segmenter learned on, as ConfidNet does.
         out: Folder of this run.
         seed: Seeds weights and samples.
         resume: Go on from the last checkpoint.
@@ -103,7 +103,7 @@ def train_tcp(
     settings = [recipe.model_dump(), seed, hash_part(segmenter)]
     resume = resume and goes_on(out, settings)
     trainer = make_trainer(out, steps, seed=seed, precision=recipe.precision, progress=progress)
-    module = TCPModule(recipe, segmenter, probe.shape[1], ViewMaker(pictures, recipe, seed + 77))
+    module = TCPModule(recipe, segmenter, probe.shape[1], ViewMaker(images, recipe, seed + 77))
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
     segmenter.to("cpu")
     return module.network.cpu().eval().requires_grad_(False)
@@ -111,37 +111,37 @@ def train_tcp(
 
 def calibrate(
     detector: SegmenterAssessor,
-    pictures: Sequence[LabelledT],
+    images: Sequence[LabelledT],
     dice: bool = False,
     progress: bool = True,
     labels_of: Callable[[LabelledT, Tensor], Tensor] | None = None,
 ) -> None:
-    """Fits a detector's calibration on labelled pictures that nothing was trained on, in place.
+    """Fits a detector's calibration on labelled images that nothing was trained on, in place.
 
     Args:
         detector: The detector; its old calibration is forgotten.
-        pictures: Labelled pictures.
+        images: Labelled images.
         dice: Qualities are Dice instead of IoU.
         progress: Show a progress bar.
-        labels_of: The labels to judge, of a picture and its tensor `[3, H, W]`; None for those of the
+        labels_of: The labels to judge, of an image and its tensor `[3, H, W]`; None for those of the
             detector's own segmenter.
     """
-    measure = picture_dice if dice else picture_iou
+    measure = image_dice if dice else image_iou
     found: list[Measurement] = []
     scores: list[NDArray[np.float32]] = []
     wrong: list[NDArray[np.bool_]] = []
     true: list[NDArray[np.float64]] = []
     with torch.inference_mode():
-        for each in track(list(pictures), f"calibrating {detector.name}", disable=not progress):
-            picture, truth = each.read()
-            image = to_tensor(picture)
-            one = detector.measure(image, None if labels_of is None else labels_of(each, image))
+        for each in track(list(images), f"calibrating {detector.name}", disable=not progress):
+            image, truth = each.read()
+            pixels = to_tensor(image)
+            one = detector.measure(pixels, None if labels_of is None else labels_of(each, pixels))
             labels = one.labels.cpu().numpy().astype(np.uint8)
             judged = truth[::_EVERY, ::_EVERY] != IGNORE
             scores.append(one.score[::_EVERY, ::_EVERY].float().cpu().numpy()[judged])
             wrong.append((labels != truth)[::_EVERY, ::_EVERY][judged])
             true.append(measure(labels, truth, len(detector.classes)))
-            # Only what is needed again: 200 pictures of everything would fill the memory.
+            # Only what is needed again: 200 images of everything would fill the memory.
             found.append(replace(one, labels=one.labels.byte(), resynthesis=None))
     slope, offset = fit_pixels(np.concatenate(scores), np.concatenate(wrong))
     detector.calibration = Calibration(slope, offset)

@@ -1,6 +1,6 @@
 """Predictions on disk: what the comparator learns from, made once.
 
-One compressed file a picture, all of one size: picture, truth, prediction, class probabilities (a byte each)
+One compressed file an image, all of one size: image, truth, prediction, class probabilities (a byte each)
 and re-synthesis.
 """
 
@@ -33,17 +33,17 @@ Segment = Callable[[torch.Tensor], Segmentation]
 
 @dataclass(frozen=True)
 class Predicted:
-    """A prediction beside its picture, all of the same size.
+    """A prediction beside its image, all of the same size.
 
     Attributes:
-        picture: uint8 `[H, W, 3]`, RGB.
+        image: uint8 `[H, W, 3]`, RGB.
         truth: uint8 `[H, W]`; 255 is no class.
         labels: uint8 `[H, W]`: the prediction.
         probabilities: uint8 `[H, W, C]`, 255 for 1.
         resynthesis: uint8 `[H, W, 3]`, RGB.
     """
 
-    picture: U8
+    image: U8
     truth: U8
     labels: U8
     probabilities: U8
@@ -57,10 +57,10 @@ class Predicted:
 def predict(
     labelled: Labelled, segment: Segment, generator: SpadeGenerator, size: tuple[int, int]
 ) -> Predicted:
-    """Segments a picture at its own size, makes it back, and brings everything to one size."""
-    picture, truth = labelled.read()
+    """Segments per image at its own size, makes it back, and brings everything to one size."""
+    image, truth = labelled.read()
     with torch.inference_mode():
-        images = to_tensor(picture)[None]
+        images = to_tensor(image)[None]
         with fast_autocast(images.device):
             segmentation = segment(images)
         logits = full_logits(segmentation, (truth.shape[0], truth.shape[1]))
@@ -69,7 +69,7 @@ def predict(
         shares = (logits.softmax(1)[0] * 255).round().byte().permute(1, 2, 0).contiguous()
     resynthesis = (made * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
     return Predicted(
-        fixed_view(picture, size),
+        fixed_view(image, size),
         fixed_view(truth, size, nearest=True),
         fixed_view(labels[0].byte().numpy(), size, nearest=True),
         fixed_view(shares.numpy(), size),
@@ -85,18 +85,18 @@ def build_cache(
     fingerprint: Any,
     progress: bool = True,
 ) -> list[Path]:
-    """Predicts pictures into a folder; what is there already stays, unless it was made otherwise.
+    """Predicts images into a folder; what is there already stays, unless it was made otherwise.
 
     Args:
         folder: Where the files go.
-        items: Every picture with what predicts it.
-        generator: Makes pictures back.
+        items: Every image with what predicts it.
+        generator: Makes images back.
         size: Height and width of everything in a file.
         fingerprint: What the files depend on, JSON-able; another one than last time starts anew.
         progress: Show a progress bar.
 
     Returns:
-        One file a picture, in order.
+        One file an image, in order.
     """
     if not goes_on(folder, [fingerprint, size]):
         for old in folder.glob("*.npz"):
@@ -126,5 +126,5 @@ def read_cached(path: Path) -> Predicted:
 
 
 def _like(resynthesis: U8, size: tuple[int, ...]) -> U8:
-    """The re-synthesis with the picture's proportions, so that both are cropped alike."""
+    """The re-synthesis with the image's proportions, so that both are cropped alike."""
     return np.asarray(resize(resynthesis, size[0], size[1]), np.uint8)

@@ -1,7 +1,7 @@
 """Trains the segmenters whose mistakes a comparator learns from: classes only, and short.
 
-A comparator that learned from a segmenter's mistakes on the segmenter's own training pictures would see far
-too few of them, so each fold's pictures are predicted by a segmenter that never saw that fold.
+A comparator that learned from a segmenter's mistakes on the segmenter's own training images would see far
+too few of them, so each fold's images are predicted by a segmenter that never saw that fold.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class FoldModule(LightningModule):  # type: ignore[misc]
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Cross-entropy at a quarter of the resolution, with dropout before the class layer."""
-        pictures, labels = batch
-        features = self.network.features(pictures.float() / 255)[2]
+        images, labels = batch
+        features = self.network.features(images.float() / 255)[2]
         logits = self.network.class_head(F.dropout(features, self.recipe.dropout, training=True)).float()
         coarse = labels[:, 2::4, 2::4].long()
         known = (coarse != IGNORE).sum().clamp_min(1)
@@ -88,7 +88,7 @@ class FoldModule(LightningModule):  # type: ignore[misc]
 
 def train_segmenter(
     recipe: FoldRecipe,
-    pictures: Sequence[Labelled],
+    images: Sequence[Labelled],
     classes: Sequence[str],
     out: Path,
     seed: int = 0,
@@ -99,7 +99,7 @@ def train_segmenter(
 
     Args:
         recipe: The settings.
-        pictures: To learn on.
+        images: To learn on.
         classes: Names of their classes.
         out: Folder of this segmenter's run.
         seed: Seeds weights and samples.
@@ -111,7 +111,7 @@ def train_segmenter(
     """
     path = out / "segmenter.safetensors"
     settings = {
-        "recipe": recipe.model_dump(), "classes": list(classes), "pictures": len(pictures), "seed": seed
+        "recipe": recipe.model_dump(), "classes": list(classes), "images": len(images), "seed": seed
     }  # fmt: skip
     header = {"settings": json.dumps(settings)}
     if resume and path.is_file() and read_header(path).get("settings") == header["settings"]:
@@ -121,7 +121,7 @@ def train_segmenter(
     trainer = make_trainer(
         out, recipe.max_steps, seed=seed, precision=recipe.precision, callbacks=[average], progress=progress
     )
-    module = FoldModule(recipe, classes, ViewMaker(pictures, recipe, seed))
+    module = FoldModule(recipe, classes, ViewMaker(images, recipe, seed))
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
     state = {**module.network.state_dict(), **average.ema_state_dict()}
     save_weights(state, path, {"config": json.dumps(module.network.config), **header})

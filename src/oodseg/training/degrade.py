@@ -1,4 +1,4 @@
-"""What a street camera and a weak detector do to a picture and to its score map, simulated."""
+"""What a street camera and a weak detector do to an image and to its score map, simulated."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def degrade(shot: Shot, rng: np.random.Generator) -> Shot:
     longest = max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0])) + 1
     if rng.random() < 0.5 and longest > 24:
         shot = _shrunk(shot, float(np.exp(rng.uniform(np.log(14), np.log(longest)))) / longest)
-    picture = shot.picture
+    image = shot.image
     if rng.random() < 0.15:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.5))
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5))
     if rng.random() < 0.25:
-        noise = rng.normal(0, rng.uniform(1, 9), picture.shape)
-        picture = (picture + noise).clip(0, 255).astype(np.uint8)
+        noise = rng.normal(0, rng.uniform(1, 9), image.shape)
+        image = (image + noise).clip(0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         quality = int(rng.integers(30, 95))
-        coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return replace(shot, picture=picture)
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return replace(shot, image=image)
 
 
 def _part(shot: Shot, kept: tuple[slice, slice]) -> Shot:
     """The shot's kept rows and columns."""
     return replace(
         shot,
-        picture=np.ascontiguousarray(shot.picture[kept]),
+        image=np.ascontiguousarray(shot.image[kept]),
         target=np.ascontiguousarray(shot.target[kept]),
         others=np.ascontiguousarray(shot.others[kept]),
     )
@@ -55,18 +55,18 @@ def _part(shot: Shot, kept: tuple[slice, slice]) -> Shot:
 def _turned(shot: Shot, rng: np.random.Generator) -> Shot:
     height, width = shot.target.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-20, 20), rng.uniform(0.85, 1.15))
-    picture = cv2.warpAffine(
-        shot.picture, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    image = cv2.warpAffine(
+        shot.image, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     target, others = (
         cv2.warpAffine(each.astype(np.uint8), turn, (width, height), flags=cv2.INTER_NEAREST) > 0
         for each in (shot.target, shot.others)
     )
-    return type(shot)(picture, target, others) if target.sum() >= _SMALLEST_TARGET else shot
+    return type(shot)(image, target, others) if target.sum() >= _SMALLEST_TARGET else shot
 
 
 def _cut(shot: Shot, rng: np.random.Generator) -> Shot:
-    """Lets a border of the picture cut through the target."""
+    """Lets a border of the image cut through the target."""
     columns = np.flatnonzero(shot.target.any(axis=0))
     rows = np.flatnonzero(shot.target.any(axis=1))
     share = rng.uniform(0.1, 0.6)
@@ -88,24 +88,24 @@ def _cut(shot: Shot, rng: np.random.Generator) -> Shot:
 
 def _shrunk(shot: Shot, scale: float) -> Shot:
     size = max(8, round(shot.target.shape[1] * scale)), max(8, round(shot.target.shape[0] * scale))
-    picture = cv2.resize(shot.picture, size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(shot.image, size, interpolation=cv2.INTER_AREA)
     target, others = (
         cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
         for each in (shot.target, shot.others)
     )
-    return type(shot)(picture, target, others) if target.sum() >= _SMALLEST_TARGET else shot
+    return type(shot)(image, target, others) if target.sum() >= _SMALLEST_TARGET else shot
 
 
-def shift_colours(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Changes brightness, contrast, gamma, saturation and tint of an RGB picture at random."""
+def shift_colours(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Changes brightness, contrast, gamma, saturation and tint of an RGB image at random."""
     if rng.random() < 0.2:
-        return picture
+        return image
     values = np.arange(256, dtype=np.float32) / 255
     values = values ** np.exp(rng.normal(0, 0.25))
     values = (values - 0.5) * np.exp(rng.normal(0, 0.25)) + 0.5 + rng.normal(0, 0.08)
     table = values[:, None] * np.exp(rng.normal(0, 0.06, 3))
     table = (table * 255).clip(0, 255).astype(np.uint8)
-    shifted = cv2.LUT(picture, table[:, None, :])
+    shifted = cv2.LUT(image, table[:, None, :])
     grey = cv2.cvtColor(shifted, cv2.COLOR_RGB2GRAY)[..., None]
     saturation = 0.0 if rng.random() < 0.03 else float(np.exp(rng.normal(0, 0.3)))
     mixed: NDArray[np.uint8] = cv2.addWeighted(
@@ -130,7 +130,7 @@ def simulate_score(
     Args:
         target: Float 0..1 `[size, size]`, the object.
         others: Float 0..1 `[size, size]`, other things.
-        zoom: Crop pixels per picture pixel (detectors work at 1/2 to 1/8 of the picture).
+        zoom: Crop pixels per image pixel (detectors work at 1/2 to 1/8 of the image).
         rng: Randomness.
 
     Returns:

@@ -1,7 +1,7 @@
 """Makes the shipped detector of a trained street network: statistics and the best combination of scores.
 
-Statistics are fitted on in-distribution pictures of drives that were not trained on. The weights of
-objectness, entropy and energy, and whether a reduced picture is looked at too, are what reaches the best
+Statistics are fitted on in-distribution images of drives that were not trained on. The weights of
+objectness, entropy and energy, and whether a reduced image is looked at too, are what reaches the best
 pooled AuPRC on outlier-exposure scenes with objects that were never trained on.
 """
 
@@ -26,7 +26,7 @@ from oodseg.core.files import write_json
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.stages import WORKING_SIDE, working_size
 from oodseg.core.taxonomy import IGNORE
-from oodseg.data.training import street_pictures
+from oodseg.data.training import street_images
 from oodseg.detectors.street import MAIN, StreetDetector
 from oodseg.io.images import resize, to_tensor
 from oodseg.metrics.pixel import pixel_metrics
@@ -70,7 +70,7 @@ def known_images(data_root: Path, zoom: int = 1) -> Iterator[tuple[Tensor, int]]
     Yields:
         Float `[1, 3, zoom * H, zoom * W]` in 0..1 with the zoom, which is 1 where an image is too small.
     """
-    for images in street_pictures(data_root, "val").values():
+    for images in street_images(data_root, "val").values():
         for each in images:
             image = each.read()[0]
             rows, columns = image.shape[:2]
@@ -80,7 +80,7 @@ def known_images(data_root: Path, zoom: int = 1) -> Iterator[tuple[Tensor, int]]
 
 
 def fit_statistics(detector: StreetDetector, data_root: Path, progress: bool = True) -> None:
-    """Fits mean and standard deviation of every score on in-distribution pictures, in place."""
+    """Fits mean and standard deviation of every score on in-distribution images, in place."""
     values: dict[str, list[Tensor]] = {}
     for image, _ in track(list(known_images(data_root)), "statistics", disable=not progress):
         for name, score in detector.score_channels(image).items():

@@ -1,6 +1,6 @@
-"""Labelled pictures with unknown objects pasted in: there every prediction is wrong.
+"""Labelled images with unknown objects pasted in: there every prediction is wrong.
 
-A segmenter's mistakes on ordinary pictures are confusions of what it knows; a comparator that saw no other
+A segmenter's mistakes on ordinary images are confusions of what it knows; a comparator that saw no other
 kind would not know what an unknown object looks like beside its re-synthesis.
 """
 
@@ -36,21 +36,21 @@ def unknown_objects(data_root: Path) -> list[DutsItem]:
 
 @dataclass(frozen=True)
 class Exposed:
-    """A labelled picture with one to three unknown objects, the same ones every time.
+    """A labelled image with one to three unknown objects, the same ones every time.
 
     Attributes:
-        picture: The picture as it was.
+        image: The image as it was.
         things: What may be pasted.
         seed: All that the choice depends on.
     """
 
-    picture: Labelled
+    image: Labelled
     things: Sequence[DutsItem]
     seed: tuple[int, ...]
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Picture uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, `UNKNOWN` on the objects."""
-        image, labels = (each.copy() for each in self.picture.read())
+        """Image uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, `UNKNOWN` on the objects."""
+        image, labels = (each.copy() for each in self.image.read())
         rng = np.random.default_rng(self.seed)
         height, width = labels.shape
         for _ in range(int(rng.integers(1, 4))):

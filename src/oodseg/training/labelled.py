@@ -1,6 +1,6 @@
-"""Labelled pictures that segmenter, generator and comparator of synthesize-then-compare learn on.
+"""Labelled images that segmenter, generator and comparator of synthesize-then-compare learn on.
 
-A label set is a line in `LABEL_SETS`: a function from the data folder to pictures and class names. Everything
+A label set is a line in `LABEL_SETS`: a function from the data folder to images and class names. Everything
 above it works with any set, slices of a volume included.
 """
 
@@ -19,7 +19,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.registry import resolve
 from oodseg.core.taxonomy import CAMVID_CLASSES, CLASSES, IGNORE
 from oodseg.data.slices import labelled_slices
-from oodseg.data.training import labelled_pairs, street_pictures
+from oodseg.data.training import labelled_pairs, street_images
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,16 +30,16 @@ U8 = NDArray[np.uint8]
 
 
 class Labelled(Protocol):
-    """A picture and its labels, read when asked."""
+    """An image and its labels, read when asked."""
 
     def read(self) -> tuple[U8, U8]:
-        """Picture uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, 0..C-1 or 255."""
+        """Image uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, 0..C-1 or 255."""
         ...
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Pictures and classes.
+    """Images and classes.
 
     Attributes:
         classes: Names of the C classes.
@@ -56,21 +56,21 @@ class LabelSet:
 
 @dataclass(frozen=True)
 class _Relabelled:
-    """A picture with its labels looked up in a table."""
+    """An image with its labels looked up in a table."""
 
-    picture: Labelled
+    image: Labelled
     table: tuple[int, ...]
 
     def read(self) -> tuple[U8, U8]:
-        image, labels = self.picture.read()
+        image, labels = self.image.read()
         return image, np.asarray(cv2.LUT(labels, np.array(self.table, np.uint8)), np.uint8)
 
 
 def street(root: Path) -> LabelSet:
-    """CamVid and IDD-Lite in the seven level-1 classes, and CamVid's test pictures to measure on."""
+    """CamVid and IDD-Lite in the seven level-1 classes, and CamVid's test images to measure on."""
     train, val = (
-        [each for source in ("camvid", "idd_lite") for each in pictures.get(source, [])]
-        for pictures in (street_pictures(root, "train"), street_pictures(root, "val"))
+        [each for source in ("camvid", "idd_lite") for each in images.get(source, [])]
+        for images in (street_images(root, "train"), street_images(root, "val"))
     )
     return LabelSet(CLASSES, train, val, labelled_pairs("camvid", root / "camvid" / "test"))
 
@@ -99,7 +99,7 @@ LABEL_SETS: dict[str, str] = {
 
 
 def load_label_set(name: str, root: Path, held_out: Sequence[str] = ()) -> LabelSet:
-    """Lists the pictures of a label set.
+    """Lists the images of a label set.
 
     Args:
         name: Key in `LABEL_SETS`.
@@ -108,7 +108,7 @@ def load_label_set(name: str, root: Path, held_out: Sequence[str] = ()) -> Label
 
     Raises:
         ConfigError: No such set, or no such class in it.
-        DatasetError: A folder or a label is missing, or there is no picture.
+        DatasetError: A folder or a label is missing, or there is no image.
     """
     maker: Callable[[Path], LabelSet] = resolve(LABEL_SETS, "label_sets", name)
     found = maker(Path(root))
@@ -125,16 +125,16 @@ def load_label_set(name: str, root: Path, held_out: Sequence[str] = ()) -> Label
 
 
 def random_view(
-    picture: U8, labels: U8, size: tuple[int, int], rng: np.random.Generator, zoom: tuple[float, float]
+    image: U8, labels: U8, size: tuple[int, int], rng: np.random.Generator, zoom: tuple[float, float]
 ) -> tuple[U8, U8]:
-    """Resizes, crops and mirrors a picture and its labels at random.
+    """Resizes, crops and mirrors per image and its labels at random.
 
     Args:
-        picture: uint8 `[H, W, 3]`.
+        image: uint8 `[H, W, 3]`.
         labels: uint8 `[H, W]`.
         size: Height and width of the result.
         rng: Source of chance.
-        zoom: Least and most times that the smallest picture which holds the crop is enlarged; below 1 the
+        zoom: Least and most times that the smallest image which holds the crop is enlarged; below 1 the
             crop is filled up with pixels of no class.
     """
     height, width = labels.shape
@@ -142,32 +142,32 @@ def random_view(
     scale = fit * float(np.exp(rng.uniform(np.log(zoom[0]), np.log(zoom[1]))))
     target = max(1, round(width * scale)), max(1, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    picture = np.asarray(cv2.resize(picture, target, interpolation=how), np.uint8)
+    image = np.asarray(cv2.resize(image, target, interpolation=how), np.uint8)
     labels = np.asarray(cv2.resize(labels, target, interpolation=cv2.INTER_NEAREST), np.uint8)
     below, beside = max(0, size[0] - target[1]), max(0, size[1] - target[0])
     if below or beside:
-        picture = np.pad(picture, ((0, below), (0, beside), (0, 0)), mode="edge")
+        image = np.pad(image, ((0, below), (0, beside), (0, 0)), mode="edge")
         labels = np.pad(labels, ((0, below), (0, beside)), constant_values=IGNORE)
     top = int(rng.integers(0, labels.shape[0] - size[0] + 1))
     left = int(rng.integers(0, labels.shape[1] - size[1] + 1))
     window = np.s_[top : top + size[0], left : left + size[1]]
-    picture, labels = picture[window], labels[window]
+    image, labels = image[window], labels[window]
     if rng.random() < 0.5:
-        picture, labels = picture[:, ::-1], labels[:, ::-1]
-    return np.ascontiguousarray(picture), np.ascontiguousarray(labels)
+        image, labels = image[:, ::-1], labels[:, ::-1]
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
 
-def random_light(picture: U8, rng: np.random.Generator, strength: float) -> U8:
+def random_light(image: U8, rng: np.random.Generator, strength: float) -> U8:
     """Changes brightness, contrast and colour balance at random.
 
     Args:
-        picture: uint8 `[H, W, 3]`.
+        image: uint8 `[H, W, 3]`.
         rng: Source of chance.
         strength: How far, 0 not at all, 0.3 much.
     """
     gain = 1 + rng.uniform(-strength, strength) + rng.uniform(-strength / 3, strength / 3, 3)
     shift = 255 * rng.uniform(-strength, strength) / 2
-    changed = (picture.astype(np.float32) - 128) * gain + 128 + shift
+    changed = (image.astype(np.float32) - 128) * gain + 128 + shift
     return np.asarray(changed.clip(0, 255), np.uint8)
 
 
@@ -193,27 +193,27 @@ def fixed_view(values: U8, size: tuple[int, int], nearest: bool = False) -> U8:
 
 
 class ViewMaker:
-    """Makes numbered training samples: random views of labelled pictures.
+    """Makes numbered training samples: random views of labelled images.
 
     Args:
-        pictures: Labelled pictures; each is equally likely.
+        images: Labelled images; each is equally likely.
         recipe: Has `size`, `zoom` and `light`.
         seed: With the number, all that a sample depends on.
     """
 
-    def __init__(self, pictures: Sequence[Labelled], recipe: Any, seed: int) -> None:
-        self.pictures, self.recipe, self.seed = pictures, recipe, seed
+    def __init__(self, images: Sequence[Labelled], recipe: Any, seed: int) -> None:
+        self.images, self.recipe, self.seed = images, recipe, seed
 
     def __call__(self, index: int) -> Sample:
-        """Picture uint8 `[3, H, W]` and labels uint8 `[H, W]`."""
+        """Image uint8 `[3, H, W]` and labels uint8 `[H, W]`."""
         rng = np.random.default_rng((self.seed, index))
-        picture, labels = self.pictures[int(rng.integers(len(self.pictures)))].read()
-        picture, labels = random_view(picture, labels, self.recipe.size, rng, self.recipe.zoom)
-        return as_tensors(random_light(picture, rng, self.recipe.light), labels)
+        image, labels = self.images[int(rng.integers(len(self.images)))].read()
+        image, labels = random_view(image, labels, self.recipe.size, rng, self.recipe.zoom)
+        return as_tensors(random_light(image, rng, self.recipe.light), labels)
 
 
-def as_tensors(picture: U8, labels: U8) -> Sample:
-    """Picture `[H, W, 3]` and labels `[H, W]` as uint8 tensors `[3, H, W]` and `[H, W]`."""
+def as_tensors(image: U8, labels: U8) -> Sample:
+    """Image `[H, W, 3]` and labels `[H, W]` as uint8 tensors `[3, H, W]` and `[H, W]`."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))), torch.from_numpy(labels)
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), torch.from_numpy(labels)

@@ -1,7 +1,7 @@
 """Training samples of the promptable segmenter: a crop with a jittered box, and the object in it.
 
-Three sources: whole DUTS pictures, DUTS objects pasted small onto street pictures, and the people
-and vehicles of labelled street pictures.
+Three sources: whole DUTS images, DUTS objects pasted small onto street images, and the people
+and vehicles of labelled street images.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
 from oodseg.training.degrade import degrade, shift_colours, simulate_score
-from oodseg.training.shot import Mask, Picture, Shot
+from oodseg.training.shot import Image, Mask, Shot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ def tight_box(mask: Mask) -> tuple[int, int, int, int]:
 
 
 def split_objects(mask: Mask, smallest_share: float = _SMALLEST_SHARE) -> list[Mask]:
-    """Connected components (8-connected) of at least a share of the picture; the largest if none is."""
+    """Connected components (8-connected) of at least a share of the image; the largest if none is."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 1:
         return []
@@ -52,7 +52,7 @@ def split_objects(mask: Mask, smallest_share: float = _SMALLEST_SHARE) -> list[M
 def jitter_box(
     box: tuple[int, int, int, int], sigma: float, width: int, height: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Moves each side by a normal share of the box's width or height; clipped to the picture, >= 1 px."""
+    """Moves each side by a normal share of the box's width or height; clipped to the image, >= 1 px."""
     x0, y0, x1, y1 = box
     size = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0], np.float32)
     shift = (rng.normal(0, sigma, 4) * size).clip(-0.35 * size, 0.35 * size)
@@ -71,7 +71,7 @@ class ShotMaker:
         root: Folder with `duts_tr`, and, if street shots are wanted, `camvid`, `idd_lite` and
             `cityscapes_sample`.
         split: `"train"` or `"held_out"` objects (see `is_held_out`).
-        pasted: Share of shots with an object pasted onto a street picture, 0..1.
+        pasted: Share of shots with an object pasted onto a street image, 0..1.
         street: Share of shots of labelled street objects, 0..1.
 
     Raises:
@@ -84,7 +84,7 @@ class ShotMaker:
         self.street = street
         self.backgrounds: list[Path] = []
         self.labelled: list[tuple[Path, Path, tuple[int, ...]]] = []
-        self._large: dict[Path, Picture] = {}
+        self._large: dict[Path, Image] = {}
         if pasted > 0 or street > 0:
             self._find_streets(root)
 
@@ -92,7 +92,7 @@ class ShotMaker:
         for part in _BACKGROUNDS:
             images = sorted((root / part / "images").glob("*.jpg"))
             if not images:
-                raise DatasetError(f"{root / part / 'images'} holds no .jpg: put street pictures there")
+                raise DatasetError(f"{root / part / 'images'} holds no .jpg: put street images there")
             # The few large frames have fine texture that the others lack: show them more often.
             self.backgrounds += images * (20 if len(images) < 50 else 1)
             if part in _THINGS:
@@ -111,31 +111,31 @@ class ShotMaker:
         return self.natural(self.items[int(rng.integers(len(self.items)))], rng)
 
     def natural(self, item: DutsItem, rng: np.random.Generator) -> Shot:
-        """One object of a DUTS picture; sometimes all of them together."""
-        picture, mask = item.read_image(), item.read_mask()
+        """One object of a DUTS image; sometimes all of them together."""
+        image, mask = item.read_image(), item.read_mask()
         parts = split_objects(mask)
         if not parts:
             raise DatasetError(f"{item.mask} marks no object: fetch DUTS-TR anew")
         target = mask if rng.random() < 0.1 else parts[int(rng.integers(len(parts)))]
-        return Shot(picture, target, mask & ~target)
+        return Shot(image, target, mask & ~target)
 
-    def _background(self, rng: np.random.Generator) -> Picture:
+    def _background(self, rng: np.random.Generator) -> Image:
         path = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
-        picture = self._large.get(path)
-        if picture is None:
+        image = self._large.get(path)
+        if image is None:
             read = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if read is None:
-                raise DatasetError(f"{path} cannot be read as a picture: fetch it anew")
-            picture = np.ascontiguousarray(read[..., ::-1])
-            if picture.size > 3_000_000:
-                self._large[path] = picture
-        return picture
+                raise DatasetError(f"{path} cannot be read as per image: fetch it anew")
+            image = np.ascontiguousarray(read[..., ::-1])
+            if image.size > 3_000_000:
+                self._large[path] = image
+        return image
 
     def _pasted(self, rng: np.random.Generator) -> Shot:
-        """A DUTS object, 8 to 150 px long, on a street picture."""
+        """A DUTS object, 8 to 150 px long, on a street image."""
         street = self._background(rng)
         item = self.items[int(rng.integers(len(self.items)))]
-        picture, mask = item.read_image(), item.read_mask()
+        image, mask = item.read_image(), item.read_mask()
         parts = split_objects(mask)
         target = parts[int(rng.integers(len(parts)))]
         x0, y0, x1, y1 = tight_box(target)
@@ -143,7 +143,7 @@ class ShotMaker:
         scale = min(longest / max(x1 - x0, y1 - y0), street.shape[0] / 1.5 / (y1 - y0))
         size = max(3, round((x1 - x0) * scale)), max(3, round((y1 - y0) * scale))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        thing = cv2.resize(picture[y0:y1, x0:x1], size, interpolation=how)
+        thing = cv2.resize(image[y0:y1, x0:x1], size, interpolation=how)
         alpha = cv2.resize(target[y0:y1, x0:x1].astype(np.float32), size, interpolation=how)
         if rng.random() < 0.5:
             thing, alpha = np.ascontiguousarray(thing[:, ::-1]), np.ascontiguousarray(alpha[:, ::-1])
@@ -170,12 +170,12 @@ class ShotMaker:
         return Shot(scene, placed, np.zeros_like(placed))
 
     def _street(self, rng: np.random.Generator) -> Shot | None:
-        """A vehicle or living thing of a labelled street picture that looks like a single one."""
-        image, label, codes = self.labelled[int(rng.integers(len(self.labelled)))]
-        picture = cv2.imread(str(image), cv2.IMREAD_COLOR)
+        """A vehicle or living thing of a labelled street image that looks like a single one."""
+        path, label, codes = self.labelled[int(rng.integers(len(self.labelled)))]
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         labels = cv2.imread(str(label), cv2.IMREAD_UNCHANGED)
-        if picture is None or labels is None or picture.shape[:2] != labels.shape[:2]:
-            raise DatasetError(f"{image} and {label} are no matching pair: fetch them anew")
+        if image is None or labels is None or image.shape[:2] != labels.shape[:2]:
+            raise DatasetError(f"{path} and {label} are no matching pair: fetch them anew")
         code = codes[int(rng.integers(len(codes)))]
         _, components, stats, _ = cv2.connectedComponentsWithStats((labels == code).astype(np.uint8))
         width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
@@ -188,7 +188,7 @@ class ShotMaker:
             return None
         target = components == chosen[int(rng.integers(len(chosen)))]
         things = np.isin(labels, codes)
-        return Shot(np.ascontiguousarray(picture[..., ::-1]), target, things & ~target)
+        return Shot(np.ascontiguousarray(image[..., ::-1]), target, things & ~target)
 
 
 def _match(
@@ -210,12 +210,12 @@ class SampleMaker:
     """Makes sample `index`, from the seed and that number alone.
 
     Args:
-        shots: Where pictures come from.
+        shots: Where images come from.
         size: Side of the crops.
         context: Enlargement of the box (see `crop_regions`).
         seed: Seed of the whole stream.
         score_share: Share of samples that come with a simulated score map, 0..1.
-        augment: Degrade and distort pictures; off for validation.
+        augment: Degrade and distort images; off for validation.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class SampleMaker:
 
         Returns:
             Network input float `[6, size, size]`, target float 0/1 `[size, size]`, and weight float
-            `[size, size]`: 0 outside the picture, 1 inside.
+            `[size, size]`: 0 outside the image, 1 inside.
         """
         rng = np.random.default_rng([self.seed, index])
         if self.augment:
@@ -249,19 +249,19 @@ class SampleMaker:
         box = jitter_box(tight_box(shot.target), 0.2 if wide else 0.1, width, height, rng)
         boxes = torch.from_numpy(box)[None]
         regions = crop_regions(boxes, self.context)
-        # A window is cut first: the pyramid of the whole picture would cost most of the time.
+        # A window is cut first: the pyramid of the whole image would cost most of the time.
         left, top = np.floor(np.maximum(regions[0, :2].numpy() - 4, 0)).astype(int).tolist()
         right, bottom = np.ceil(regions[0, 2:].numpy() + 4).astype(int).tolist()
         window = slice(top, bottom), slice(left, right)
-        picture = shot.picture[window]
+        image = shot.image[window]
         if self.augment:
-            picture = shift_colours(picture, rng)
+            image = shift_colours(image, rng)
         layers = np.concatenate(
             [
-                (picture.astype(np.float32) / 255 - IMAGE_MEAN) / IMAGE_STD,
+                (image.astype(np.float32) / 255 - IMAGE_MEAN) / IMAGE_STD,
                 shot.target[window][..., None].astype(np.float32),
                 shot.others[window][..., None].astype(np.float32),
-                np.ones((*picture.shape[:2], 1), np.float32),
+                np.ones((*image.shape[:2], 1), np.float32),
             ],
             axis=2,
         )

@@ -43,8 +43,8 @@ class MasksRecipe(BaseModel):
             schedule (see `warmup_constant_decay`).
         ema_decay: Decay of the averaged weights.
         precision: Arithmetic of the training.
-        pasted, street: Shares of samples pasted onto, and labelled in, street pictures; the rest are
-            natural DUTS pictures.
+        pasted, street: Shares of samples pasted onto, and labelled in, street images; the rest are
+            natural DUTS images.
         score_share: Share of samples that come with a simulated score map.
         boundary_weight: Extra weight of pixels within two of the outline.
         workers: Processes that make samples.
@@ -149,7 +149,7 @@ def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, boundary_weight: f
 
 
 def mask_iou(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """IoU of each mask at logit 0 inside the picture; float `[N]`, 1 where both are empty."""
+    """IoU of each mask at logit 0 inside the image; float `[N]`, 1 where both are empty."""
     drawn, wanted, inside = logits > 0, target > 0.5, weight > 0
     both = (drawn & wanted & inside).sum(dim=(1, 2))
     either = ((drawn | wanted) & inside).sum(dim=(1, 2))

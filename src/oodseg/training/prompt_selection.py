@@ -128,7 +128,7 @@ def summary(found: list[Found], min_confidence: float) -> dict[str, float]:
 
     Returns:
         `recall50`, `recall75`, `recall50_small` .. `_large` (side under 24, under 72, over), `precision50`,
-        `f1`, `ap50` (of all candidates), `false_per_picture`, `false_per_empty` (pictures without an unknown
+        `f1`, `ap50` (of all candidates), `false_per_image`, `false_per_empty` (images without an unknown
         object); NaN where there is nothing to divide by.
     """
     sure = [_cut(each, min_confidence) for each in found]
@@ -146,7 +146,7 @@ def summary(found: list[Found], min_confidence: float) -> dict[str, float]:
     values["precision50"] = true / boxes if boxes else float("nan")
     values["f1"] = 2 * true / (boxes + len(truth)) if boxes + len(truth) else float("nan")
     values["ap50"] = average_precision(found, 0.5)
-    values["false_per_picture"] = (boxes - true) / len(sure) if sure else float("nan")
+    values["false_per_image"] = (boxes - true) / len(sure) if sure else float("nan")
     values["false_per_empty"] = _mean(np.array([len(each.boxes) for each in sure if len(each.truth) == 0]))
     return values
 
@@ -160,9 +160,9 @@ def calibrate(
     """Makes a confidence mean something: the chance that the box holds an unknown object.
 
     A logistic regression on the logit of the confidence (Platt, 1999) and the mean score in the middle of
-    the box. True boxes (IoU of at least 0.5) come from synthetic scenes; false ones from real pictures in
-    which nothing is unknown, because scenes are made to be harder than roads. Both are counted a picture:
-    the chance is that in a picture which holds as many unknown objects as a scene that holds any.
+    the box. True boxes (IoU of at least 0.5) come from synthetic scenes; false ones from real images in
+    which nothing is unknown, because scenes are made to be harder than roads. Both are counted an image:
+    the chance is that in an image which holds as many unknown objects as per scene that holds any.
 
     Args:
         generator: In evaluation mode, its calibration neutral.
@@ -173,7 +173,7 @@ def calibrate(
     Returns:
         For `Reading(calibration=...)`; neutral where there is too little to fit.
     """
-    true, false, with_objects, pictures = [np.zeros((0, 2))], [np.zeros((0, 2))], 0, 0
+    true, false, with_objects, images = [np.zeros((0, 2))], [np.zeros((0, 2))], 0, 0
     for each in scenes:
         scores, features = shown(each, hidden)
         prompts = generator.candidates(scores, features)[0]
@@ -183,12 +183,12 @@ def calibrate(
     for image in ordinary:
         seen = None if hidden else image.features
         false.append(_evidence(generator.candidates(image.score[None], seen)[0], image.score))
-        pictures += 1
+        images += 1
     evidence = np.concatenate([*true, *false])
     hit = np.repeat([True, False], [sum(map(len, true)), sum(map(len, false))])
     if not 0 < hit.sum() < len(hit):
         return 1.0, 0.0, 0.0
-    weight = np.where(hit, 1 / max(with_objects, 1), 1 / max(pictures, 1))
+    weight = np.where(hit, 1 / max(with_objects, 1), 1 / max(images, 1))
     return _logistic_regression(evidence, hit, weight)
 
 

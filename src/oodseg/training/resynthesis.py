@@ -1,4 +1,4 @@
-"""Trains the generator that makes a picture out of a label map, against patch discriminators.
+"""Trains the generator that makes per image out of a label map, against patch discriminators.
 
 Hinge loss, feature matching (weight 10) and, where there is a network to see with, a perceptual loss;
 spectral normalisation on both sides, Adam with beta (0, 0.9) and a discriminator that learns four times as
@@ -79,7 +79,7 @@ class ResynthesisRecipe(BaseModel):
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     precision: str = "bf16-mixed"
     workers: int = Field(default=1, ge=0)
-    val_pictures: int = Field(default=48, ge=1)
+    val_images: int = Field(default=48, ge=1)
     val_every_steps: int = Field(default=500, ge=1)
     checkpoint_minutes: float = Field(default=5, gt=0)
 
@@ -114,7 +114,7 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         if self.recipe.perceptual is None or not self.recipe.perceptual_weight:
             return None
         if self.recipe.perceptual == "street":
-            return lambda pictures: feature_stages(self._eyes[0], pictures)
+            return lambda images: feature_stages(self._eyes[0], images)
         return vgg_features(Path(self.recipe.perceptual))
 
     def setup(self, stage: str) -> None:
@@ -123,10 +123,10 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         eyes.to(self.trainer.strategy.root_device)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
-        """One step of the generator, then one of the discriminators on the same picture."""
-        recipe, (pictures, labels) = self.recipe, batch
+        """One step of the generator, then one of the discriminators on the same image."""
+        recipe, (images, labels) = self.recipe, batch
         planes = one_hot(labels, self.classes).contiguous(memory_format=torch.channels_last)
-        real = pictures.float() / 255
+        real = images.float() / 255
         # Only the generator's optimiser goes through Lightning, so that global_step counts batches.
         ours, theirs = self.optimizers()[0], self.optimizers(use_pl_optimizer=False)[1]
         fake = self.network(planes)
@@ -159,9 +159,9 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         self.log("train/discriminator", verdict.detach(), prog_bar=True)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """How alike picture and re-synthesis look to the street network, and a page of samples."""
-        pictures, labels = batch
-        real = pictures.float() / 255
+        """How alike image and re-synthesis look to the street network, and a page of samples."""
+        images, labels = batch
+        real = images.float() / 255
         fake = self.network(one_hot(labels, self.classes)).float()
         size = (real.shape[-2], real.shape[-1])
         eyes = self._eyes[0]
@@ -173,7 +173,7 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
             batch_size=len(real),
         )
         if batch_index == 0:
-            page = sample_page(pictures, labels, fake, self.classes)
+            page = sample_page(images, labels, fake, self.classes)
             write_bytes(self._samples / f"step-{self.trainer.global_step}.png", page)
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -182,7 +182,7 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         return stream_loader(self._make, self.recipe.batch_size, start, self.recipe.workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The same pictures every time."""
+        """The same images every time."""
         return DataLoader(list(self._val), batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
@@ -202,28 +202,28 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         return list(found), schedules
 
 
-def sample_page(pictures: Tensor, labels: Tensor, fake: Tensor, classes: int) -> bytes:
-    """Label map, picture and re-synthesis side by side, one row a picture, as PNG."""
+def sample_page(images: Tensor, labels: Tensor, fake: Tensor, classes: int) -> bytes:
+    """Label map, image and re-synthesis side by side, one row per image, as PNG."""
     hues = np.arange(classes + 1) * 180 // (classes + 1)
     palette = cv2.cvtColor(
         np.stack([hues, np.full_like(hues, 160), np.full_like(hues, 220)], 1)[None].astype(np.uint8),
         cv2.COLOR_HSV2RGB,
     )[0]
     rows = []
-    for picture, codes, made in zip(
-        pictures.cpu().numpy(), labels.cpu().numpy(), fake.cpu().numpy(), strict=True
+    for image, codes, made in zip(
+        images.cpu().numpy(), labels.cpu().numpy(), fake.cpu().numpy(), strict=True
     ):
         painted = palette[np.minimum(codes, classes)]
         drawn = (made * 255).round().astype(np.uint8).transpose(1, 2, 0)
-        rows.append(np.concatenate([painted, picture.transpose(1, 2, 0), drawn], 1))
+        rows.append(np.concatenate([painted, image.transpose(1, 2, 0), drawn], 1))
     page = np.concatenate(rows)
     return bytes(cv2.imencode(".png", np.ascontiguousarray(page[..., ::-1]))[1])
 
 
 def fixed_sample(labelled: Labelled, size: tuple[int, int]) -> Batch:
-    """A labelled picture at a size, without chance; see `fixed_view`."""
-    picture, labels = labelled.read()
-    return as_tensors(fixed_view(picture, size), fixed_view(labels, size, nearest=True))
+    """A labelled image at a size, without chance; see `fixed_view`."""
+    image, labels = labelled.read()
+    return as_tensors(fixed_view(image, size), fixed_view(labels, size, nearest=True))
 
 
 def train(
@@ -255,10 +255,10 @@ def train(
     found = load_label_set(recipe.labels, data_root, recipe.held_out)
     if not found.train or not found.val:
         raise DatasetError(
-            f"{data_root} holds no pictures of the label set {recipe.labels}: check the folder"
+            f"{data_root} holds no images of the label set {recipe.labels}: check the folder"
         )
-    every = max(1, len(found.val) // recipe.val_pictures)
-    shown = found.val[::every][: recipe.val_pictures]
+    every = max(1, len(found.val) // recipe.val_images)
+    shown = found.val[::every][: recipe.val_images]
     val = [fixed_sample(each, recipe.size) for each in shown]
     average = Ema(recipe.ema_decay)
     trainer = make_trainer(

@@ -35,7 +35,7 @@ _ALL_CHANNELS_EVERY = 4
 
 
 class ChannelDetector(Protocol):
-    """A detector that gives several scores of a picture, each with its own statistics, and features."""
+    """A detector that gives several scores of an image, each with its own statistics, and features."""
 
     channel_normalizers: dict[str, ScoreNormalizer]
 
@@ -71,7 +71,7 @@ class CachedScene:
 def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int = 30) -> NDArray[np.float32]:
     """Tightest rectangles around the visible part of each unknown object (S2M, CVPR 2024, Eq. 5).
 
-    One box an object; the paper's release drew one around all of a picture's unknown pixels.
+    One box per object; the paper's release drew one around all of an image's unknown pixels.
 
     Args:
         unknown: uint8 `[H, W]`: 0 nothing unknown, 1..254 index of the object, 255 ignored.

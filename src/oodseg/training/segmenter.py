@@ -100,7 +100,7 @@ def pixel_weights(scene: Scene) -> np.ndarray[Any, np.dtype[np.float32]]:
     """How much each pixel counts in the objectness loss: float32 `[H, W]`.
 
     Small objects count more (up to fourfold), or the large ones would be all that is learned; the
-    background of natural pictures counts less, for it holds things nobody marked.
+    background of natural images counts less, for it holds things nobody marked.
     """
     table = np.ones(256, np.float32)
     area = np.bincount(scene.unknown.ravel(), minlength=256)
@@ -152,12 +152,12 @@ class BatchMaker:
         self.counts = [max(2, round(recipe.batch_size * areas[0] / area)) for area in areas]
 
     def __call__(self, number: int) -> Batch:
-        """Pictures, labels, unknown and weights, each stacked."""
+        """Images, labels, unknown and weights, each stacked."""
         which = number % len(self.makers)
         first = number * max(self.counts)
         samples = [self.makers[which](first + index) for index in range(self.counts[which])]
-        pictures, labels, unknown, weights = (torch.stack(part) for part in zip(*samples, strict=True))
-        return pictures, labels, unknown, weights
+        images, labels, unknown, weights = (torch.stack(part) for part in zip(*samples, strict=True))
+        return images, labels, unknown, weights
 
 
 class SceneMaker:
@@ -167,11 +167,11 @@ class SceneMaker:
         self.sampler, self.seed = sampler, seed
 
     def __call__(self, index: int) -> Batch:
-        """Picture uint8 `[3, H, W]`, labels and unknown uint8 `[H, W]`, weights float32 `[H, W]`."""
+        """Image uint8 `[3, H, W]`, labels and unknown uint8 `[H, W]`, weights float32 `[H, W]`."""
         scene = self.sampler.sample(np.random.default_rng((self.seed, index)))
-        picture = torch.from_numpy(np.ascontiguousarray(scene.image.transpose(2, 0, 1)))
+        image = torch.from_numpy(np.ascontiguousarray(scene.image.transpose(2, 0, 1)))
         weights = torch.from_numpy(pixel_weights(scene))
-        return picture, torch.from_numpy(scene.labels), torch.from_numpy(scene.unknown), weights
+        return image, torch.from_numpy(scene.labels), torch.from_numpy(scene.unknown), weights
 
 
 def street_loss(
@@ -227,8 +227,8 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step; see `street_loss`."""
-        pictures, labels, unknown, weights = batch
-        logits, objectness = self.network(pictures.float() / 255)
+        images, labels, unknown, weights = batch
+        logits, objectness = self.network(images.float() / 255)
         parts = street_loss(logits, objectness, labels, unknown, weights)
         self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
         recipe = self.recipe
@@ -242,8 +242,8 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collects objectness and class counts on scenes of unseen drives and objects."""
-        pictures, labels, unknown, _ = batch
-        logits, objectness = self.network(pictures.float() / 255)
+        images, labels, unknown, _ = batch
+        logits, objectness = self.network(images.float() / 255)
         self._found.append((objectness.float().cpu(), unknown[:, 1::2, 1::2].cpu()))
         truth, guess = labels[:, 2::4, 2::4].long(), logits.argmax(1)
         judged = truth != IGNORE

@@ -62,7 +62,7 @@ class UnknownRecipe(BaseModel):
     decay_fraction: float = Field(default=0.6, ge=0, le=1)
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     workers: int = Field(default=1, ge=0)
-    ordinary_pictures: int = Field(default=200, ge=1)
+    ordinary_images: int = Field(default=200, ge=1)
     mix: MixRecipe = MixRecipe()
 
 
@@ -86,10 +86,10 @@ def write_features(
 
 @torch.inference_mode()
 def _planes(detector: SynthCP, image: NDArray[np.uint8], unknown: NDArray[np.uint8]) -> dict[str, Any]:
-    pictures = to_tensor(image)[None]
-    logits = full_logits(detector.segmenter.segment(pictures), image.shape[:2])
+    images = to_tensor(image)[None]
+    logits = full_logits(detector.segmenter.segment(images), image.shape[:2])
     made = detector.resynthesize(logits.argmax(1))
-    seen = at_its_size(detector.comparator, pictures, logits, made)
+    seen = at_its_size(detector.comparator, images, logits, made)
     features = detector.comparator.joined_features(*seen)
     error = detector.comparator(*seen)[0].sigmoid()
     size = features.shape[-2:]
@@ -243,7 +243,7 @@ def train(
     )
     detector.comparator = taught.eval().requires_grad_(False)
     ordinary = load_label_set("street", data_root).val
-    every = -(-len(ordinary) // recipe.ordinary_pictures)
+    every = -(-len(ordinary) // recipe.ordinary_images)
     statistics = anomaly_statistics(detector, ordinary[::every], progress)
     save_failure_detector(detector, out / "detector", {"anomaly_statistics": statistics})
     metrics = {"recipe": recipe.model_dump(), "validation": validate(branch, paths["val"])}

@@ -27,7 +27,7 @@ from oodseg.failures.detector import full_logits
 from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import SynthCP
 from oodseg.io.images import to_tensor
-from oodseg.metrics import FailureCurve, image_failure_metrics, picture_dice
+from oodseg.metrics import FailureCurve, image_dice, image_failure_metrics
 from oodseg.segmenters.given import GivenLabels
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
 from oodseg.training.comparator_baselines import calibrate
@@ -56,14 +56,14 @@ class PredictedSlice:
     predictor: Segmenter | None
 
     def read(self) -> tuple[U8, U8]:
-        """Picture uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
+        """Image uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
         return self.slice.read()
 
     def labels(self, image: Tensor) -> Tensor:
         """The prediction, integers `[H, W]`.
 
         Args:
-            image: The slice's picture, float `[3, H, W]` in 0..1.
+            image: The slice's image, float `[3, H, W]` in 0..1.
 
         Raises:
             DatasetError: There is none, and nothing to predict with.
@@ -114,7 +114,7 @@ def train(
     options: dict[str, Any] = {"resume": resume, "progress": progress}
     given = GivenLabels(classes, window_of(data_root))
     predictors = _predictors(recipe, found, classes, out, options)
-    every = -(-len(found["val"]) // recipe.calibration_pictures)
+    every = -(-len(found["val"]) // recipe.calibration_images)
     judged = {
         split: [PredictedSlice(*each) for each in zip(part, predictors[split], strict=True)]
         for split, part in found.items()
@@ -160,12 +160,12 @@ def measure(detector: SynthCP, test: Sequence[PredictedSlice], progress: bool = 
     curve = FailureCurve()
     estimated, true = [], []
     for each in track(list(test), "measuring", disable=not progress):
-        picture, truth = each.read()
-        image = to_tensor(picture)
-        found = detector.assess(image, each.labels(image))
+        image, truth = each.read()
+        pixels = to_tensor(image)
+        found = detector.assess(pixels, each.labels(pixels))
         curve.update(found.error, found.labels != truth)
         estimated.append(found.class_iou[1:])
-        true.append(picture_dice(found.labels, truth, len(detector.classes))[1:])
+        true.append(image_dice(found.labels, truth, len(detector.classes))[1:])
     slices_measured = image_failure_metrics(np.stack(estimated), np.stack(true))
     figures = {**asdict(curve.compute()), **asdict(slices_measured)}
     return {
@@ -196,8 +196,8 @@ def _predictors(
         )
     fold_of = {case: index % recipe.folds for index, case in enumerate(cases)}
 
-    def learn(pictures: Sequence[LabelledSlice], name: str, seed: int) -> Segmenter:
-        path = train_segmenter(recipe.segmenter, pictures, classes, out / name, recipe.seed + seed, **options)
+    def learn(images: Sequence[LabelledSlice], name: str, seed: int) -> Segmenter:
+        path = train_segmenter(recipe.segmenter, images, classes, out / name, recipe.seed + seed, **options)
         return load_segmenter(path)
 
     folds = [
