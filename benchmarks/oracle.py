@@ -36,6 +36,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from oodseg import S2M
+from oodseg.core.parts import BoxPrompts, PromptGenerator
 from oodseg.core.prediction import Prediction
 from oodseg.data import open_dataset
 from oodseg.io.images import find_images, read_image, resize, to_tensor
@@ -67,6 +68,7 @@ ROWS = {
 }
 
 Mask = NDArray[np.bool_]
+Features = tuple[Tensor, ...] | None
 
 
 @dataclass(frozen=True)
@@ -107,19 +109,24 @@ class Oracle:
     def __init__(self, pipeline: S2M, streets: Path) -> None:
         self.pipeline = pipeline
         self.prompts = {"shipped": pipeline.prompts, "components": ComponentPrompts()}
-        quiet = [self.score(read_image(path)) for path in find_images([streets])]
-        quiet = [each for each in quiet if not len(pipeline.prompts.propose(each[None])[0].boxes)] or quiet
-        self.streets = cycle(quiet)
+        seen = [self.look(read_image(path)) for path in find_images([streets])]
+        quiet = [each for each in seen if not len(self.propose(pipeline.prompts, *each).boxes)] or seen
+        self.streets = cycle([score for score, _ in quiet])
         self.level = 0.0
 
-    def score(self, picture: NDArray[np.uint8]) -> Tensor:
-        """Normalised scores at the working size, float32 `[h, w]`."""
+    def look(self, picture: NDArray[np.uint8]) -> tuple[Tensor, Features]:
+        """Normalised scores at the working size, float32 `[h, w]`, and the features behind them."""
         normalizer = getattr(self.pipeline.prompts, "normalizer", None) or self.pipeline.detector.normalizer
-        return normalizer(self.pipeline.detector_score(picture))
+        sight = self.pipeline.look(picture)
+        return normalizer(sight.scores[0]), sight.features
+
+    def propose(self, prompts: PromptGenerator, score: Tensor, features: Features) -> BoxPrompts:
+        """Boxes at the pipeline's operating point."""
+        return prompts.propose(score[None], features, self.pipeline.operating_point)[0]
 
     def object_scores(self, case: Case) -> list[float]:
         """Mean shipped score of every object."""
-        score = self.score(case.picture)
+        score, _ = self.look(case.picture)
         means = []
         for each in case.objects:
             share = resize(each.astype(np.float32), *score.shape)
@@ -140,24 +147,24 @@ class Oracle:
         """Adds a picture to every row."""
         height, width = case.label.shape
         truth = torch.from_numpy(np.stack([tight_box(each) for each in case.objects])).float()
-        scores = {"shipped": self.score(case.picture)}
-        scores["true"] = self.true_score(case, scores["shipped"])
+        seen: dict[str, tuple[Tensor, Features]] = {"shipped": self.look(case.picture)}
+        seen["true"] = (self.true_score(case, seen["shipped"][0]), None)
         embedding = self.pipeline.masks.embed(to_tensor(case.picture))
         masks: dict[tuple[str, str], Mask] = {}
         for name, (score, prompts, outlines) in ROWS.items():
             if prompts == "true":
                 boxes, confidence = truth, torch.ones(len(truth))
             else:
-                found = self.prompts[prompts].propose(scores[score][None])[0]
+                found = self.propose(self.prompts[prompts], *seen[score])
                 confidence = found.confidence
-                h, w = scores[score].shape
+                h, w = seen[score][0].shape
                 boxes = found.boxes * torch.tensor([width / w, height / h]).repeat(2)
             key = (score, prompts)
             if outlines == "true":
                 drawn = perfect_masks(case, truth, boxes)
             else:
                 if key not in masks:
-                    masks[key] = self.pipeline.masks.segment(embedding, boxes, scores[score]).numpy()
+                    masks[key] = self.pipeline.masks.segment(embedding, boxes, seen[score][0]).numpy()
                 drawn = masks[key]
             tallies[name].add(case, truth, boxes, confidence, drawn)
 

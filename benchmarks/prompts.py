@@ -1,6 +1,7 @@
 """Boxes of the shipped prompt generator against thresholded components, on synthetic validation scenes.
 
-Prints recall by object size, false boxes, AP, and the time a map takes:
+Prints recall by object size, false boxes and AP at every operating point, with the detector's image features
+and without, and the time a map takes:
 
     python benchmarks/prompts.py --data DATA --cache FOLDER
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +24,7 @@ from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.prompt_selection import collect, summary
+from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_cache import ScoreCache, cache_scores
 
 SIZES = ((360, 640), (384, 512))
@@ -33,14 +36,28 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def milliseconds(generator: Any, size: tuple[int, int], repeats: int = 15) -> float:
+class Components:
+    """`ComponentPrompts` as `collect` wants a generator: every box counts."""
+
+    def __init__(self, threshold: float) -> None:
+        self.candidates = ComponentPrompts(threshold).propose
+
+
+def milliseconds(
+    generator: Any, size: tuple[int, int], channels: Sequence[int] = (), repeats: int = 15
+) -> float:
     """Median of `repeats` calls on a map with a few bumps, after three to warm up."""
+    canvas = [-(-side // 64) * 64 for side in size]
+    features = [
+        torch.randn(1, each, *(side // stride for side in canvas))
+        for each, stride in zip(channels, (8, 16), strict=False)
+    ]
     scores = torch.randn(1, 1, 8, 16, generator=torch.Generator().manual_seed(0)) * 3
     scores = torch.nn.functional.interpolate(scores, size, mode="bicubic")[:, 0]
     taken = []
     for _ in range(repeats + 3):
         start = time.perf_counter()
-        generator.propose(scores)
+        generator.propose(scores, features or None)
         taken.append(time.perf_counter() - start)
     return 1000 * median(taken[3:])
 
@@ -61,22 +78,23 @@ def main() -> None:
 
     pipeline = S2M.from_pretrained(options.pipeline)
     samplers = [SceneSampler(options.data, size=size, split="val", seed=77) for size in SIZES]
-    cache_scores(pipeline.detector, samplers, options.scenes, options.cache, seed=77, progress=True)
-    cache = ScoreCache(options.cache)
+    scenes, scores = options.cache / "scenes", options.cache / "scores"
+    cache_scenes(samplers, options.scenes, scenes, seed=77, progress=True)
+    cache_scores(pipeline.detector, scenes, [1] * len(SIZES), options.scenes, scores, progress=True)
+    cache = ScoreCache(scores)
     print(f"{len(cache)} scenes, {cache.box_counts.sum()} unknown objects\n")
     print(" " * 28 + "".join(f"{name:>19}" for name in COLUMNS))
-    for channel, name in enumerate(cache.channels):
-        plain = {
-            threshold: summary(collect(ComponentPrompts(threshold).propose, cache, channel), 0.0)
-            for threshold in THRESHOLDS
-        }
-        best = max(plain, key=lambda threshold: plain[threshold]["f1"])
-        print(row(f"{name}: components > {best:g}", plain[best]))
-        found = collect(pipeline.prompts.propose, cache, channel)
-        print(row(f"{name}: {pipeline.prompts.name}", summary(found, 0.0)))
+    plain = {each: summary(collect(Components(each), cache), 0.0) for each in THRESHOLDS}
+    best = max(plain, key=lambda threshold: plain[threshold]["f1"])
+    print(row(f"components > {best:g}", plain[best]))
+    prompts = pipeline.prompts
+    for hidden in (True, False) if prompts.features else (True,):
+        found = collect(prompts, cache, hidden)
+        for point, least in prompts.reading(not hidden).operating_points.items():
+            print(row(f"{'score' if hidden else 'with features'}, {point}", summary(found, least)))
     print()
     for height, width in TIMED:
-        slow = milliseconds(pipeline.prompts, (height, width))
+        slow = milliseconds(pipeline.prompts, (height, width), prompts.features)
         fast = milliseconds(ComponentPrompts(), (height, width))
         print(f"{width}x{height}: {slow:.1f} ms; components {fast:.1f} ms; {slow / fast:.0f} times")
 

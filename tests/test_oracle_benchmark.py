@@ -73,3 +73,20 @@ def test_rows_of_true_stages_are_perfect(module, oracle, case) -> None:
     # Filled boxes: what is missing is the hole of the first object.
     assert tallies["true boxes"].values()[1] == pytest.approx(100 * 2000 / 2100, abs=0.1)
     assert tallies["true score, true masks"].values()[1] == pytest.approx(100.0)
+
+
+def test_shipped_boxes_are_the_pipelines_own(oracle, module, case) -> None:
+    """With the features behind the scores and at the pipeline's operating point; true scores have none."""
+    shown = []
+
+    class Watching(ComponentPrompts):
+        def propose(self, scores, features=None, operating_point="quiet"):
+            shown.append((features is not None, operating_point))
+            return super().propose(scores)
+
+    oracle.pipeline.operating_point = "balanced"
+    oracle.prompts["shipped"] = Watching(2.0, min_area=20)
+    oracle.level = 8.0
+    oracle.measure(case, {name: module.Tally() for name in module.ROWS})
+    rows = [score for score, prompts, _ in module.ROWS.values() if prompts == "shipped"]
+    assert shown == [(score == "shipped", "balanced") for score in rows]

@@ -7,10 +7,12 @@ from PIL import Image
 
 from oodseg import S2M
 from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
+from oodseg.core.parts import OPERATING_POINTS, Sight
 from oodseg.detectors import ScoreNormalizer
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
-from redness import Redness, make_pipeline, save_street, street
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from redness import Redness, make_pipeline, register, save_pipeline, save_street, street
 
 
 def iou(a, b):
@@ -190,25 +192,25 @@ class Detailed(Redness):
 
     def __init__(self) -> None:
         super().__init__()
-        self.detail, self.seen = 0.5, []
+        self.zoom, self.seen = 2, []
+
+    def look(self, images, zoom=1):
+        self.seen.append((zoom, *images.shape[-2:]))
+        small = torch.nn.functional.avg_pool2d(images, zoom)
+        return Sight(super().score(small), (small[:, :, ::8, ::8], small[:, :, ::16, ::16]))
 
     def score(self, images):
-        self.seen.append(("plain", *images.shape[-2:]))
-        return super().score(images)
-
-    def score_detailed(self, images):
-        self.seen.append(("detailed", *images.shape[-2:]))
-        return super().score(torch.nn.functional.avg_pool2d(images, 2))
+        raise AssertionError("what shows features is looked at")
 
 
 @pytest.mark.parametrize(
     ("size", "seen"),
     [
-        ((720, 1280), ("detailed", 720, 1280)),
-        ((1080, 1920), ("detailed", 1080, 1920)),
-        ((2160, 3840), ("detailed", 1152, 2048)),
-        ((700, 1279), ("plain", 350, 640)),
-        ((96, 128), ("plain", 96, 128)),
+        ((720, 1280), (2, 720, 1280)),
+        ((1080, 1920), (2, 1080, 1920)),
+        ((2160, 3840), (2, 1152, 2048)),
+        ((700, 1279), (1, 350, 640)),
+        ((96, 128), (1, 96, 128)),
     ],
 )
 def test_details_are_looked_at_where_the_picture_has_them(size, seen):
@@ -218,10 +220,73 @@ def test_details_are_looked_at_where_the_picture_has_them(size, seen):
     assert detector.seen == [seen]
     assert prediction.score.shape == pipeline.working_size(*size)
     assert len(prediction.objects) == 1
-    detector.detail = 0.0
+    detector.zoom = 1
     again = pipeline(street((10, 20, 40, 60), size=size))
-    assert detector.seen[1][0] == "plain"
+    assert detector.seen[1][0] == 1
     assert again.score.shape == prediction.score.shape
+
+
+class Watching(ComponentPrompts):
+    """Remembers what it was shown beside the scores."""
+
+    def __init__(self) -> None:
+        super().__init__(min_area=20)
+        self.shown = []
+
+    def propose(self, scores, features=None, operating_point="quiet"):
+        self.shown.append((features, operating_point))
+        return super().propose(scores)
+
+
+def test_prompts_see_the_features_behind_the_detectors_own_scores_alone():
+    prompts, detector = Watching(), Detailed()
+    pipeline = S2M(detector, prompts, BoxSegmenter())
+    image = street((10, 20, 40, 60))
+    pipeline(image)
+    ((features, _),) = prompts.shown
+    assert [tuple(each.shape) for each in features] == [(1, 3, 12, 16), (1, 3, 6, 8)]
+    for each, expected in zip(features, pipeline.look(image).features, strict=True):
+        assert torch.equal(each, expected)
+    # What lies behind these scores the pipeline cannot know.
+    pipeline(image, score_map=np.random.default_rng(0).random((96, 128)))
+    assert prompts.shown[1][0] is None
+    S2M(Redness(), prompts, BoxSegmenter())(image)
+    assert prompts.shown[2][0] is None
+
+
+def test_prompts_are_told_the_operating_point(tmp_path, monkeypatch):
+    register(monkeypatch)
+    for point in OPERATING_POINTS:
+        prompts = Watching()
+        S2M(Redness(), prompts, BoxSegmenter(), operating_point=point)(street())
+        assert prompts.shown[0][1] == point
+        again = S2M.from_pretrained(save_pipeline(tmp_path / point), operating_point=point, prompts=prompts)
+        again(street())
+        assert prompts.shown[1][1] == point
+    assert make_pipeline().operating_point == "quiet"
+
+
+def test_an_unknown_operating_point_is_refused_with_those_there_are():
+    with pytest.raises(ConfigError, match="no operating point 'loud'; choose one of: quiet, balanced"):
+        S2M(None, ComponentPrompts(), BoxSegmenter(), operating_point="loud")
+
+
+def test_a_readier_operating_point_proposes_more():
+    torch.manual_seed(1)
+    scores = np.random.default_rng(0).normal(size=(96, 128)).astype(np.float32)
+    prompts = FasterRCNNPrompts()
+    confidence = prompts.candidates(torch.from_numpy(scores)[None])[0].confidence.tolist()
+    points = dict(zip(OPERATING_POINTS, (confidence[2], confidence[5], confidence[9]), strict=True))
+    prompts.score_only = Reading(operating_points=points)
+    found = []
+    for point in OPERATING_POINTS:
+        pipeline = S2M(None, prompts, BoxSegmenter(), operating_point=point)
+        objects = pipeline(street(), score_map=scores, score_normalizer=ScoreNormalizer(0, 1)).objects
+        assert all(each.confidence >= points[point] for each in objects)
+        found.append([tuple(each.box) for each in objects])
+    assert [len(each) for each in found] == [3, 6, 10]
+    assert found[2][:6] == found[1]
+    assert found[1][:3] == found[0]
 
 
 def test_detector_scores_need_a_detector():

@@ -53,3 +53,19 @@ def make_training_data(root):
                 rows.append(f"{stem}\t{wnid}\tthing\t0.3\n")
     (root / "duts_tr" / "nonstreet.tsv").write_text("".join(rows), encoding="utf-8")
     return root
+
+
+SQUEEZED = {"train": ("aachen_1", "bremen_2"), "val": ("jena_1", "ulm_2")}
+
+
+def add_squeezed(root, side=40):
+    """Frames squeezed to a square as WebP, their labels twice as wide as high, of cities of both splits."""
+    for number, name in enumerate([*SQUEEZED["train"], *SQUEEZED["val"]]):
+        rng = np.random.default_rng(number)
+        picture = cv2.resize(rng.integers(40, 200, (5, 5, 3)).astype(np.uint8), (side, side))
+        picture[side // 2 :, : side // 2] = (30, 60, 210)  # red on the left, BGR
+        write(root / "cityscapes_640" / "images" / f"{name}.webp", picture)
+        codes = np.full((side // 2, side), 7, np.uint8)
+        codes[side // 4 :, : side // 2] = 26
+        write(root / "cityscapes_640" / "labels" / f"{name}.png", codes)
+    return root

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from oodseg.core.bundle import find_bundle, read_config, save_bundle
 from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
 from oodseg.core.objects import OodObject, encode_objects
+from oodseg.core.parts import OPERATING_POINTS, ImageDetector, Sight
 from oodseg.core.prediction import Prediction
 from oodseg.io.images import as_image, find_images, resize, to_tensor
 
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
     from oodseg.prompts import PromptGenerator
 
 BOXES_AT_ONCE = 16  # bounds the memory of full-size masks
+
+
+# Least and most pixels of the long side at which detector and prompts work.
+WORKING_SIDE = (640, 1024)
+
+
+def working_size(height: int, width: int, side: tuple[int, int]) -> tuple[int, int]:
+    """Computes the size at which detector and prompts work on an image: half of it, within bounds.
+
+    Args:
+        height: Rows of the image.
+        width: Columns of the image.
+        side: Least and most pixels of the long side; an image is never enlarged.
+    """
+    long_side = max(height, width)
+    target = min(max(long_side / 2, side[0]), side[1], long_side)
+    scale = target / long_side
+    return max(16, round(height * scale)), max(16, round(width * scale))
 
 
 class S2M:
@@ -48,6 +67,8 @@ class S2M:
         overlap: Whether `masks.embed` runs beside the detector, in a thread and on a GPU in a stream of its
             own. "auto" does so on a GPU. On a CPU both want all cores, and a picture without objects needs
             no embedding at all.
+        operating_point: How readily boxes are proposed: `"quiet"` (at most 0.1 false boxes per ordinary
+            image), `"balanced"` or `"thorough"`.
         ignore: Bool `[h, w]`, True where nothing is to be found, such as the bonnet of the camera's own car;
             covers every picture. Not saved with the pipeline.
     """
@@ -59,9 +80,10 @@ class S2M:
         masks: PromptableSegmenter,
         *,
         name: str = "custom",
-        working_side: tuple[int, int] = (640, 1024),
+        working_side: tuple[int, int] = WORKING_SIDE,
         device: str = "cpu",
         overlap: bool | Literal["auto"] = "auto",
+        operating_point: str = "quiet",
         ignore: NDArray[np.bool_] | None = None,
     ) -> None:
         low, high = working_side
@@ -70,6 +92,12 @@ class S2M:
         self.detector, self.prompts, self.masks = detector, prompts, masks
         self.name, self.working_side, self.device = name, (int(low), int(high)), device
         self.overlap = device.startswith("cuda") if overlap == "auto" else overlap
+        if operating_point not in OPERATING_POINTS:
+            raise ConfigError(
+                f"there is no operating point '{operating_point}'; "
+                f"choose one of: {', '.join(OPERATING_POINTS)}"
+            )
+        self.operating_point = operating_point
         self.ignore = ignore
         parts: list[Any] = [detector, prompts, masks]
         for part in parts:
@@ -85,6 +113,7 @@ class S2M:
         detector: Detector | str | Mapping[str, Any] | None = None,
         prompts: PromptGenerator | str | Mapping[str, Any] | None = None,
         masks: PromptableSegmenter | str | Mapping[str, Any] | None = None,
+        operating_point: str = "quiet",
         with_detector: bool = True,
     ) -> S2M:
         """Loads a bundled pipeline by name or a saved one by folder.
@@ -96,6 +125,7 @@ class S2M:
                 `"segformer:FOLDER+energy"` or a mapping with all options.
             prompts: Likewise: `"components"`.
             masks: Likewise: `"grabcut"` or `"sam:FOLDER"`.
+            operating_point: `"quiet"`, `"balanced"` or `"thorough"`.
             with_detector: Whether to load a detector at all; without one, every image needs a score map.
 
         Raises:
@@ -112,7 +142,13 @@ class S2M:
         parts: dict[str, Any] = {key: choose_part(folder, config, key, spec) for key, spec in given.items()}
         parts.setdefault("detector", None)
         low, high = config["working_side"]
-        return cls(**parts, name=config.get("name", folder.name), working_side=(low, high), device=device)
+        return cls(
+            **parts,
+            name=config.get("name", folder.name),
+            working_side=(low, high),
+            device=device,
+            operating_point=operating_point,
+        )
 
     def save_pretrained(self, folder: str | os.PathLike[str], bits: int = 16) -> None:
         """Writes the pipeline as a folder: `config.json`, one safetensors file a part, `README.md`.
@@ -132,10 +168,7 @@ class S2M:
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width at which detector and prompts work on a picture of that size."""
-        long_side = max(height, width)
-        target = min(max(long_side / 2, self.working_side[0]), self.working_side[1], long_side)
-        scale = target / long_side
-        return max(16, round(height * scale)), max(16, round(width * scale))
+        return working_size(height, width, self.working_side)
 
     def __call__(
         self,
@@ -165,12 +198,12 @@ class S2M:
         watch = _Watch(started)
         watch.lap("read")
         with torch.inference_mode(), self._encoding(image) as encode:
-            normalized, warnings = self._scores(image, score_map, score_normalizer)
+            normalized, features, warnings = self._scores(image, score_map, score_normalizer)
             if ignored is not None:
                 unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
                 normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
             watch.lap("detector")
-            found = self.prompts.propose(normalized[None])[0]
+            found = self.prompts.propose(normalized[None], features, self.operating_point)[0]
             watch.lap("prompts")
             objects = self._outline(image, found.boxes, found.confidence, normalized, encode, ignored)
         watch.lap("masks")
@@ -222,8 +255,8 @@ class S2M:
 
     def _scores(
         self, image: NDArray[np.uint8], score_map: Any, normalizer: ScoreNormalizer | None
-    ) -> tuple[Tensor, list[str]]:
-        """Normalised scores `[h, w]` at the working size."""
+    ) -> tuple[Tensor, tuple[Tensor, ...] | None, list[str]]:
+        """Normalised scores `[h, w]` at the working size, and the features behind them."""
         import torch
 
         from oodseg.detectors import ScoreNormalizer
@@ -235,20 +268,19 @@ class S2M:
             checked = _external(score_map, *image.shape[:2])
             raw = torch.from_numpy(resize(checked.scores, height, width)).to(self.device)
             normalizer = normalizer or ScoreNormalizer.fit([raw])
-            return normalizer(raw), list(checked.warnings)
-        raw = self.detector_score(image)
+            return normalizer(raw), None, list(checked.warnings)
+        sight = self.look(image)
+        raw = sight.scores[0]
         assert self.detector is not None
         if not bool(torch.isfinite(raw).all()):
             raise ScoreMapError(
                 f"the detector '{self.detector.name}' gave scores that are not finite: "
                 "its weights may be damaged"
             )
-        return (normalizer or self.detector.normalizer)(raw), []
+        return (normalizer or self.detector.normalizer)(raw), sight.features, []
 
     def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
-        """The detector's scores of a picture at the working size, not normalised.
-
-        A detector with `detail` sees the picture in twice that size where it is that large.
+        """The detector's scores of an image at the working size, not normalised.
 
         Args:
             image: uint8 `[H, W, 3]`, RGB.
@@ -259,17 +291,32 @@ class S2M:
         Raises:
             ConfigError: The pipeline has no detector.
         """
+        return self.look(image).scores[0]
+
+    def look(self, image: NDArray[np.uint8]) -> Sight:
+        """What the detector makes of an image: scores `[1, h, w]` at the working size, and features.
+
+        An `ImageDetector` sees the image in as many times that size as it wants, where it is that large.
+
+        Args:
+            image: uint8 `[H, W, 3]`, RGB.
+
+        Raises:
+            ConfigError: The pipeline has no detector.
+        """
         import torch
 
         if self.detector is None:
             raise ConfigError("this pipeline has no detector: hand in a score map with every picture")
         height, width = self.working_size(*image.shape[:2])
-        score, times = self.detector.score, 1
-        if getattr(self.detector, "detail", 0) and 2 * max(height, width) <= max(image.shape[:2]):
-            score, times = self.detector.score_detailed, 2  # type: ignore[attr-defined]
-        seen = to_tensor(resize(image, times * height, times * width)).to(self.device)
+        zoom = self.detector.zoom if isinstance(self.detector, ImageDetector) else 1
+        if zoom * max(height, width) > max(image.shape[:2]):
+            zoom = 1
+        seen = to_tensor(resize(image, zoom * height, zoom * width)).to(self.device)[None]
         with torch.inference_mode():
-            return score(seen[None])[0]
+            if isinstance(self.detector, ImageDetector):
+                return self.detector.look(seen, zoom)
+            return Sight(self.detector.score(seen))
 
     def _outline(
         self,

@@ -12,8 +12,9 @@ from oodseg.cli.train import train_app
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError, WeightsError
 from training_data import make_training_data
 
-TINY = ["size=[64, 96]", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]", "max_steps=1", "batch_size=2",
-        "precision=32-true", "workers=0", "val_scenes=24", "val_every_steps=1"]  # fmt: skip
+TINY = ["sizes=[[64, 96]]", "backbone=null", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]",
+        "max_steps=1", "batch_size=2", "precision=32-true", "workers=0", "val_scenes=24",
+        "val_every_steps=1"]  # fmt: skip
 
 
 def run(*arguments):

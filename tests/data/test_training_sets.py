@@ -4,7 +4,7 @@ import pytest
 from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import CLASSES, IGNORE
 from oodseg.data.training import StreetPicture, street_pictures
-from training_data import make_training_data, street, write
+from training_data import SQUEEZED, add_squeezed, make_training_data, street, write
 
 NAMES = {name: code for code, name in enumerate(CLASSES)} | {"none": IGNORE}
 
@@ -91,3 +91,34 @@ def test_missing_folder_label_and_file_are_named(root) -> None:
         broken.read()
     with pytest.raises(DatasetError, match="must hold images/ and labels/"):
         street_pictures(root / "camvid", "train")
+
+
+def test_squeezed_frames_are_stretched_again(root) -> None:
+    add_squeezed(root, side=40)
+    found = street_pictures(root, "train")["cityscapes_640"]
+    assert [each.image.name for each in found] == [f"{name}.webp" for name in SQUEEZED["train"]]
+    image, labels = found[0].read()
+    assert image.shape == (40, 80, 3)
+    assert labels.shape == (40, 80)
+    assert (image.dtype, labels.dtype) == (np.uint8, np.uint8)
+    # What is red lies left below, and its label with it.
+    red = (image[..., 0] > 150) & (image[..., 1] < 120)
+    assert red[24:, 4:36].all()
+    vehicles = labels == NAMES["vehicles"]
+    assert vehicles[20:, :40].all()
+    assert set(np.unique(labels)) == {NAMES["vehicles"], NAMES["drivable"]}
+    assert vehicles.sum() == 20 * 40
+
+
+def test_some_cities_are_kept_for_validation(root) -> None:
+    add_squeezed(root)
+    for split, names in SQUEEZED.items():
+        assert [each.image.stem for each in street_pictures(root, split)["cityscapes_640"]] == list(names)
+
+
+def test_a_broken_squeezed_frame_is_named(root) -> None:
+    add_squeezed(root)
+    frame = street_pictures(root, "val")["cityscapes_640"][0]
+    frame.image.write_bytes(b"RIFF")
+    with pytest.raises(DatasetError, match=r"jena_1\.webp cannot be read"):
+        frame.read()

@@ -3,6 +3,7 @@ import torch
 
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError
+from oodseg.core.parts import ImageDetector
 from oodseg.detectors import Detector, ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
 
@@ -90,7 +91,7 @@ def plain_scores(detector, larger):
 def test_details_raise_the_score_on_the_ground_and_lower_it_nowhere(size):
     detector, larger = seeing_ground(1.0), pictures(*size)
     with full_precision():
-        plain, detailed = plain_scores(detector, larger), detector.score_detailed(larger)
+        plain, detailed = plain_scores(detector, larger), detector.look(larger, 2).scores
     assert detailed.shape == plain.shape == (2, size[0] // 2, size[1] // 2)
     assert detailed.dtype == torch.float32
     assert (detailed - plain).max() > 0.1
@@ -104,7 +105,7 @@ def test_details_are_half_the_way_to_a_look_at_the_larger_picture():
     close.load_state_dict(detector.state_dict())
     with full_precision(), torch.inference_mode():
         seen = close.network(larger)[1]  # at half of what it looks at: the size of the details
-        plain, detailed = plain_scores(detector, larger), detector.score_detailed(larger)
+        plain, detailed = plain_scores(detector, larger), detector.look(larger, 2).scores
     expected = plain + 0.5 * (seen - plain).clamp_min(0)
     torch.testing.assert_close(detailed, expected, atol=1e-3, rtol=1e-3)
     assert (expected - plain).mean() > 0.005
@@ -113,7 +114,7 @@ def test_details_are_half_the_way_to_a_look_at_the_larger_picture():
 def test_off_the_ground_details_do_not_count():
     detector, larger = seeing_ground(0.0), pictures(128, 128)
     with full_precision():
-        detailed, plain = detector.score_detailed(larger), plain_scores(detector, larger)
+        detailed, plain = detector.look(larger, 2).scores, plain_scores(detector, larger)
     torch.testing.assert_close(detailed, plain, atol=1e-3, rtol=1e-3)
 
 
@@ -126,3 +127,55 @@ def test_details_count_between_nothing_and_all(detail):
 def test_details_need_a_ground():
     with pytest.raises(ConfigError, match="knows the ground"):
         StreetDetector({**TINY, "classes": ["road", "car"]}, detail=0.5)
+
+
+@pytest.mark.parametrize(("detail", "zoom"), [(0.0, 1), (0.5, 2), (1.0, 2)])
+def test_it_wants_to_see_twice_the_size_only_for_details(detail, zoom):
+    detector = StreetDetector(TINY, detail=detail)
+    assert isinstance(detector, ImageDetector)
+    assert detector.zoom == zoom
+
+
+@pytest.mark.parametrize("reductions", [[1], [1, 2], [2]])
+@pytest.mark.parametrize(("height", "width"), [(64, 128), (50, 70)])
+def test_looking_shows_the_decoders_features_beside_the_scores(height, width, reductions):
+    detector, images = StreetDetector(TINY, reductions=reductions, detail=0.5), pictures(height, width)
+    sight = detector.look(images)
+    torch.testing.assert_close(sight.scores, detector.score(images), rtol=0, atol=0)
+    # Of the canvas, finest first; those of the first reduction.
+    factor = reductions[0]
+    canvas = [-(-side // (32 * max(reductions))) * 32 * max(reductions) for side in (height, width)]
+    cells = [[side // (stride * factor) for side in canvas] for stride in (8, 16)]
+    assert [tuple(each.shape) for each in sight.features] == [(2, 8, *each) for each in cells]
+    assert {each.dtype for each in sight.features} == {torch.float32}
+
+
+def test_features_are_those_of_the_network():
+    detector, images = StreetDetector(TINY, reductions=[1, 2]), pictures(64, 128)
+    with full_precision(), torch.inference_mode():
+        coarse, fine, *_ = detector.network.features(images)
+        seen = detector.look(images).features
+    torch.testing.assert_close(seen[0], fine)
+    torch.testing.assert_close(seen[1], coarse)
+
+
+def test_features_of_a_closer_look_are_those_of_the_working_size():
+    detector, larger = seeing_ground(1.0), pictures(128, 256)
+    with full_precision():
+        close = detector.look(larger, 2)
+        plain = detector.look(torch.nn.functional.avg_pool2d(larger, 2))
+    assert close.scores.shape == plain.scores.shape
+    for each, expected in zip(close.features, plain.features, strict=True):
+        torch.testing.assert_close(each, expected)
+
+
+def test_details_apart_add_up_to_the_score():
+    detector, larger = seeing_ground(1.0), pictures(100, 140)
+    with full_precision():
+        score, more, features = detector.details(larger)
+        sight = detector.look(larger, 2)
+    assert more.min() >= 0
+    assert score.shape == more.shape == (2, 50, 70)
+    torch.testing.assert_close(sight.scores, score + 0.5 * more)
+    for each, expected in zip(sight.features, features, strict=True):
+        torch.testing.assert_close(each, expected)

@@ -1,6 +1,7 @@
 """The exported graphs against torch, through the example that is shipped with them."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,12 +11,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from oodseg import S2M
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
+from oodseg.core.parts import OPERATING_POINTS
+from oodseg.detectors import ScoreNormalizer
+from oodseg.detectors.street import StreetDetector
+from oodseg.export.graphs import build_graphs
 from oodseg.masks.box import BoxSegmenter
+from oodseg.masks.compact import CompactSegmenter
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
 from oodseg.synth.drawn import draw_scene
 from redness import Redness, make_pipeline
 
@@ -39,11 +47,14 @@ for path in sys.argv[2:]:
 """
 
 
+READING = Reading((1.1, 0.2, 0.05), {"quiet": 0.2, "balanced": 0.15, "thorough": 0.1})
+
+
 @pytest.fixture(scope="module")
 def pipeline():
     s2m = S2M.from_pretrained("street")
     # Drawn scenes are not what it was chosen on; here every scene is to have boxes.
-    s2m.prompts.config |= {"min_confidence": 0.2, "calibration": [1.1, 0.2, 0.05]}
+    s2m.prompts.score_only = s2m.prompts.with_features = READING
     return s2m
 
 
@@ -164,6 +175,84 @@ def test_parts_without_an_onnx_form_are_named(pipeline, tmp_path, change, senten
 def test_any_detector_that_is_a_network_can_take_the_place_of_the_bundled_one(pipeline, tmp_path):
     graphs = onnx.export_onnx(S2M(Redness(), pipeline.prompts, pipeline.masks), tmp_path)
     assert max(each.difference for each in graphs) < 1e-3
+
+
+@pytest.fixture
+def joining():
+    """A tiny untrained pipeline on encoders whose prompts read features."""
+    torch.manual_seed(4)
+    network = {"widths": [4, 6, 8, 12], "backbone": "test_efficientnet"}
+    detector = StreetDetector(network, reductions=[1, 2], detail=0.5)
+    prompts = FasterRCNNPrompts(features=(8, 12), max_boxes=12)
+    masks = CompactSegmenter(32, widths=(4, 6, 8, 12), backbone="test_efficientnet").eval()
+    with torch.no_grad():
+        detector.network.object_head.weight.mul_(50)  # for scores that differ
+        for each in prompts.rcnn.backbone.join:
+            each.weight.mul_(4)
+        seen = detector.score(torch.rand(1, 3, 128, 128))
+    detector.normalizer = ScoreNormalizer(float(seen.mean()), float(seen.std()))
+    return S2M(detector, prompts, masks, operating_point="thorough")
+
+
+def example(folder):
+    """The exported example as a module of its own."""
+    spec = importlib.util.spec_from_file_location(f"example_{folder.name}", folder / onnx.EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(360, 640), (200, 320), (720, 1280)])
+def test_prompts_that_read_features_do_so_without_torch_too(joining, tmp_path, size):
+    image = scene(3, size)
+    # Half of what it finds when it sees features counts; a reading of scores alone would let nothing through.
+    with full_precision(), torch.inference_mode():
+        sight = joining.look(image)
+        scores = joining.detector.normalizer(sight.scores)
+        candidates = joining.prompts.candidates(scores, sight.features)[0].confidence
+    least = float(candidates[len(candidates) // 2] - 1e-4)
+    points = {"quiet": 1.0, "balanced": 1.0, "thorough": least}
+    joining.prompts.with_features = Reading(operating_points=points)
+    joining.prompts.score_only = Reading(operating_points=dict.fromkeys(points, 1.0))
+    graphs = onnx.export_onnx(joining, tmp_path / "out")
+    assert max(each.difference for each in graphs) < 1e-3
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())["graphs"]
+    levels = ["features_0", "features_1"]
+    for name in ("detector", "detailed"):
+        assert list(manifest[name]["outputs"]) == ["score", *levels]
+    assert list(manifest["prompts"]["inputs"]) == ["score", *levels]
+    masks, boxes, confidence = example(tmp_path / "out").predict(image)
+    with full_precision():
+        expected = joining(image)
+    assert len(expected.objects) >= 3
+    np.testing.assert_allclose(boxes, [each.box for each in expected.objects], atol=0.05)
+    np.testing.assert_allclose(confidence, [each.confidence for each in expected.objects], atol=1e-3)
+    for each, mask in zip(expected.objects, masks, strict=True):
+        assert (each.mask != mask).mean() < 0.01
+
+
+@pytest.mark.slow
+def test_a_detector_without_features_leaves_joining_prompts_the_score_alone(joining, tmp_path):
+    readings = Reading(operating_points=dict.fromkeys(OPERATING_POINTS, 0.0))
+    joining.prompts.score_only = readings
+    parts = onnx.export_onnx(S2M(Redness(), joining.prompts, joining.masks), tmp_path / "plain")
+    assert [each.path.stem for each in parts] == ["detector", "prompts", "encoder", "decoder"]
+    manifest = json.loads((tmp_path / "plain" / "manifest.json").read_text())["graphs"]
+    assert list(manifest["prompts"]["inputs"]) == ["score"]
+    assert max(each.difference for each in parts) < 1e-3
+
+
+@pytest.mark.parametrize("point", OPERATING_POINTS)
+def test_the_operating_point_is_built_into_the_prompts(pipeline, point):
+    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, point)
+    score = torch.randn(96, 128)
+    with torch.inference_mode():
+        boxes, confidence = graphs["prompts"].module(score)
+        expected = pipeline.prompts.propose(score[None], operating_point=point)[0]
+    torch.testing.assert_close(boxes, expected.boxes)
+    torch.testing.assert_close(confidence, expected.confidence)
+    assert (confidence >= READING.operating_points[point]).all()
 
 
 def test_a_file_in_the_folders_place_and_a_missing_library_are_said(pipeline, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.registry import resolve
 from oodseg.masks import MASKS
 from oodseg.masks.cleanup import box_pixels
-from oodseg.masks.compact import CompactSegmenter
+from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, CompactSegmenter
 from oodseg.masks.crops import crop_regions
 
 HEIGHT, WIDTH = 60, 80
@@ -151,3 +151,65 @@ def test_off_the_picture_crops_have_the_mean_colour(image):
 def test_arguments_that_fit_no_network_are_refused(arguments):
     with pytest.raises(ConfigError, match="compact"):
         CompactSegmenter(**arguments)
+
+
+def on_encoder(**changes):
+    torch.manual_seed(1)
+    arguments = {"size": 32, "context": 1.5, "widths": [4, 6, 8, 12], "backbone": "test_efficientnet"}
+    return CompactSegmenter(**{**arguments, **changes})
+
+
+def test_on_a_pretrained_encoder_it_is_rebuilt_from_json(image):
+    network = on_encoder(use_scores=False).eval()
+    config = json.loads(json.dumps(network.config))
+    assert config["backbone"] == "test_efficientnet"
+    assert "depths" not in config
+    rebuilt = CompactSegmenter(**config)
+    assert rebuilt.config == network.config
+    rebuilt.load_state_dict(network.state_dict())
+    boxes = some_boxes(4)
+    drawn = rebuilt.segment(rebuilt.embed(image), boxes)
+    assert drawn.shape == (4, HEIGHT, WIDTH)
+    assert torch.equal(drawn, network.segment(network.embed(image), boxes))
+
+
+def test_on_a_pretrained_encoder_box_and_score_are_seen_at_every_stride():
+    network = on_encoder().eval()
+    crops = torch.randn(2, 6, 32, 32)
+    with torch.no_grad():
+        plain = network(crops)
+        assert plain.shape == (2, 32, 32)
+        for channel in range(6):
+            changed = crops.clone()
+            changed[:, channel] += 1
+            assert not torch.allclose(network(changed), plain, atol=1e-4)
+    widths = [each + 3 for each in network.encoder.feature_info.channels()]
+    assert [each[0].in_channels for each in network.skips] == widths[:4]
+    assert network.deep[0].in_channels == widths[4]
+
+
+def test_training_leaves_the_encoders_statistics_alone_and_reaches_all_weights():
+    network = on_encoder().train()
+    before = {name: each.clone() for name, each in network.named_buffers()}
+    network(torch.randn(2, 6, 32, 32)).square().mean().backward()
+    changed = {name for name, each in network.named_buffers() if not torch.equal(each, before[name])}
+    assert not any(name.startswith("encoder.") for name in changed)
+    assert "deep.1.running_mean" in changed
+    assert [name for name, each in network.named_parameters() if each.grad is None] == []
+    assert network.training
+    assert not network.encoder.training
+
+
+def test_the_encoder_sees_colours_as_it_was_trained_on_them():
+    network, seen = on_encoder().eval(), []
+    network.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        network((torch.full((1, 6, 32, 32), 0.498) - IMAGE_MEAN) / IMAGE_STD)
+    assert seen[0].shape == (1, 3, 32, 32)
+    assert seen[0].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("change", [{"size": 48}, {"widths": [4, 6, 8]}, {"context": 0.5}])
+def test_on_a_pretrained_encoder_arguments_must_fit_too(change):
+    with pytest.raises(ConfigError, match="compact on test_efficientnet"):
+        on_encoder(**change)

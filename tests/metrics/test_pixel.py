@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from oodseg.metrics.pixel import BinnedPixels, PixelCurve, pixel_metrics
+from oodseg.metrics.pixel import PixelCurve, pixel_metrics
 
 LABELS = arrays(np.uint8, (5, 8), elements=st.sampled_from([0, 1, 255]))
 SCORES = arrays(np.float32, (5, 8), elements=st.one_of(st.floats(-50, 50, width=32), st.integers(-3, 3)))
@@ -114,20 +114,6 @@ def test_order_of_pictures_and_monotone_rescaling_do_not_matter(scores, labels, 
     assert again.fpr95 == first.fpr95
 
 
-def test_resampling_equals_measuring_the_resampled_set():
-    rng = np.random.default_rng(3)
-    labels = (rng.random((4, 60, 60)) < 0.2).astype(np.uint8)
-    scores = (rng.standard_normal((4, 60, 60)) + labels).astype(np.float32)
-    binned = BinnedPixels(collect(scores, labels).bin_edges())
-    for score, label in zip(scores, labels, strict=True):
-        binned.update(score, label)
-    spread = binned.resample(np.array([[1.0, 1, 1, 1], [2, 0, 1, 1]]))
-    for row, drawn in enumerate(([0, 1, 2, 3], [0, 0, 2, 3])):
-        whole = collect(scores[drawn], labels[drawn]).compute()
-        for name in ("auprc", "fpr95", "auroc", "best_f1"):
-            assert spread[name][row] == pytest.approx(getattr(whole, name), abs=5e-3), name
-
-
 def test_precision_recall_ends_at_full_recall():
     rng = np.random.default_rng(4)
     labels = (rng.random((2, 50, 50)) < 0.3).astype(np.uint8)
@@ -136,6 +122,32 @@ def test_precision_recall_ends_at_full_recall():
     assert precision[-1] == pytest.approx(labels.mean(), abs=0.01)
     assert (np.diff(recall) > 0).all()
     assert len(recall) <= 50
+
+
+@given(SCORES, LABELS)
+def test_the_roc_curve_bounds_the_auroc(scores, labels):
+    assume((labels == 1).any() and (labels == 0).any())
+    curve = collect(scores[None], labels[None])
+    along, up = curve.roc()
+    assert (along[0], up[0], along[-1], up[-1]) == (0, 0, 1, 1)
+    assert (np.diff(along) >= 0).all()
+    assert (np.diff(up) >= 0).all()
+    assert np.trapezoid(up, along) == pytest.approx(curve.compute().auroc, abs=1e-9)
+
+
+def test_a_long_roc_curve_is_thinned():
+    rng = np.random.default_rng(5)
+    labels = (rng.random((1, 200, 200)) < 0.3).astype(np.uint8)
+    curve = collect((rng.standard_normal(labels.shape) + labels).astype(np.float32), labels)
+    along, up = curve.roc(50)
+    assert 50 < len(along) <= 102
+    assert np.trapezoid(up, along) == pytest.approx(curve.compute().auroc, abs=2e-3)
+
+
+@pytest.mark.parametrize("only", [0, 1, 255])
+def test_one_class_has_no_roc_curve(only):
+    along, up = collect(np.zeros((1, 2, 2), np.float32), np.full((1, 2, 2), only, np.uint8)).roc()
+    assert along.size == up.size == 0
 
 
 def test_agrees_with_the_segment_me_if_you_can_toolkit(toolkit_cases):

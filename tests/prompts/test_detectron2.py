@@ -126,7 +126,8 @@ def test_raw_scores_come_through_the_normalisation_untouched(generator):
 def test_the_pipeline_hands_over_scores_on_the_scale_the_generator_wants(generator, monkeypatch):
     seen = []
 
-    def propose(scores):
+    def propose(scores, features, operating_point):
+        assert features is None
         seen.append(scores[0])
         return [BoxPrompts(torch.zeros(0, 4), torch.zeros(0))]
 
@@ -143,6 +144,8 @@ def test_is_registered_and_saved_with_its_weights(generator, tmp_path):
     assert resolve(PROMPTS, "prompts", "detectron2") is DetectronPrompts
     assert isinstance(generator, PromptGenerator)
     again = DetectronPrompts(**json.loads(json.dumps(generator.config)))
+    assert again.config == generator.config
+    assert set(again.score_only.operating_points.values()) == {0.05}  # the release's
     again.load_state_dict(generator.state_dict())
     scores = generator.normalizer(raw_scores((20, 30)))[None]
     assert torch.equal(again.propose(scores)[0].boxes, generator.propose(scores)[0].boxes)

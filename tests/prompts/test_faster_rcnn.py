@@ -7,14 +7,40 @@ import torch
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.registry import resolve
 from oodseg.prompts import PROMPTS, PromptGenerator
-from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
+from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts, Reading
 from oodseg.prompts.geometry import overlap_of_smaller
+
+CHANNELS = (6, 10)
+
+
+def reading(quiet: float, balanced: float = 0.0, thorough: float = 0.0, calibration=(1.0, 0.0, 0.0)) -> dict:
+    points = {"quiet": quiet, "balanced": balanced, "thorough": thorough}
+    return {"calibration": list(calibration), "operating_points": points}
 
 
 @pytest.fixture(scope="module")
 def generator() -> FasterRCNNPrompts:
     torch.manual_seed(0)
-    return FasterRCNNPrompts(min_confidence=0.3)
+    return FasterRCNNPrompts(score_only=reading(0.3, 0.2, 0.1))
+
+
+@pytest.fixture(scope="module")
+def joining() -> FasterRCNNPrompts:
+    """One that reads image features too, and takes its confidences otherwise where it has them."""
+    torch.manual_seed(2)
+    return FasterRCNNPrompts(
+        features=CHANNELS,
+        with_features=reading(0.3, 0.2, 0.1, calibration=(1.0, 0.0, -0.5)),
+        score_only=reading(0.4, calibration=(1.0, 0.0, 0.5)),
+    )
+
+
+def maps(batch: int, height: int, width: int) -> list[torch.Tensor]:
+    """Image features of a canvas of that size, at strides 8 and 16."""
+    return [
+        torch.randn(batch, channels, height // stride, width // stride)
+        for channels, stride in zip(CHANNELS, (8, 16), strict=True)
+    ]
 
 
 def test_is_registered_and_rebuilt_from_its_config(generator) -> None:
@@ -67,13 +93,13 @@ def test_proposals_are_the_first_candidates() -> None:
     scores = torch.randn(1, 96, 128)
     candidates = generator.candidates(scores)[0]
     middle = float(candidates.confidence[len(candidates.confidence) // 2])
-    generator.config["min_confidence"] = middle
+    generator.score_only = Reading(operating_points={"quiet": middle, "balanced": 0.0, "thorough": 1.0})
     proposals = generator.propose(scores)[0]
     count = int((candidates.confidence >= middle).sum())
     assert 0 < count <= len(candidates.boxes)
     assert torch.equal(proposals.boxes, candidates.boxes[:count])
-    generator.config["min_confidence"] = 1.0
-    assert len(generator.propose(scores)[0].boxes) == 0
+    assert torch.equal(generator.propose(scores, None, "balanced")[0].boxes, candidates.boxes)
+    assert len(generator.propose(scores, operating_point="thorough")[0].boxes) == 0
 
 
 def test_nested_boxes_go() -> None:
@@ -87,11 +113,11 @@ def test_nested_boxes_go() -> None:
 
 
 def test_a_higher_score_makes_a_box_surer() -> None:
-    generator = FasterRCNNPrompts(calibration=(1.0, 0.5, -1.0))
+    generator = FasterRCNNPrompts()
     boxes = torch.tensor([[0.0, 0.0, 20.0, 20.0], [30.0, 30.0, 60.0, 60.0]])
     score = torch.zeros(64, 64)
     score[30:60, 30:60] = 4.0
-    found, confidence = generator.ranked(boxes, torch.tensor([0.6, 0.5]), score)
+    found, confidence = generator.ranked(boxes, torch.tensor([0.6, 0.5]), score, Reading((1.0, 0.5, -1.0)))
     assert torch.equal(found, boxes.flip(0))
     wanted = torch.tensor([0.0 + 0.5 * 4 - 1, math.log(0.6 / 0.4) - 1]).sigmoid()
     torch.testing.assert_close(confidence, wanted)
@@ -131,12 +157,15 @@ def test_resnet50_is_one_config_line_away() -> None:
     ("arguments", "says"),
     [
         ({"backbone": "vgg"}, "no backbone 'vgg'"),
-        ({"min_confidence": 1.5}, "min_confidence"),
         ({"nms": -0.1}, "nms"),
         ({"nested": 2.0}, "nested"),
         ({"max_boxes": 0}, "max_boxes"),
-        ({"calibration": (0.0, 0.0, 0.0)}, "calibration"),
-        ({"calibration": (1.0, 0.0)}, "calibration"),
+        ({"with_features": reading(0.5, calibration=(0.0, 0.0, 0.0))}, "calibration"),
+        ({"score_only": reading(0.5, calibration=(1.0, 0.0))}, "calibration"),
+        ({"score_only": reading(1.5)}, "operating points need a confidence in 0..1"),
+        ({"score_only": reading(0.5, thorough=-0.1)}, "operating points need a confidence in 0..1"),
+        ({"with_features": {**reading(0.5), "operating_points": {"quiet": 0.5}}}, "balanced, thorough"),
+        ({"backbone": "resnet50", "features": (4, 4)}, "choose 'compact' to join features"),
     ],
 )
 def test_refuses(arguments, says) -> None:
@@ -157,3 +186,101 @@ def test_a_flat_first_map_does_not_change_what_is_seen_in_later_ones() -> None:
     scores = torch.randn(1, 128, 160)
     first.candidates(torch.randn(1, 16, 160))
     assert torch.equal(first.candidates(scores)[0].boxes, second.candidates(scores)[0].boxes)
+
+
+def same(found, expected) -> bool:
+    return torch.equal(found.boxes, expected.boxes) and torch.equal(found.confidence, expected.confidence)
+
+
+def test_with_features_it_is_rebuilt_from_its_config(joining) -> None:
+    again = FasterRCNNPrompts(**json.loads(json.dumps(joining.config)))
+    assert again.config == joining.config
+    again.load_state_dict(joining.state_dict())
+    scores, features = torch.randn(1, 64, 128), maps(1, 64, 128)
+    assert same(again.candidates(scores, features)[0], joining.candidates(scores, features)[0])
+
+
+def test_features_change_what_is_found(joining) -> None:
+    scores = torch.randn(1, 64, 128)
+    first, second = (joining.candidates(scores, maps(1, 64, 128))[0] for _ in range(2))
+    assert not same(first, second)
+    assert not same(first, joining.candidates(scores)[0])
+
+
+def test_features_of_nothing_but_zeros_are_none_at_all(joining) -> None:
+    scores = [torch.randn(60, 100), torch.randn(64, 128)]
+    nothing = [[torch.zeros_like(each[0]) for each in maps(1, 64, 128)] for _ in scores]
+    with torch.inference_mode():
+        levels = [joining.detect(scores, features)[0] for features in (nothing, None, [None, None])]
+    for zeros, none, hidden in zip(*levels, strict=True):
+        assert torch.equal(none["boxes"], hidden["boxes"])
+        torch.testing.assert_close(zeros["boxes"], none["boxes"])
+        torch.testing.assert_close(zeros["scores"], none["scores"])
+
+
+def test_a_batch_may_hide_the_features_of_some(joining) -> None:
+    scores, features = torch.randn(2, 64, 128), maps(1, 64, 128)
+    shown = [each[0] for each in features]
+    with torch.inference_mode():
+        first, second = joining.detect(list(scores), [None, shown])[0]
+        alone, seen = joining.detect([scores[0]])[0][0], joining.detect([scores[1]], [shown])[0][0]
+    torch.testing.assert_close(first["boxes"], alone["boxes"], atol=1e-2, rtol=1e-3)
+    torch.testing.assert_close(second["boxes"], seen["boxes"], atol=1e-2, rtol=1e-3)
+
+
+def test_features_are_cut_or_filled_up_to_the_canvas(joining) -> None:
+    """Detectors pad to a multiple of theirs, generators to 64."""
+    small, large = [torch.ones_like(each[0]) for each in maps(1, 32, 96)], maps(1, 192, 256)
+    canvas = torch.zeros(1, 1, 64, 128)
+    for level, stride in enumerate((8, 16)):
+        joined = joining._joined(canvas, [small])
+        assert joined[level].shape == (1, CHANNELS[level], 64 // stride, 128 // stride)
+        assert joined[level].sum().item() == CHANNELS[level] * (32 // stride) * (96 // stride)
+        assert bool((joined[level][0, :, : 32 // stride, : 96 // stride] == 1).all())
+        cut = joining._joined(canvas, [[each[0] for each in large]])[level]
+        assert torch.equal(cut[0], large[level][0, :, : 64 // stride, : 128 // stride])
+
+
+def test_a_generator_of_scores_alone_ignores_features(generator) -> None:
+    scores = torch.randn(1, 64, 128)
+    for point in ("quiet", "balanced", "thorough"):
+        plain = generator.propose(scores, operating_point=point)[0]
+        assert same(generator.propose(scores, maps(1, 64, 128), point)[0], plain)
+
+
+def test_confidences_are_read_by_what_was_seen(joining, generator) -> None:
+    assert joining.reading(True) is joining.with_features
+    assert joining.reading(False) is joining.score_only
+    assert generator.reading(True) is generator.reading(False) is generator.score_only
+    scores, features = torch.randn(1, 64, 128), maps(1, 64, 128)
+    with torch.inference_mode():
+        raw = joining.detect([scores[0]])[0][0]["scores"].max()
+        seen = joining.detect([scores[0]], [[each[0] for each in features]])[0][0]["scores"].max()
+    expected = (torch.logit(raw) + 0.5).sigmoid()
+    torch.testing.assert_close(joining.candidates(scores)[0].confidence[0], expected)
+    expected = (torch.logit(seen) - 0.5).sigmoid()
+    torch.testing.assert_close(joining.candidates(scores, features)[0].confidence[0], expected)
+    # Each has operating points of its own.
+    for given, least in ((None, 0.4), (features, 0.3)):
+        sure = joining.candidates(scores, given)[0].confidence >= least
+        assert len(joining.propose(scores, given)[0].boxes) == int(sure.sum())
+
+
+def test_losses_reach_what_joins_the_features() -> None:
+    network = FasterRCNNPrompts(features=CHANNELS).train()
+    boxes = [torch.tensor([[4.0, 4.0, 30.0, 40.0]]), torch.zeros(0, 4)]
+    scores = [torch.randn(64, 96), torch.randn(60, 80)]
+    hidden = network.losses(scores, boxes, [None, None])
+    torch.stack(list(hidden.values())).sum().backward()
+    assert [each.weight.grad for each in network.rcnn.backbone.join] == [None, None]
+    features = [[each[0] for each in maps(1, 64, 128)], None]
+    losses = network.losses(scores, boxes, features)
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(bool(each.weight.grad.abs().sum() > 0) for each in network.rcnn.backbone.join)
+
+
+def test_readings_survive_their_dictionary() -> None:
+    first = Reading((1.5, 0.25, -2.0), {"thorough": 0.1, "quiet": 0.9, "balanced": 0.5})
+    given = json.loads(json.dumps(first.as_dict()))
+    assert list(given["operating_points"]) == ["quiet", "balanced", "thorough"]
+    assert Reading(tuple(given["calibration"]), given["operating_points"]) == first

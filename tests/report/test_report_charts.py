@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from oodseg.report.charts import Line, histogram_chart, line_chart
+from oodseg.report.charts import Bars, Line, bar_chart, histogram_chart, line_chart
 
 
 def points(figure):
@@ -46,3 +46,25 @@ def test_histograms_are_steps_on_a_log_axis_and_empty_bins_lie_on_the_floor():
     assert top == still_top
     assert middle == same
     assert floor == bottom > top
+
+
+def test_bars_stand_side_by_side_as_high_as_their_values():
+    rows = [Bars("one", [0.5, 1.0], ["a", "b"]), Bars("<two>", [0.25, np.nan], ["c", "d"])]
+    root = ET.fromstring(bar_chart("t", ["small", "large"], rows, "size", "share"))
+    drawn = list(root.iter("rect"))
+    bars = [{key: float(each.attrib[key]) for key in ("x", "y", "width", "height")} for each in drawn]
+    assert [each.find("title").text for each in drawn] == ["a", "b", "c"], "no bar without a value"
+    half, full, quarter = bars
+    assert half["height"] == pytest.approx(full["height"] / 2, abs=0.2)
+    assert quarter["height"] == pytest.approx(full["height"] / 4, abs=0.2)
+    assert len({round(bar["y"] + bar["height"], 1) for bar in bars}) == 1, "one floor"
+    assert half["x"] + half["width"] <= quarter["x"]
+    assert quarter["x"] + quarter["width"] <= full["x"]
+    assert [item.find("{*}svg").tail for item in root.iter("li")] == ["one", "<two>"]
+
+
+@pytest.mark.parametrize(("count", "slanted"), [(2, 1), (9, 10)])
+def test_crowded_names_are_slanted(count, slanted):
+    names = [f"class number {k}" for k in range(count)]
+    figure = bar_chart("t", names, [Bars("a", [0.5] * count, names)], "", "IoU")
+    assert figure.count("rotate(") == slanted, "the label of the y axis is always turned"

@@ -85,6 +85,8 @@ def test_the_page_holds_table_charts_sizes_gallery_and_definitions(found, tmp_pa
     for words in (
         "IoU against the threshold",
         "Precision and recall",
+        "ROC curve",
+        "Objects found (IoU of at least 50 %), by size",
         "Pixels by confidence",
         "Objects found, by size",
         "from worst to best",

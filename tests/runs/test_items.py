@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from oodseg.core.errors import ConfigError, ImageError
 from oodseg.runs.items import open_source, output_names
@@ -68,6 +69,21 @@ def test_an_iterator_is_read_one_by_one():
     assert source.total is None
     items = iter(source.items)
     assert [next(items).key for _ in range(3)] == ["000000", "000001", "000002"]
+
+
+@pytest.mark.parametrize("image", [street(), Image.fromarray(street())])
+def test_a_single_image_is_a_source_of_one(image):
+    (item,) = open_source(image).items
+    assert np.array_equal(item.read(), street())
+
+
+def test_an_array_of_images_is_a_source_of_many():
+    assert open_source(np.stack([street(), street()])).total is None
+
+
+def test_files_and_images_in_memory_do_not_go_together(tmp_path):
+    with pytest.raises(ConfigError, match="do not go together"):
+        open_source([save_street(tmp_path / "1.png"), street()])
 
 
 def test_an_empty_list_is_an_empty_source():

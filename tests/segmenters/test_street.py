@@ -103,3 +103,58 @@ def test_segment_covers_the_picture(size, network):
     )[..., : size[0], : size[1]]
     expected = logits if size == (64, 96) else full
     torch.testing.assert_close(found.logits, expected)
+
+
+ON = {"widths": [4, 6, 8, 8], "backbone": "test_efficientnet"}
+
+
+@torch.no_grad()
+def test_on_a_pretrained_encoder_shapes_are_the_same() -> None:
+    network = StreetNet(**ON).eval()
+    logits, objectness = network(torch.rand(2, 3, 64, 96))
+    assert (logits.shape, objectness.shape) == ((2, 7, 16, 24), (2, 32, 48))
+    levels = network.features(torch.rand(1, 3, 64, 64))
+    stem = network.encoder.feature_info.channels()[0]
+    assert [tuple(each.shape[1:]) for each in levels] == [(8, 4, 4), (8, 8, 8), (6, 16, 16), (stem, 32, 32)]
+    assert StreetNet(**ON, objectness=False).eval()(torch.rand(1, 3, 32, 32))[1] is None
+
+
+@torch.no_grad()
+def test_on_a_pretrained_encoder_the_config_rebuilds_the_network() -> None:
+    network = StreetNet(**ON, classes=["road", "car"]).eval()
+    config = json.loads(json.dumps(network.config))
+    assert config == {**ON, "objectness": True, "classes": ["road", "car"]}
+    twin = StreetNet(**config).eval()
+    twin.load_state_dict(network.state_dict())
+    picture = torch.rand(1, 3, 64, 64)
+    for mine, other in zip(network(picture), twin(picture), strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=0)
+
+
+def test_training_leaves_the_encoders_statistics_alone_and_reaches_all_weights() -> None:
+    network = StreetNet(**ON).train()
+    before = {name: each.clone() for name, each in network.named_buffers()}
+    logits, objectness = network(torch.rand(2, 3, 64, 64))
+    (logits.square().mean() + objectness.square().mean()).backward()
+    changed = {name for name, each in network.named_buffers() if not torch.equal(each, before[name])}
+    assert not any(name.startswith("encoder.") for name in changed)
+    assert "context.1.running_mean" in changed
+    assert [name for name, each in network.named_parameters() if each.grad is None] == []
+    assert network.training
+    assert not network.encoder.training
+    assert not network.eval().training
+
+
+@torch.no_grad()
+def test_the_encoder_sees_what_it_was_trained_on() -> None:
+    network, seen = StreetNet(**ON).eval(), []
+    network.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network(torch.full((1, 3, 32, 32), 0.498))
+    network(torch.ones(1, 3, 32, 32))
+    assert seen[0].abs().max() < 1e-5
+    torch.testing.assert_close(seen[1], torch.ones(1, 3, 32, 32))
+
+
+def test_a_decoder_on_an_encoder_takes_four_widths() -> None:
+    with pytest.raises(ConfigError, match="takes four widths"):
+        StreetNet(**{**ON, "widths": [4, 6, 8, 8, 8]})

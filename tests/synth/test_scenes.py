@@ -4,7 +4,7 @@ import pytest
 from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import IGNORE
 from oodseg.synth.scenes import Mix, SceneSampler
-from training_data import make_training_data
+from training_data import add_squeezed, make_training_data
 
 SIZE = (64, 96)
 
@@ -179,3 +179,37 @@ def test_faint_objects_let_the_street_shine_through(root) -> None:
 def test_an_incomplete_folder_is_named(tmp_path) -> None:
     with pytest.raises(DatasetError, match="camvid"):
         SceneSampler(tmp_path, SIZE)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_as_many_unknown_objects_are_crates_as_asked(root, monkeypatch, share) -> None:
+    from oodseg.synth import scenes as module
+
+    drawn = []
+    real = module.draw_crate
+
+    def remembers(texture, rng):
+        drawn.append(texture.shape)
+        return real(texture, rng)
+
+    monkeypatch.setattr(module, "draw_crate", remembers)
+    found = scenes(root, natural=0, drawn=0, empty=0, herds=0, crates=share)
+    assert sum(scene.unknown.any() for scene in found) >= 10
+    if share:
+        assert len(drawn) >= len(found)
+        # Of whole pictures of things: their texture is that of something.
+        assert set(drawn) == {(48, 60, 3)}
+    else:
+        assert not drawn
+    for scene in found:
+        assert (scene.labels[scene.unknown > 0] == IGNORE).all()
+
+
+def test_squeezed_frames_take_part_in_the_scenes(tmp_path) -> None:
+    add_squeezed(make_training_data(tmp_path))
+    sampler = SceneSampler(tmp_path, SIZE, "train")
+    assert "cityscapes_640" in sampler._streets
+    asked = {each.source for each in sampler._streets["cityscapes_640"]}
+    assert asked == {"cityscapes_640"}
+    for seed in range(6):
+        assert sampler.sample(np.random.default_rng(seed)).image.shape == (*SIZE, 3)

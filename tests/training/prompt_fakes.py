@@ -1,13 +1,18 @@
 """Stand-ins for scenes and detector: smooth noise as score, blobs where something is unknown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from oodseg.core.parts import Sight
 from oodseg.detectors import ScoreNormalizer
+from oodseg.training.scene_cache import cache_scenes
+from oodseg.training.score_cache import cache_scores
 
 
 @dataclass
@@ -45,13 +50,32 @@ class FakeSampler:
 
 
 class FakeDetector:
-    """Reads the score off the grey value, and a second one of another range."""
+    """Reads two scores of other ranges off the grey value, and shows means of cells as features."""
 
-    def __init__(self, mean: float = 0.25) -> None:
+    zoom = 2
+
+    def __init__(self, mean: float = 0.25, features: bool = True) -> None:
+        self.features, self.seen = features, set()
         self.channel_normalizers = {
             "energy": ScoreNormalizer(-2.5, 0.5),
             "combined": ScoreNormalizer(mean, 1 / 16),
         }
 
+    def look(self, images: torch.Tensor, zoom: int = 1) -> Sight:
+        self.seen.add((zoom, *images.shape[-2:]))
+        small = torch.nn.functional.avg_pool2d(images, zoom)
+        levels = [torch.nn.functional.avg_pool2d(small, stride, ceil_mode=True) for stride in (8, 16)]
+        features = (levels[0], torch.cat([levels[1], levels[1][:, :2]], dim=1))
+        return Sight(small[:, 0], features if self.features else None)
+
     def score_channels(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"energy": images[:, 0] * 6 - 4, "combined": images[:, 0]}
+
+
+def fill(
+    detector: FakeDetector, samplers: Sequence[tuple[FakeSampler, int]], count: int, out: Path, seed: int = 0
+) -> None:
+    """Makes scenes beside `out`, and their score maps in it; each sampler comes with its zoom."""
+    scenes = out.with_name(f"{out.name}-scenes")
+    cache_scenes([sampler for sampler, _ in samplers], count, scenes, seed)
+    cache_scores(detector, scenes, [zoom for _, zoom in samplers], count, out)

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.masks.compact import CompactSegmenter
+from oodseg.nn.encoders import WHEELS
 from oodseg.training.common import load_recipe
 from oodseg.training.masks import MasksModule, MasksRecipe, mask_iou, mask_loss, train
 
@@ -25,7 +26,13 @@ def root(tmp_path_factory):
 
 def test_the_shipped_recipe_builds_its_network():
     recipe = load_recipe("masks", MasksRecipe)
-    assert MasksModule(recipe).network.config == CompactSegmenter().config
+    assert recipe.backbone in WHEELS
+    # Without the package of the weights, and without downloading them.
+    network = MasksModule(recipe.model_copy(update={"pretrained": "none"})).network
+    expected = CompactSegmenter(recipe.size, recipe.context, recipe.widths, backbone=recipe.backbone)
+    assert network.config == expected.config
+    assert network.config["size"] == 128
+    assert MasksModule(MasksRecipe()).network.config == CompactSegmenter().config
     with pytest.raises(ValidationError):
         MasksRecipe(batch_size=0)
 
@@ -104,3 +111,32 @@ def test_faults_are_told_before_the_first_step(root, tmp_path):
         train(MasksRecipe(max_steps=1, **{**TINY, "size": 33}), root, tmp_path, progress=False)
     with pytest.raises(DatasetError, match="not a DUTS folder"):
         train(MasksRecipe(max_steps=1, **TINY), tmp_path, tmp_path / "run", progress=False)
+
+
+ON_ENCODER = {**TINY, "widths": [4, 6, 8, 8], "backbone": "test_efficientnet", "pretrained": "none"}
+
+
+def test_on_a_pretrained_encoder_statistics_and_frozen_stages_stay(root, tmp_path):
+    recipe = MasksRecipe(max_steps=2, frozen_stages=1, **ON_ENCODER)
+    torch.manual_seed(0)
+    weights = train(recipe, root, tmp_path, progress=False)
+    with safe_open(weights, "pt") as file:
+        config = json.loads(file.metadata()["config"])
+    network, loaded = CompactSegmenter(**config), load_file(weights)
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in loaded.items()})
+    assert config["backbone"] == "test_efficientnet"
+    assert loaded["head.bias"].abs().sum() > 0
+    for name, value in loaded.items():
+        if name.startswith("encoder.") and name.endswith(("running_mean", "num_batches_tracked")):
+            assert not value.any(), name
+    assert loaded["deep.1.num_batches_tracked"].item() == 2
+
+
+def test_the_encoder_learns_more_slowly():
+    module = MasksModule(MasksRecipe(encoder_rate=0.2, **ON_ENCODER))
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    encoder = {id(each) for each in module.network.encoder.parameters()}
+    rates = {id(each): group["initial_lr"] for group in groups for each in group["params"]}
+    assert {rates[each] for each in encoder} == {0.2 * module.recipe.learning_rate}
+    assert {rate for each, rate in rates.items() if each not in encoder} == {module.recipe.learning_rate}
+    assert len(rates) == sum(1 for _ in module.network.parameters())

@@ -10,11 +10,15 @@ from safetensors.torch import load_file
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.spec import build_segmenter
 from oodseg.core.taxonomy import IGNORE
+from oodseg.nn.encoders import WHEELS
 from oodseg.segmenters.street import StreetNet
 from oodseg.synth.scenes import Scene, SceneSampler
 from oodseg.training.common import load_recipe
+from oodseg.training.pretrained import freeze
 from oodseg.training.segmenter import (
+    BatchMaker,
     SceneMaker,
+    SegmenterModule,
     SegmenterRecipe,
     new_network,
     pixel_weights,
@@ -24,7 +28,7 @@ from oodseg.training.segmenter import (
 from training_data import make_training_data
 
 TINY = {
-    "size": (64, 96),
+    "sizes": [(64, 96)],
     "widths": [4, 6, 8, 8, 8],
     "depths": [1, 1, 1, 1],
     "max_steps": 2,
@@ -127,7 +131,8 @@ def test_samples_depend_on_seed_and_number_alone(root) -> None:
 
 def test_shipped_recipe_is_valid() -> None:
     recipe = load_recipe("segmenter", SegmenterRecipe)
-    assert len(recipe.widths) == 5
+    assert recipe.backbone in WHEELS
+    assert len(recipe.widths) == 4
     assert not set(recipe.model_dump()) - set(SegmenterRecipe.model_fields)
 
 
@@ -176,3 +181,86 @@ def test_a_network_grows_into_the_recipes_size_but_does_not_shrink() -> None:
             torch.testing.assert_close(after, before, rtol=0, atol=1e-4)
     with pytest.raises(ConfigError, match="cannot grow into"):
         new_network(SegmenterRecipe(**{**TINY, "initial": "street"}))
+
+
+def test_sizes_take_turns_in_batches_of_like_area(root) -> None:
+    sizes = [(64, 96), (128, 96), (64, 480), (64, 64)]
+    make = BatchMaker(root, SegmenterRecipe(**{**TINY, "sizes": sizes, "batch_size": 6}), "train", 3)
+    for number in range(8):
+        pictures, labels, unknown, weights = make(number)
+        height, width = sizes[number % 4]
+        count = (6, 3, 2, 9)[number % 4]  # never fewer than two: batch norm needs them
+        assert pictures.shape == (count, 3, height, width)
+        assert labels.shape == unknown.shape == weights.shape == (count, height, width)
+    assert all(torch.equal(a, b) for a, b in zip(make(5), make(5), strict=True))
+
+
+def test_batches_share_no_scene(root) -> None:
+    make = BatchMaker(root, SegmenterRecipe(**{**TINY, "sizes": [(64, 96), (64, 64)]}), "train", 3)
+    numbers = [[], []]
+    for maker, asked in zip(make.makers, numbers, strict=True):
+        maker_call = maker.__class__.__call__
+
+        def remembers(self, number, asked=asked, call=maker_call):
+            asked.append(number)
+            return call(self, number)
+
+        maker.__class__ = type("Remembering", (maker.__class__,), {"__call__": remembers})
+    for number in range(6):
+        make(number)
+    asked = numbers[0] + numbers[1]
+    assert len(asked) == len(set(asked)) == 3 * (2 + 3)
+
+
+BACKBONE = {
+    **{name: value for name, value in TINY.items() if name != "depths"},
+    "backbone": "test_efficientnet",
+    "pretrained": "none",
+    "frozen_stages": 1,
+    "widths": [4, 6, 8, 8],
+}
+
+
+def test_a_training_on_a_pretrained_encoder_leaves_statistics_and_frozen_stages_alone(root, tmp_path) -> None:
+    recipe = SegmenterRecipe(**BACKBONE)
+    torch.manual_seed(recipe.seed)
+    path = train(recipe, root, tmp_path, progress=False)
+    with safe_open(path, "pt") as file:
+        config = json.loads(file.metadata()["config"])
+    assert config["backbone"] == "test_efficientnet"
+    network, state = StreetNet(**config), load_file(path)
+    network.load_state_dict(state)
+    for name, value in state.items():
+        if name.startswith("encoder.") and name.endswith(("running_mean", "num_batches_tracked")):
+            assert not value.any(), name
+    assert state["context.1.num_batches_tracked"].item() == 2
+    torch.manual_seed(recipe.seed)
+    fresh = StreetNet(**config).encoder
+    freeze(fresh, 1)
+    frozen = [name for name, each in fresh.named_parameters() if not each.requires_grad]
+    assert len(frozen) > 5
+    before = {name: each.half() for name, each in fresh.named_parameters()}
+    moved = {name for name, each in before.items() if not torch.equal(each, state[f"encoder.{name}"])}
+    assert moved
+    assert not moved & set(frozen)
+
+
+def test_the_encoder_learns_more_slowly_and_its_first_stages_not_at_all() -> None:
+    module = SegmenterModule(SegmenterRecipe(**{**BACKBONE, "encoder_rate": 0.2}), None, None)
+    optimizer = module.configure_optimizers()["optimizer"]
+    encoder = {id(each) for each in module.network.encoder.parameters() if each.requires_grad}
+    frozen = [each for each in module.network.encoder.parameters() if not each.requires_grad]
+    assert frozen
+    assert encoder
+    rates = {id(each): group["initial_lr"] for group in optimizer.param_groups for each in group["params"]}
+    rate = module.recipe.learning_rate
+    assert {rates[each] for each in encoder} == {0.2 * rate}
+    assert not {id(each) for each in frozen} & rates.keys()
+    others = {each for each in rates if each not in encoder}
+    assert {rates[each] for each in others} == {rate}
+
+
+def test_a_network_of_another_kind_is_no_start_for_a_backbone() -> None:
+    # The pipeline's own backbone would do; this one it does not have.
+    with pytest.raises(ConfigError, match="not of this recipe's backbone and widths"):
+        new_network(SegmenterRecipe(**{**BACKBONE, "initial": "street"}))

@@ -7,7 +7,6 @@ covariance or a running variance.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from importlib.resources import files
@@ -16,6 +15,7 @@ from typing import Any
 
 from oodseg.core.errors import OodsegError, WeightsError
 from oodseg.core.files import atomic_path, write_bytes, write_json
+from oodseg.core.fingerprint import hash_bytes
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.registry import resolve, table
 from oodseg.core.version import __version__
@@ -154,7 +154,7 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         raise WeightsError(
             f"the weight file {path} cannot be read ({error.strerror}): fetch it again"
         ) from error
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+    if sha256 is not None and hash_bytes(data) != sha256:
         raise WeightsError(
             f"the weight file {path} is damaged or not the one its config.json names (the checksum differs): "
             "fetch the pipeline again"
@@ -191,7 +191,7 @@ def save_part(folder: Path, key: str, part: Any, bits: int = 16) -> dict[str, An
         header = {"part": key, "name": part.name, "oodseg": __version__}
         data = save(pack(state, bits, buffers), metadata=header)
         entry["weights"] = f"{key}.safetensors"
-        entry["sha256"] = hashlib.sha256(data).hexdigest()
+        entry["sha256"] = hash_bytes(data)
         write_bytes(folder / entry["weights"], data)
     return entry
 

@@ -81,7 +81,7 @@ def plot_objects(
             if not (error.name or "").startswith("matplotlib"):
                 raise
             raise MissingDependencyError(
-                "plots need matplotlib: install it with `pip install 'oodseg[report]'`"
+                "plots need matplotlib: install it with `pip install 'oodseg[notebook]'`"
             ) from error
         ratio = image.shape[0] / image.shape[1]
         axes = pyplot.subplots(figsize=(10, min(12, 10 * ratio + 0.5)), layout="constrained")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from oodseg.core.normalization import ScoreNormalizer
+
+
+# How many boxes per ordinary image a user puts up with: at most 0.1, about 0.25, about 1.
+OPERATING_POINTS = ("quiet", "balanced", "thorough")
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,6 @@ class Segmenter(Protocol):
 class Detector(Protocol):
     """Gives every pixel an anomaly score; higher means more anomalous.
 
-    One that has `detail` above 0 and `score_detailed` besides, as `StreetDetector` has, is shown large
-    pictures at twice the working size.
-
     Attributes:
         name: Key in `DETECTORS`.
         normalizer: Statistics of the score on in-distribution pictures, fitted once.
@@ -108,6 +110,46 @@ class Detector(Protocol):
 
         Returns:
             Float32 `[B, H, W]`, finite, higher = more anomalous, any range (not normalised).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a detector made of a batch of images.
+
+    Attributes:
+        scores: Float32 `[B, H, W]`, as `Detector.score` gives them.
+        features: What lies behind the scores, for a prompt generator that reads it: float maps
+            `[B, C, H / stride, W / stride]`, finest first; None where the detector shows none.
+    """
+
+    scores: Tensor
+    features: tuple[Tensor, ...] | None = None
+
+
+@runtime_checkable
+class ImageDetector(Protocol):
+    """What a detector has that chooses the scale it sees and shows the features behind its scores.
+
+    Attributes:
+        zoom: How many times the working size it wants to see, where the image is that large.
+    """
+
+    @property
+    def zoom(self) -> int:
+        """See the class."""
+        ...
+
+    def look(self, images: Tensor, zoom: int = 1) -> Sight:
+        """Scores a batch.
+
+        Args:
+            images: Float `[B, 3, zoom * H, zoom * W]`, RGB in 0..1.
+            zoom: 1, or the detector's own.
+
+        Returns:
+            Scores `[B, H, W]` and the features behind them.
         """
         ...
 
@@ -140,12 +182,17 @@ class PromptGenerator(Protocol):
         """JSON-able constructor arguments: `PROMPTS[name](**config)` rebuilds the generator."""
         ...
 
-    def propose(self, scores: Tensor) -> list[BoxPrompts]:
+    def propose(
+        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
+    ) -> list[BoxPrompts]:
         """Proposes boxes.
 
         Args:
             scores: Float32 `[B, H, W]`, finite, normalised by `ScoreNormalizer` (in-distribution pixels
                 have about mean 0 and standard deviation 1; higher = more anomalous).
+            features: `Sight.features` of the detector the scores come from; None for scores from elsewhere.
+                A generator may ignore them.
+            operating_point: One of `OPERATING_POINTS`; a generator without calibrated confidences ignores it.
 
         Returns:
             One `BoxPrompts` a picture, possibly with no box at all.

@@ -29,6 +29,7 @@ CODES = {
     "camvid_classes": {index: index for index in range(len(CAMVID_CLASSES))},
     "idd_lite": _IDD,
     "cityscapes_sample": _CITYSCAPES,
+    "cityscapes_640": _CITYSCAPES,
 }
 
 BACKGROUND = "background"  # a first class of this name is left uncoloured

@@ -7,13 +7,13 @@ Layout of the folder (Wang et al., CVPR 2017, the part whose file names begin wi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.fingerprint import stable_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def is_held_out(wnid: str) -> bool:
     Args:
         wnid: WordNet id, such as `"n01443537"`.
     """
-    return int(hashlib.sha1(wnid.encode(), usedforsecurity=False).hexdigest(), 16) % _HELD_OUT_EVERY == 0
+    return stable_number(wnid) % _HELD_OUT_EVERY == 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ cross-validation leaves.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 from oodseg.core.encoding import encode_png
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import write_bytes, write_json
+from oodseg.core.fingerprint import stable_number
 from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import BACKGROUND
 from oodseg.io.slices import Slices
@@ -88,7 +88,7 @@ def split_cases(cases: Sequence[Case]) -> dict[str, list[Case]]:
             f"{len(cases)} scans are too few: at least one each is needed to train, validate and test"
         )
     # By a hash of the name: neither hospital nor date, which names may follow, falls into one split.
-    mixed = sorted(cases, key=lambda case: hashlib.sha1(case.name.encode(), usedforsecurity=False).digest())
+    mixed = sorted(cases, key=lambda case: stable_number(case.name))
     count = max(1, len(cases) // _HELD_BACK)
     parts = {"val": mixed[:count], "test": mixed[count : 2 * count], "train": mixed[2 * count :]}
     return {split: sorted(part, key=lambda case: case.name) for split, part in parts.items()}

@@ -15,7 +15,6 @@ Folder::
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.fingerprint import hash_json
 from oodseg.data.frames import BINARY, BenchmarkSet, Frame
 
 NAME, VERSION = "synthetic", "synthetic-1"
@@ -57,8 +57,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
         raise DatasetError(f"{root} is {version}, this oodseg draws {VERSION}: draw the set anew")
     notes: tuple[str, ...] = ()
     if other:
-        digest = hashlib.sha256(json.dumps(head["frames"], sort_keys=True).encode()).hexdigest()[:8]
-        version = f"{VERSION}+{digest}"
+        version = f"{VERSION}+{hash_json(head['frames'])[:8]}"
         notes = (
             f"{len(other)} of these scenes are not those of {VERSION} ({other[0]} is the first): the set "
             f"goes by {version}, and its figures cannot be compared with those of {VERSION}",

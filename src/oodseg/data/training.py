@@ -5,22 +5,25 @@ Folder (see the model card for terms)::
     camvid/{train,val,test}/{images,labels}      CamVid, Brostow et al., PRL 2009
     idd_lite/{train,val}/{images,labels}         IDD Lite, Varma et al., WACV 2019
     cityscapes_sample/{images,labels}            Cityscapes frames, Cordts et al., CVPR 2016
+    cityscapes_640/{images,labels}               Cityscapes frames squeezed to 640x640, labels 640x320
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import CODES, IGNORE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# Cities that are kept for validation.
+_VALIDATION_CITIES = ("jena", "ulm")
 _VALIDATION_EVERY = 20
 
 
@@ -54,6 +57,10 @@ class StreetPicture:
             raise DatasetError(
                 f"{self.image if picture is None else self.label} cannot be read: fetch the set anew"
             )
+        if self.source == "cityscapes_640":  # stored squeezed from twice as wide as high
+            height = picture.shape[0]
+            picture = cv2.resize(picture, (2 * height, height), interpolation=cv2.INTER_LINEAR)
+            codes = cv2.resize(codes, (2 * height, height), interpolation=cv2.INTER_NEAREST)
         if picture.shape[:2] != codes.shape:
             raise DatasetError(f"{self.label} is not of the size of its picture {self.image}")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))
@@ -71,8 +78,9 @@ def _table(source: str) -> NDArray[np.uint8]:
 def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPicture]]:
     """Lists labelled street pictures by source.
 
-    `"train"` is CamVid train, Cityscapes frames and 95 % of IDD-Lite train; `"val"` is CamVid val and the
-    other 5 % of IDD-Lite train. CamVid test and IDD-Lite val stay untouched, for measuring.
+    `"train"` is CamVid train, Cityscapes frames and 95 % of IDD-Lite train; `"val"` is CamVid val, the other
+    5 % of IDD-Lite train and two cities of the squeezed Cityscapes frames. CamVid test and IDD-Lite val
+    stay untouched, for measuring.
 
     Args:
         root: Folder of the training data.
@@ -94,13 +102,19 @@ def street_pictures(root: str | Path, split: str) -> dict[str, list[StreetPictur
     }
     if split == "train":
         found["cityscapes_sample"] = labelled_pairs("cityscapes_sample", root / "cityscapes_sample")
+    if (root / "cityscapes_640").is_dir():
+        found["cityscapes_640"] = [
+            each
+            for each in labelled_pairs("cityscapes_640", root / "cityscapes_640")
+            if each.image.stem.startswith(_VALIDATION_CITIES) == (split == "val")
+        ]
     return {source: pictures for source, pictures in found.items() if pictures}
 
 
 def _in_validation(stem: str) -> bool:
     # Frames of one drive share the number before "_": they go to one side together.
     drive = stem.partition("_")[0]
-    return int(hashlib.sha1(drive.encode(), usedforsecurity=False).hexdigest(), 16) % _VALIDATION_EVERY == 0
+    return stable_number(drive) % _VALIDATION_EVERY == 0
 
 
 def labelled_pairs(source: str, folder: Path) -> list[StreetPicture]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.fingerprint import hash_stream
 from oodseg.core.progress import Progress
 from oodseg.data.frames import ANOMALY, BenchmarkSet, Frame, translate
 
@@ -74,12 +74,10 @@ def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verificat
 
 def fingerprint(frames: Iterable[Frame]) -> str:
     """SHA-256 over the frames' names and label files, in order."""
-    digest = hashlib.sha256()
-    for frame in frames:
-        digest.update(frame.name.encode() + b"\0")
-        if frame.label_path is not None:
-            digest.update(frame.label_path.read_bytes())
-    return digest.hexdigest()
+    return hash_stream(
+        frame.name.encode() + b"\0" + (b"" if frame.label_path is None else frame.label_path.read_bytes())
+        for frame in frames
+    )
 
 
 def _check_size(frame: Frame, height: int, width: int) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
 from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.tensors import resize_scores
 from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.street import STRIDE
@@ -68,9 +68,7 @@ class LogitDetector(nn.Module):
     def score(self, images: Tensor) -> Tensor:
         """Scores a batch; see `Detector.score`."""
         height, width = images.shape[-2:]
-        score = self.rule(self._segment(images), (height, width)).float()
-        if score.shape[-2:] != (height, width):
-            score = F.interpolate(score[:, None], (height, width), mode="bilinear", align_corners=False)[:, 0]
+        score = resize_scores(self.rule(self._segment(images), (height, width)).float(), (height, width))
         return gaussian_blur(score, self.smooth) if self.smooth else score
 
     def fit(self, batches: Iterable[Tensor]) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import Segmentation
 from oodseg.detectors.fitted import NOTHING
 from oodseg.detectors.scoring import FittedScore
+from oodseg.nn.tensors import resize
 
 _POSITIONS = 4096  # of a picture, evenly spread: neighbours say the same, and a product of D x D costs
 
@@ -97,7 +97,7 @@ def _samples(segmentation: Segmentation) -> tuple[Tensor, Tensor]:
     """Features `[N, D]` in float64 and predicted classes `[N]` at evenly spread positions."""
     features = _features(segmentation)
     height, width = features.shape[-2:]
-    logits = F.interpolate(segmentation.logits.float(), (height, width), mode="bilinear", align_corners=False)
+    logits = resize(segmentation.logits.float(), (height, width))
     step = max(1, math.ceil(math.sqrt(height * width / _POSITIONS)))
     z = features[:, :, ::step, ::step].double().movedim(1, -1)
     return z.flatten(0, -2), logits[:, :, ::step, ::step].argmax(1).flatten()

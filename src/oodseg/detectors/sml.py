@@ -18,6 +18,7 @@ from oodseg.core.parts import Segmentation
 from oodseg.detectors.fitted import NOTHING
 from oodseg.detectors.scoring import FittedScore
 from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.tensors import resize
 
 
 class SML(FittedScore):
@@ -87,7 +88,7 @@ class SML(FittedScore):
                 f"{logits.shape[1]}: fit them with the same segmenter"
             )
         if self.boundary_width or self.dilation:
-            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+            logits = resize(logits, size)
         largest, label = logits.max(1)
         score = -(largest - self.mean[label]) / self.std[label]
         if self.boundary_width:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import Sight
 from oodseg.detectors.scores import energy, entropy
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
@@ -87,64 +88,93 @@ class StreetDetector(nn.Module):
     def normalizer(self, value: ScoreNormalizer) -> None:
         self.channel_normalizers[MAIN] = value
 
+    @property
+    def zoom(self) -> int:
+        """How many times the working size the detector wants to see, where the image has it."""
+        return 2 if self.detail else 1
+
     @torch.inference_mode()
     def score(self, images: Tensor) -> Tensor:
         """Scores a batch; see `Detector.score`."""
-        parts, _ = self._parts(images)
-        return self._to_size(self._combine(parts), images)
+        return self.look(images).scores
 
     @torch.inference_mode()
-    def score_detailed(self, images: Tensor) -> Tensor:
-        """Scores a batch that is given in twice the size, with the details that this shows.
+    def look(self, images: Tensor, zoom: int = 1) -> Sight:
+        """Scores a batch and hands out the features behind the scores.
+
+        Args:
+            images: Float `[B, 3, zoom * H, zoom * W]`, RGB in 0..1.
+            zoom: 1, or 2 for a batch in twice the size: its details raise the score on the ground.
+
+        Returns:
+            Scores `[B, H, W]`, with zoom 2 nowhere lower than without, and the decoder's features at strides
+            8 and 16, which cover the images padded to a multiple of 64.
+        """
+        if zoom == 1:
+            parts, _, features = self._parts(images)
+            return Sight(self._to_size(self._combine(parts), images), features)
+        score, more, features = self.details(images)
+        return Sight(score + self.detail * more, features)
+
+    @torch.inference_mode()
+    def details(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Scores a batch in twice the working size, the details apart.
 
         Args:
             images: Float `[B, 3, 2H, 2W]`, RGB in 0..1.
 
         Returns:
-            Float32 `[B, H, W]`, as of `score`: nowhere lower than without details.
+            Float32 `[B, H, W]`: the scores without details, and how far a closer look would raise them (at
+            least 0, weighted by how much ground is around); and the features of `look`.
         """
         padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
         small = F.avg_pool2d(padded, 2)
-        parts, ground = self._parts(small)
+        parts, ground, features = self._parts(small)
         score = _resize(self._combine(parts), small.shape[-2:])
-        close, _ = self._look(padded, 1, small.shape[-2:])
+        close, _, _ = self._look(padded, 1, small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        more = (self._combine(close) - score).clamp_min(0)
-        score = score + self.detail * _resize(around, small.shape[-2:]) * more
+        more = _resize(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
-        return score[:, :height, :width].float()
+        return score[:, :height, :width].float(), more[:, :height, :width].float(), features
 
     @torch.inference_mode()
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
         """All scores of a batch, raw, each float32 `[B, H, W]`: the shipped `"combined"` first."""
-        parts, _ = self._parts(images)
+        parts, _, _ = self._parts(images)
         scores = {MAIN: self._combine(parts), **parts}
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
-    def _parts(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Means over the reductions: `_look` at half the padded size, and the ground at a quarter of it."""
+    def _parts(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
+        """Means over the reductions: `_look` at half the padded size, and the ground at a quarter of it.
+
+        The features are those of the first reduction.
+        """
         padded = pad_to_stride(images, STRIDE * math.lcm(*self.reductions))
         half, quarter = ([side // divisor for side in padded.shape[-2:]] for divisor in (2, 4))
         looks = [self._look(padded, factor, half) for factor in self.reductions]
         names, count = looks[0][0], len(looks)
-        found = {name: sum(parts[name] for parts, _ in looks) / count for name in names}
-        ground = sum(_resize(each, quarter) for _, each in looks) / count
-        return found, ground  # type: ignore[return-value]
+        found = {name: sum(parts[name] for parts, _, _ in looks) / count for name in names}
+        ground = sum(_resize(each, quarter) for _, each, _ in looks) / count
+        return found, ground, looks[0][2]  # type: ignore[return-value]
 
-    def _look(self, padded: Tensor, factor: int, size: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
+    def _look(
+        self, padded: Tensor, factor: int, size: Sequence[int]
+    ) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
         """Of the picture reduced by `factor`: objectness, entropy and energy, brought to `size`; the ground.
 
-        The ground is the probability of its classes, `[B, h, w]` at a quarter of what was looked at.
+        The ground is the probability of its classes, `[B, h, w]` at a quarter of what was looked at. Features
+        come last, at strides 8 and 16 of it.
         """
         if factor > 1:
             padded = F.avg_pool2d(padded, factor)
         with fast_autocast(padded.device):
-            logits, objectness = self.network(padded)
+            levels = self.network.features(padded)
+            logits, objectness = self.network.heads(levels)
         logits = logits.float()
         found = {"entropy": _resize(entropy(logits), size), "energy": _resize(energy(logits), size)}
         if objectness is not None:
             found = {"objectness": _resize(objectness.float(), size), **found}
-        return found, logits.softmax(1)[:, self._ground].sum(1)
+        return found, logits.softmax(1)[:, self._ground].sum(1), (levels[1].float(), levels[0].float())
 
     def _combine(self, parts: Mapping[str, Tensor]) -> Tensor:
         total: Tensor | None = None

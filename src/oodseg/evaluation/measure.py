@@ -13,10 +13,11 @@ from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
 from oodseg.evaluation.results import Curves, Figure, MethodResult, PictureRecord
 from oodseg.evaluation.sources import Objects, Source
+from oodseg.metrics.binned_pixels import BinnedPixels
 from oodseg.metrics.bootstrap import interval
 from oodseg.metrics.components import ComponentCounter, MinimumSizes
 from oodseg.metrics.instances import InstanceCounter
-from oodseg.metrics.pixel import ANOMALY, F64, BinnedPixels, PixelCurve, PixelMetrics
+from oodseg.metrics.pixel import ANOMALY, F64, PixelCurve, PixelMetrics
 from oodseg.metrics.s2m import PRESETS, S2MCurve, ScoreExtremes
 
 BINS = 50
@@ -157,6 +158,7 @@ class _Counters:
             {preset: found.f1 for preset, found in presets.items()},
             recall,
             precision,
+            *curve.roc(),
             np.linspace(0, 1, BINS + 1),
             shares[0],
             shares[1],

@@ -39,6 +39,8 @@ class Curves:
         f1: Preset to F1 at each threshold.
         recall: Recall of the pooled pixels, thinned.
         precision: Precision at each `recall`.
+        false_positive_rate: Share of in-distribution pixels above a threshold, `[P]` ascending, 0 to 1.
+        true_positive_rate: Share of anomalous pixels above the same threshold, `[P]`.
         score_bins: Edges of the score histogram on 0..1, `[B + 1]`.
         in_distribution: Share of in-distribution pixels a bin, `[B]`.
         anomaly: Share of anomalous pixels a bin, `[B]`.
@@ -49,6 +51,8 @@ class Curves:
     f1: dict[str, F64]
     recall: F64
     precision: F64
+    false_positive_rate: F64
+    true_positive_rate: F64
     score_bins: F64
     in_distribution: F64
     anomaly: F64

@@ -1,9 +1,10 @@
 """The stages of a pipeline as networks of tensors alone: what an exported graph computes.
 
     detector  image [1, 3, h, w]         -> score [h, w]        (picture at working size; normalised score)
+              (and features [1, c, r, s], where the prompts read them)
     detailed  image [1, 3, 2h, 2w]       -> score [h, w]        (the same of a picture twice as large; only
                                                                 of a detector with `detail`)
-    prompts   score [h, w]               -> boxes [n, 4], confidence [n]
+    prompts   score [h, w] (, features)  -> boxes [n, 4], confidence [n]
     encoder   image [1, 3, H, W]         -> embedding ...       (picture at full size)
     decoder   embedding ..., boxes [n, 4] -> logits [n, s, s], regions [n, 4]
               (and score [h, w], where the masks look at it)
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.parts import ImageDetector, Sight
 from oodseg.masks.compact import (
     IMAGE_MEAN,
     IMAGE_STD,
@@ -59,8 +61,14 @@ class Graph:
     outputs: dict[str, Axes]
 
 
-def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
+def build_graphs(detector: Any, prompts: Any, masks: Any, operating_point: str = "quiet") -> dict[str, Graph]:
     """Builds the graphs of a pipeline's parts.
+
+    Args:
+        detector: Any detector that is a network.
+        prompts: A `FasterRCNNPrompts`.
+        masks: A `CompactSegmenter`.
+        operating_point: Of the prompts; built into their graph.
 
     Raises:
         ConfigError: A part has no such form; the message says which one, and what to take in its place.
@@ -75,13 +83,23 @@ def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
     levels: dict[str, Axes] = {
         f"level_{index}": (1, 3, f"height_{index}", f"width_{index}") for index in range(_LEVELS)
     }
+    joins = isinstance(detector, ImageDetector) and bool(prompts.features)
+    features: dict[str, Axes] = {
+        f"features_{level}": (1, channels, f"rows_{level}", f"columns_{level}")
+        for level, channels in enumerate(prompts.features if joins else ())
+    }
     shown: dict[str, Axes] = {"score": ("score_height", "score_width")} if masks.use_scores else {}
     graphs = [
-        Graph("detector", _Detector(detector), {"image": image}, {"score": ("height", "width")}),
+        Graph(
+            "detector",
+            _Detector(detector, joins),
+            {"image": image},
+            {"score": ("height", "width"), **features},
+        ),
         Graph(
             "prompts",
-            _Prompts(prompts),
-            {"score": ("height", "width")},
+            _Prompts(prompts, operating_point),
+            {"score": ("height", "width"), **features},
             {"boxes": ("boxes", 4), "confidence": ("boxes",)},
         ),
         Graph("encoder", _Halvings(), {"image": image}, levels),
@@ -92,9 +110,10 @@ def build_graphs(detector: Any, prompts: Any, masks: Any) -> dict[str, Graph]:
             {"logits": ("boxes", masks.size, masks.size), "regions": ("boxes", 4)},
         ),
     ]
-    if getattr(detector, "detail", 0):
-        score: dict[str, Axes] = {"score": ("half_height", "half_width")}
-        graphs.insert(1, Graph("detailed", _Detector(detector, detailed=True), {"image": image}, score))
+    if isinstance(detector, ImageDetector) and detector.zoom > 1:
+        score: dict[str, Axes] = {"score": ("small_height", "small_width"), **features}
+        closer = _Detector(detector, joins, detector.zoom)
+        graphs.insert(1, Graph("detailed", closer, {"image": image}, score))
     return {graph.name: graph for graph in graphs}
 
 
@@ -108,28 +127,33 @@ def _no_form(room: str, part: Any, instead: str) -> ConfigError:
 class _Detector(nn.Module):
     """Any detector that is a network, with its normaliser."""
 
-    def __init__(self, detector: Any, detailed: bool = False) -> None:
+    def __init__(self, detector: Any, shows_features: bool, zoom: int = 1) -> None:
         super().__init__()
-        self.detector, self.detailed = detector, detailed
+        self.detector, self.shows_features, self.zoom = detector, shows_features, zoom
 
-    def forward(self, image: Tensor) -> Tensor:
-        look = self.detector.score_detailed if self.detailed else self.detector.score
-        score: Tensor = self.detector.normalizer(look(image))[0]
-        return score
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        if isinstance(self.detector, ImageDetector):
+            sight = self.detector.look(image, self.zoom)
+        else:
+            sight = Sight(self.detector.score(image))
+        score: Tensor = self.detector.normalizer(sight.scores)[0]
+        return (score, *(sight.features or ())) if self.shows_features else (score,)
 
 
 class _Prompts(nn.Module):
     """Faster R-CNN down to the boxes that count, most confident first."""
 
-    def __init__(self, prompts: FasterRCNNPrompts) -> None:
+    def __init__(self, prompts: FasterRCNNPrompts, operating_point: str) -> None:
         super().__init__()
-        self.prompts = prompts
+        self.prompts, self.operating_point = prompts, operating_point
 
-    def forward(self, score: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.prompts.rcnn([self.prompts.image(score)])[0]
-        boxes, confidence = self.prompts.ranked(found["boxes"], found["scores"], score)
-        config = self.prompts.config
-        keep = outermost(boxes, config["nested"]) & (confidence >= config["min_confidence"])
+    def forward(self, score: Tensor, *features: Tensor) -> tuple[Tensor, Tensor]:
+        prompts = self.prompts
+        found = prompts.detect([score], [[each[0] for each in features]] if features else None)[0][0]
+        reading = prompts.reading(bool(features))
+        boxes, confidence = prompts.ranked(found["boxes"], found["scores"], score, reading)
+        least = reading.operating_points[self.operating_point]
+        keep = outermost(boxes, prompts.nested) & (confidence >= least)
         return boxes[keep], confidence[keep]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from torch import Tensor
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.files import output_errors, write_json
+from oodseg.core.fingerprint import hash_file
 from oodseg.core.version import __version__
 from oodseg.export.graphs import Graph, build_graphs
 from oodseg.io.images import resize, to_tensor
@@ -105,7 +105,7 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
 
 
 def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
-    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks)
+    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.operating_point)
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
         written = []
@@ -136,6 +136,7 @@ def _refusal(graph: Graph, reason: str) -> ConfigError:
 
 def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tuple[Tensors, Tensors]]:
     """Every graph's inputs on a drawn scene, and its outputs in torch."""
+
     def run(name: str, *inputs: Tensor) -> Tensors:
         outputs = graphs[name].module.eval()(*inputs)
         return outputs if isinstance(outputs, tuple) else (outputs,)
@@ -153,7 +154,7 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
     inputs: dict[str, Tensors] = {
         "detector": (image,),
         "detailed": (to_tensor(resize(scene.image, 2 * height, 2 * width))[None],),
-        "prompts": (score,),
+        "prompts": (score, *run("detector", image)[1:]),
         "encoder": (image,),
         "decoder": (*embedding, boxes, *([score] if "score" in graphs["decoder"].inputs else [])),
     }
@@ -212,7 +213,7 @@ def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGra
         "graphs": {
             graph.name: {
                 "file": each.path.name,
-                "sha256": hashlib.sha256(each.path.read_bytes()).hexdigest(),
+                "sha256": hash_file(each.path),
                 "inputs": {name: list(axes) for name, axes in graph.inputs.items()},
                 "outputs": {name: list(axes) for name, axes in graph.outputs.items()},
                 "difference_from_torch": float(f"{each.difference:.2g}"),

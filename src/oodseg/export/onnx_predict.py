@@ -19,8 +19,9 @@ GRAPHS = {name: onnxruntime.InferenceSession(FOLDER / each["file"]) for name, ea
 
 
 def run(name: str, **inputs: Any) -> dict[str, Any]:
-    """Runs one graph; float32 arrays by name in and out."""
-    return dict(zip(RULES["graphs"][name]["outputs"], GRAPHS[name].run(None, inputs), strict=True))
+    """Runs one graph; float32 arrays by name in and out; what it does not take is left aside."""
+    taken = {each.name: inputs[each.name] for each in GRAPHS[name].get_inputs()}
+    return dict(zip(RULES["graphs"][name]["outputs"], GRAPHS[name].run(None, taken), strict=True))
 
 
 def as_input(picture: Any) -> Any:
@@ -37,14 +38,13 @@ def predict(picture: Any) -> tuple[Any, Any, Any]:
     large = "detailed" in GRAPHS and 2 * max(h, w) <= max(height, width)
     detector, size = ("detailed", (2 * w, 2 * h)) if large else ("detector", (w, h))
     seen = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    score = run(detector, image=as_input(seen))
-    found = run("prompts", **score)
+    seen_as = run(detector, image=as_input(seen))
+    found = run("prompts", **seen_as)
     zoom, limit = (np.array(pair * 2, np.float32) for pair in ([width / w, height / h], [width, height]))
     boxes = np.clip(found["boxes"] * zoom, 0, limit)
     masks = np.zeros((len(boxes), height, width), bool)
     shown = run("encoder", image=as_input(picture)) if len(boxes) else {}
-    if "score" in RULES["graphs"]["decoder"]["inputs"]:
-        shown |= score
+    shown["score"] = seen_as["score"]
     for start in range(0, len(boxes), RULES["boxes_at_once"]):
         part = slice(start, start + RULES["boxes_at_once"])
         drawn = run("decoder", **shown, boxes=boxes[part])

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
 from oodseg.failures.calibration import Calibration
@@ -23,6 +22,7 @@ from oodseg.failures.detector import (
     full_logits,
     msp_log_odds,
 )
+from oodseg.nn.tensors import resize
 from oodseg.nn.uncertainty import energy, max_logit, softmax_entropy
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import StreetNet, pad_to_stride
@@ -127,7 +127,7 @@ class MCDropout(SegmenterAssessor):
         features = network.features(padded)[2]
 
         def covering(logits: Tensor) -> Tensor:
-            return _full(logits, (padded.shape[-2], padded.shape[-1]))[..., :height, :width]
+            return resize(logits.float(), (padded.shape[-2], padded.shape[-1]))[..., :height, :width]
 
         labels = covering(network.class_head(features)).argmax(1)
         chance = torch.Generator().manual_seed(0)
@@ -203,8 +203,4 @@ class TCP(SegmenterAssessor):
             )
         estimate = self.head(segmentation.features.float())[:, None]
         labels = full_logits(segmentation, size).argmax(1)[0]
-        return Measurement(labels, -_full(estimate, size)[0, 0])
-
-
-def _full(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(maps.float(), size, mode="bilinear", align_corners=False)
+        return Measurement(labels, -resize(estimate.float(), size)[0, 0])

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.nn.tensors import resize, resize_scores
 
 WIDTHS = (24, 32, 64, 96, 128)
 _HIDDEN = 32
@@ -186,10 +187,7 @@ class Comparator(nn.Module):
         ]
         stages = [torch.cat(both, 1) for both in zip(*seen, strict=True)]
         size = stages[0].shape[-2:]
-        raised = [
-            F.interpolate(F.relu(fuse(stage)), size, mode="bilinear", align_corners=False)
-            for fuse, stage in zip(self.fuse, stages, strict=True)
-        ]
+        raised = [resize(F.relu(fuse(stage)), size) for fuse, stage in zip(self.fuse, stages, strict=True)]
         return torch.cat(raised, 1), stages[-1]
 
 
@@ -259,7 +257,7 @@ def comparator_loss(
     Returns:
         `"pixels"` (weighted binary cross-entropy) and `"classes"` (smooth L1 of the IoU), scalar.
     """
-    full = F.interpolate(error[:, None], truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    full = resize_scores(error, truth.shape[-2:])
     wrong = (labels != truth).float()
     weight = confidence.square() * (truth != 255)
     pixels = F.binary_cross_entropy_with_logits(full, wrong, weight, reduction="sum")

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oodseg.core.parts import Assessment
 from oodseg.failures.calibration import Calibration
+from oodseg.nn.tensors import resize
 from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
 
 
@@ -99,10 +99,7 @@ class SegmenterAssessor(nn.Module):
 
 def full_logits(segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
     """Logits `[B, C, H, W]` at the picture's own size, float32."""
-    logits = segmentation.logits.float()
-    if logits.shape[-2:] == size:
-        return logits
-    return F.interpolate(logits, size, mode="bilinear", align_corners=False)
+    return resize(segmentation.logits.float(), size)
 
 
 def msp_log_odds(logits: Tensor) -> Tensor:
@@ -129,5 +126,5 @@ def build_part(maker: Callable[..., Any], given: Any) -> Any:
 def _as_picture(resynthesis: Tensor | None, size: tuple[int, ...]) -> NDArray[np.uint8] | None:
     if resynthesis is None:
         return None
-    full = F.interpolate(resynthesis[None].float(), size[:2], mode="bilinear", align_corners=False)[0]
+    full = resize(resynthesis[None].float(), size[:2])[0]
     return (full * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmenter
+from oodseg.nn.tensors import resize, to_multiple
 from oodseg.segmenters.street import STRIDE, StreetNet
-from oodseg.segmenters.wrapped import to_multiple
 
 
 def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
@@ -51,5 +51,5 @@ def cosine_similarity(one: list[Tensor], other: list[Tensor], size: tuple[int, i
         F.cosine_similarity(ours.float(), theirs.float(), dim=1)[:, None]
         for ours, theirs in zip(one, other, strict=True)
     ]
-    full = [F.interpolate(each, size, mode="bilinear", align_corners=False)[:, 0] for each in stages]
+    full = [resize(each, size)[:, 0] for each in stages]
     return torch.stack(full).mean(0)

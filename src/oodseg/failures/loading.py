@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError, OodsegError
+from oodseg.core.fingerprint import hash_file
 from oodseg.core.parts import FailureDetector, Segmenter
 from oodseg.core.registry import resolve
 from oodseg.core.spec import build_segmenter, read_spec
@@ -57,5 +57,5 @@ def choose_failure_detector(
 def failure_detector_sha256(name: str | os.PathLike[str]) -> str | None:
     """SHA-256 of a trained detector's configuration, which names the checksum of its weights."""
     with suppress(OodsegError):
-        return hashlib.sha256((find_failure_detector(name) / "config.json").read_bytes()).hexdigest()
+        return hash_file(find_failure_detector(name) / "config.json")
     return None

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
@@ -19,6 +18,7 @@ from oodseg.failures.detector import (
     full_logits,
 )
 from oodseg.failures.spade import SpadeGenerator, working_size
+from oodseg.nn.tensors import resize, resize_scores
 from oodseg.segmenters import Segmenter
 
 
@@ -158,8 +158,7 @@ def at_its_size(
 
 def _full_odds(odds: Tensor, images: Tensor) -> Tensor:
     size = (images.shape[-2], images.shape[-1])
-    full = F.interpolate(odds[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
-    return full.clamp(-16, 16)
+    return resize_scores(odds.float(), size).clamp(-16, 16)
 
 
 def check_classes(segmenter: Segmenter, part: str, count: int) -> None:
@@ -177,4 +176,4 @@ def check_classes(segmenter: Segmenter, part: str, count: int) -> None:
 
 def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
     smaller = size[0] < maps.shape[-2]
-    return F.interpolate(maps.float(), size, mode="bilinear", align_corners=False, antialias=smaller)
+    return resize(maps.float(), size, antialias=smaller)

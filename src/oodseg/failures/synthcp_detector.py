@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.normalization import ScoreNormalizer
@@ -25,6 +24,7 @@ from oodseg.failures.detector import build_part, full_logits, msp_log_odds
 from oodseg.failures.features import cosine_similarity, feature_stages
 from oodseg.failures.spade import SpadeGenerator, working_size
 from oodseg.failures.synthcp import SynthCP, check_classes, compare, tell_unknown
+from oodseg.nn.tensors import resize
 from oodseg.segmenters import Segmenter, make_segmenter
 
 # Chosen with the bundled prompt generator on validation streets and scenes.
@@ -147,7 +147,7 @@ class SynthCPDetector(nn.Module):
             return doubt * torch.sigmoid(self.calibration.slope * odds + self.calibration.offset)
         # Both at the generator's size: enlarged, what it made would differ by its blur alone.
         side = working_size(*size, self.generator.short_side, self.generator.multiple)
-        taken = F.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
+        taken = resize(images, side, antialias=True)
         stages = [feature_stages(self.segmenter, each) for each in (taken, made)]
         distance = 1 - cosine_similarity(stages[0], stages[1], size)
         if self.combine == "switch":

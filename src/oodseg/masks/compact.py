@@ -19,6 +19,7 @@ from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
+from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,9 @@ class CompactSegmenter(nn.Module):
         depths: Residual blocks at each of these; the way back up has one each.
         use_scores: Whether `segment` shows the network the score map beside the box. It is trained for
             both; with those of the shipped `street` detector it helps (`benchmarks/masks.py` prints both).
+        backbone: timm name of a pretrained encoder that sees the colours in place of the stages of its own;
+            `widths` are then those of the way back up at strides 2, 4, 8 and 16, `size` is a multiple of 32,
+            and there are no `depths`. Box and score join at every stride.
 
     Raises:
         ConfigError: The arguments do not fit together.
@@ -92,8 +96,13 @@ class CompactSegmenter(nn.Module):
         widths: Sequence[int] = (24, 48, 96, 160),
         depths: Sequence[int] = (1, 2, 3, 2),
         use_scores: bool = True,
+        backbone: str | None = None,
     ) -> None:
         super().__init__()
+        self.encoder: Any = None
+        if backbone is not None:
+            self._build_on(backbone, size, context, widths, use_scores)
+            return
         if len(widths) != len(depths) or not widths or size % 2 ** len(widths) or context < 1:
             raise ConfigError(
                 f"compact: {len(widths)} widths need as many depths (got {len(depths)}), a crop size "
@@ -126,6 +135,64 @@ class CompactSegmenter(nn.Module):
         self.fine = _conv(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
 
+    def _build_on(
+        self, backbone: str, size: int, context: float, widths: Sequence[int], use_scores: bool
+    ) -> None:
+        """Builds the way back up on a pretrained encoder."""
+        if len(widths) != 4 or size % 32 or context < 1:
+            raise ConfigError(
+                f"compact on {backbone}: needs four widths (got {len(widths)}), a crop size that is a "
+                f"multiple of 32 (got {size}), and a context of at least 1 (got {context})"
+            )
+        self.config = {
+            "size": size,
+            "context": context,
+            "widths": list(widths),
+            "use_scores": use_scores,
+            "backbone": backbone,
+        }
+        self.use_scores, self.size, self.context = use_scores, size, context
+        self.encoder = build_encoder(backbone).eval()  # see `train`
+        inside = [each + 3 for each in self.encoder.feature_info.channels()]
+        deepest = widths[-1]
+        self.deep = _conv(inside[4], deepest, 1)
+        self.pooled = nn.Sequential(nn.Linear(deepest, deepest), nn.ReLU(), nn.Linear(deepest, deepest))
+        self.skips = nn.ModuleList(_conv(each, width, 1) for each, width in zip(inside, widths, strict=False))
+        below = [*widths[1:], deepest]
+        self.lateral = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width))
+            for width, deep in zip(widths, below, strict=True)
+        )
+        self.up = nn.ModuleList(_Residual(width) for width in widths)
+        self.fine = _conv(widths[0] + 6, 16, 3)
+        self.head = nn.Conv2d(16, 1, 3, padding=1)
+
+    def train(self, mode: bool = True) -> CompactSegmenter:
+        """Switches the mode; the pretrained encoder's batch statistics are never trained."""
+        super().train(mode)
+        if self.encoder is not None:
+            self.encoder.eval()
+        return self
+
+    def _upwards(self, crops: Tensor) -> Tensor:
+        """Features at half the size of the crops, from the pretrained encoder."""
+        x: Tensor
+        colour = (crops[:, :3] * IMAGE_STD + IMAGE_MEAN - ENCODER_MEAN) / ENCODER_STD
+        levels = self.encoder(colour.contiguous(memory_format=torch.channels_last))
+        prompt, joined = crops[:, 3:], []
+        for level in levels:
+            prompt = F.avg_pool2d(prompt, 2)
+            joined.append(torch.cat([level, prompt.to(level.dtype)], dim=1))
+        x = self.deep(joined[4])
+        x = x + self.pooled(x.mean(dim=(2, 3)))[:, :, None, None].to(x.dtype)
+        parts = zip(
+            reversed(self.lateral), reversed(self.up), reversed(self.skips), reversed(joined[:4]), strict=True
+        )
+        for lateral, block, skip, level in parts:
+            raised = F.interpolate(lateral(x), scale_factor=2.0, mode="nearest")
+            x = block(F.relu(skip(level) + raised, inplace=True))
+        return x
+
     def forward(self, crops: Tensor) -> Tensor:
         """Outlines one object a crop.
 
@@ -135,7 +202,14 @@ class CompactSegmenter(nn.Module):
         Returns:
             Mask logits `[N, size, size]`.
         """
-        x = crops
+        x = self._upwards(crops) if self.encoder is not None else self._own(crops)
+        raised = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        logits: Tensor = self.head(self.fine(torch.cat([raised, crops.to(raised.dtype)], dim=1)))
+        return logits[:, 0].float()
+
+    def _own(self, crops: Tensor) -> Tensor:
+        """Features at half the size of the crops, from stages of its own."""
+        x: Tensor = crops
         skips = []
         for stage in self.down:
             x = stage(x)
@@ -146,9 +220,7 @@ class CompactSegmenter(nn.Module):
         ):
             raised = F.interpolate(lateral(x), scale_factor=2.0, mode="nearest")
             x = block(F.relu(skip + raised, inplace=True))
-        raised = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        logits: Tensor = self.head(self.fine(torch.cat([raised, crops.to(raised.dtype)], dim=1)))
-        return logits[:, 0].float()
+        return x
 
     @torch.inference_mode()
     def embed(self, image: Tensor) -> CropEmbedding:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.registry import resolve, table
 from oodseg.masks.cleanup import box_pixels
 from oodseg.nn.hub import portable_source
+from oodseg.nn.tensors import resize
 
 if TYPE_CHECKING:
     from typing import Self
@@ -195,11 +195,11 @@ class _QueryMasks:
         scale = min(1.0, _LONGEST / max(height, width))
         if scale < 1:
             small = [max(1, round(side * scale)) for side in (height, width)]
-            picture = F.interpolate(picture, small, mode="bilinear", align_corners=False, antialias=True)
+            picture = resize(picture, small, antialias=True)
         queries = self.segmenter.segment(picture).queries
         if queries is None:
             return
         for logits in queries.masks[0]:
             # One at a time: a hundred at full size would fill the memory.
-            large = F.interpolate(logits[None, None], (height, width), mode="bilinear", align_corners=False)
+            large = resize(logits[None, None], (height, width))
             yield large[0, 0] > 0

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.masks.original_files import load_original
 from oodseg.nn.hub import load_model, load_processor, portable_source, transformers
+from oodseg.nn.tensors import resize
 
 if TYPE_CHECKING:
     from typing import Self
@@ -143,9 +143,9 @@ class SamSegmenter:
 
     def _enlarge(self, logits: Tensor, embedding: PictureEmbedding) -> Tensor:
         """Brings logits `[n, 1, h, w]` over the network's input to the picture's pixels."""
-        padded = F.interpolate(logits, (embedding.side, embedding.side), mode="bilinear", align_corners=False)
+        padded = resize(logits, (embedding.side, embedding.side))
         cut = padded[..., : embedding.rows, : embedding.columns]
-        return F.interpolate(cut, (embedding.height, embedding.width), mode="bilinear", align_corners=False)
+        return resize(cut, (embedding.height, embedding.width))
 
 
 class SamHQSegmenter(SamSegmenter):
@@ -195,9 +195,7 @@ class Sam3Segmenter(SamSegmenter):
         return {"image_embeddings": [level.float() for level in self.model.get_image_embeddings(pixels)]}
 
     def _enlarge(self, logits: Tensor, embedding: PictureEmbedding) -> Tensor:
-        return F.interpolate(
-            logits, (embedding.height, embedding.width), mode="bilinear", align_corners=False
-        )
+        return resize(logits, (embedding.height, embedding.width))
 
 
 class Sam2Segmenter(Sam3Segmenter):

@@ -1,5 +1,6 @@
 """Figures of merit in plain numpy, streaming: pixel, S2M family, components, objects, failures, intervals."""
 
+from oodseg.metrics.binned_pixels import BinnedPixels
 from oodseg.metrics.bootstrap import interval, resample_weights
 from oodseg.metrics.components import TRACK_SIZES, ComponentCounter, ComponentMetrics, MinimumSizes
 from oodseg.metrics.failure import (
@@ -13,7 +14,7 @@ from oodseg.metrics.failure import (
 )
 from oodseg.metrics.instances import InstanceCounter, InstanceMetrics, objects_of_mask
 from oodseg.metrics.picture_means import PictureMeans
-from oodseg.metrics.pixel import BinnedPixels, PixelCurve, PixelMetrics, pixel_metrics
+from oodseg.metrics.pixel import PixelCurve, PixelMetrics, pixel_metrics
 from oodseg.metrics.s2m import PRESETS, Preset, S2MCurve, S2MMetrics, ScoreExtremes
 
 __all__ = [

@@ -22,7 +22,7 @@ ANOMALY, IGNORE = 1, 255
 _KEY_BITS = 22
 _SHIFT = np.uint32(32 - _KEY_BITS)
 _SIGN = np.uint32(0x80000000)
-_TPR = 0.95
+TPR = 0.95
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -104,7 +104,7 @@ class PixelCurve:
         Raises:
             ValueError: Shapes differ, or a score that counts is not finite.
         """
-        positive, negative = _split(score, label)
+        positive, negative = split(score, label)
         if self._histogram is None:
             self._positive.append(positive)
             self._negative.append(negative)
@@ -124,7 +124,7 @@ class PixelCurve:
             )
         precision = steps.tp / (steps.tp + steps.fp)
         auprc = float(np.sum(steps.here * precision) / steps.positives)
-        first = int(np.argmax(steps.tp >= _TPR * steps.positives))
+        first = int(np.argmax(steps.tp >= TPR * steps.positives))
         below = steps.negatives - 0.5 * (steps.fp + steps.fp_above)
         f1 = 2.0 * steps.tp / (steps.tp + steps.fp + steps.positives)
         best = int(np.argmax(f1))
@@ -149,6 +149,26 @@ class PixelCurve:
         precision = steps.tp / (steps.tp + steps.fp)
         keep = np.unique(np.searchsorted(recall, np.linspace(0, recall[-1], points)).clip(0, recall.size - 1))
         return recall[keep], precision[keep]
+
+    def roc(self, points: int = 400) -> tuple[F64, F64]:
+        """Returns the ROC curve from (0, 0) to (1, 1), thinned evenly along both axes.
+
+        Returns:
+            False-positive and true-positive rate, ascending float64 of at most `2 * points + 2` points; empty
+            where either class has no pixel.
+        """
+        steps = self._steps()
+        if steps.positives == 0 or steps.negatives == 0:
+            return np.empty(0), np.empty(0)
+        # A step's ordinary pixels above it are passed at the recall of the step before.
+        corners = np.stack([steps.fp_above, steps.tp - steps.here], 1), np.stack([steps.fp, steps.tp], 1)
+        walk = np.stack(corners, 1).reshape(-1, 2) / (steps.negatives, steps.positives)
+        walk = np.concatenate([[[0.0, 0.0]], walk, [[1.0, 1.0]]])
+        along, up = walk[:, 0], walk[:, 1]
+        even = np.linspace(0, 1, points)
+        kept = np.concatenate([np.searchsorted(along, even), np.searchsorted(up, even), [0, len(walk) - 1]])
+        kept = np.unique(kept)
+        return along[kept], up[kept]
 
     def bin_edges(self, bins: int = 512) -> F32:
         """Returns float32 thresholds, ascending: about `bins` equal parts of the pixels of either class."""
@@ -222,56 +242,7 @@ def pixel_metrics(score: NDArray[Any], label: NDArray[np.uint8]) -> PixelMetrics
     return curve.compute()
 
 
-class BinnedPixels:
-    """Keeps a small histogram a picture, from which any resampling of the pictures can be scored.
-
-    Meant for the second pass over a set, with the edges that `PixelCurve.bin_edges` chose in the first:
-    between two of them lie at most about 1/512 of the pixels of either class, unless these share one score.
-    """
-
-    def __init__(self, edges: F32) -> None:
-        """Starts empty; `edges` float32 `[E]` ascending, a bin reaching from one edge to the next."""
-        self.edges = edges
-        self._rows: list[I64] = []
-
-    def update(self, score: NDArray[Any], label: NDArray[np.uint8]) -> None:
-        """Adds one picture; arguments as in `PixelCurve.update`."""
-        positive, negative = _split(score, label)
-        bins = self.edges.size + 1
-        counts = [
-            np.bincount(np.searchsorted(self.edges, values, side="right"), minlength=bins)
-            for values in (negative, positive)
-        ]
-        self._rows.append(np.stack(counts))
-
-    def resample(self, weights: F64) -> dict[str, F64]:
-        """Scores resampled sets.
-
-        Args:
-            weights: Float64 `[B, pictures]`, how often each picture is in each resampled set.
-
-        Returns:
-            `auprc`, `fpr95`, `auroc` and `best_f1`, float64 `[B]` each.
-        """
-        table = np.stack(self._rows)[:, :, ::-1].astype(np.float64)
-        here_fp, here_tp = weights @ table[:, 0], weights @ table[:, 1]
-        tp, fp = np.cumsum(here_tp, 1), np.cumsum(here_fp, 1)
-        positives, negatives = tp[:, -1:], fp[:, -1:]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            precision = np.where(tp + fp > 0, tp / (tp + fp), 0.0)
-            auprc = (here_tp * precision).sum(1) / positives[:, 0]
-            first = np.argmax(tp >= _TPR * positives, axis=1)
-            fpr95 = np.take_along_axis(fp, first[:, None], 1)[:, 0] / negatives[:, 0]
-            auroc = (here_tp * (negatives - fp + 0.5 * here_fp)).sum(1) / (positives * negatives)[:, 0]
-            best_f1 = (2 * tp / (tp + fp + positives)).max(1)
-        return {"auprc": auprc, "fpr95": fpr95, "auroc": auroc, "best_f1": best_f1}
-
-    def totals(self) -> I64:
-        """Returns int64 `[2, E + 1]`: in-distribution and anomalous pixels a bin over the set."""
-        return np.asarray(np.sum(self._rows, axis=0), np.int64)
-
-
-def _split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[F32, F32]:
+def split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[F32, F32]:
     """Returns the anomalous and the in-distribution scores as finite float32 vectors, -0.0 made 0.0."""
     if score.shape != label.shape:
         raise ValueError(f"score and label differ in shape: {score.shape} and {label.shape}")

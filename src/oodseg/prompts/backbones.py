@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,6 +43,9 @@ class CompactBackbone(nn.Module):
     these and a pooled level of stride 64. A score map holds far less than a picture: a hundredth of
     ResNet-50's work is enough.
 
+    Args:
+        features: Channels of the image features that join the score at strides 8 and 16; empty for none.
+
     Attributes:
         out_channels: Channels of every level.
         in_channels: Channels of the input.
@@ -50,7 +54,7 @@ class CompactBackbone(nn.Module):
     in_channels = 1
     out_channels = 48
 
-    def __init__(self) -> None:
+    def __init__(self, features: Sequence[int] = ()) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(_CELL), _conv_bn(_CELL**2, _WIDTHS[0], 3), nn.ReLU(inplace=True)
@@ -62,13 +66,24 @@ class CompactBackbone(nn.Module):
             inputs = outputs
         self.stages = nn.ModuleList(stages)
         self.pyramid = FeaturePyramidNetwork(list(_WIDTHS), self.out_channels, LastLevelMaxPool())
+        # Without bias or normalisation: where there are no features, zeros change nothing.
+        self.join = nn.ModuleList(
+            nn.Conv2d(inside, _WIDTHS[index + 1], 1, bias=False) for index, inside in enumerate(features)
+        )
 
-    def forward(self, x: Tensor) -> Any:
-        """Maps `[B, 1, H, W]` to an ordered dict of `"0"`..`"3"` and `"pool"`, strides 4 to 64."""
+    def forward(self, x: Tensor, features: Sequence[Tensor] = ()) -> Any:
+        """Maps `[B, 1, H, W]` to an ordered dict of `"0"`..`"3"` and `"pool"`, strides 4 to 64.
+
+        Args:
+            x: Score maps, padded.
+            features: None, or image features at strides 8 and 16 of the same padded canvas.
+        """
         levels: OrderedDict[str, Tensor] = OrderedDict()
         x = self.stem(x)
         for index, stage in enumerate(self.stages):
             x = stage(x)
+            if features and 0 < index <= len(self.join):
+                x = x + self.join[index - 1](features[index - 1])
             levels[str(index)] = x
         return self.pyramid(levels)
 

@@ -9,6 +9,8 @@ from oodseg.core.parts import BoxPrompts
 from oodseg.prompts.geometry import as_prompts, checked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from torch import Tensor
 
@@ -40,8 +42,10 @@ class ComponentPrompts:
             "max_boxes": max_boxes,
         }
 
-    def propose(self, scores: Tensor) -> list[BoxPrompts]:
-        """Proposes boxes; see `PromptGenerator.propose`.
+    def propose(
+        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
+    ) -> list[BoxPrompts]:
+        """Proposes boxes from the score alone; see `PromptGenerator.propose`.
 
         Raises:
             ScoreMapError: Scores of a wrong shape or not finite.

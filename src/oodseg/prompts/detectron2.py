@@ -21,7 +21,7 @@ was trained with `stride_in_1x1` (a file does not say), and that it finds object
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,14 @@ from torchvision.ops import roi_align
 
 from oodseg.core.errors import WeightsError
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import OPERATING_POINTS
 from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
 
+# The release keeps every box above 0.05.
+RELEASED: Mapping[str, Any] = {
+    "calibration": (1.0, 0.0, 0.0),
+    "operating_points": dict.fromkeys(OPERATING_POINTS, 0.05),
+}
 # detectron2's default pixel mean, in its channel order blue, green, red.
 PIXEL_MEAN = (103.53, 116.28, 123.675)
 _STRIDES = (4, 8, 16, 32, 64)
@@ -100,11 +106,10 @@ class DetectronPrompts(FasterRCNNPrompts):
             MSRA weights that detectron2 starts from by default, or in the 3x3 one, as in torchvision's.
         mean: See above.
         std: See above.
-        min_confidence: See `FasterRCNNPrompts`; the defaults of this and of the rest are the release's.
-        nms: See there.
+        nms: See `FasterRCNNPrompts`; the defaults of this and of the rest are the release's.
         nested: See there.
         max_boxes: See there.
-        calibration: See there.
+        score_only: See there.
 
     Raises:
         WeightsError: The file is missing, damaged, or of another network.
@@ -119,15 +124,13 @@ class DetectronPrompts(FasterRCNNPrompts):
         stride_in_1x1: bool = True,
         mean: float = -12.0,
         std: float = 2.0,
-        min_confidence: float = 0.05,
         nms: float = 0.5,
         nested: float = 1.0,
         max_boxes: int = 100,
-        calibration: Sequence[float] = (1.0, 0.0, 0.0),
+        score_only: Mapping[str, Any] = RELEASED,
     ) -> None:
-        super().__init__("resnet50", min_confidence, nms, nested, max_boxes, calibration)
-        del self.config["backbone"]
-        self.config |= {"stride_in_1x1": stride_in_1x1, "mean": mean, "std": std}
+        super().__init__("resnet50", nms, nested, max_boxes, score_only=score_only)
+        self.stride_in_1x1 = stride_in_1x1
         self.normalizer = ScoreNormalizer(mean, std)
         self.rcnn.transform = Canvas(_STRIDES[3])
         sizes = tuple((8 * stride,) for stride in _STRIDES)
@@ -139,6 +142,19 @@ class DetectronPrompts(FasterRCNNPrompts):
                 stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
         if source is not None:
             self._read(Path(source).expanduser())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-able."""
+        return {
+            "stride_in_1x1": self.stride_in_1x1,
+            "mean": self.normalizer.mean,
+            "std": self.normalizer.std,
+            "nms": self.nms,
+            "nested": self.nested,
+            "max_boxes": self.max_boxes,
+            "score_only": self.score_only.as_dict(),
+        }
 
     def image(self, score: Tensor) -> Tensor:
         """Raw scores on three channels minus the mean colour, float32 `[3, H, W]`."""

@@ -1,8 +1,9 @@
-"""The paper's prompt generator: a Faster R-CNN that sees the anomaly score map alone."""
+"""The paper's prompt generator, a Faster R-CNN on the anomaly score map, and with it the image's features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,9 +17,11 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import initLevelMapper
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import BoxPrompts
+from oodseg.core.parts import OPERATING_POINTS, BoxPrompts
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
 from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
+
+Features = Sequence[Tensor] | None
 
 _RATIOS = (0.5, 1.0, 2.0)
 _LEVELS = ["0", "1", "2", "3"]
@@ -28,6 +31,8 @@ _GAIN = 0.25
 _MULTIPLE = 64
 # Boxes below this are noise in any use; choosing `min_confidence` looks at all above it.
 _FLOOR = 0.01
+# Strides of the image features that may join.
+_STRIDES = (8, 16)
 _EPSILON = 1e-4  # confidences nearer to 0 or 1 are no different to a logit in float32
 
 
@@ -59,8 +64,47 @@ class Canvas(nn.Module):
         return result
 
 
-def _compact() -> Any:
-    backbone = CompactBackbone()
+@dataclass(frozen=True)
+class Reading:
+    """What the network's confidence means, and where each operating point stops proposing.
+
+    Attributes:
+        calibration: What the logit of the network's confidence (above 0) and the mean score in the middle
+            of the box count, and an offset: the sum is the logit of the confidence given out. The network
+            looks at shapes and learns to overlook how high a score is; real objects and false alarms
+            differ in just that. See `oodseg.training.prompt_selection.calibrate`.
+        operating_points: Least confidence by name (`OPERATING_POINTS`), chosen once on ordinary validation
+            streets with `oodseg.training.prompt_selection.choose_operating_points`.
+    """
+
+    calibration: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    operating_points: Mapping[str, float] = field(
+        default_factory=lambda: {"quiet": 0.5, "balanced": 0.4, "thorough": 0.25}
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.calibration) != 3 or not self.calibration[0] > 0:
+            raise ConfigError(
+                "calibration takes a weight above 0 for the confidence, one for the score, and an offset, "
+                f"got {list(self.calibration)}"
+            )
+        wrong = set(self.operating_points) ^ set(OPERATING_POINTS)
+        if wrong or not all(0 <= each <= 1 for each in self.operating_points.values()):
+            raise ConfigError(
+                f"operating points need a confidence in 0..1 for each of {', '.join(OPERATING_POINTS)}, "
+                f"got {dict(self.operating_points)}"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the constructor arguments, JSON-able."""
+        return {
+            "calibration": list(self.calibration),
+            "operating_points": {name: self.operating_points[name] for name in OPERATING_POINTS},
+        }
+
+
+def _compact(features: Sequence[int]) -> Any:
+    backbone = CompactBackbone(features)
     roi, width = 7, 192
     return FasterRCNN(
         backbone,
@@ -77,7 +121,9 @@ def _compact() -> Any:
     )
 
 
-def _resnet50() -> Any:
+def _resnet50(features: Sequence[int]) -> Any:
+    if features:
+        raise ConfigError("the backbone 'resnet50' reads scores alone: choose 'compact' to join features")
     return FasterRCNN(
         resnet50_backbone(),
         num_classes=2,
@@ -99,16 +145,15 @@ class FasterRCNNPrompts(nn.Module):
         backbone: `"compact"` (shipped; 2.1 M parameters, anchors from 12 to 320 px) or `"resnet50"` (the
             paper's: ResNet-50-FPN, score tiled to three channels, anchors from 32 to 512 px, 1,000
             proposals, two layers of 1,024).
-        min_confidence: Boxes below are not proposed. Chosen once on ordinary validation streets with
-            `oodseg.training.prompt_selection.choose_min_confidence`; nothing a user needs to set.
         nms: Boxes of a larger IoU with a more confident one go.
         nested: Boxes that overlap a more confident one in more than this share of the smaller of the two
             go; 1 keeps all.
         max_boxes: Most boxes a picture.
-        calibration: What the logit of the network's confidence (above 0) and the mean score in the middle
-            of the box count, and an offset: the sum is the logit of the confidence given out. The network
-            looks at shapes and learns to overlook how high a score is; real objects and false alarms
-            differ in just that. See `oodseg.training.prompt_selection.calibrate`.
+        features: Channels of the image features at strides 8 and 16 that join the score (`Sight.features` of
+            the `street` detector); empty for a generator that sees the score alone. Training hides them now
+            and then, so that one network reads scores from elsewhere too.
+        with_features: What confidences mean where there are features; the arguments of `Reading`.
+        score_only: The same where there is the score alone.
 
     Raises:
         ConfigError: An unknown backbone or a number out of range.
@@ -119,33 +164,26 @@ class FasterRCNNPrompts(nn.Module):
     def __init__(
         self,
         backbone: str = "compact",
-        min_confidence: float = 0.5,
         nms: float = 0.5,
         nested: float = 0.8,
         max_boxes: int = 100,
-        calibration: Sequence[float] = (1.0, 0.0, 0.0),
+        features: Sequence[int] = (),
+        with_features: Mapping[str, Any] | None = None,
+        score_only: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if backbone not in _BUILDERS:
             raise ConfigError(f"there is no backbone '{backbone}'; choose one of: {', '.join(_BUILDERS)}")
-        shares = {"min_confidence": min_confidence, "nms": nms, "nested": nested}
+        shares = {"nms": nms, "nested": nested}
         for key, value in shares.items():
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(f"{key} must lie between 0 and 1, got {value}")
         if max_boxes < 1:
             raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
-        if len(calibration) != 3 or not calibration[0] > 0:
-            raise ConfigError(
-                "calibration takes a weight above 0 for the confidence, one for the score, and an offset, "
-                f"got {list(calibration)}"
-            )
-        self.config: dict[str, Any] = {
-            "backbone": backbone,
-            **shares,
-            "max_boxes": max_boxes,
-            "calibration": list(calibration),
-        }
-        self.rcnn = _BUILDERS[backbone]()
+        self.backbone, self.nms, self.nested, self.max_boxes = backbone, nms, nested, max_boxes
+        self.features = tuple(features)
+        self.with_features, self.score_only = _reading(with_features), _reading(score_only)
+        self.rcnn = _BUILDERS[backbone](self.features)
         self.rcnn.transform = Canvas(_MULTIPLE)
         # A sixth faster on CPUs.
         self.rcnn.to(memory_format=torch.channels_last)
@@ -158,59 +196,120 @@ class FasterRCNNPrompts(nn.Module):
         self.in_channels: int = self.rcnn.backbone.in_channels
         self.eval()
 
-    def losses(self, scores: list[Tensor], boxes: list[Tensor]) -> dict[str, Tensor]:
+    @property
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments, JSON-able."""
+        return {
+            "backbone": self.backbone,
+            "nms": self.nms,
+            "nested": self.nested,
+            "max_boxes": self.max_boxes,
+            "features": list(self.features),
+            "with_features": self.with_features.as_dict(),
+            "score_only": self.score_only.as_dict(),
+        }
+
+    def losses(
+        self, scores: list[Tensor], boxes: list[Tensor], features: Sequence[Features] | None = None
+    ) -> dict[str, Tensor]:
         """The four training losses of Faster R-CNN (in training mode only).
 
         Args:
             scores: Normalised maps, float32 `[H, W]` each, sizes may differ.
             boxes: Float32 `[N, 4]` each, `xyxy`, N may be 0.
+            features: Of each map, the image features `[C, h, w]` at strides 8 and 16; None where they are
+                hidden.
         """
         targets = [
             {"boxes": each, "labels": torch.ones(len(each), dtype=torch.int64, device=each.device)}
             for each in boxes
         ]
-        losses: dict[str, Tensor] = self.rcnn([self.image(each) for each in scores], targets)
+        losses: dict[str, Tensor] = self.detect(scores, features, targets)[1]
         return losses
 
-    @torch.inference_mode()
-    def candidates(self, scores: Tensor) -> list[BoxPrompts]:
-        """Boxes down to an uncalibrated confidence of 0.01, whatever `min_confidence` says.
+    def detect(
+        self, scores: Sequence[Tensor], features: Sequence[Features] | None = None, targets: Any = None
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """Runs the network: boxes in evaluation mode, losses in training mode.
 
-        Suppression goes from the most confident box down, so that the boxes at any `min_confidence` are
+        Args:
+            scores: Normalised maps `[H, W]`.
+            features: See `losses`.
+            targets: As torchvision's Faster R-CNN takes them.
+        """
+        rcnn = self.rcnn
+        images, targets = rcnn.transform([self.image(each) for each in scores], targets)
+        joined = self._joined(images.tensors, features)
+        levels = rcnn.backbone(images.tensors, joined) if joined else rcnn.backbone(images.tensors)
+        proposals, first = rcnn.rpn(images, levels, targets)
+        found, second = rcnn.roi_heads(levels, proposals, images.image_sizes, targets)
+        return found, {**first, **second}
+
+    def _joined(self, canvas: Tensor, features: Sequence[Features] | None) -> list[Tensor]:
+        """The features of a batch on its padded canvas, zeros where there are none; empty without any."""
+        if not self.features or features is None or all(each is None for each in features):
+            return []
+        joined = []
+        for level, channels in enumerate(self.features):
+            stride = _STRIDES[level]
+            sides = [side // stride for side in canvas.shape[-2:]]
+            nothing = canvas.new_zeros((channels, *sides))
+            batch = torch.stack(
+                [nothing if each is None else _fitted(each[level].to(canvas), *sides) for each in features]
+            )
+            joined.append(batch.contiguous(memory_format=torch.channels_last))
+        return joined
+
+    @torch.inference_mode()
+    def candidates(self, scores: Tensor, features: Sequence[Tensor] | None = None) -> list[BoxPrompts]:
+        """Proposes boxes down to an uncalibrated confidence of 0.01, whatever the operating point.
+
+        Suppression goes from the most confident box down, so that the boxes at any operating point are
         exactly the first ones of these.
         """
         scores = checked(scores).to(next(self.parameters()).device)
         if len(scores) == 0:
             return []
         found = []
-        results = self.rcnn([self.image(each) for each in scores])
-        for result, score in zip(results, scores, strict=True):
-            boxes, confidence = self.ranked(result["boxes"], result["scores"], score)
-            keep = suppress_nested(boxes, self.config["nested"])
-            found.append(as_prompts(boxes[keep], confidence[keep], self.config["max_boxes"]))
+        seen = None if features is None else list(zip(*features, strict=True))
+        reading = self.reading(features is not None)
+        for result, score in zip(self.detect(list(scores), seen)[0], scores, strict=True):
+            boxes, confidence = self.ranked(result["boxes"], result["scores"], score, reading)
+            keep = suppress_nested(boxes, self.nested)
+            found.append(as_prompts(boxes[keep], confidence[keep], self.max_boxes))
         return found
 
-    def propose(self, scores: Tensor) -> list[BoxPrompts]:
+    def reading(self, has_features: bool) -> Reading:
+        """Returns what confidences mean with or without image features."""
+        return self.with_features if has_features and self.features else self.score_only
+
+    def propose(
+        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
+    ) -> list[BoxPrompts]:
         """Proposes boxes; see `PromptGenerator.propose`.
 
         Raises:
             ScoreMapError: Scores of a wrong shape or not finite.
         """
         proposals = []
-        for each in self.candidates(scores):
-            sure = int((each.confidence >= self.config["min_confidence"]).sum())
+        least = self.reading(features is not None).operating_points[operating_point]
+        for each in self.candidates(scores, features):
+            sure = int((each.confidence >= least).sum())
             proposals.append(BoxPrompts(each.boxes[:sure], each.confidence[:sure]))
         return proposals
 
-    def ranked(self, boxes: Tensor, confidence: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+    def ranked(
+        self, boxes: Tensor, confidence: Tensor, score: Tensor, reading: Reading
+    ) -> tuple[Tensor, Tensor]:
         """The network's boxes with the confidence given out, most confident first.
 
         Args:
             boxes: Float `[N, 4]`, `xyxy`.
             confidence: The network's own, float `[N]`.
             score: The normalised map `[H, W]` they were found in.
+            reading: What confidences mean.
         """
-        slope, level, offset = self.config["calibration"]
+        slope, level, offset = reading.calibration
         logit = slope * torch.logit(confidence, _EPSILON) + offset
         if level:
             logit = logit + level * middle_score(score, boxes)
@@ -220,3 +319,15 @@ class FasterRCNNPrompts(nn.Module):
     def image(self, score: Tensor) -> Tensor:
         """What the network sees of a normalised score map `[H, W]`: float32 `[in_channels, H, W]`."""
         return (score.float() * _GAIN).expand(self.in_channels, -1, -1)
+
+
+def _fitted(features: Tensor, rows: int, columns: int) -> Tensor:
+    """Cuts features `[C, h, w]` or fills them up with zeros, right and below."""
+    # A negative margin cuts. Writing into a part of a larger tensor would get lost in a traced graph.
+    return F.pad(features, (0, columns - features.shape[-1], 0, rows - features.shape[-2]))
+
+
+def _reading(given: Mapping[str, Any] | None) -> Reading:
+    if given is None:
+        return Reading()
+    return Reading(tuple(given["calibration"]), dict(given["operating_points"]))

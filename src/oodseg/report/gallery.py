@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Sequence
-from html import escape
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.evaluation.results import PictureRecord, Tile
+from oodseg.report.html import percent
 
 RGB = NDArray[np.uint8]
 _HIT, _MISS, _FALSE, _IGNORED = (0, 158, 115), (213, 94, 0), (204, 121, 167), (150, 150, 150)
@@ -21,60 +21,65 @@ _RAMP = np.array(
 )
 
 
-def gallery(tiles: Sequence[Tile], records: Sequence[PictureRecord]) -> str:
-    """Lays out the tiles in the order given; `records` are the first row's, found by name."""
+def cards(tiles: Sequence[Tile], records: Sequence[PictureRecord]) -> list[dict[str, Any]]:
+    """Describes the tiles for the page, in the order given.
+
+    Args:
+        tiles: The pictures.
+        records: The first row's, found by name.
+    """
     by_name = {record.name: record for record in records}
-    return "".join(_card(tile, by_name[tile.name]) for tile in tiles)
+    return [_card(tile, by_name[tile.name]) for tile in tiles]
 
 
-def legend(has_masks: bool) -> str:
+def legend(has_masks: bool) -> list[dict[str, Any]]:
     """What the colours mean."""
     found = [(_HIT, "anomaly found"), (_MISS, "anomaly missed"), (_FALSE, "false alarm")]
     entries = [*(found if has_masks else [(_MISS, "anomaly")]), (_IGNORED, "ignored by the set")]
-    items = "".join(
-        f'<li><span class="swatch" style="background:rgb{colour}"></span>{name}</li>'
-        for colour, name in entries
-    )
-    return f'<ul class="legend">{items}</ul>'
+    return [{"colour": colour, "name": name} for colour, name in entries]
 
 
-def _card(tile: Tile, record: PictureRecord) -> str:
+def _card(tile: Tile, record: PictureRecord) -> dict[str, Any]:
     base = tile.picture if tile.picture is not None else np.full((*tile.label.shape, 3), 96, np.uint8)
-    views = [
-        ("picture and boxes" if tile.boxes else "picture", base, _boxes(tile)),
-        ("anomaly score (its own range)", heat(tile.score), ""),
-        ("mask against truth" if tile.mask is not None else "truth", _compare(base, tile), ""),
-    ]
-    figures = [f"IoU {_percent(record.iou_threshold_free)}" if record.boxes is not None else "",
-               f"mean F1 {_percent(record.mean_f1)}"]  # fmt: skip
+    figures = [f"mean F1 {percent(record.mean_f1, 1)}"]
     if record.boxes is not None:
+        figures.insert(0, f"IoU {percent(record.iou_threshold_free, 1)}")
         figures.append(f"{record.boxes} box{'' if record.boxes == 1 else 'es'}")
         figures.append(f"{record.false_alarms} false alarm{'' if record.false_alarms == 1 else 's'}")
     if not record.anomaly_pixels:
         figures.append("no anomaly in it, so IoU and F1 are 0 by definition")
-    images = "".join(
-        f'<figure><div class="view">{_image(pixels, f"{tile.name}: {title}")}{over}</div>'
-        f"<figcaption>{title}</figcaption></figure>"
-        for title, pixels, over in views
-    )
-    return (
-        f'<article class="card"><h4>{escape(tile.name)} '
-        f"<small>{' · '.join(figure for figure in figures if figure)}</small></h4>"
-        f'<div class="views">{images}</div></article>'
-    )
+    views = [
+        ("picture and boxes" if tile.boxes else "picture", base, [_box(*box) for box in tile.boxes]),
+        ("anomaly score (its own range)", heat(tile.score), []),
+        ("mask against truth" if tile.mask is not None else "truth", _compare(base, tile), []),
+    ]
+    return {
+        "name": tile.name,
+        "figures": figures,
+        "views": [
+            {
+                "title": title,
+                "source": _data_address(pixels),
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "boxes": boxes,
+            }
+            for title, pixels, boxes in views
+        ],
+    }
 
 
-def _boxes(tile: Tile) -> str:
-    height, width = tile.label.shape
-    if not tile.boxes:
-        return ""
-    drawn = "".join(
-        f'<rect x="{x0:.1f}" y="{y0:.1f}" width="{max(2.0, x1 - x0):.1f}" height="{max(2.0, y1 - y0):.1f}">'
-        f"<title>confidence {confidence:.2f}</title></rect>"
-        f'<text x="{x0 + 2:.1f}" y="{max(11.0, y0 - 3):.1f}">{confidence:.2f}</text>'
-        for x0, y0, x1, y1, confidence in tile.boxes
-    )
-    return f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">{drawn}</svg>'
+def _box(x0: float, y0: float, x1: float, y1: float, confidence: float) -> dict[str, str]:
+    """A box as SVG has it."""
+    return {
+        "x": f"{x0:.1f}",
+        "y": f"{y0:.1f}",
+        "width": f"{max(2.0, x1 - x0):.1f}",
+        "height": f"{max(2.0, y1 - y0):.1f}",
+        "text_x": f"{x0 + 2:.1f}",
+        "text_y": f"{max(11.0, y0 - 3):.1f}",
+        "confidence": f"{confidence:.2f}",
+    }
 
 
 def _compare(base: RGB, tile: Tile) -> RGB:
@@ -102,18 +107,9 @@ def heat(score: NDArray[np.uint8]) -> RGB:
     return np.asarray(table.astype(np.uint8)[score], np.uint8)
 
 
-def _image(pixels: RGB, alt: str) -> str:
+def _data_address(pixels: RGB) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="WEBP", quality=72)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    height, width = pixels.shape[:2]
-    return (
-        f'<img src="data:image/webp;base64,{data}" alt="{escape(alt, quote=True)}" '
-        f'width="{width}" height="{height}" loading="lazy">'
-    )
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

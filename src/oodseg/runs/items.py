@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.fingerprint import hash_bytes
 from oodseg.io.images import as_image, find_images, read_image
 from oodseg.io.volumes import is_volume
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,20 @@ def open_source(source: Any, exclude: str | os.PathLike[str] | None = None) -> S
     """Takes whatever images may come as.
 
     Args:
-        source: A file, a folder or a glob pattern; an iterable of these; or an iterable of images in memory
-            (`PIL.Image.Image`, or uint8 `[H, W, 3]` in RGB order), each by itself or as a pair of a name and
-            the image. An iterator of images is read as the run goes on, never as a whole.
+        source: A file, a folder or a glob pattern; an iterable of these; an image in memory
+            (`PIL.Image.Image`, or uint8 `[H, W, 3]` in RGB order); or an iterable of such images, each by
+            itself or as a pair of a name and the image. An iterator of images is read as the run goes on,
+            never as a whole.
         exclude: Folder left out of the search: the one that results are written to.
 
     Raises:
         ImageError: A path that does not exist, a folder without an image, a pattern without a match.
-        ConfigError: Files on several drives, or something that is no source.
+        ConfigError: Files on several drives, files beside images in memory, a volume, or no source at all.
     """
     if isinstance(source, str | os.PathLike):
         return _files(find_images(source, exclude))
+    if _is_image(source):
+        source = [source]
     try:
         iterator = iter(source)
     except TypeError:
@@ -77,7 +79,10 @@ def open_source(source: Any, exclude: str | os.PathLike[str] | None = None) -> S
         ) from None
     first = list(_take_one(iterator))
     if first and isinstance(first[0], str | os.PathLike):
-        return _files(find_images([*first, *iterator], exclude))
+        paths = [*first, *iterator]
+        if not all(isinstance(path, str | os.PathLike) for path in paths):
+            raise ConfigError("files and images in memory do not go together: run once for each of them")
+        return _files(find_images(paths, exclude))
     images = _in_memory(chain(first, iterator))
     if isinstance(source, Sequence):
         return Source(list(images), len(source))
@@ -158,6 +163,12 @@ def _take_one(iterator: Iterator[Any]) -> Iterator[Any]:
         return
 
 
+def _is_image(source: Any) -> bool:
+    from PIL import Image
+
+    return isinstance(source, Image.Image) or (isinstance(source, np.ndarray) and source.ndim < 4)
+
+
 def _in_memory(images: Iterable[Any]) -> Iterator[Item]:
     seen: set[str] = set()
     for number, each in enumerate(images):
@@ -182,6 +193,6 @@ def _memory_item(key: str, image: Any) -> Item:
 
     def identity() -> list[Any]:
         pixels = read()
-        return [key, list(pixels.shape), hashlib.sha256(pixels.tobytes()).hexdigest()]
+        return [key, list(pixels.shape), hash_bytes(pixels.tobytes())]
 
     return Item(key, key, read, identity)

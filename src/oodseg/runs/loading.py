@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from oodseg.core.bundle import find_bundle
 from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
+from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
 from oodseg.core.spec import read_spec
 from oodseg.io.images import read_mask
 from oodseg.pipeline import S2M
@@ -79,7 +79,7 @@ def pipeline_sha256(name: str) -> str:
     Raises:
         WeightsError: There is no such pipeline.
     """
-    return hashlib.sha256((find_bundle(name) / "config.json").read_bytes()).hexdigest()
+    return hash_file(find_bundle(name) / "config.json")
 
 
 def _describe(pipeline: Any) -> dict[str, Any]:
@@ -100,7 +100,6 @@ def _describe(pipeline: Any) -> dict[str, Any]:
 
 
 def _describe_part(part: Any) -> dict[str, Any]:
-    from safetensors.torch import save
     from torch import nn
 
     try:
@@ -108,10 +107,9 @@ def _describe_part(part: Any) -> dict[str, Any]:
     except ConfigError as error:
         raise ConfigError(f'{error}; or name the pipeline, as settings={{"pipeline": "mine"}}') from error
     if isinstance(part, nn.Module):
-        state = {name: value.detach().cpu().clone() for name, value in part.state_dict().items()}
-        found["sha256"] = hashlib.sha256(save(state)).hexdigest()
+        found["sha256"] = hash_part(part)
     return found
 
 
 def _ignored(s2m: S2M) -> dict[str, Any]:
-    return {} if s2m.ignore is None else {"ignore_sha256": hashlib.sha256(s2m.ignore.tobytes()).hexdigest()}
+    return {} if s2m.ignore is None else {"ignore_sha256": hash_bytes(s2m.ignore.tobytes())}

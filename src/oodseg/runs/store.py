@@ -8,7 +8,6 @@ An input's record is written after its other files, and every file is written wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import output_errors, write_bytes, write_json
+from oodseg.core.fingerprint import hash_json
 from oodseg.core.version import __version__
 
 _RECORDS, _FINGERPRINT = "records", "fingerprint"
@@ -81,8 +81,7 @@ class RunStore(Generic[RecordT]):
 
     def fingerprint(self, identity: list[Any]) -> str:
         """Names, in one string, the version, the settings and what an input is made from (JSON-able)."""
-        facts = json.dumps([__version__, self.settings, identity], sort_keys=True)
-        return hashlib.sha256(facts.encode()).hexdigest()
+        return hash_json([__version__, self.settings, identity])
 
     def done(self, key: str, fingerprint: str) -> RecordT | None:
         """The record of an input that was finished under the same fingerprint and has all its files."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from oodseg.core.parts import MaskQueries, Segmentation
+from oodseg.nn.tensors import resize
 from oodseg.segmenters.hub_masks import MaskSegmenter, class_logits
 from oodseg.segmenters.tiled import starts
 
@@ -46,9 +47,7 @@ class EomtSegmenter(MaskSegmenter):
         sides = images.shape[-2:]
         factor = side / (min(sides) if self.settings.get("do_split_image", False) else max(sides))
         size = [max(cell, round(each * factor / cell) * cell) for each in sides]
-        if size == list(sides):
-            return images
-        return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+        return resize(images, size, antialias=True)
 
     def _square(self, images: Tensor, y: int, x: int, side: int) -> Tensor:
         window = images[..., y : y + side, x : x + side]

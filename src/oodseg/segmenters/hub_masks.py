@@ -9,8 +9,8 @@ from torch import Tensor
 
 from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.nn import hub
+from oodseg.nn.tensors import to_multiple
 from oodseg.segmenters.hub_pixel import HubSegmenter
-from oodseg.segmenters.wrapped import to_multiple
 
 _LEAST = 1e-6  # below, a class score is nothing but rounding
 

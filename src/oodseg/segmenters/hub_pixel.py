@@ -10,7 +10,8 @@ from torch import Tensor
 from oodseg.core.parts import Segmentation
 from oodseg.nn import hub
 from oodseg.nn.hub import portable_source
-from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, input_of, to_multiple
+from oodseg.nn.tensors import to_multiple
+from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, input_of
 
 
 class HubSegmenter(WrappedSegmenter):

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
 from oodseg.core.parts import Segmentation
 from oodseg.nn.hub import portable_source
-from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names, to_multiple
+from oodseg.nn.tensors import resize, to_multiple
+from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -82,7 +82,7 @@ class OnnxSegmenter(WrappedSegmenter):
             images = to_multiple(images, self.multiple)
         elif [height, width] != self._size:
             size = [self._size[0] or height, self._size[1] or width]
-            images = F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+            images = resize(images, size, antialias=True)
         inputs = self.normalized(images).cpu().numpy().astype(self._dtype)
         batches = np.split(inputs, len(inputs)) if self._batch == 1 else [inputs]
         logits = np.concatenate([self._run(each) for each in batches])

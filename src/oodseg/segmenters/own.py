@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmentation
-from oodseg.segmenters.wrapped import WrappedSegmenter, to_multiple
+from oodseg.nn.tensors import to_multiple
+from oodseg.segmenters.wrapped import WrappedSegmenter
 
 
 class CallableSegmenter(WrappedSegmenter):

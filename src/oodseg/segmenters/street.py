@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmentation
 from oodseg.core.taxonomy import CLASSES
+from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
 _MEAN = (0.45, 0.45, 0.45)
 _STD = (0.26, 0.26, 0.26)
@@ -66,7 +67,10 @@ class StreetNet(nn.Module):
         widths: Channels at strides 2, 4, 8, 16 and 32.
         depths: Residual blocks at strides 4, 8, 16 and 32.
         objectness: Whether there is an objectness head.
-        classes: Names of the C classes; None for the seven of `oodseg.data.training`.
+        classes: Names of the C classes; None for the seven of `oodseg.core.taxonomy`.
+        backbone: timm name of a pretrained encoder in place of the stages of its own; `widths` are then those
+            of the decoder at strides 2, 4, 8 and 16, and there are no `depths`. Its batch statistics stay
+            what they are.
     """
 
     name = "street"
@@ -77,8 +81,13 @@ class StreetNet(nn.Module):
         depths: Sequence[int] = (1, 2, 2, 2),
         objectness: bool = True,
         classes: Sequence[str] | None = None,
+        backbone: str | None = None,
     ) -> None:
         super().__init__()
+        self.encoder: Any = None
+        if backbone is not None:
+            self._build_on(backbone, widths, objectness, classes)
+            return
         if len(widths) != 5 or len(depths) != 4:
             raise ConfigError("the street network takes five widths and four depths; see its recipe")
         self.config: dict[str, Any] = {
@@ -103,17 +112,55 @@ class StreetNet(nn.Module):
         if self.object_head is not None:
             nn.init.constant_(self.object_head.bias, -2.0)  # type: ignore[arg-type]  # objects are rare
 
+    def _build_on(
+        self, backbone: str, widths: Sequence[int], objectness: bool, classes: Sequence[str] | None
+    ) -> None:
+        """Builds the decoder on a pretrained encoder."""
+        if len(widths) != 4:
+            raise ConfigError("a decoder on a pretrained encoder takes four widths; see its recipe")
+        self.config = {"backbone": backbone, "widths": list(widths), "objectness": objectness}
+        if classes is not None:
+            self.config["classes"] = list(classes)
+        self.classes = tuple(classes or CLASSES)
+        self.encoder = build_encoder(backbone).eval()  # see `train`
+        inside = self.encoder.feature_info.channels()
+        self.context = _conv(inside[4], inside[4], kernel=1)
+        below = [inside[4], widths[3], widths[2]]
+        self.ups = nn.ModuleList(
+            _Up(coarse, inside[level], widths[level]) for coarse, level in zip(below, (3, 2, 1), strict=True)
+        )
+        self.class_head = nn.Conv2d(widths[1], len(self.classes), 1)
+        self.fine = _Up(widths[1], inside[0], widths[0]) if objectness else None
+        self.object_head = nn.Conv2d(widths[0], 1, 1) if objectness else None
+        if self.object_head is not None:
+            nn.init.constant_(self.object_head.bias, -2.0)  # type: ignore[arg-type]  # objects are rare
+
+    def train(self, mode: bool = True) -> StreetNet:
+        """Switches the mode; the pretrained encoder's batch statistics are never trained."""
+        super().train(mode)
+        if self.encoder is not None:
+            self.encoder.eval()
+        return self
+
+    def _levels(self, images: Tensor) -> list[Tensor]:
+        """Encoder features at strides 2, 4, 8, 16 and 32."""
+        if self.encoder is not None:
+            scaled = (images - ENCODER_MEAN) / ENCODER_STD
+            return list(self.encoder(scaled.contiguous(memory_format=torch.channels_last)))
+        mean = images.new_tensor(_MEAN).view(1, 3, 1, 1)
+        std = images.new_tensor(_STD).view(1, 3, 1, 1)
+        levels = [self.stem(((images - mean) / std).contiguous(memory_format=torch.channels_last))]
+        for stage in self.stages:
+            levels.append(stage(levels[-1]))
+        return levels
+
     def features(self, images: Tensor) -> list[Tensor]:
         """Decoder features, coarse to fine (strides 16, 8, 4), then the stem's at stride 2.
 
         Args:
             images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
         """
-        mean = images.new_tensor(_MEAN).view(1, 3, 1, 1)
-        std = images.new_tensor(_STD).view(1, 3, 1, 1)
-        levels = [self.stem(((images - mean) / std).contiguous(memory_format=torch.channels_last))]
-        for stage in self.stages:
-            levels.append(stage(levels[-1]))
+        levels = self._levels(images)
         x = levels[4] + self.context(levels[4].mean((2, 3), keepdim=True))
         decoded = []
         for up, beside in zip(self.ups, (levels[3], levels[2], levels[1]), strict=True):
@@ -130,7 +177,11 @@ class StreetNet(nn.Module):
         Returns:
             Class logits `[B, C, H/4, W/4]` and objectness logits `[B, H/2, W/2]` (`None` without the head).
         """
-        *_, decoded, stem = self.features(images)
+        return self.heads(self.features(images))
+
+    def heads(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What `forward` returns, from what `features` returned."""
+        *_, decoded, stem = levels
         logits = self.class_head(decoded)
         if self.fine is None or self.object_head is None:
             return logits, None

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.nn.tensors import resize
 from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
 
 
@@ -89,7 +89,7 @@ class TiledSegmenter(nn.Module):
         total: Tensor | None = None
         for scale in self.scales:
             scaled = [max(32, round(side * scale)) for side in size]
-            logits = _resize(self._windows(_resize(images, scaled)), size)
+            logits = resize(self._windows(resize(images, scaled)), size)
             total = logits if total is None else total + logits
         assert total is not None  # there is at least one scale
         return Segmentation(total / len(self.scales))
@@ -106,7 +106,7 @@ class TiledSegmenter(nn.Module):
         for y in starts(height, side, shared):
             for x in starts(width, side, shared):
                 part = images[..., y : y + side, x : x + side]
-                logits = _resize(self.segmenter.segment(part).logits.float(), part.shape[-2:])
+                logits = resize(self.segmenter.segment(part).logits.float(), part.shape[-2:])
                 if total is None:
                     total = logits.new_zeros((*logits.shape[:2], height, width))
                     count = count.to(total.device)
@@ -114,9 +114,3 @@ class TiledSegmenter(nn.Module):
                 count[y : y + side, x : x + side] += 1
         assert total is not None  # there is at least one window
         return total / count
-
-
-def _resize(images: Tensor, size: Sequence[int]) -> Tensor:
-    if list(images.shape[-2:]) == list(size):
-        return images
-    return F.interpolate(images, list(size), mode="bilinear", align_corners=False)

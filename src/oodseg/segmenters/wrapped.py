@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
 
@@ -65,18 +64,6 @@ class WrappedSegmenter(nn.Module):
         if isinstance(self.network, nn.Module):
             self.network._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-
-
-def to_multiple(images: Tensor, multiple: int) -> Tensor:
-    """Stretches pictures until their sides are multiples of `multiple`.
-
-    Stretched rather than padded, the logits cover the picture exactly at whatever resolution they come.
-    """
-    height, width = images.shape[-2:]
-    size = [(side + multiple - 1) // multiple * multiple for side in (height, width)]
-    if size == [height, width]:
-        return images
-    return F.interpolate(images, size, mode="bilinear", align_corners=False)
 
 
 def class_names(classes: Sequence[str] | str | None, count: int) -> tuple[str, ...]:

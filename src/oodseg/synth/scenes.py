@@ -17,6 +17,7 @@ from oodseg.core.taxonomy import IGNORE
 from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.data.training import StreetPicture, street_pictures
 from oodseg.synth.camera import shoot
+from oodseg.synth.crates import draw_crate
 from oodseg.synth.drawn import draw_scene
 from oodseg.synth.known import PEOPLE, VEHICLES
 from oodseg.synth.own_car import draw_star, own_car
@@ -31,7 +32,12 @@ DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE, ROADSIDE, FAR, SKY = range(7)
 
 # Share of each source of street pictures, and the smallest share of a picture's height a crop may take:
 # Cityscapes frames are large, IDD-Lite's are small already.
-_SOURCES = {"camvid": (0.33, 0.4), "idd_lite": (0.45, 0.5), "cityscapes_sample": (0.22, 0.2)}
+_SOURCES = {
+    "camvid": (0.22, 0.4),
+    "idd_lite": (0.33, 0.5),
+    "cityscapes_sample": (0.12, 0.2),
+    "cityscapes_640": (0.33, 0.35),
+}
 # Windows reach for places beyond the picture by this share and are held back at its border, so that the
 # border, where the camera's own car shows, is seen as often as it is in whole pictures.
 _BEYOND = 0.3
@@ -79,6 +85,7 @@ class Mix:
         herds: Chance that an unknown object comes with more of its kind beside it.
         crowded: Chance that unknown objects are pasted into a natural picture too.
         faint: Chance that a pasted object is half transparent.
+        crates: Share of the pasted unknown objects that are boards and crates of any material.
         zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
             then looks as it does in a whole picture.
     """
@@ -97,6 +104,7 @@ class Mix:
     herds: float = 0.12
     crowded: float = 0.5
     faint: float = 0.15
+    crates: float = 0.0
     zoomed: float = 0.0
 
 
@@ -224,7 +232,7 @@ class SceneSampler:
         zoom: float = 1.0,
     ) -> int:
         """Pastes an object, or a herd, from `index` on; returns how many."""
-        thing = self._cut(self._unknown, rng)
+        thing = self._crate(rng) if rng.random() < self.mix.crates else self._cut(self._unknown, rng)
         if thing is None:
             return 0
         thing, left, top = self._place(thing, ground, rng, zoom)
@@ -238,7 +246,7 @@ class SceneSampler:
                 # Beside the one before, a little nearer or farther away.
                 left += int(rng.choice((-1, 1)) * wide * rng.uniform(0.5, 1.6))
                 foot += int(tall * rng.uniform(-0.2, 0.2))
-                thing = rescale(thing, max(7.0, side * float(np.exp(rng.normal(0, 0.15)))), rng)
+                thing = rescale(thing, max(6.0, side * float(np.exp(rng.normal(0, 0.15)))), rng)
             covered = paste(image, thing, left, foot - thing.alpha.shape[0], rng, opacity, shadow)
             unknown[covered], labels[covered] = index + number, IGNORE
         return count
@@ -287,6 +295,8 @@ class SceneSampler:
             return self._paste_star(image, labels, rng)
         if self._own_cars is None:
             frames = self._streets.get("cityscapes_sample", [])
+            squeezed = self._streets.get("cityscapes_640", [])
+            frames = [*frames, *squeezed[:: max(1, len(squeezed) // 40)]]
             self._own_cars = [car for car in (own_car(*each.read()) for each in frames) if car is not None]
         if not self._own_cars:
             return np.zeros(self.size, bool)
@@ -334,6 +344,9 @@ class SceneSampler:
             return None, label
         return cut_out(image, parts == large[int(rng.integers(len(large)))]), label
 
+    def _crate(self, rng: np.random.Generator) -> Cutout:
+        return draw_crate(self._unknown[int(rng.integers(len(self._unknown)))].read_image(), rng)
+
     def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
         item = items[int(rng.integers(len(items)))]
         return cut_out(item.read_image(), item.read_mask())
@@ -343,13 +356,13 @@ class SceneSampler:
     ) -> tuple[Cutout, int, int]:
         """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere."""
         height, width = self.size
-        side = float(np.exp(rng.uniform(np.log(7), np.log(0.62 * height * zoom))))
+        side = float(np.exp(rng.uniform(np.log(6), np.log(0.62 * height * zoom))))
         if rng.random() < 0.7 and ground[::4, ::4].any():
             rows, columns = np.nonzero(ground[::4, ::4])
             pick = int(rng.integers(len(rows)))
             foot, centre = int(rows[pick]) * 4, int(columns[pick]) * 4
             nearness = (foot + 1) / height
-            thing = rescale(thing, max(7.0, side * (0.3 + nearness)), rng)
+            thing = rescale(thing, max(6.0, side * (0.3 + nearness)), rng)
             h, w = thing.alpha.shape
             return thing, centre - w // 2, foot - h
         thing = rescale(thing, side, rng)

@@ -186,13 +186,13 @@ class SampleStream(IterableDataset[SampleT]):
 
     Args:
         make: Number (0, 1, ...) to sample.
-        batch_size: Samples a batch; batches are dealt to the workers in turn.
+        batch_size: Samples a batch; batches are dealt to the workers in turn. None if a sample is a batch.
         start: First number; `global_step * batch_size` on resuming.
     """
 
-    def __init__(self, make: Callable[[int], SampleT], batch_size: int, start: int = 0) -> None:
+    def __init__(self, make: Callable[[int], SampleT], batch_size: int | None, start: int = 0) -> None:
         self.make = make
-        self.batch_size = batch_size
+        self.batch_size = batch_size or 1
         self.start = start
 
     def __iter__(self) -> Iterator[SampleT]:
@@ -207,7 +207,7 @@ class SampleStream(IterableDataset[SampleT]):
 
 def stream_loader(
     make: Callable[[int], SampleT],
-    batch_size: int,
+    batch_size: int | None,
     start: int = 0,
     workers: int = 1,
     collate: Callable[[list[SampleT]], Any] | None = None,

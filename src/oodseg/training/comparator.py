@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import write_json
+from oodseg.core.fingerprint import hash_part
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout
@@ -50,7 +51,6 @@ from oodseg.training.comparator_baselines import calibrate, train_tcp
 from oodseg.training.comparator_cache import Predicted, build_cache, read_cached
 from oodseg.training.comparator_segmenter import (
     FoldRecipe,
-    fingerprint,
     goes_on,
     load_segmenter,
     train_segmenter,
@@ -310,7 +310,7 @@ def _comparators(
         fold = load_segmenter(path)
         items += [(found.train[index], fold) for index in part]
     networks = [generator, segmenter, *{id(fold): fold for _, fold in items}.values()]
-    mark = [[recipe.labels, recipe.held_out], [fingerprint(each) for each in networks]]
+    mark = [[recipe.labels, recipe.held_out], [hash_part(each) for each in networks]]
     arguments = (generator, recipe.size, mark, options["progress"])
     train_paths = build_cache(out / "cache" / "train", items, *arguments)
     exposed: list[Path] = []

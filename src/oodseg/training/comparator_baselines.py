@@ -15,6 +15,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from oodseg.core.fingerprint import hash_part
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.baselines import TCPHead
 from oodseg.failures.calibration import Calibration, fit_classes, fit_pixels, fit_presence
@@ -23,7 +24,7 @@ from oodseg.io.images import to_tensor
 from oodseg.metrics.failure import picture_dice, picture_iou
 from oodseg.segmenters import Segmenter
 from oodseg.training.common import last_checkpoint, make_trainer, stream_loader, warmup_constant_decay
-from oodseg.training.comparator_segmenter import FoldRecipe, fingerprint, goes_on
+from oodseg.training.comparator_segmenter import FoldRecipe, goes_on
 from oodseg.training.labelled import Labelled, ViewMaker
 
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
@@ -99,7 +100,7 @@ def train_tcp(
     probe = segmenter.segment(torch.zeros(1, 3, *recipe.size)).features
     if probe is None:
         raise RuntimeError("the head is only trained on segmenters that hand out features")
-    settings = [recipe.model_dump(), seed, fingerprint(segmenter)]
+    settings = [recipe.model_dump(), seed, hash_part(segmenter)]
     resume = resume and goes_on(out, settings)
     trainer = make_trainer(out, steps, seed=seed, precision=recipe.precision, progress=progress)
     module = TCPModule(recipe, segmenter, probe.shape[1], ViewMaker(pictures, recipe, seed + 77))

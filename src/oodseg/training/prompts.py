@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from oodseg.core.bundle import find_bundle, load_part, read_config
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import write_json
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.common import (
     Ema,
@@ -30,8 +30,15 @@ from oodseg.training.common import (
     save_weights,
     stream_loader,
 )
-from oodseg.training.detector import known_pictures
-from oodseg.training.prompt_selection import calibrate, choose_min_confidence, collect, summary
+from oodseg.training.detector import known_images
+from oodseg.training.prompt_selection import (
+    Ordinary,
+    calibrate,
+    choose_operating_points,
+    collect,
+    summary,
+)
+from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_augment import Map, ScoreAugment
 from oodseg.training.score_cache import MAIN_CHANNEL, ChannelDetector, ScoreCache, cache_scores
 from oodseg.training.segmenter import MixRecipe
@@ -45,6 +52,9 @@ class PromptRecipe(BaseModel):
         initial: Name or folder of a pipeline whose prompt generator the training goes on from.
         backbone: Of `FasterRCNNPrompts`.
         sizes: Height and width of the scenes, each an equal share of them.
+        zoomed_sizes: The same for scenes that the detector sees in as many times that size as it wants.
+        features: Let the generator read the detector's image features beside the score.
+        hidden_share: How often these are hidden, so that it can read scores from elsewhere too.
         scenes: Training scenes in the cache.
         val_scenes: Validation scenes.
         steps: Optimiser steps.
@@ -73,6 +83,9 @@ class PromptRecipe(BaseModel):
     initial: str | None = None
     backbone: Literal["compact", "resnet50"] = "compact"
     sizes: list[tuple[int, int]] = Field(min_length=1)
+    zoomed_sizes: list[tuple[int, int]] = []
+    features: bool = False
+    hidden_share: float = Field(default=0.3, ge=0, le=1)
     scenes: int = Field(ge=1)
     val_scenes: int = Field(ge=1)
     steps: int = Field(ge=1)
@@ -116,7 +129,7 @@ class _Samples:
         self.cache, self.recipe = cache, recipe
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
-    def __call__(self, number: int) -> tuple[Map, Map]:
+    def __call__(self, number: int) -> tuple[Map, Map, list[Map]]:
         recipe = self.recipe
         epoch, place = divmod(number, len(self.cache))
         if epoch != self._epoch:
@@ -125,36 +138,46 @@ class _Samples:
         rng = np.random.default_rng([recipe.seed, number, 1])
         others = len(scene.scores) - 1
         channel = 0 if others == 0 or rng.random() < recipe.main_share else 1 + int(rng.integers(others))
-        return recipe.augment(scene.scores[channel], scene.boxes, rng)
+        # What lies behind the shipped score fits no other.
+        hidden = not recipe.features or channel > 0 or rng.random() < recipe.hidden_share
+        return recipe.augment(scene.scores[channel], scene.boxes, rng, () if hidden else scene.features)
 
 
-def _as_lists(samples: list[tuple[Map, Map]]) -> tuple[list[Tensor], list[Tensor]]:
-    return [torch.from_numpy(score) for score, _ in samples], [torch.from_numpy(box) for _, box in samples]
+Batch = tuple[list[Tensor], list[Tensor], list[list[Tensor] | None]]
+
+
+def _as_lists(samples: list[tuple[Map, Map, list[Map]]]) -> Batch:
+    return (
+        [torch.from_numpy(score) for score, _, _ in samples],
+        [torch.from_numpy(boxes) for _, boxes, _ in samples],
+        [[torch.from_numpy(each) for each in seen] or None for _, _, seen in samples],
+    )
 
 
 def _in_bfloat16(backbone: torch.nn.Module) -> None:
     """Runs the backbone in bfloat16 where that is fast; boxes do not, as 8 bits would move them by pixels."""
     forward = backbone.forward
 
-    def reduced(x: Tensor) -> Any:
+    def reduced(x: Tensor, *features: Any) -> Any:
         with fast_autocast(x.device):
-            levels = forward(x)
+            levels = forward(x, *features)
         return type(levels)((name, level.float()) for name, level in levels.items())
 
     backbone.forward = reduced  # type: ignore[method-assign]
 
 
-def new_generator(recipe: PromptRecipe) -> FasterRCNNPrompts:
+def new_generator(recipe: PromptRecipe, features: Sequence[int] = ()) -> FasterRCNNPrompts:
     """A generator of the recipe's kind: new, or with the weights of that of the pipeline in `initial`.
 
     Raises:
         ConfigError: There is no such pipeline, or its generator is of another kind.
     """
-    generator = FasterRCNNPrompts(backbone=recipe.backbone)
+    generator = FasterRCNNPrompts(backbone=recipe.backbone, features=features)
     if recipe.initial is not None:
         folder = find_bundle(recipe.initial)
         given = load_part(folder, read_config(folder), "prompts")
-        if getattr(given, "config", {}).get("backbone") != recipe.backbone:
+        fits = isinstance(given, FasterRCNNPrompts) and given.backbone == recipe.backbone
+        if not fits or given.features != generator.features:
             raise ConfigError(
                 f"the pipeline {recipe.initial} has no prompt generator with the backbone {recipe.backbone} "
                 "to go on from: name another one, or leave `initial` out"
@@ -167,13 +190,13 @@ class _PromptTraining(LightningModule):  # type: ignore[misc]
     def __init__(self, recipe: PromptRecipe, cache: ScoreCache, validation: ScoreCache) -> None:
         super().__init__()
         self.recipe, self.cache, self.validation = recipe, cache, validation
-        self.network = new_generator(recipe)
+        self.network = new_generator(recipe, feature_channels(recipe, validation))
         if recipe.bfloat16:
             _in_bfloat16(self.network.rcnn.backbone)
         # Lightning keeps the mode it finds.
         self.network.train()
 
-    def training_step(self, batch: tuple[list[Tensor], list[Tensor]], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         losses = self.network.losses(*batch)
         total = torch.stack(list(losses.values())).sum()
         self.log("loss", total, prog_bar=True, batch_size=len(batch[0]))
@@ -181,7 +204,7 @@ class _PromptTraining(LightningModule):  # type: ignore[misc]
         return total
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        found = collect(self.network.candidates, self.validation)
+        found = collect(self.network, self.validation)
         values = summary(found, 0.5)
         self.log_dict({f"val_{name}": value for name, value in values.items()}, batch_size=1)
 
@@ -208,6 +231,27 @@ class _PromptTraining(LightningModule):  # type: ignore[misc]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def make_scenes(recipe: PromptRecipe, data_root: Path, out: Path, zoom: int, progress: bool = True) -> None:
+    """Fills `out/scenes-train` and `out/scenes-val`; resumable, and independent of any detector.
+
+    Args:
+        recipe: Sizes, numbers and seed.
+        data_root: Folder of the training data.
+        out: Folder of the run.
+        zoom: How many times the working size scenes of `zoomed_sizes` have.
+        progress: Show a progress bar.
+    """
+    sizes = [*recipe.sizes, *((height * zoom, width * zoom) for height, width in recipe.zoomed_sizes)]
+    for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
+        samplers = [
+            SceneSampler(data_root, size, split=split, seed=recipe.seed, mix=recipe.mix.made())
+            for size in sizes
+        ]
+        seed = recipe.seed + (split == "val") * 1_000_003
+        made_of = {"sizes": sizes, "mix": recipe.mix.model_dump()}
+        cache_scenes(samplers, count, out / f"scenes-{split}", seed, progress, made_of)
+
+
 def make_caches(
     recipe: PromptRecipe, data_root: Path, out: Path, detector: ChannelDetector, progress: bool = True
 ) -> None:
@@ -220,16 +264,11 @@ def make_caches(
         detector: The one whose scores the generator is to read.
         progress: Show a progress bar.
     """
+    make_scenes(recipe, data_root, out, detector.zoom, progress)
+    zooms = [1] * len(recipe.sizes) + [detector.zoom] * len(recipe.zoomed_sizes)
     for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
-        samplers = [
-            SceneSampler(
-                data_root, size=(height, width), split=split, seed=recipe.seed, mix=recipe.mix.made()
-            )
-            for height, width in recipe.sizes
-        ]
-        seed = recipe.seed + (split == "val") * 1_000_003
-        made_of = {"sizes": recipe.sizes, "mix": recipe.mix.model_dump()}
-        cache_scores(detector, samplers, count, out / f"scores-{split}", seed, progress, made_of)
+        scenes, scores = out / f"scenes-{split}", out / f"scores-{split}"
+        cache_scores(detector, scenes, zooms, count, scores, progress)
 
 
 def fit(
@@ -237,7 +276,7 @@ def fit(
     out: Path,
     resume: bool = True,
     progress: bool = True,
-    ordinary: Iterable[Tensor] = (),
+    ordinary: Iterable[Ordinary] = (),
 ) -> dict[str, Any]:
     """Trains from the caches in `out`; writes `out/prompts.safetensors` and `out/metrics.json`.
 
@@ -246,10 +285,10 @@ def fit(
         out: Folder of the run, with the caches of `make_caches`.
         resume: Go on from `out/last.ckpt` if there is one.
         progress: Show a progress bar.
-        ordinary: See `calibrate` and `choose_min_confidence`.
+        ordinary: See `calibrate` and `choose_operating_points`.
 
     Returns:
-        What `metrics.json` holds: the recipe, and the chosen confidence with the quality at it.
+        What `metrics.json` holds: the recipe, and the chosen confidences with the quality at them.
     """
     validation = ScoreCache(out / "scores-val")
     average = Ema(recipe.ema_decay)
@@ -265,14 +304,13 @@ def fit(
     )
     module = _PromptTraining(recipe, ScoreCache(out / "scores-train"), validation)
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
-    generator = FasterRCNNPrompts(backbone=recipe.backbone)
+    features = feature_channels(recipe, validation)
+    generator = FasterRCNNPrompts(backbone=recipe.backbone, features=features)
     state = {**module.network.state_dict(), **average.ema_state_dict()}
     generator.load_state_dict(state)
     generator.eval()
     known = list(ordinary)
-    generator.config["calibration"] = list(calibrate(generator, validation, known))
-    choice = choose_min_confidence(generator, validation, known)
-    generator.config["min_confidence"] = choice["min_confidence"]
+    choice = read_confidences(generator, validation, known)
     metadata = {"config": json.dumps(generator.config), "seed": str(recipe.seed)}
     save_weights(state, out / "prompts.safetensors", metadata)
     metrics = {"recipe": recipe.model_dump(), "config": generator.config, "validation": _finite(choice)}
@@ -280,17 +318,43 @@ def fit(
     return metrics
 
 
-def _ordinary(detector: ChannelDetector, data_root: Path) -> Iterator[Tensor]:
-    """Normalised score maps of validation pictures in which nothing is unknown."""
-    for picture in known_pictures(data_root):
-        raw = detector.score_channels(picture)[MAIN_CHANNEL][0]
-        yield detector.channel_normalizers[MAIN_CHANNEL](raw)
+def feature_channels(recipe: PromptRecipe, cache: ScoreCache) -> tuple[int, ...]:
+    """Channels of the image features that the generator joins; none if the recipe does not want them."""
+    return tuple(len(each) for each in cache[0].features) if recipe.features else ()
+
+
+def read_confidences(
+    generator: FasterRCNNPrompts, validation: ScoreCache, known: Sequence[Ordinary]
+) -> dict[str, Any]:
+    """Fits calibration and operating points, with image features and without, in place.
+
+    Returns:
+        What `choose_operating_points` says, by way of reading.
+    """
+    chosen = {}
+    for name in ("with_features", "score_only") if generator.features else ("score_only",):
+        hidden = name == "score_only"
+        setattr(generator, name, Reading())
+        calibration = calibrate(generator, validation, known, hidden)
+        setattr(generator, name, Reading(calibration))
+        chosen[name] = choose_operating_points(generator, validation, known, hidden)
+        setattr(generator, name, Reading(calibration, chosen[name]["operating_points"]))
+    return chosen
+
+
+def _ordinary(detector: ChannelDetector, data_root: Path) -> Iterator[Ordinary]:
+    """Validation images in which nothing is unknown, as the pipeline shows them to the generator."""
+    for image, zoom in known_images(data_root, detector.zoom):
+        sight = detector.look(image, zoom)
+        yield Ordinary(detector.channel_normalizers[MAIN_CHANNEL](sight.scores[0]), sight.features)
 
 
 def _finite(value: Any) -> Any:
     """JSON knows no NaN."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Map = NDArray[np.floating[Any]]
 _CLAMP = (-4.0, 16.0)  # the range of `ScoreNormalizer`
 _MIN_SIDE = 4
+_CANVAS = 64  # networks see maps padded to a multiple of this
 _MIN_VISIBLE = 0.25
 
 
@@ -41,7 +44,9 @@ class ScoreAugment(BaseModel):
     fading: float = Field(default=0.0, ge=0, le=1)
     fluctuation: float = Field(default=0.01, ge=0, lt=1)
 
-    def __call__(self, score: Map, boxes: Map, rng: np.random.Generator) -> tuple[Map, Map]:
+    def __call__(
+        self, score: Map, boxes: Map, rng: np.random.Generator, features: Sequence[Map] = ()
+    ) -> tuple[Map, Map, list[Map]]:
         """Augments one map.
 
         A map that grows is cut back to its size at a random place; boxes that are mostly cut away, or
@@ -51,18 +56,23 @@ class ScoreAugment(BaseModel):
             score: Float `[H, W]`.
             boxes: Float `[N, 4]`, `xyxy`.
             rng: Source of every choice.
+            features: Image features behind the map, float `[C, H / stride, W / stride]` each, of a canvas
+                that is the map padded to a multiple of 64.
 
         Returns:
-            Float32 `[h, w]` with `h <= H`, `w <= W`, and float32 `[n, 4]` within it.
+            Float32 `[h, w]` with `h <= H`, `w <= W`, float32 `[n, 4]` within it, and the features of the same
+            view, float32, on a canvas of their own.
         """
         score = score.astype(np.float32)
+        old, view = score.shape, _View()
         if rng.random() < self.flip:
+            view = replace(view, mirrored=True)
             width = score.shape[1]
             score = score[:, ::-1]
             boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
         factor = _log_uniform(rng, self.scale)
         if factor != 1.0:
-            score, boxes = _rescale(score, boxes, factor, rng)
+            score, boxes, view = _rescale(score, boxes, factor, rng, view)
         if self.fading:
             score = np.array(score)
             for box in boxes:
@@ -72,7 +82,42 @@ class ScoreAugment(BaseModel):
         if self.unevenness:
             score = score + rng.uniform(0, self.unevenness) * _smooth_field(score.shape, rng)
         score = score * rng.uniform(1 - self.fluctuation, 1 + self.fluctuation, score.shape)
-        return score.clip(*_CLAMP).astype(np.float32), boxes.astype(np.float32)
+        seen = [_seen(each, old, score.shape, view) for each in features]
+        return score.clip(*_CLAMP).astype(np.float32), boxes.astype(np.float32), seen
+
+
+@dataclass(frozen=True)
+class _View:
+    """What part of a map is seen, and how large: mirrored first, then scaled, then cut."""
+
+    mirrored: bool = False
+    y: float = 1.0
+    x: float = 1.0
+    top: int = 0
+    left: int = 0
+
+
+def _seen(features: Map, old: Sequence[int], new: Sequence[int], view: _View) -> Map:
+    """Samples features at the cells of the new map's canvas, bilinearly."""
+    import torch
+    from torch.nn import functional as F
+
+    before, after = ([-(-side // _CANVAS) * _CANVAS for side in sides] for sides in (old, new))
+    stride = before[0] // features.shape[1]
+    rows, columns = ((torch.arange(side // stride) + 0.5) * stride for side in after)
+    y, x = (rows + view.top) / view.y, (columns + view.left) / view.x
+    if view.mirrored:
+        x = old[1] - x
+    grid = torch.stack(
+        [
+            (2 * x / before[1] - 1)[None, :].expand(len(y), -1),
+            (2 * y / before[0] - 1)[:, None].expand(-1, len(x)),
+        ],
+        dim=-1,
+    )
+    source = torch.from_numpy(np.asarray(features, np.float32))[None]
+    sampled = F.grid_sample(source, grid[None], padding_mode="border", align_corners=False)
+    return np.asarray(sampled[0].numpy(), np.float32)
 
 
 def _fade(score: Map, box: Map, rng: np.random.Generator) -> None:
@@ -109,7 +154,9 @@ def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float
     return math.exp(rng.uniform(math.log(low), math.log(high))) if low < high else low
 
 
-def _rescale(score: Map, boxes: Map, factor: float, rng: np.random.Generator) -> tuple[Map, Map]:
+def _rescale(
+    score: Map, boxes: Map, factor: float, rng: np.random.Generator, view: _View
+) -> tuple[Map, Map, _View]:
     old = np.array(score.shape)
     new = np.maximum(1, np.rint(old * factor)).astype(int)
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
@@ -124,4 +171,4 @@ def _rescale(score: Map, boxes: Map, factor: float, rng: np.random.Generator) ->
     side = cut[:, 2:] - cut[:, :2]
     whole = (moved[:, 2:] - moved[:, :2]).prod(axis=1)
     stays = (side.min(axis=1, initial=np.inf) >= _MIN_SIDE) & (side.prod(axis=1) >= _MIN_VISIBLE * whole)
-    return score, cut[stays]
+    return score, cut[stays], replace(view, y=float(y), x=float(x), top=top, left=left)

@@ -7,7 +7,6 @@ its own step: the maps are made once.
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,42 +20,32 @@ from rich.progress import track
 from torch import Tensor
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.files import atomic_path, write_json
+from oodseg.core.files import atomic_path
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import Sight
+from oodseg.training.cache_head import check_head, read_head
+from oodseg.training.scene_cache import SHARD, read_scenes
 
-SHARD = 8  # scenes a file: small enough that a few fit in memory, large enough to be few
 MAIN_CHANNEL = "combined"
 _IGNORE = 255
 _OPEN_SHARDS = 8
-_HEAD = "cache.json"
-
-
-class Scene(Protocol):
-    """What is read of a synthetic scene: the picture, and the index of the unknown object per pixel."""
-
-    @property
-    def image(self) -> NDArray[np.uint8]:
-        """uint8 `[H, W, 3]`, RGB."""
-        ...
-
-    @property
-    def unknown(self) -> NDArray[np.uint8]:
-        """uint8 `[H, W]`: 0, index of the unknown object, or 255."""
-        ...
-
-
-class Sampler(Protocol):
-    """Makes scenes of one size."""
-
-    def sample(self, rng: np.random.Generator) -> Scene:
-        """Makes one scene from the generator's state."""
-        ...
+# Of the files, one in so many keeps all scores of the detector; the others keep the shipped one.
+_ALL_CHANNELS_EVERY = 4
 
 
 class ChannelDetector(Protocol):
-    """A detector that gives several scores of a picture, each with its own statistics."""
+    """A detector that gives several scores of a picture, each with its own statistics, and features."""
 
     channel_normalizers: dict[str, ScoreNormalizer]
+
+    @property
+    def zoom(self) -> int:
+        """How many times the working size it wants to see."""
+        ...
+
+    def look(self, images: Tensor, zoom: int = 1) -> Sight:
+        """See `ImageDetector.look`."""
+        ...
 
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
         """Float `[B, 3, H, W]` in 0..1 to raw scores `[B, H, W]` by name."""
@@ -70,10 +59,12 @@ class CachedScene:
     Attributes:
         scores: Float16 `[C, H, W]`, normalised; channel 0 is the detector's shipped score.
         boxes: Float32 `[N, 4]`, `xyxy`, N may be 0.
+        features: Float16 `[D, h, w]` each: image features behind channel 0; empty if none were kept.
     """
 
     scores: NDArray[np.float16]
     boxes: NDArray[np.float32]
+    features: tuple[NDArray[np.float16], ...] = ()
 
 
 def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int = 30) -> NDArray[np.float32]:
@@ -102,63 +93,69 @@ def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int 
 
 def cache_scores(
     detector: ChannelDetector,
-    samplers: Sequence[Sampler],
+    scenes: Path,
+    zooms: Sequence[int],
     n: int,
     out: Path,
-    seed: int = 0,
     progress: bool = False,
-    made_of: Any = None,
 ) -> None:
-    """Fills `out` with the score maps of at least `n` scenes; goes on where an interrupted call stopped.
-
-    Scenes are made in files of eight, one size a file, the samplers taking turns. Every file depends on
-    the seed and its number alone.
+    """Fills `out` with the score maps of cached scenes; goes on where an interrupted call stopped.
 
     Args:
         detector: Its `"combined"` channel comes first.
-        samplers: One for each picture size.
+        scenes: What `cache_scenes` filled.
+        zooms: How many times the working size the scenes of each sampler have, in their order.
         n: Scenes, rounded up to whole files.
         out: Folder; made if missing.
-        seed: Of all scenes.
         progress: Show a progress bar.
-        made_of: Whatever else the scenes depend on, JSON-able.
 
     Raises:
-        DatasetError: The folder holds the score maps of another detector, seed or kind of scenes.
+        DatasetError: The folder holds the score maps of another detector or of other scenes.
     """
     channels = sorted(detector.channel_normalizers, key=lambda name: (name != MAIN_CHANNEL, name))
-    head = {"seed": seed, "channels": channels, "detector": _fingerprint(detector), "made_of": made_of}
-    head = json.loads(json.dumps(head))  # as it will be read again: tuples become lists
-    known = _read_head(out)
-    if known is not None and known != head:
-        raise DatasetError(
-            f"{out} holds score maps of another detector or seed, or of other scenes: "
-            "delete the folder or name another one"
-        )
-    write_json(out / _HEAD, head)
-    numbers = range(-(-n // SHARD))
-    for number in track(numbers, f"score maps in {out.name}", disable=not progress):
+    made_of = {"scenes": read_head(scenes), "zooms": list(zooms)}
+    head = {"channels": channels, "detector": _fingerprint(detector), "made_of": made_of}
+    check_head(out, head, "score maps of another detector or of other scenes")
+    for number in track(range(-(-n // SHARD)), f"score maps in {out.name}", disable=not progress):
         path = out / f"{number:05d}.npz"
         if not path.is_file():
-            rng = np.random.default_rng([seed, number])
-            sampler = samplers[number % len(samplers)]
-            _write_shard(path, detector, [sampler.sample(rng) for _ in range(SHARD)], channels)
+            zoom = zooms[number % len(zooms)]
+            kept = channels if zoom == 1 and number % _ALL_CHANNELS_EVERY == 0 else channels[:1]
+            _write_shard(path, detector, *read_scenes(scenes, number), kept, zoom)
 
 
 @torch.inference_mode()
-def _write_shard(path: Path, detector: ChannelDetector, scenes: list[Scene], channels: list[str]) -> None:
+def _write_shard(
+    path: Path,
+    detector: ChannelDetector,
+    images: NDArray[np.uint8],
+    unknown: NDArray[np.uint8],
+    channels: list[str],
+    zoom: int,
+) -> None:
     scores, boxes, owner = [], [], []
+    features: list[list[NDArray[np.float16]]] = []
     device = next((each.device for each in _tensors(detector)), torch.device("cpu"))
-    for index, scene in enumerate(scenes):
-        image = torch.from_numpy(np.ascontiguousarray(scene.image)).to(device)
-        raw = detector.score_channels(image.permute(2, 0, 1)[None].float() / 255)
+    for index, (image, codes) in enumerate(zip(images, unknown, strict=True)):
+        seen = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+        sight = detector.look(seen, zoom)
+        raw = {**(detector.score_channels(seen) if len(channels) > 1 else {}), MAIN_CHANNEL: sight.scores}
         maps = [detector.channel_normalizers[name](raw[name][0]) for name in channels]
         scores.append(torch.stack(maps).half().cpu().numpy())
-        found = object_boxes(scene.unknown)
+        features.append([each[0].half().cpu().numpy() for each in sight.features or ()])
+        found = object_boxes(codes[::zoom, ::zoom])
         boxes.append(found)
         owner.append(np.full(len(found), index, np.int64))
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, scores=np.stack(scores), boxes=np.concatenate(boxes), owner=np.concatenate(owner))
+        by_level = zip(*features, strict=True)
+        levels = {f"features{level}": np.stack(each) for level, each in enumerate(by_level)}
+        np.savez(
+            file,
+            scores=np.stack(scores),
+            boxes=np.concatenate(boxes),
+            owner=np.concatenate(owner),
+            **levels,  # type: ignore[arg-type]
+        )
 
 
 class ScoreCache:
@@ -177,12 +174,12 @@ class ScoreCache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        head = _read_head(folder)
+        head = read_head(folder)
         self._files = sorted(folder.glob("[0-9]*.npz"))
         if head is None or not self._files:
             raise DatasetError(f"{folder} holds no cached score maps: make them with `cache_scores` first")
         self.channels: list[str] = head["channels"]
-        counts = [np.bincount(self._read(path, "owner"), minlength=SHARD) for path in self._files]
+        counts = [np.bincount(self._read(path, "owner")["owner"], minlength=SHARD) for path in self._files]
         self.box_counts: NDArray[np.int64] = np.concatenate(counts)
         self._open: dict[int, list[CachedScene]] = {}
 
@@ -218,13 +215,19 @@ class ScoreCache:
         return np.concatenate(parts)
 
     def _shard(self, path: Path) -> list[CachedScene]:
-        scores, boxes, owner = (self._read(path, key) for key in ("scores", "boxes", "owner"))
-        return [CachedScene(scores[index], boxes[owner == index]) for index in range(SHARD)]
+        file = self._read(path)
+        scores, boxes, owner = file["scores"], file["boxes"], file["owner"]
+        levels = [file[key] for key in sorted(file) if key.startswith("features")]
+        return [
+            CachedScene(scores[index], boxes[owner == index], tuple(each[index] for each in levels))
+            for index in range(SHARD)
+        ]
 
-    def _read(self, path: Path, key: str) -> NDArray[Any]:
+    def _read(self, path: Path, *keys: str) -> dict[str, NDArray[Any]]:
+        """Reads arrays of a file by name; all of them if no name is given."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                return np.asarray(file[key])
+                return {key: np.asarray(file[key]) for key in keys or file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DatasetError(f"{path} is damaged ({error}): delete it and fill the cache again") from error
 
@@ -240,14 +243,3 @@ def _fingerprint(detector: ChannelDetector) -> str:
     for name, each in sorted(detector.channel_normalizers.items()):
         digest.update(f"{name} {each.mean!r} {each.std!r}".encode())
     return digest.hexdigest()[:16]
-
-
-def _read_head(folder: Path) -> dict[str, Any] | None:
-    path = folder / _HEAD
-    if not path.is_file():
-        return None
-    try:
-        head: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path} is damaged: delete the folder and fill the cache again") from error
-    return head

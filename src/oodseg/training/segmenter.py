@@ -20,22 +20,25 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from oodseg.core.errors import ConfigError
 from oodseg.core.files import write_json
 from oodseg.core.spec import build_segmenter
 from oodseg.core.taxonomy import IGNORE
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.nn.encoders import Pretrained, load_pretrained
 from oodseg.segmenters.street import StreetNet
 from oodseg.synth.scenes import Mix, Scene, SceneSampler
 from oodseg.training.common import (
     Ema,
-    adamw,
     last_checkpoint,
     load_recipe,
     make_trainer,
     save_weights,
+    scheduled,
     stream_loader,
 )
 from oodseg.training.growth import grow
+from oodseg.training.pretrained import depthwise_in_float32, freeze, parameter_groups
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -58,12 +61,21 @@ class SegmenterRecipe(BaseModel):
 
     With `initial`, the name or folder of a pipeline, the training goes on from the network of its detector,
     which grows where the recipe's widths and depths are larger.
+
+    Batches take their size in turn from `sizes`; `batch_size` is that of the first, and those of larger
+    scenes are smaller by as much as their scenes are larger. With a `backbone` (a timm name) the network
+    stands on a pretrained encoder: its stem and its first `frozen_stages` blocks stay as they are, the rest
+    learns at `encoder_rate` times the learning rate.
     """
 
     model_config = ConfigDict(extra="forbid")
     seed: int = 0
     initial: str | None = None
-    size: tuple[int, int] = (256, 320)
+    sizes: list[tuple[int, int]] = Field(default=[(256, 320)], min_length=1)
+    backbone: str | None = None
+    pretrained: Pretrained = "wheel"
+    frozen_stages: int = Field(default=0, ge=0)
+    encoder_rate: float = Field(default=0.1, gt=0)
     widths: list[int] = [24, 48, 96, 192, 320]
     depths: list[int] = [1, 2, 6, 3]
     max_steps: int = Field(default=27000, ge=1)
@@ -104,19 +116,52 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
     """A street network of the recipe's size: new, or with the weights of the pipeline in `initial`.
 
     Raises:
-        ConfigError: There is no such pipeline, or its network is larger than the recipe's.
+        ConfigError: There is no such pipeline, or its network does not fit the recipe's.
     """
-    network = StreetNet(recipe.widths, recipe.depths)
+    if recipe.backbone is not None:
+        network = StreetNet(recipe.widths, backbone=recipe.backbone)
+        load_pretrained(network.encoder, recipe.backbone, recipe.pretrained)
+        freeze(network.encoder, recipe.frozen_stages)
+    else:
+        network = StreetNet(recipe.widths, recipe.depths)
     if recipe.initial is not None:
         given = build_segmenter({"name": "street", "source": recipe.initial})
         assert isinstance(given, StreetNet)  # it is the network of a street detector
-        network = grow(given, network)
+        if recipe.backbone is not None:
+            if given.config != network.config:
+                raise ConfigError(
+                    f"the network of {recipe.initial} is not of this recipe's backbone and widths: "
+                    "give the recipe those of its config.json, or leave `initial` out"
+                )
+            network.load_state_dict(given.state_dict())
+        else:
+            network = grow(given, network)
     made: StreetNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return made
 
 
+class BatchMaker:
+    """Number to batch: the sizes take turns; everything depends on seed and number alone."""
+
+    def __init__(self, root: Path, recipe: SegmenterRecipe, split: str, seed: int) -> None:
+        mix = recipe.mix.made()
+        self.makers = [
+            SceneMaker(SceneSampler(root, size, split, recipe.seed, mix), seed) for size in recipe.sizes
+        ]
+        areas = [height * width for height, width in recipe.sizes]
+        self.counts = [max(2, round(recipe.batch_size * areas[0] / area)) for area in areas]
+
+    def __call__(self, number: int) -> Batch:
+        """Pictures, labels, unknown and weights, each stacked."""
+        which = number % len(self.makers)
+        first = number * max(self.counts)
+        samples = [self.makers[which](first + index) for index in range(self.counts[which])]
+        pictures, labels, unknown, weights = (torch.stack(part) for part in zip(*samples, strict=True))
+        return pictures, labels, unknown, weights
+
+
 class SceneMaker:
-    """Number to sample: what `stream_loader` asks for. Everything depends on seed and number alone."""
+    """Number to sample. Everything depends on seed and number alone."""
 
     def __init__(self, sampler: SceneSampler, seed: int) -> None:
         self.sampler, self.seed = sampler, seed
@@ -170,10 +215,12 @@ def street_loss(
 class SegmenterModule(LightningModule):  # type: ignore[misc]
     """Lightning's view of the training; `network` is what is shipped."""
 
-    def __init__(self, recipe: SegmenterRecipe, train_make: SceneMaker, val_make: SceneMaker) -> None:
+    def __init__(self, recipe: SegmenterRecipe, train_make: BatchMaker, val_make: BatchMaker) -> None:
         super().__init__()
         self.recipe = recipe
         self.network = new_network(recipe)
+        if recipe.backbone is not None and not torch.cuda.is_available():
+            depthwise_in_float32(self.network)
         self._makers = (train_make, val_make)
         self._found: list[tuple[Tensor, Tensor]] = []
         self._confusion = torch.zeros(7, 7, dtype=torch.long)
@@ -219,17 +266,25 @@ class SegmenterModule(LightningModule):  # type: ignore[misc]
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Endless scenes, going on from the step that a resumed training has reached."""
-        start = self.trainer.global_step * self.recipe.batch_size
-        return stream_loader(self._makers[0], self.recipe.batch_size, start, self.recipe.workers)
+        start = self.trainer.global_step
+        return stream_loader(self._makers[0], None, start, self.recipe.workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The same scenes every time."""
-        fixed = [self._makers[1](index) for index in range(self.recipe.val_scenes)]
-        return DataLoader(fixed, batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
+        batches = -(-self.recipe.val_scenes // self.recipe.batch_size)
+        fixed = [self._makers[1](index) for index in range(batches)]
+        return DataLoader(fixed, batch_size=None)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW; warm-up, constant rate, linear decay."""
-        return adamw(self.network, self.recipe)
+        recipe = self.recipe
+        network = self.network
+        groups = parameter_groups(
+            network, network.encoder, recipe.learning_rate, recipe.encoder_rate, decay_all=True
+        )
+        return scheduled(
+            torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay), recipe
+        )
 
 
 def train(
@@ -257,9 +312,8 @@ def train(
     """
     if not isinstance(recipe, SegmenterRecipe):
         recipe = load_recipe(recipe, SegmenterRecipe)
-    mix = recipe.mix.made()
     makers = [
-        SceneMaker(SceneSampler(data_root, recipe.size, split, recipe.seed, mix), recipe.seed + offset)
+        BatchMaker(data_root, recipe, split, recipe.seed + offset)
         for split, offset in (("train", 0), ("val", 1_000_003))
     ]
     average = Ema(recipe.ema_decay)

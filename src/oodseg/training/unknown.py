@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import atomic_path, write_json
+from oodseg.core.fingerprint import hash_part
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.bundle import load_failure_detector, save_failure_detector
 from oodseg.failures.comparator import Comparator, new_unknown_branch
@@ -37,7 +38,7 @@ from oodseg.metrics.pixel import pixel_metrics
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.common import Ema, adamw, last_checkpoint, load_recipe, make_trainer, stream_loader
 from oodseg.training.comparator import anomaly_statistics
-from oodseg.training.comparator_segmenter import fingerprint, goes_on
+from oodseg.training.comparator_segmenter import goes_on
 from oodseg.training.labelled import load_label_set
 from oodseg.training.segmenter import MixRecipe
 
@@ -212,7 +213,7 @@ def train(
         raise ConfigError(f"the failure detector {failures} is no synthcp: only its comparator can be taught")
     depends = [
         recipe.model_dump(include={"seed", "size", "mix"}),
-        [fingerprint(each) for each in (detector.segmenter, detector.generator, detector.comparator)],
+        [hash_part(each) for each in (detector.segmenter, detector.generator, detector.comparator)],
     ]
     if not goes_on(out, depends):
         resume = False

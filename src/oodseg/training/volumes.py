@@ -21,6 +21,7 @@ from rich.progress import track
 
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import write_json
+from oodseg.core.fingerprint import hash_part
 from oodseg.data.slices import LabelledSlice, labelled_slices, window_of
 from oodseg.failures.bundle import save_failure_detector
 from oodseg.failures.detector import full_logits
@@ -31,7 +32,7 @@ from oodseg.segmenters.given import GivenLabels
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
 from oodseg.training.comparator_baselines import calibrate
 from oodseg.training.comparator_cache import build_cache
-from oodseg.training.comparator_segmenter import fingerprint, load_segmenter, train_segmenter
+from oodseg.training.comparator_segmenter import load_segmenter, train_segmenter
 
 if TYPE_CHECKING:
     from oodseg.failures.spade import SpadeGenerator
@@ -110,7 +111,7 @@ def train(
     }
     handed["val"] = handed["val"][::every]
     networks = [generator[0], *{id(each): each for each in predictors["train"] if each is not None}.values()]
-    mark = [[each.slice.image.name for each in handed["train"]], [fingerprint(each) for each in networks]]
+    mark = [[each.slice.image.name for each in handed["train"]], [hash_part(each) for each in networks]]
     paths = {
         split: build_cache(
             out / "cache" / split,

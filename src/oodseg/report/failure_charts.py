@@ -1,0 +1,77 @@
+"""What the estimates of a whole run look like: how good, how risky, and which classes are weak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from oodseg.report.charts import Bars, Line, bar_chart, line_chart
+from oodseg.report.failure_list import FailureList
+from oodseg.report.failure_record import FailureRecord
+
+F64 = NDArray[np.float64]
+_FEWEST = 3  # a curve of two points says no more than the two cards do
+
+
+def draw(listed: FailureList) -> list[Markup]:
+    """Draws a run's estimates; nothing where there are fewer than three."""
+    records, overlap, unit = [entry.record for entry in listed.entries], listed.overlap, f"{listed.unit}s"
+    means = np.array([record.mean for record in records if record.mean is not None])
+    if len(means) < _FEWEST:
+        return []
+    charts = [
+        line_chart(
+            f"{unit.capitalize()} up to an estimated mean {overlap}",
+            [Line(unit, *cumulative(means))],
+            f"estimated mean {overlap}",
+            f"share of {unit}",
+        ),
+        line_chart(
+            "Expected wrong pixels where only the best are kept",
+            [Line("expected wrong pixels", *risk_coverage(records))],
+            f"share of {unit} kept, best estimated mean {overlap} first",
+            "share of wrong pixels",
+            top=None,
+        ),
+    ]
+    bars = _by_class(records, listed.classes)
+    if bars:
+        names, heights, says = zip(*bars, strict=True)
+        mean = Bars(f"mean over {unit}", heights, says)
+        charts.append(bar_chart(f"Estimated {overlap} by class", names, [mean], "", overlap))
+    return charts
+
+
+def cumulative(values: F64) -> tuple[F64, F64]:
+    """Draws the distribution of values in 0..1 as steps: x, and the share of values up to x."""
+    ordered, shares = np.sort(values), np.arange(len(values) + 1) / len(values)
+    return np.repeat(np.concatenate([[0.0], ordered, [1.0]]), 2)[1:-1], np.repeat(shares, 2)
+
+
+def risk_coverage(records: Sequence[FailureRecord]) -> tuple[F64, F64]:
+    """Computes the share of pixels expected to be wrong among the best images, for every number of them.
+
+    Images are kept in the order of their estimated mean, best first (risk-coverage curve: Geifman and
+    El-Yaniv, NeurIPS 2017, with the estimated in place of the true risk); those without an estimate are left
+    out. Every image counts by its pixels.
+
+    Returns:
+        Coverage, ascending to 1, and risk, both float64 `[N]`.
+    """
+    kept = sorted((r for r in records if r.mean is not None), key=lambda r: -(r.mean or 0.0))
+    pixels = np.array([r.height * r.width for r in kept], np.float64)
+    wrong = np.array([r.wrong for r in kept]) * pixels
+    return np.arange(1, len(kept) + 1) / len(kept), np.cumsum(wrong) / np.cumsum(pixels)
+
+
+def _by_class(records: Sequence[FailureRecord], classes: Sequence[str]) -> list[tuple[str, float, str]]:
+    """Name, mean estimate, and what the bar says, of every class predicted in any image."""
+    found = {name: [r.by_class[name] for r in records if name in r.by_class] for name in classes}
+    return [
+        (name, float(np.mean(values)), f"{name}: {np.mean(values):.2f} in {len(values)}")
+        for name, values in found.items()
+        if values
+    ]

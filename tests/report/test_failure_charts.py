@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from oodseg.report.failure_charts import cumulative, draw, risk_coverage
+from oodseg.report.failure_list import FailureEntry, FailureList
+from oodseg.report.failure_record import FailureRecord
+
+
+def record(mean, wrong, by_class=None, height=10):
+    return FailureRecord(height, 10, mean, by_class or {}, {}, wrong, (1, 1), 1.0)
+
+
+def listed(records, classes, overlap):
+    return FailureList([FailureEntry("x", each, {}) for each in records], {}, classes, overlap, {})
+
+
+def test_the_best_are_kept_first_and_count_by_their_pixels():
+    records = [record(0.2, 0.5), record(None, 1.0), record(0.9, 0.1, height=30)]
+    coverage, risk = risk_coverage(records)
+    np.testing.assert_allclose(coverage, [0.5, 1])
+    np.testing.assert_allclose(risk, [0.1, (0.1 * 300 + 0.5 * 100) / 400])
+
+
+def test_cumulative_shares_are_steps_from_nothing_to_all():
+    x, shares = cumulative(np.array([0.75, 0.25]))
+    np.testing.assert_array_equal(x, [0, 0.25, 0.25, 0.75, 0.75, 1])
+    np.testing.assert_array_equal(shares, [0, 0, 0.5, 0.5, 1, 1])
+
+
+def test_three_charts_of_a_run():
+    records = [record(k / 10, 1 - k / 10, {"car": k / 10, "<tree>": 0.5}) for k in range(1, 5)]
+    charts = draw(listed(records, ("road", "<tree>", "car"), "Dice"))
+    assert len(charts) == 3
+    assert "Slices up to an estimated mean Dice" in charts[0]
+    assert charts[2].count("<rect") == 2, "a class that is never predicted has no bar"
+    assert "&lt;tree&gt;: 0.50 in 4" in charts[2]
+    assert "car: 0.25 in 4" in charts[2]
+
+
+@pytest.mark.parametrize("records", [[], [record(0.5, 0.5)] * 2, [record(None, 0.5)] * 5])
+def test_few_estimates_are_not_drawn(records):
+    assert draw(listed(records, ("road",), "IoU")) == []
