@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint docs release-check setup weights clean
+.PHONY: demo test test-fast coverage lint docs release-check setup weights clean
 
 setup: $(STAMP)
 
@@ -26,7 +26,10 @@ lint: setup  ## style, format and types
 	$(BIN)/lint-imports --no-logo --no-cache
 
 test: lint  ## lint, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(COV)
+
+coverage: COV = --cov=oodseg --cov-report=term
+coverage: test  ## what `make test` does, with the share of lines that ran: a quarter slower
 
 test-fast: setup  ## what to run while editing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--tag", default="", help="the tag that is to be released, such as v1.2.3")
     tag = parser.parse_args().tag
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    if f"\nversion: {version}\n" not in (ROOT / "CITATION.cff").read_text(encoding="utf-8"):
+        fail(f"CITATION.cff does not name version {version}")
     if tag:
         check_tag(tag, version, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     wheel = build(version)

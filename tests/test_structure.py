@@ -33,6 +33,7 @@ def imported(tree):
 
 GRAPH = {module: set(imported(tree)) for module, tree in TREES.items()}
 
+
 def test_the_graph_is_that_of_the_package():
     assert len(GRAPH) > 100
     assert "oodseg.core.errors" in GRAPH["oodseg.core.spec"]

@@ -18,7 +18,6 @@ from oodseg.training.common import save_weights
 READING = Reading((1.0, 0.5, -0.25), {"quiet": 0.3, "balanced": 0.2, "thorough": 0.1})
 
 
-
 @pytest.fixture
 def runs(tmp_path):
     """What the single trainings leave, untrained."""
