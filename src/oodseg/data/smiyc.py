@@ -82,8 +82,7 @@ def _frames(root: Path, split: str) -> tuple[Frame, ...]:
         for name in names:
             if name not in labels:
                 raise DatasetError(
-                    f"the image {found[name]} has no label: {root / 'labels_masks' / name}{SUFFIX} "
-                    "is missing"
+                    f"the image {found[name]} has no label: {root / 'labels_masks' / name}{SUFFIX} is missing"
                 )
     if not names:
         raise DatasetError(f"{root / 'images'} holds no image of the {split} split: check the path")

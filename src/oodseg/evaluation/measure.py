@@ -189,9 +189,7 @@ def _notes(pixel: PixelMetrics, records: Sequence[ImageRecord], kind: str) -> li
     if not pixel.positives:
         notes.append("no image holds an anomaly: only false alarms can be measured")
     elif empty:
-        notes.append(
-            f"{empty} of {frames} images hold no anomaly: the preset code counts each of them as 0"
-        )
+        notes.append(f"{empty} of {frames} images hold no anomaly: the preset code counts each of them as 0")
     if not pixel.exact:
         notes.append(
             f"too many pixels to sort: AuPRC comes from a histogram, off by at most {pixel.auprc_error:.2g}"

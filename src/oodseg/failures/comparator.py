@@ -182,9 +182,7 @@ class Comparator(ModulePart, Learned):
     ) -> tuple[Tensor, Tensor]:
         """The features of all stages at the size of the first, and those of the deepest."""
         given = [images] if resynthesis is None else [images, resynthesis]
-        seen = [
-            encoder(image, probabilities) for encoder, image in zip(self.encoders, given, strict=False)
-        ]
+        seen = [encoder(image, probabilities) for encoder, image in zip(self.encoders, given, strict=False)]
         stages = [torch.cat(both, 1) for both in zip(*seen, strict=True)]
         size = stages[0].shape[-2:]
         raised = [resize(F.relu(fuse(stage)), size) for fuse, stage in zip(self.fuse, stages, strict=True)]

@@ -179,8 +179,7 @@ def as_image(image: Any, name: str = "the image") -> NDArray[np.uint8]:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in {2, 3} or image.shape[2:] not in {(), (3,)}:
             raise ImageError(
-                f"{name} is an array of {image.dtype} {list(image.shape)}: "
-                "pass uint8 [H, W, 3] in RGB order"
+                f"{name} is an array of {image.dtype} {list(image.shape)}: pass uint8 [H, W, 3] in RGB order"
             )
         _check_size(image.shape[0], image.shape[1], name)
         return np.ascontiguousarray(np.dstack([image] * 3) if image.ndim == 2 else image)

@@ -174,9 +174,7 @@ def _read_png(path: Path) -> NDArray[Any]:
     if values is None:
         raise ScoreMapError(f"{path} is not a PNG, or a damaged one: write it again")
     if values.ndim != 2:
-        raise ScoreMapError(
-            f"{path} is a colour image of scores: save the scores themselves as 16-bit grey"
-        )
+        raise ScoreMapError(f"{path} is a colour image of scores: save the scores themselves as 16-bit grey")
     return np.asarray(values)
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from oodseg.core.parts import BoxPrompts
     from oodseg.training.score_cache import CachedScene
 
-# False boxes per ordinary validation image that each operating point may leave: two fifths of its aim (0.1, 0.25
-# and 1), for validation streets are few, and streets of other drives raise about twice as many.
+# False boxes per ordinary validation image that each operating point may leave: two fifths of its aim (0.1,
+# 0.25 and 1), for validation streets are few, and streets of other drives raise about twice as many.
 FALSE_PER_IMAGE = {"quiet": 0.04, "balanced": 0.1, "thorough": 0.4}
 # Side of a square of the same area, in pixels.
 SIZES = {"small": (0.0, 24.0), "medium": (24.0, 72.0), "large": (72.0, float("inf"))}

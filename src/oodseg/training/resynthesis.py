@@ -254,9 +254,7 @@ def train(
         recipe = load_recipe(recipe, ResynthesisRecipe)
     found = load_label_set(recipe.labels, data_root, recipe.held_out)
     if not found.train or not found.val:
-        raise DatasetError(
-            f"{data_root} holds no images of the label set {recipe.labels}: check the folder"
-        )
+        raise DatasetError(f"{data_root} holds no images of the label set {recipe.labels}: check the folder")
     every = max(1, len(found.val) // recipe.val_images)
     shown = found.val[::every][: recipe.val_images]
     val = [fixed_sample(each, recipe.size) for each in shown]
