@@ -246,12 +246,15 @@ def test_a_detector_without_features_leaves_joining_prompts_the_score_alone(join
 @pytest.mark.parametrize("point", OPERATING_POINTS)
 def test_the_operating_point_is_built_into_the_prompts(pipeline, point):
     graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, point)
-    score = torch.randn(96, 128)
+    rng = np.random.default_rng(0)
+    unknown = draw_scene(rng, (227, 333), 4).unknown > 0
+    score = torch.from_numpy((unknown * 8 + rng.normal(size=unknown.shape)).astype(np.float32))
     with torch.inference_mode():
         boxes, confidence = graphs["prompts"].module(score)
         expected = pipeline.prompts.propose(score[None], operating_point=point)[0]
     torch.testing.assert_close(boxes, expected.boxes)
     torch.testing.assert_close(confidence, expected.confidence)
+    assert len(boxes) > 1
     assert (confidence >= READING.operating_points[point]).all()
 
 

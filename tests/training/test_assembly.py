@@ -20,7 +20,6 @@ READING = {
 }
 
 
-
 @pytest.fixture
 def runs(tmp_path):
     """What the single trainings leave, untrained."""
