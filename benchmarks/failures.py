@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import track
 
 from oodseg.data import open_dataset
-from oodseg.failures.bundle import load_failure_detector
+from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
 from oodseg.metrics.failure import FailureCurve, image_failure_metrics, picture_iou

@@ -219,9 +219,12 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
     import torch
 
     from oodseg import S2M
-    from oodseg.core.spec import build
+    from oodseg.core.build import build
+    from oodseg.detectors.logit import LogitDetector
     from oodseg.io.images import resize, to_tensor
+    from oodseg.masks.sam import SamSegmenter
     from oodseg.runs.timing import peak_mib
+    from oodseg.segmenters.wrapped import WrappedSegmenter
     from oodseg.synth.drawn import draw_scene
 
     family, builder = {**SEGMENTERS, **MASKS}[name]
@@ -240,10 +243,10 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
     with torch.inference_mode():
         if name in SEGMENTERS:
             spec = f"{family}:{folder}+energy" if builder else None
-            detector = S2M.from_pretrained("street").detector if spec is None else build("detector", spec)
+            detector = S2M.from_pretrained("street").detector if spec is None else build("detectors", spec)
             image = to_tensor(picture)[None]
             timed("picture", lambda: detector.score(image))
-            network = getattr(detector, "segmenter", detector)
+            network = detector.segmenter if isinstance(detector, LogitDetector) else detector
         else:
             masks = build("masks", f"{family}:{folder}") if builder else S2M.from_pretrained("street").masks
             image = to_tensor(resize(picture, HEIGHT, WIDTH))
@@ -253,8 +256,10 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
             for count in BOXES:
                 timed(f"{count} boxes", lambda count=count: masks.segment(embedding, boxes[:count]))
             network = masks
-    for attribute in ("network", "model"):
-        network = getattr(network, attribute, network)
+    if isinstance(network, WrappedSegmenter):
+        network = network.network
+    elif isinstance(network, SamSegmenter):
+        network = network.model
     found["million"] = round(sum(each.numel() for each in network.parameters()) / 1e6, 1)
     found["peak_mib"] = peak_mib()
     return found

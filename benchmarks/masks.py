@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from oodseg.core.errors import WeightsError
+from oodseg.core.parts import statistics_of
 from oodseg.data import open_dataset
 from oodseg.data.duts import DutsIndex
 from oodseg.data.frames import ANOMALY, IGNORE
@@ -105,7 +106,7 @@ def score(pipeline: S2M, picture: NDArray[np.uint8]) -> torch.Tensor:
     """Normalised anomaly scores at the pipeline's working size."""
     detector = pipeline.detector
     assert detector is not None
-    return detector.normalizer(pipeline.detector_score(picture))
+    return statistics_of(detector)(pipeline.detector_score(picture))
 
 
 def load_pipeline(name: str) -> S2M | None:

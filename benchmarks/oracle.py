@@ -36,7 +36,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from oodseg import S2M
-from oodseg.core.parts import BoxPrompts, PromptGenerator
+from oodseg.core.parts import BoxPrompts, PromptGenerator, statistics_of
 from oodseg.core.prediction import Prediction
 from oodseg.data import open_dataset
 from oodseg.io.images import find_images, read_image, resize, to_tensor
@@ -116,7 +116,7 @@ class Oracle:
 
     def look(self, picture: NDArray[np.uint8]) -> tuple[Tensor, Features]:
         """Normalised scores at the working size, float32 `[h, w]`, and the features behind them."""
-        normalizer = getattr(self.pipeline.prompts, "normalizer", None) or self.pipeline.detector.normalizer
+        normalizer = self.pipeline.prompts.scale or statistics_of(self.pipeline.detector)
         sight = self.pipeline.look(picture)
         return normalizer(sight.scores[0]), sight.features
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from oodseg import S2M
+from oodseg.core.parts import statistics_of
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.synth.scenes import Mix, SceneSampler
@@ -37,7 +38,7 @@ def main() -> None:
     groups: dict[str, list[np.ndarray]] = {"unknown, pasted": [], "known, pasted": [], "untouched": []}
     for index in track(range(arguments.scenes), "scenes"):
         scene = sampler.sample(np.random.default_rng((arguments.seed, index)))
-        score = detector.normalizer(detector.score(to_tensor(scene.image)[None]))[0].numpy()
+        score = statistics_of(detector)(detector.score(to_tensor(scene.image)[None]))[0].numpy()
         unknown = (scene.unknown > 0) & (scene.unknown < 255)
         untouched = (scene.unknown == 0) & ~scene.known
         for name, where in zip(groups, (unknown, scene.known, untouched), strict=True):

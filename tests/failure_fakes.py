@@ -9,9 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from oodseg.cli.main import app
-from oodseg.failures import FAILURES, Assessment
-from oodseg.failures.bundle import save_failure_detector
+from oodseg.failures import FAILURES, Assessment, Judge
 from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.storage import save_failure_detector
 from oodseg.metrics import picture_dice
 from oodseg.segmenters.given import GivenLabels
 
@@ -28,19 +28,16 @@ def run(out, *arguments, detector="red_is_wrong"):
     )
 
 
-class RedIsWrong:
+class RedIsWrong(Judge):
     """Two classes, upper and lower half; whatever is red in the picture is wrong."""
 
     name = "red_is_wrong"
     classes = ("lower", "upper")
 
     def __init__(self, segmenter=None):
-        self.config = {}
+        self.segmenter = segmenter
 
-    def to(self, device):
-        return self
-
-    def assess(self, image):
+    def assess(self, image, labels=None):
         pixels = image.numpy()
         labels = np.zeros(pixels.shape[1:], np.uint8)
         labels[: len(labels) // 2] = 1
@@ -55,8 +52,11 @@ class GreyIsTruth(SegmenterAssessor):
 
     name = "grey_is_truth"
 
-    def assess(self, image):
-        labels = self.segmenter.segment(image[None]).logits[0].argmax(0).numpy().astype(np.uint8)
+    def measure(self, image, labels=None):
+        raise NotImplementedError
+
+    def assess(self, image, labels=None):
+        labels = self.segmentation(image, labels).logits[0].argmax(0).numpy().astype(np.uint8)
         truth = np.rint(2 * image[0].numpy()).astype(np.uint8)
         dice = np.nan_to_num(picture_dice(labels, truth, 3)).astype(np.float32)
         dice[~np.isin(np.arange(3), labels)] = np.nan

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from oodseg.detectors import DETECTORS, ScoreNormalizer
+from oodseg.core.modules import ModulePart
+from oodseg.detectors import DETECTORS, Detector, ScoreNormalizer
 from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
@@ -15,14 +16,13 @@ from oodseg.prompts.components import ComponentPrompts
 HEIGHT, WIDTH = 96, 128
 
 
-class Redness(nn.Module):
+class Redness(ModulePart, Detector):
     """Scores every pixel by how red it is; has a weight, so that there is a weight file."""
 
     name = "redness"
 
     def __init__(self) -> None:
         super().__init__()
-        self.config = {}
         self.normalizer = ScoreNormalizer(0.0, 0.1)
         self.gain = nn.Parameter(torch.ones(1))
 

@@ -10,9 +10,13 @@ import pytest
 import torch
 import typer
 
-import oodseg.pipeline
+import oodseg.core.build
+import oodseg.core.bundle
+import oodseg.core.stages
 from oodseg import S2M, __version__
 from oodseg.cli.main import app
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import describe
 from oodseg.detectors import Detector
 from oodseg.detectors.scores import SCORES
 from oodseg.detectors.street import StreetDetector
@@ -20,6 +24,7 @@ from oodseg.masks import PromptableSegmenter
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts import PromptGenerator
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.segmenters.street import StreetNet
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
@@ -66,11 +71,16 @@ ALL = list(commands())
 def street(tmp_path, monkeypatch, rng):
     """A folder with pictures and scores in which `street` is a tiny pipeline."""
     monkeypatch.chdir(tmp_path)
-    S2M(StreetDetector(TINY), ComponentPrompts(), BoxSegmenter()).save_pretrained("tiny")
-    found = oodseg.pipeline.find_bundle
-    monkeypatch.setattr(
-        oodseg.pipeline, "find_bundle", lambda name: Path("tiny") if name == "street" else found(name)
-    )
+    detector = StreetDetector(StreetNet(**TINY))
+    detector.normalizer = ScoreNormalizer()
+    S2M(detector, ComponentPrompts(), BoxSegmenter()).save_pretrained("tiny")
+    found = oodseg.core.bundle.find_bundle
+
+    def find_tiny(name, *inside, **says):
+        return Path("tiny") if name == "street" and not inside else found(name, *inside, **says)
+
+    for module in (oodseg.core.stages, oodseg.core.build):
+        monkeypatch.setattr(module, "find_bundle", find_tiny)
     picture = rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)
     for path in ("street.jpg", "photos/one.jpg"):
         Path(path).parent.mkdir(exist_ok=True)
@@ -103,6 +113,9 @@ def test_python_of_contributing(street) -> None:
     assert isinstance(names["prompts"], PromptGenerator)
     assert isinstance(names["masks"], PromptableSegmenter)
     assert isinstance(names["detector"], Detector)
+    assert names["s2m"].detector.fitted
+    assert describe(names["redness"]) == {"name": "redness", "gain": 2.0}
+    assert describe(names["prompts"]) == {"name": "peak", "side": 32.0}
     logits = torch.tensor([[9.0, 0.0, 0.0], [0.1, 0.0, 0.0]])
     sure, unsure = names["margin"](logits)
     assert 0 <= sure < unsure <= 1

@@ -12,9 +12,11 @@ from oodseg import S2M
 from oodseg.detectors.street import StreetDetector
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.segmenters.street import StreetNet
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "oracle.py"
 TINY = {"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}
+NEUTRAL = {"combined": [0.0, 1.0]}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,11 @@ def oracle(module, tmp_path):
     for seed in range(2):
         noise = np.random.default_rng(seed).integers(0, 255, (96, 128, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{seed}.png")
-    pipeline = S2M(StreetDetector(TINY), ComponentPrompts(2.0, min_area=20), BoxSegmenter())
+    pipeline = S2M(
+        StreetDetector(StreetNet(**TINY), statistics=NEUTRAL),
+        ComponentPrompts(2.0, min_area=20),
+        BoxSegmenter(),
+    )
     return module.Oracle(pipeline, tmp_path)
 
 

@@ -4,18 +4,17 @@ import torch
 from torch.nn import functional as F
 
 from oodseg.core.parts import MaskQueries, Segmentation
-from oodseg.segmenters import SEGMENTERS
+from oodseg.segmenters import SEGMENTERS, Segmenter
 
 CLASSES, FEATURES, QUERIES = 4, 6, 5
 
 
-class TinySegmenter:
+class TinySegmenter(Segmenter):
     name = "tiny"
     classes = ("road", "car", "person", "sky")
 
     def __init__(self, seed=0, gives=("features", "queries"), gain=8.0):
-        self.config = {"seed": seed, "gives": list(gives), "gain": gain}
-        self._gives = gives
+        self.seed, self.gives, self.gain = seed, gives, gain
         draw = torch.Generator().manual_seed(seed)
         self._features = torch.randn(FEATURES, 3, 1, 1, generator=draw)
         self._logits = torch.randn(CLASSES, FEATURES, 1, 1, generator=draw) * gain
@@ -29,8 +28,8 @@ class TinySegmenter:
         )
         return Segmentation(
             F.conv2d(features, self._logits),
-            features if "features" in self._gives else None,
-            queries if "queries" in self._gives else None,
+            features if "features" in self.gives else None,
+            queries if "queries" in self.gives else None,
         )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from oodseg.core.prediction import Prediction
     from oodseg.detectors.logit import LogitDetector
     from oodseg.evaluation.run import evaluate
-    from oodseg.failures.bundle import load_failure_detector
+    from oodseg.failures.storage import load_failure_detector
     from oodseg.io.images import read_image, to_tensor
     from oodseg.masks.everything import EverythingSegmenter
     from oodseg.pipeline import S2M
@@ -73,7 +73,7 @@ _HOMES = {
     "ScoreNormalizer": "oodseg.core.normalization",
     "WeightsError": "oodseg.core.errors",
     "evaluate": "oodseg.evaluation.run",
-    "load_failure_detector": "oodseg.failures.bundle",
+    "load_failure_detector": "oodseg.failures.storage",
     "read_image": "oodseg.io.images",
     "to_tensor": "oodseg.io.images",
 }

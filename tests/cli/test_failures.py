@@ -3,6 +3,7 @@ import json
 import pytest
 
 import failure_fakes
+import tiny_segmenter
 from failure_fakes import RedIsWrong, run, save_picture
 from run_helpers import assert_sentence
 
@@ -13,7 +14,7 @@ WORST_FIRST = ["red #1.png", "half red.png", "some.png", "calm.png"]
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch):
     failure_fakes.register(monkeypatch)
-    monkeypatch.setattr("oodseg.failures.loading.build_segmenter", lambda spec: spec)
+    tiny_segmenter.register(monkeypatch)
 
 
 @pytest.fixture
@@ -37,14 +38,11 @@ def test_the_worst_are_printed_first(photos, out):
 
 
 def test_all_options_reach_the_run(photos, out, monkeypatch):
-    from tiny_segmenter import TinySegmenter
-
-    monkeypatch.setattr("oodseg.failures.loading.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
-    options = ["--segmenter", "3", "--error-format", "npy", "--overwrite"]
+    options = ["--segmenter", "tiny", "--error-format", "npy", "--overwrite"]
     assert_sentence(run(out, photos / "some.png", *options, detector=None), 0)
     assert "done before" not in run(out, photos / "some.png", *options, detector=None).output
     settings = json.loads((out / "failures.json").read_text())["info"]["settings"]
-    assert (settings["detector"], settings["segmenter"], settings["error_format"]) == ("msp", "3", "npy")
+    assert (settings["detector"], settings["segmenter"], settings["error_format"]) == ("msp", "tiny", "npy")
 
 
 def test_a_broken_image_is_named_and_the_rest_goes_on(photos, out):
@@ -55,7 +53,7 @@ def test_a_broken_image_is_named_and_the_rest_goes_on(photos, out):
 
 
 def test_ctrl_c_is_one_sentence(photos, out, monkeypatch):
-    def stopping(self, image):
+    def stopping(self, image, labels=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(RedIsWrong, "assess", stopping)

@@ -22,7 +22,7 @@ from tiny_segmenter import TinySegmenter, register
 def base(tmp_path, monkeypatch):
     """A pipeline folder to take prompts and masks from."""
     register(monkeypatch)
-    detector = LogitDetector({"name": "tiny", "config": {}}, normalizer=ScoreNormalizer(0.0, 2.0))
+    detector = LogitDetector(TinySegmenter(), normalizer=ScoreNormalizer(0.0, 2.0))
     s2m = S2M(detector, ComponentPrompts(min_area=33), BoxSegmenter(), working_side=(32, 48))
     s2m.save_pretrained(tmp_path / "base")
     return tmp_path / "base"
@@ -82,12 +82,14 @@ class Mute(TinySegmenter):
 
     def __init__(self):
         super().__init__(gives=())
-        self.config = {}
+
+    def arguments(self):
+        return {}
 
 
 class MuteRba(LogitDetector):
     def __init__(self):
-        super().__init__({"name": "mute"}, "rba")
+        super().__init__(Mute(), "rba")
 
 
 def test_help_teaches() -> None:
@@ -114,7 +116,7 @@ def test_street_with_a_fitted_score_end_to_end(photos, tmp_path) -> None:
     network.load_state_dict(unpack(pack(network.state_dict(), exact=dict(network.named_buffers()))))
     shipped = network.segment(image).logits
     torch.testing.assert_close(fitted.detector.segmenter.segment(image).logits, shipped)
-    assert fitted.detector.rule.config == "sml"
+    assert fitted.detector.rule.name == "sml"
     assert len(fitted.detector.rule.mean) == shipped.shape[1]
     assert fitted.detector.normalizer != ScoreNormalizer()
     score = fitted(photos / "0.png").score

@@ -66,14 +66,15 @@ def test_line_and_yaml_give_the_same(tmp_path, red, photo, folder):
     assert "`oodseg fit`" in line.output
 
     part = tmp_path / "detector.yaml"
-    part.write_text(f"segmenter:\n  name: segformer\n  source: {folder}\nscore: energy\n")
+    part.write_text(f"name: logit\nsegmenter:\n  name: segformer\n  source: {folder}\nscore: energy\n")
     by_part = run(tmp_path / "b", photo, "--pipeline", red, "--detector", part, "--masks", "grabcut")
     assert by_part.exit_code == 0, by_part.output
     assert_same(tmp_path / "b", tmp_path / "a")
 
     whole = tmp_path / "pipeline.yaml"
     whole.write_text(
-        f"pipeline: {red}\ndetector:\n  segmenter: segformer:{folder}\n  score: energy\nmasks: grabcut\n"
+        f"pipeline: {red}\nmasks: grabcut\n"
+        f"detector:\n  name: logit\n  segmenter: segformer:{folder}\n  score: energy\n"
     )
     by_file = run(tmp_path / "c", photo, "--config", whole)
     assert by_file.exit_code == 0, by_file.output

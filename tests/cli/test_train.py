@@ -13,8 +13,8 @@ from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError,
 from training_data import make_training_data
 
 TINY = ["sizes=[[64, 96]]", "backbone=null", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]",
-        "max_steps=1", "batch_size=2", "precision=32-true", "workers=0", "val_scenes=24",
-        "val_every_steps=1"]  # fmt: skip
+        "max_steps=1", "batch_size=2", "precision=32-true",
+        "workers=0", "val_scenes=24", "val_every_steps=1"]  # fmt: skip
 
 
 def run(*arguments):

@@ -11,7 +11,10 @@ from oodseg.core.errors import ConfigError, OodsegError, WeightsError
 from oodseg.detectors.street import StreetDetector
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.segmenters.street import StreetNet
 from redness import make_pipeline, register, save_pipeline, street
+
+TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_saving_again_keeps_a_model_card_that_someone_wrote(saved):
 
 def test_eight_bits_halve_a_pipeline_and_hardly_move_its_scores(tmp_path):
     torch.manual_seed(0)
-    detector = StreetDetector({"widths": [8, 16, 32, 64, 64], "depths": [1, 1, 1, 1]})
+    detector = StreetDetector(StreetNet([8, 16, 32, 64, 64], [1, 1, 1, 1]))
     pipeline = S2M(detector, ComponentPrompts(), BoxSegmenter())
     sizes, scores, heads = {}, {}, {}
     for bits in (16, 8):
@@ -87,14 +90,12 @@ def break_truncated(folder):
 
 def break_garbage(folder):
     (folder / "detector.safetensors").write_bytes(b"not weights")
-    config = json.loads((folder / "config.json").read_text())
-    change(folder, detector={**config["detector"], "sha256": None})
+    change(folder, weights={"detector": {"file": "detector.safetensors"}})
 
 
 def break_shape(folder):
     save_file({"gain": torch.ones(3)}, folder / "detector.safetensors")
-    config = json.loads((folder / "config.json").read_text())
-    change(folder, detector={**config["detector"], "sha256": None})
+    change(folder, weights={"detector": {"file": "detector.safetensors"}})
 
 
 def break_format(folder):
@@ -112,8 +113,12 @@ def break_entry(folder):
 
 
 def break_argument(folder):
-    config = json.loads((folder / "config.json").read_text())
-    change(folder, detector={**config["detector"], "config": {"colour": "blue"}})
+    change(folder, detector={"name": "redness", "colour": "blue"})
+
+
+def break_learned(folder):
+    S2M(StreetDetector(StreetNet(**TINY)), ComponentPrompts(), BoxSegmenter()).save_pretrained(folder)
+    change(folder, weights={})
 
 
 @pytest.mark.parametrize(
@@ -123,10 +128,11 @@ def break_argument(folder):
         (break_truncated, "damaged"),
         (break_garbage, "no whole safetensors file"),
         (break_shape, "does not fit"),
-        (break_format, "format 99, this oodseg .* reads format 1"),
+        (break_format, "format 99, this oodseg .* reads format 2"),
         (break_json, "not readable JSON"),
         (break_entry, "no entry masks"),
         (break_argument, "entry 'detector' does not fit"),
+        (break_learned, "names no weight file for the entry 'detector'"),
     ],
 )
 def test_a_damaged_pipeline_is_named_with_a_remedy(saved, break_it, message):

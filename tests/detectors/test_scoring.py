@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import Segmentation
+from oodseg.core.parts import Segmentation, describe
 from oodseg.detectors.scores import SCORES
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
 from oodseg.nn.uncertainty import energy
@@ -14,7 +14,8 @@ def test_every_score_is_built_by_name_and_named_by_its_config(name) -> None:
     score = build_score(name)
     assert isinstance(score, Score)
     assert score.name == name
-    assert score.config == name
+    assert describe(build_score(describe(score))) == describe(score)
+    assert describe(score)["name"] == name
     assert score.needs in {"logits", "features", "queries"}
 
 
@@ -26,8 +27,8 @@ def test_every_score_is_built_by_name_and_named_by_its_config(name) -> None:
     {"name": "mask2anomaly", "background": [1, 2]},
 ])  # fmt: skip
 def test_options_come_back_as_config(config) -> None:
-    assert build_score(config).config == config
-    assert build_score(build_score(config).config).config == config
+    assert describe(build_score(config)) == config
+    assert describe(build_score(describe(build_score(config)))) == config
 
 
 @pytest.mark.parametrize("name", sorted(SCORES))
@@ -55,10 +56,10 @@ def test_options_reach_the_function() -> None:
 
 @pytest.mark.parametrize(("given", "message"), [
     ("magic", "no 'magic' among the scores; choose one of: energy"),
-    ({"name": "energy", "temprature": 2}, "'energy' has no option 'temprature'; it takes temperature"),
-    ({"name": "msp", "temperature": 2}, "'msp' has no option 'temperature'; it takes none"),
-    ({"name": "sml", "logits": 2}, "no option 'logits'; it takes boundary_width, dilation"),
-    ({"temperature": 2}, "given by its name"),
+    ({"name": "energy", "temprature": 2}, "among the scores has no option 'temprature'; it takes: temp"),
+    ({"name": "msp", "temperature": 2}, "'msp' among the scores has no option 'temperature'; it takes: none"),
+    ({"name": "sml", "logits": 2}, "no option 'logits'; it takes: boundary_width, dilation"),
+    ({"temperature": 2}, "one of the scores has no name"),
     ({"name": "sml", "dilation": -1}, "dilation is a whole number"),
     ({"name": "sml", "boundary_width": 1.5}, "boundary_width is a whole number"),
     ({"name": "mahalanobis", "shrinkage": 0}, "shrinkage must be above 0"),

@@ -1,11 +1,13 @@
 import pytest
 import torch
 
+from oodseg.core.build import construct
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import ImageDetector
+from oodseg.core.parts import describe
 from oodseg.detectors import Detector, ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
+from oodseg.segmenters.street import StreetNet
 
 TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
 
@@ -16,7 +18,7 @@ def pictures(height=50, width=70):
 
 @pytest.mark.parametrize("size", [(64, 64), (50, 70), (33, 97)])
 def test_scores_have_the_size_of_the_picture_and_are_finite(size):
-    detector = StreetDetector(TINY, {"objectness": 1.0, "entropy": 0.5, "energy": 0.25})
+    detector = StreetDetector(StreetNet(**TINY), {"objectness": 1.0, "entropy": 0.5, "energy": 0.25})
     scores = detector.score(pictures(*size))
     assert scores.shape == (2, *size)
     assert scores.dtype == torch.float32
@@ -27,7 +29,7 @@ def test_scores_have_the_size_of_the_picture_and_are_finite(size):
 def test_the_combined_score_is_the_weighted_sum_of_normalised_ones():
     statistics = {"objectness": [-2.0, 0.5], "entropy": [1.0, 2.0], "energy": [-3.0, 4.0]}
     weights = {"objectness": 1.0, "entropy": 0.5, "energy": 0.0}
-    detector = StreetDetector(TINY, weights, statistics)
+    detector = StreetDetector(StreetNet(**TINY), weights, statistics)
     channels = detector.score_channels(pictures(64, 64))
     expected = sum(weights[name] * detector.channel_normalizers[name](channels[name]) for name in weights)
     torch.testing.assert_close(channels["combined"], expected, atol=1e-4, rtol=1e-4)
@@ -35,22 +37,24 @@ def test_the_combined_score_is_the_weighted_sum_of_normalised_ones():
 
 
 def test_config_and_weights_rebuild_the_detector():
-    detector = StreetDetector(TINY, {"objectness": 1.0, "entropy": 0.5}, {"combined": [0.5, 2.0]})
-    again = StreetDetector(**detector.config)
+    detector = StreetDetector(
+        StreetNet(**TINY), {"objectness": 1.0, "entropy": 0.5}, {"combined": [0.5, 2.0]}
+    )
+    again = construct("detectors", describe(detector), weights_follow=True)
     again.load_state_dict(detector.state_dict())
     assert again.normalizer == ScoreNormalizer(0.5, 2.0)
     torch.testing.assert_close(again.score(pictures()), detector.score(pictures()))
 
 
 def test_one_picture_scores_alike_alone_and_in_a_batch():
-    detector = StreetDetector(TINY)
+    detector = StreetDetector(StreetNet(**TINY))
     batch = pictures(64, 64)
     torch.testing.assert_close(detector.score(batch)[1:], detector.score(batch[1:]), atol=1e-2, rtol=1e-2)
 
 
 def test_reductions_are_averaged():
-    both = StreetDetector(TINY, reductions=[1, 2])
-    whole, half = (StreetDetector(TINY, reductions=[factor]) for factor in (1, 2))
+    both = StreetDetector(StreetNet(**TINY), reductions=[1, 2])
+    whole, half = (StreetDetector(StreetNet(**TINY), reductions=[factor]) for factor in (1, 2))
     for each in (whole, half):
         each.load_state_dict(both.state_dict())
     picture = pictures(50, 70)
@@ -67,13 +71,13 @@ def test_reductions_are_averaged():
 @pytest.mark.parametrize("reductions", [[], [0], [1, -2]])
 def test_bad_reductions_are_refused(reductions):
     with pytest.raises(ConfigError, match="reductions"):
-        StreetDetector(TINY, reductions=reductions)
+        StreetDetector(StreetNet(**TINY), reductions=reductions)
 
 
 def seeing_ground(ground: float, detail: float = 0.5) -> StreetDetector:
     """A detector of random weights that takes everything for ground with (about) this probability."""
     torch.manual_seed(3)
-    detector = StreetDetector(TINY, reductions=[1, 2], detail=detail)
+    detector = StreetDetector(StreetNet(**TINY), reductions=[1, 2], detail=detail)
     with torch.no_grad():
         head = detector.network.class_head
         head.weight.zero_()
@@ -101,7 +105,7 @@ def test_details_raise_the_score_on_the_ground_and_lower_it_nowhere(size):
 
 def test_details_are_half_the_way_to_a_look_at_the_larger_picture():
     detector, larger = seeing_ground(1.0), pictures(128, 256)
-    close = StreetDetector(TINY)
+    close = StreetDetector(StreetNet(**TINY))
     close.load_state_dict(detector.state_dict())
     with full_precision(), torch.inference_mode():
         seen = close.network(larger)[1]  # at half of what it looks at: the size of the details
@@ -121,25 +125,25 @@ def test_off_the_ground_details_do_not_count():
 @pytest.mark.parametrize("detail", [-0.1, 1.5])
 def test_details_count_between_nothing_and_all(detail):
     with pytest.raises(ConfigError, match="detail of the street detector must lie between 0 and 1"):
-        StreetDetector(TINY, detail=detail)
+        StreetDetector(StreetNet(**TINY), detail=detail)
 
 
 def test_details_need_a_ground():
     with pytest.raises(ConfigError, match="knows the ground"):
-        StreetDetector({**TINY, "classes": ["road", "car"]}, detail=0.5)
+        StreetDetector(StreetNet(**TINY, classes=["road", "car"]), detail=0.5)
 
 
 @pytest.mark.parametrize(("detail", "zoom"), [(0.0, 1), (0.5, 2), (1.0, 2)])
 def test_it_wants_to_see_twice_the_size_only_for_details(detail, zoom):
-    detector = StreetDetector(TINY, detail=detail)
-    assert isinstance(detector, ImageDetector)
+    detector = StreetDetector(StreetNet(**TINY), detail=detail)
     assert detector.zoom == zoom
 
 
 @pytest.mark.parametrize("reductions", [[1], [1, 2], [2]])
 @pytest.mark.parametrize(("height", "width"), [(64, 128), (50, 70)])
 def test_looking_shows_the_decoders_features_beside_the_scores(height, width, reductions):
-    detector, images = StreetDetector(TINY, reductions=reductions, detail=0.5), pictures(height, width)
+    detector = StreetDetector(StreetNet(**TINY), reductions=reductions, detail=0.5)
+    images = pictures(height, width)
     sight = detector.look(images)
     torch.testing.assert_close(sight.scores, detector.score(images), rtol=0, atol=0)
     # Of the canvas, finest first; those of the first reduction.
@@ -147,11 +151,12 @@ def test_looking_shows_the_decoders_features_beside_the_scores(height, width, re
     canvas = [-(-side // (32 * max(reductions))) * 32 * max(reductions) for side in (height, width)]
     cells = [[side // (stride * factor) for side in canvas] for stride in (8, 16)]
     assert [tuple(each.shape) for each in sight.features] == [(2, 8, *each) for each in cells]
+    assert detector.feature_channels == (8, 8)
     assert {each.dtype for each in sight.features} == {torch.float32}
 
 
 def test_features_are_those_of_the_network():
-    detector, images = StreetDetector(TINY, reductions=[1, 2]), pictures(64, 128)
+    detector, images = StreetDetector(StreetNet(**TINY), reductions=[1, 2]), pictures(64, 128)
     with full_precision(), torch.inference_mode():
         coarse, fine, *_ = detector.network.features(images)
         seen = detector.look(images).features

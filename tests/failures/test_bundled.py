@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from oodseg.core.spec import build_segmenter
+from oodseg.core.build import build_segmenter
 from oodseg.detectors import ScoreNormalizer
-from oodseg.failures.bundle import (
+from oodseg.failures.storage import (
     bundled_failure_detectors,
     find_failure_detector,
     load_failure_detector,

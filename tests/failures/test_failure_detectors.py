@@ -2,7 +2,6 @@
 
 import copy
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +10,15 @@ import torch
 from failure_parts import CLASSES, make_comparator, make_detectors, make_generator, make_segmenter
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.registry import resolve
-from oodseg.failures import FAILURES, FailureDetector
+from oodseg.failures import FAILURES, Judge
 from oodseg.failures.baselines import MSP, TCP, MCDropout, TCPHead
-from oodseg.failures.bundle import load_failure_detector, read_failure_config, save_failure_detector
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import full_logits, msp_log_odds
+from oodseg.failures.storage import load_failure_detector, read_failure_config, save_failure_detector
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
 from oodseg.nn.uncertainty import energy, max_logit, msp, softmax_entropy
-from oodseg.segmenters import Segmentation
+from oodseg.segmenters import Segmentation, Segmenter
+from oodseg.segmenters.given import GivenLabels
 
 DETECTORS = {each.name: each for each in make_detectors()}
 SCORES = {"msp": msp, "entropy": softmax_entropy, "energy": energy, "max_logit": max_logit}
@@ -43,7 +43,7 @@ def test_every_registered_detector_is_tested() -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_assessment(name) -> None:
     detector = DETECTORS[name]
-    assert isinstance(detector, FailureDetector)
+    assert isinstance(detector, Judge)
     assert detector.classes == CLASSES
     found = detector.assess(picture())
     assert (found.labels.shape, found.labels.dtype) == ((50, 70), np.uint8)
@@ -135,15 +135,15 @@ def test_errors_of_the_folder(tmp_path) -> None:
     save_failure_detector(DETECTORS["msp"], tmp_path)
     path = tmp_path / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    weights = tmp_path / config["failure_detector"]["weights"]
+    weights = tmp_path / config["weights"]["failure_detector"]["file"]
     weights.write_bytes(weights.read_bytes()[:-3])
     with pytest.raises(WeightsError, match="damaged"):
         load_failure_detector(tmp_path)
     for content, message in (
         ("{", "not readable JSON"),
-        ("{}", "describes no failure detector"),
-        (json.dumps({**config, "format": 9}), "is of format 9"),
-        (json.dumps({**config, "failure_detector": {"name": "msp", "config": {"x": 1}}}), "does not fit"),
+        (json.dumps({"format": config["format"]}), "describes no failure detector"),
+        (json.dumps({**config, "format": 9}), "format 9, this oodseg .* reads format 2"),
+        (json.dumps({**config, "failure_detector": {"name": "msp", "x": 1}}), "does not fit"),
     ):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(WeightsError, match=message):
@@ -162,10 +162,31 @@ def test_parts_must_fit_each_other() -> None:
         DirectPrediction(segmenter, make_comparator(False, 4))
 
 
+class Bare(Segmenter):
+    """Gives logits and nothing else."""
+
+    name = "bare"
+    classes = CLASSES
+
+    def segment(self, images):
+        return Segmentation(torch.zeros(1, 3, 4, 4))
+
+
+def test_labels_from_elsewhere_are_judged_as_they_are_handed_in() -> None:
+    judge = SynthCP(GivenLabels(CLASSES), make_generator(), make_comparator())
+    one, other = torch.zeros(50, 70, dtype=torch.uint8), torch.full((50, 70), 2, dtype=torch.uint8)
+    for labels in (one, other, one):
+        assert np.array_equal(judge.assess(picture(), labels).labels, labels.numpy())
+    with pytest.raises(ConfigError, match="was given none"):
+        judge.assess(picture())
+    with pytest.raises(ConfigError, match="judges street, no labels from elsewhere"):
+        DETECTORS["synthcp"].assess(picture(), one)
+    with pytest.raises(ConfigError, match="mc_dropout judges a network"):
+        DETECTORS["mc_dropout"].assess(picture(), one)
+
+
 def test_baselines_that_need_more_than_logits_say_so() -> None:
-    bare = SimpleNamespace(
-        name="bare", classes=CLASSES, config={}, segment=lambda images: Segmentation(torch.zeros(1, 3, 4, 4))
-    )
+    bare = Bare()
     assert MSP(bare).assess(picture()).error.shape == (50, 70)
     with pytest.raises(ConfigError, match="mc_dropout works on the street network only, not on bare"):
         MCDropout(bare)

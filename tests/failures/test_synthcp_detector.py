@@ -1,12 +1,14 @@
+import numpy as np
 import pytest
 import torch
 
 from failure_parts import make_comparator, make_detectors, make_generator, make_segmenter
+from oodseg.core.build import build
 from oodseg.core.errors import ConfigError, WeightsError
-from oodseg.core.spec import build
 from oodseg.detectors import Detector
-from oodseg.failures.bundle import save_failure_detector
+from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import full_logits
+from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import SynthCP, tell_unknown
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.masks.box import BoxSegmenter
@@ -48,7 +50,7 @@ def test_combinations_are_made_of_the_same_two() -> None:
 
 
 def test_the_comparison_is_doubt_times_the_error_that_the_comparator_sees() -> None:
-    calibration = {"slope": 0.5, "offset": -1.0}
+    calibration = Calibration(slope=0.5, offset=-1.0)
     detector = make(comparator=make_comparator(), calibration=calibration)
     assert detector.combine == "comparison"
     assert make().combine == "product"
@@ -84,10 +86,13 @@ def folder(tmp_path):
 
 
 def test_takes_parts_and_statistics_from_a_failure_detector(folder) -> None:
-    detector = build("detector", f"synthcp:{folder}")
+    detector = build("detectors", f"synthcp:{folder}")
     assert (detector.normalizer.mean, detector.normalizer.std) == (0.25, 0.5)
     torch.testing.assert_close(detector.score(pictures()), make("comparison").score(pictures()))
-    assert SynthCPDetector(folder, combine="switch").normalizer.mean == 0
+    other = SynthCPDetector(folder, combine="switch")
+    assert not other.fitted
+    with pytest.raises(ConfigError, match=r"'synthcp' was never fitted: .* `oodseg fit`"):
+        S2M(other, ComponentPrompts(), BoxSegmenter())(np.zeros((48, 64, 3), np.uint8))
 
 
 def test_a_pipeline_with_it_is_saved_whole(folder, tmp_path) -> None:

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torchvision.models.detection import fasterrcnn_resnet50_fpn
 
+from oodseg.core.build import construct
 from oodseg.core.errors import WeightsError
+from oodseg.core.parts import describe
 from oodseg.core.registry import resolve
 from oodseg.detectors import ScoreNormalizer
 from oodseg.masks.box import BoxSegmenter
@@ -108,7 +110,7 @@ def test_boxes_are_those_of_a_reference_written_after_detectron2(state, checkpoi
     kept["testing"] = PROPOSALS
     with torch.inference_mode():
         boxes, scores = reference.forward(state, raw, stride_in_1x1, PROPOSALS)
-        found = generator.propose(generator.normalizer(raw)[None])[0]
+        found = generator.propose(generator.scale(raw)[None])[0]
     assert len(boxes) >= 10
     assert len(found.boxes) == len(boxes)
     assert scores.std() > 0.01
@@ -118,7 +120,7 @@ def test_boxes_are_those_of_a_reference_written_after_detectron2(state, checkpoi
 
 def test_raw_scores_come_through_the_normalisation_untouched(generator):
     raw = torch.linspace(-20, 20, 64 * 64).view(64, 64)
-    picture = generator.image(generator.normalizer(raw))
+    picture = generator.image(generator.scale(raw))
     mean = torch.tensor([103.53, 116.28, 123.675])
     assert torch.allclose(picture + mean[:, None, None], raw.expand(3, -1, -1), atol=1e-4)
 
@@ -143,11 +145,11 @@ def test_the_pipeline_hands_over_scores_on_the_scale_the_generator_wants(generat
 def test_is_registered_and_saved_with_its_weights(generator, tmp_path):
     assert resolve(PROMPTS, "prompts", "detectron2") is DetectronPrompts
     assert isinstance(generator, PromptGenerator)
-    again = DetectronPrompts(**json.loads(json.dumps(generator.config)))
+    again = construct("prompts", json.loads(json.dumps(describe(generator))), weights_follow=True)
     assert again.config == generator.config
     assert set(again.score_only.operating_points.values()) == {0.05}  # the release's
     again.load_state_dict(generator.state_dict())
-    scores = generator.normalizer(raw_scores((20, 30)))[None]
+    scores = generator.scale(raw_scores((20, 30)))[None]
     assert torch.equal(again.propose(scores)[0].boxes, generator.propose(scores)[0].boxes)
 
 

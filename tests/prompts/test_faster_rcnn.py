@@ -4,18 +4,21 @@ import math
 import pytest
 import torch
 
+from oodseg.core.base import plain
+from oodseg.core.build import construct
 from oodseg.core.errors import ConfigError, ScoreMapError
-from oodseg.core.registry import resolve
-from oodseg.prompts import PROMPTS, PromptGenerator
+from oodseg.core.parts import OPERATING_POINTS, describe
+from oodseg.prompts import PromptGenerator
 from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts, Reading
 from oodseg.prompts.geometry import overlap_of_smaller
 
 CHANNELS = (6, 10)
 
 
-def reading(quiet: float, balanced: float = 0.0, thorough: float = 0.0, calibration=(1.0, 0.0, 0.0)) -> dict:
-    points = {"quiet": quiet, "balanced": balanced, "thorough": thorough}
-    return {"calibration": list(calibration), "operating_points": points}
+def reading(
+    quiet: float, balanced: float = 0.0, thorough: float = 0.0, calibration=(1.0, 0.0, 0.0)
+) -> Reading:
+    return Reading(calibration, {"quiet": quiet, "balanced": balanced, "thorough": thorough})
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +47,8 @@ def maps(batch: int, height: int, width: int) -> list[torch.Tensor]:
 
 
 def test_is_registered_and_rebuilt_from_its_config(generator) -> None:
-    config = json.loads(json.dumps(generator.config))
-    again = resolve(PROMPTS, "prompts", "faster_rcnn")(**config)
+    described = json.loads(json.dumps(describe(generator)))
+    again = construct("prompts", described, weights_follow=True)
     assert isinstance(again, PromptGenerator)
     assert again.config == generator.config
     again.load_state_dict(generator.state_dict())
@@ -160,17 +163,27 @@ def test_resnet50_is_one_config_line_away() -> None:
         ({"nms": -0.1}, "nms"),
         ({"nested": 2.0}, "nested"),
         ({"max_boxes": 0}, "max_boxes"),
-        ({"with_features": reading(0.5, calibration=(0.0, 0.0, 0.0))}, "calibration"),
-        ({"score_only": reading(0.5, calibration=(1.0, 0.0))}, "calibration"),
-        ({"score_only": reading(1.5)}, "operating points need a confidence in 0..1"),
-        ({"score_only": reading(0.5, thorough=-0.1)}, "operating points need a confidence in 0..1"),
-        ({"with_features": {**reading(0.5), "operating_points": {"quiet": 0.5}}}, "balanced, thorough"),
         ({"backbone": "resnet50", "features": (4, 4)}, "choose 'compact' to join features"),
     ],
 )
 def test_refuses(arguments, says) -> None:
     with pytest.raises(ConfigError, match=says):
         FasterRCNNPrompts(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("calibration", "points", "says"),
+    [
+        ((0.0, 0.0, 0.0), [0.5, 0.5, 0.5], "calibration"),
+        ((1.0, 0.0), [0.5, 0.5, 0.5], "calibration"),
+        ((1.0, 0.0, 0.0), [1.5, 0.0, 0.0], "operating points need a confidence in 0..1"),
+        ((1.0, 0.0, 0.0), [0.5, 0.5, -0.1], "operating points need a confidence in 0..1"),
+        ((1.0, 0.0, 0.0), [0.5], "quiet, balanced, thorough"),
+    ],
+)
+def test_refuses_confidences_that_mean_nothing(calibration, points, says) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Reading(calibration, dict(zip(OPERATING_POINTS, points, strict=False)))
 
 
 def test_refuses_wrong_scores(generator) -> None:
@@ -193,7 +206,7 @@ def same(found, expected) -> bool:
 
 
 def test_with_features_it_is_rebuilt_from_its_config(joining) -> None:
-    again = FasterRCNNPrompts(**json.loads(json.dumps(joining.config)))
+    again = construct("prompts", json.loads(json.dumps(describe(joining))), weights_follow=True)
     assert again.config == joining.config
     again.load_state_dict(joining.state_dict())
     scores, features = torch.randn(1, 64, 128), maps(1, 64, 128)
@@ -279,8 +292,8 @@ def test_losses_reach_what_joins_the_features() -> None:
     assert all(bool(each.weight.grad.abs().sum() > 0) for each in network.rcnn.backbone.join)
 
 
-def test_readings_survive_their_dictionary() -> None:
+def test_readings_survive_json() -> None:
     first = Reading((1.5, 0.25, -2.0), {"thorough": 0.1, "quiet": 0.9, "balanced": 0.5})
-    given = json.loads(json.dumps(first.as_dict()))
+    given = json.loads(json.dumps(plain(first)))
     assert list(given["operating_points"]) == ["quiet", "balanced", "thorough"]
-    assert Reading(tuple(given["calibration"]), given["operating_points"]) == first
+    assert Reading(**given) == first

@@ -10,6 +10,7 @@ from PIL import Image
 
 import failure_fakes
 import oodseg.runs
+import tiny_segmenter
 from failure_fakes import HEIGHT, WIDTH, RedIsWrong, save_picture
 from oodseg.core.errors import ConfigError, ImageError, WeightsError
 from tiny_segmenter import TinySegmenter
@@ -21,7 +22,7 @@ WORST_FIRST = ["red #1.png", "half red.png", "some.png", "calm.png"]
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch):
     failure_fakes.register(monkeypatch)
-    monkeypatch.setattr("oodseg.failures.loading.build_segmenter", lambda spec: spec)
+    tiny_segmenter.register(monkeypatch)
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def count_calls(monkeypatch):
     calls = []
     original = RedIsWrong.assess
 
-    def counting(self, image):
+    def counting(self, image, labels=None):
         calls.append(image)
-        return original(self, image)
+        return original(self, image, labels)
 
     monkeypatch.setattr(RedIsWrong, "assess", counting)
     return calls
@@ -166,11 +167,11 @@ def test_what_changed_is_done_again(photos, out, monkeypatch, change):
 def test_ctrl_c_half_way_keeps_whole_files_and_resumes(photos, out, monkeypatch):
     original, calls = RedIsWrong.assess, []
 
-    def stopping(self, image):
+    def stopping(self, image, labels=None):
         if len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(image)
-        return original(self, image)
+        return original(self, image, labels)
 
     with monkeypatch.context() as patch:
         patch.setattr(RedIsWrong, "assess", stopping)
@@ -210,11 +211,10 @@ def test_what_judges_by_default(photos, out):
 
 
 def test_msp_works_with_a_segmenter_of_the_zoo(photos, out, monkeypatch):
-    monkeypatch.setattr("oodseg.failures.loading.build_segmenter", lambda spec: TinySegmenter(seed=int(spec)))
-    oodseg.runs.judge(photos, "msp", out, segmenter="3")
+    oodseg.runs.judge(photos, "msp", out, segmenter="tiny")
     found = json.loads((out / "failures.json").read_text())
     assert set(found["pictures"][0]["estimated_iou"]) <= set(TinySegmenter.classes)
-    assert found["info"]["settings"]["segmenter"] == "3"
+    assert found["info"]["settings"]["segmenter"] == "tiny"
 
 
 def test_images_in_memory(out):

@@ -14,7 +14,7 @@ from oodseg.io.images import read_image, resize, to_tensor
 from oodseg.masks.box import BoxSegmenter
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.runs.statistics import needs_fit, spread
+from oodseg.runs.statistics import spread
 from redness import street
 from tiny_segmenter import TinySegmenter, pictures, register
 
@@ -25,7 +25,7 @@ class TinySml(LogitDetector):
     """What the detector `tiny+sml` stands for."""
 
     def __init__(self):
-        super().__init__({"name": "tiny", "config": {}}, "sml", smooth=1.0)
+        super().__init__(TinySegmenter(), "sml", smooth=1.0)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def base(tmp_path, monkeypatch):
     """A pipeline folder to take prompts and masks from; `tiny_sml` is a detector that knows nothing yet."""
     register(monkeypatch)
     monkeypatch.setitem(DETECTORS, "tiny_sml", "test_statistics:TinySml")
-    detector = LogitDetector({"name": "tiny", "config": {}}, normalizer=ScoreNormalizer(0.0, 2.0))
+    detector = LogitDetector(TinySegmenter(), normalizer=ScoreNormalizer(0.0, 2.0))
     s2m = S2M(detector, ComponentPrompts(min_area=33), BoxSegmenter(), working_side=(32, 48))
     s2m.save_pretrained(tmp_path / "base")
     return tmp_path / "base"
@@ -92,9 +92,9 @@ def test_fits_and_saves(base, photos, tmp_path) -> None:
 
 def test_a_pipeline_in_memory_is_fitted_in_place(base, photos) -> None:
     s2m = S2M.from_pretrained(base, detector="tiny_sml")
-    assert needs_fit(s2m.detector)
+    assert not s2m.detector.fitted
     run = oodseg.runs.fit(photos, s2m)
-    assert not needs_fit(s2m.detector)
+    assert s2m.detector.fitted
     assert s2m.detector.normalizer == ScoreNormalizer(run.mean, run.std)
     with pytest.raises(ConfigError, match=r"put it into S2M"):
         oodseg.runs.fit(photos, s2m, detector="tiny_sml")

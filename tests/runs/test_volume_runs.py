@@ -10,9 +10,9 @@ import failure_fakes
 import oodseg.runs
 from failure_fakes import STRUCTURES, body, save_nifti, save_scan, save_volume_detector
 from oodseg.core.errors import ConfigError, DatasetError, ImageError
-from oodseg.failures.bundle import save_failure_detector
 from oodseg.failures.comparator import Comparator
 from oodseg.failures.spade import SpadeGenerator
+from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import SynthCP
 from oodseg.metrics import picture_dice
 from oodseg.segmenters.given import GivenLabels
@@ -122,11 +122,11 @@ def test_a_detector_with_a_segmenter_of_its_own_judges_no_labels(tmp_path, out):
 def test_ctrl_c_counts_slices_and_claims_no_volume(tmp_path, detector, out, monkeypatch):
     original, calls = failure_fakes.GreyIsTruth.assess, []
 
-    def stopping(self, image):
+    def stopping(self, image, labels=None):
         if len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(image)
-        return original(self, image)
+        return original(self, image, labels)
 
     scan = save_scan(tmp_path / "case.nii.gz", body())
     labels = save_nifti(tmp_path / "labels.nii.gz", body())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from oodseg.core.spec import build_segmenter
+from oodseg.core.build import build_segmenter
 from oodseg.segmenters.hub_masks import class_logits
 from tiny_models import CLASSES
 

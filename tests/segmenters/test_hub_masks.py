@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from oodseg.core.build import build_segmenter
 from oodseg.core.parts import MaskQueries
-from oodseg.core.spec import build_segmenter
 from oodseg.segmenters.hub_masks import class_logits
 from tiny_models import CLASSES, MEAN, STD
 

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from oodseg.core.build import build, build_segmenter
 from oodseg.core.errors import WeightsError
-from oodseg.core.parts import Segmenter
-from oodseg.core.spec import build_segmenter
-from oodseg.segmenters import make_segmenter
+from oodseg.core.parts import Segmenter, describe
 from oodseg.segmenters.hub_pixel import DptSegmenter, statistics
 from tiny_models import CLASSES
 
@@ -110,7 +109,7 @@ def test_saving_names_the_folder_and_copies_no_weights(folder_of):
     assert segmenter.config == {"source": str(folder.resolve()), "revision": None}
     assert not segmenter.state_dict()
     assert not list(segmenter.parameters())
-    again = make_segmenter({"name": segmenter.name, "config": segmenter.config})
+    again = build("segmenters", describe(segmenter))
     image = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(segmenter.segment(image).logits, again.segment(image).logits)
 

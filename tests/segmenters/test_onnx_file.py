@@ -6,9 +6,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from oodseg.core.build import build, build_segmenter
 from oodseg.core.errors import ConfigError, WeightsError
-from oodseg.core.spec import build_segmenter
-from oodseg.segmenters import make_segmenter
+from oodseg.core.parts import describe
 from oodseg.segmenters.onnx_file import OnnxSegmenter
 
 MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.25, 0.3]
@@ -51,7 +51,7 @@ def test_equals_torch(tmp_path, conv):
     images = torch.rand(2, 3, 64, 96)
     torch.testing.assert_close(segmenter.segment(images).logits, expected(conv, images), rtol=1e-4, atol=1e-4)
     assert segmenter.classes == ("a", "b", "c", "d")
-    again = make_segmenter({"name": segmenter.name, "config": segmenter.config})
+    again = build("segmenters", describe(segmenter))
     torch.testing.assert_close(again.segment(images).logits, segmenter.segment(images).logits)
 
 

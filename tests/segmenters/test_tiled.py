@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from oodseg.core.build import build, build_segmenter
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import MaskQueries, Segmentation
-from oodseg.core.spec import build_segmenter
-from oodseg.segmenters import make_segmenter
+from oodseg.core.parts import MaskQueries, Segmentation, describe
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.tiled import TiledSegmenter, starts
 
@@ -87,12 +86,12 @@ def test_queries_and_features_of_several_windows_are_left_out():
 
 def test_config_rebuilds(folder_of):
     tiled = TiledSegmenter(
-        {"name": "segformer", "config": {"source": str(folder_of("segformer"))}},
+        build_segmenter(f"segformer:{folder_of('segformer')}"),
         window=64,
         overlap=0.5,
         scales=[0.5, 1],
     )
-    again = make_segmenter({"name": tiled.name, "config": tiled.config})
+    again = build("segmenters", describe(tiled))
     image = torch.rand(1, 3, 64, 96)
     torch.testing.assert_close(tiled.segment(image).logits, again.segment(image).logits)
     assert again.classes == tiled.classes

@@ -3,8 +3,8 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights
 
+from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError, WeightsError
-from oodseg.core.spec import build_segmenter
 from oodseg.segmenters.torchvision_models import TorchvisionSegmenter
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD
 

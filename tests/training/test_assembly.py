@@ -10,21 +10,21 @@ from oodseg.core.errors import WeightsError
 from oodseg.core.files import write_json
 from oodseg.detectors.street import StreetDetector
 from oodseg.masks.compact import CompactSegmenter
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.segmenters.street import StreetNet
 from oodseg.training.assembly import assemble, finished
 from oodseg.training.common import save_weights
 
-READING = {
-    "calibration": [1.0, 0.5, -0.25],
-    "operating_points": {"quiet": 0.3, "balanced": 0.2, "thorough": 0.1},
-}
+READING = Reading((1.0, 0.5, -0.25), {"quiet": 0.3, "balanced": 0.2, "thorough": 0.1})
 
 
 @pytest.fixture
 def runs(tmp_path):
     """What the single trainings leave, untrained."""
     parts = {
-        "detector": StreetDetector({"widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1]}),
+        "detector": StreetDetector(
+            StreetNet([4, 6, 8, 8, 8], [1, 1, 1, 1]), statistics={"combined": [0.0, 1.0]}
+        ),
         "prompts": FasterRCNNPrompts(score_only=READING),
         "masks": CompactSegmenter(32, 1.5, [4, 8], [1, 1]),
     }
@@ -46,7 +46,7 @@ def test_the_parts_become_a_pipeline(runs, tmp_path, rng) -> None:
     assert bundle(runs, out).name == "mine"
     s2m = S2M.from_pretrained(out)
     assert s2m.name == "mine"
-    assert s2m.prompts.config["score_only"] == READING
+    assert s2m.prompts.score_only == READING
     image = rng.integers(0, 255, (96, 128, 3)).astype("uint8")
     assert s2m(image).mask.shape == (96, 128)
     for name in ("prompts", "masks"):

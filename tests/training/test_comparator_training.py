@@ -6,7 +6,7 @@ from failure_parts import COMPARATOR, make_generator, make_segmenter
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.taxonomy import CAMVID_CLASSES, CLASSES
 from oodseg.failures.baselines import MSP
-from oodseg.failures.bundle import load_failure_detector
+from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import SynthCPDetector
 from oodseg.training.common import load_recipe
 from oodseg.training.comparator import CachedMaker, ComparatorRecipe, as_sample, train
@@ -63,7 +63,7 @@ def test_every_picture_is_predicted_by_a_segmenter_that_never_saw_it(root, run) 
     folds = [load_segmenter(run / f"fold_{number}" / "segmenter.safetensors") for number in (0, 1)]
     made, _ = generator()
     for index in (0, half - 1, half, len(pictures) - 1):
-        wanted = predict(pictures[index], folds[index >= half], made, (32, 64))
+        wanted = predict(pictures[index], folds[index >= half].segment, made, (32, 64))
         found = read_cached(cached[index])
         for name, value in vars(wanted).items():
             np.testing.assert_array_equal(getattr(found, name), value)
@@ -127,7 +127,7 @@ def test_a_segmenter_of_ones_own_is_judged(root, tmp_path) -> None:
 
 def test_samples_know_the_true_quality(root) -> None:
     labelled = load_label_set("street", root).train[0]
-    found = predict(labelled, make_segmenter(CLASSES), generator()[0], (32, 64))
+    found = predict(labelled, make_segmenter(CLASSES).segment, generator()[0], (32, 64))
     assert found.probabilities.shape == (32, 64, 7)
     picture, made, shares, labels, truth, quality = as_sample(found, dice=False)
     assert picture.shape == made.shape == (3, 32, 64)
@@ -146,7 +146,7 @@ def test_samples_know_the_true_quality(root) -> None:
 
 
 def test_cache_starts_anew_when_it_must_and_names_damage(root, tmp_path) -> None:
-    items = [(each, make_segmenter(CLASSES)) for each in load_label_set("street", root).train[:2]]
+    items = [(each, make_segmenter(CLASSES).segment) for each in load_label_set("street", root).train[:2]]
     make = generator()[0]
     paths = build_cache(tmp_path, items, make, (32, 64), "one", progress=False)
     paths[0].write_bytes(b"broken")

@@ -7,11 +7,13 @@ from prompt_fakes import FakeDetector, FakeSampler, fill
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from oodseg.core.bundle import find_bundle, load_part, read_config
+from oodseg.core.build import construct, load_part
+from oodseg.core.bundle import find_bundle, read_config
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import OPERATING_POINTS
 from oodseg.detectors.street import StreetDetector
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.segmenters.street import StreetNet
 from oodseg.training.common import load_recipe
 from oodseg.training.prompt_selection import Ordinary
 from oodseg.training.prompts import (
@@ -104,7 +106,7 @@ def test_two_steps_write_weights_that_load_and_metrics(run) -> None:
     assert list(metrics["validation"]) == ["score_only"]
     state = load_file(path)
     assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float16}
-    generator = FasterRCNNPrompts(**config)
+    generator = construct("prompts", {"name": "faster_rcnn", **config}, weights_follow=True)
     generator.load_state_dict(state)
     assert len(generator.propose(torch.randn(1, 48, 64))) == 1
 
@@ -132,7 +134,8 @@ def test_a_generator_joins_the_features_of_the_cache_if_its_recipe_says_so(run) 
     metrics = fit(with_features(), run, progress=False)
     assert metrics["config"]["features"] == [3, 5]
     assert list(metrics["validation"]) == ["with_features", "score_only"]
-    generator = FasterRCNNPrompts(**metrics["config"])
+    described = {"name": "faster_rcnn", **metrics["config"]}
+    generator = construct("prompts", described, weights_follow=True)
     generator.load_state_dict(load_file(run / "prompts.safetensors"))
     for name, chosen in metrics["validation"].items():
         assert getattr(generator, name).operating_points == chosen["operating_points"]
@@ -204,7 +207,8 @@ def test_a_whole_training_with_features(tmp_path) -> None:
     make_training_data(tmp_path / "data")
     changes = {"sizes": [(64, 96)], "zoomed_sizes": [(64, 96)], "val_scenes": 16, "scenes": 16}
     torch.manual_seed(0)
-    detector = StreetDetector({"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}, detail=0.5)
+    network = StreetNet([4, 4, 8, 8, 8], [1, 1, 1, 1])
+    detector = StreetDetector(network, statistics={"combined": [0.0, 1.0]}, detail=0.5)
     metrics = train(with_features(**changes), tmp_path / "data", tmp_path / "run", detector, progress=False)
     assert metrics["config"]["features"] == [8, 8]
     assert all(chosen["curve"] for chosen in metrics["validation"].values())

@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError, DatasetError
-from oodseg.core.spec import build_segmenter
 from oodseg.core.taxonomy import IGNORE
 from oodseg.nn.encoders import WHEELS
 from oodseg.segmenters.street import StreetNet

@@ -9,7 +9,7 @@ from failure_parts import make_comparator, make_generator, make_segmenter
 from oodseg.core.errors import ConfigError
 from oodseg.core.taxonomy import CLASSES
 from oodseg.failures.baselines import MSP
-from oodseg.failures.bundle import load_failure_detector, save_failure_detector
+from oodseg.failures.storage import load_failure_detector, save_failure_detector
 from oodseg.failures.synthcp import SynthCP
 from oodseg.failures.synthcp_detector import SynthCPDetector
 from oodseg.training.common import load_recipe

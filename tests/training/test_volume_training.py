@@ -6,17 +6,19 @@ import torch
 
 import oodseg.runs
 from failure_fakes import STRUCTURES, WINDOW, body, save_scan, save_task
-from oodseg.core.errors import ConfigError
+from failure_parts import make_segmenter
+from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.data.msd import export_slices
 from oodseg.data.slices import LabelledSlice, labelled_slices
-from oodseg.failures.bundle import load_failure_detector
+from oodseg.failures.detector import full_logits
 from oodseg.failures.spade import SpadeGenerator
-from oodseg.segmenters.given import GivenLabels
+from oodseg.failures.storage import load_failure_detector
+from oodseg.io.images import to_tensor
 from oodseg.training.common import load_recipe
 from oodseg.training.comparator import ComparatorRecipe
 from oodseg.training.labelled import load_label_set
 from oodseg.training.resynthesis import ResynthesisRecipe
-from oodseg.training.volumes import Handed, train
+from oodseg.training.volumes import PredictedSlice, train
 
 TINY = {
     "labels": "slices", "quality": "dice", "folds": 2, "size": (24, 24), "widths": [8, 8, 8], "fused": 4,
@@ -53,12 +55,12 @@ def test_slices_are_a_label_set(task, tmp_path):
     assert picture.shape == (*labels.shape, 3)
 
 
-def test_reading_a_slice_hands_its_prediction_over(task, tmp_path):
+def test_a_slice_comes_with_its_prediction(task, tmp_path):
     export_slices(task, tmp_path / "slices", WINDOW, task.parent / "predicted")
-    given = GivenLabels(STRUCTURES)
     for each in labelled_slices(tmp_path / "slices")[1]["train"]:
-        _, truth = Handed(each, None, given).read()
-        assert np.array_equal(given.labels.numpy(), np.where(truth == 2, 2, 0))
+        one = PredictedSlice(each, None)
+        picture, truth = one.read()
+        assert np.array_equal(one.labels(to_tensor(picture)).numpy(), np.where(truth == 2, 2, 0))
 
 
 @pytest.mark.parametrize("predicted", [True, False])
@@ -101,12 +103,14 @@ def test_settings_that_make_no_sense(task, tmp_path, changes, classes, words):
         )
 
 
-def test_a_slice_without_a_prediction_keeps_what_the_predictor_says(tmp_path, task):
+def test_a_slice_without_a_prediction_is_predicted(tmp_path, task):
     export_slices(task, tmp_path / "slices", WINDOW)
     one = labelled_slices(tmp_path / "slices")[1]["train"][0]
     assert isinstance(one, LabelledSlice)
-    given, whole = GivenLabels(STRUCTURES), GivenLabels(STRUCTURES)
-    _, truth = one.read()
-    whole.labels = torch.from_numpy(truth)
-    Handed(one, whole, given).read()
-    assert np.array_equal(given.labels.numpy(), truth)
+    picture, _ = one.read()
+    network = make_segmenter(STRUCTURES)
+    image = to_tensor(picture)
+    expected = full_logits(network.segment(image[None]), picture.shape[:2]).argmax(1)[0]
+    assert torch.equal(PredictedSlice(one, network).labels(image), expected)
+    with pytest.raises(DatasetError, match="has no prediction: cut the slices with --predictions"):
+        PredictedSlice(one, None).labels(image)

@@ -96,7 +96,7 @@ def was_typed(ctx: typer.Context, option: str) -> bool:
 
 
 def load_pipeline(name: str, device: Device = Device.CPU, **parts: Any) -> S2M:
-    """Loads a pipeline for a verb; `parts` are what `S2M.from_pretrained` takes.
+    """Loads a pipeline for a verb; `parts` are what `S2M.from_pretrained` takes, None for the bundled ones.
 
     Raises:
         ConfigError: An unknown part, or no GPU.
@@ -105,7 +105,8 @@ def load_pipeline(name: str, device: Device = Device.CPU, **parts: Any) -> S2M:
     from oodseg.core.devices import choose_device
     from oodseg.pipeline import S2M
 
-    return S2M.from_pretrained(name, choose_device(device.value), **parts)
+    chosen = {key: spec for key, spec in parts.items() if spec is not None}
+    return S2M.from_pretrained(name, choose_device(device.value), **chosen)
 
 
 def set_threads(threads: int | None) -> None:

@@ -55,7 +55,7 @@ def comparator(
 ) -> None:
     """Train failure detectors: SynthCP's comparator, and what it is measured against."""
     with training_libraries():
-        from oodseg.core.spec import build_segmenter
+        from oodseg.core.build import build_segmenter
         from oodseg.training.assembly import finished
         from oodseg.training.comparator import ComparatorRecipe, train
         from oodseg.training.resynthesis import load_generator

@@ -16,13 +16,12 @@ from typing import Any
 from oodseg.core.errors import OodsegError, WeightsError
 from oodseg.core.files import atomic_path, write_bytes, write_json
 from oodseg.core.fingerprint import hash_bytes
-from oodseg.core.normalization import ScoreNormalizer
-from oodseg.core.registry import resolve, table
+from oodseg.core.parts import Part, describe
+from oodseg.core.spec import ROOMS
 from oodseg.core.version import __version__
 from oodseg.core.weights import check_bits, pack, unpack
 
-FORMAT = 1
-ROOMS = {"detector": "detectors", "prompts": "prompts", "masks": "masks"}
+FORMAT = 2
 
 
 def bundled_names(*inside: str) -> list[str]:
@@ -76,10 +75,10 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Reads and checks `config.json`.
+    """Reads the `config.json` of a pipeline or another saved thing, and checks its format.
 
     Raises:
-        WeightsError: Not JSON, of another format, or incomplete.
+        WeightsError: Not JSON, or of another format.
     """
     path = folder / "config.json"
     config = read_json(path, "pipeline")
@@ -89,9 +88,21 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{path} is of pipeline format {found}, this oodseg {__version__} reads format {FORMAT}: "
             "install the oodseg version that wrote it, or save the pipeline again"
         )
+    return config
+
+
+def read_pipeline_config(folder: Path) -> dict[str, Any]:
+    """Reads and checks the `config.json` of a pipeline.
+
+    Raises:
+        WeightsError: Not JSON, of another format, or incomplete.
+    """
+    config = read_config(folder)
     missing = [key for key in (*ROOMS, "working_side") if key not in config]
     if missing:
-        raise WeightsError(f"{path} has no entry {', '.join(missing)}: write the pipeline again")
+        raise WeightsError(
+            f"{folder / 'config.json'} has no entry {', '.join(missing)}: write the pipeline again"
+        )
     return config
 
 
@@ -104,33 +115,6 @@ def read_header(path: Path) -> dict[str, str]:
             return dict(file.metadata() or {})
     except (OSError, SafetensorError):
         return {}
-
-
-def load_part(folder: Path, config: dict[str, Any], key: str) -> Any:
-    """Builds one part of a pipeline and loads its weights.
-
-    Args:
-        folder: The pipeline's folder.
-        config: What `read_config` returned.
-        key: `"detector"`, `"prompts"` or `"masks"`.
-
-    Raises:
-        WeightsError: A weight file is missing, damaged, or does not fit the part.
-    """
-    entry = config[key]
-    room = ROOMS[key]
-    try:
-        part = resolve(table(room), room, entry["name"])(**entry["config"])
-        if entry.get("normalizer"):
-            part.normalizer = ScoreNormalizer(**entry["normalizer"])
-    except (TypeError, KeyError) as error:
-        raise WeightsError(
-            f"{folder / 'config.json'}: the entry '{key}' does not fit this oodseg {__version__} ({error}); "
-            "install the version that wrote it, or save the pipeline again"
-        ) from error
-    if entry.get("weights"):
-        load_weights(part, folder / entry["weights"], entry.get("sha256"))
-    return part
 
 
 def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
@@ -177,27 +161,36 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         part.eval().requires_grad_(False)
 
 
-def save_part(folder: Path, key: str, part: Any, bits: int = 16) -> dict[str, Any]:
-    """Writes one part's weights in 16 or 8 bits; returns its entry for `config.json`."""
-    entry: dict[str, Any] = {"name": part.name, "config": part.config, "weights": None}
-    normalizer = getattr(part, "normalizer", None)
-    if normalizer is not None:
-        entry["normalizer"] = {"mean": normalizer.mean, "std": normalizer.std}
-    state = part.state_dict() if hasattr(part, "state_dict") else {}
-    if state:
-        from safetensors.torch import save
+def write_weights(folder: Path, key: str, part: Part, bits: int = 16) -> dict[str, str] | None:
+    """Writes what a part has learned, in 16 or 8 bits.
 
-        buffers = {name for name, _ in part.named_buffers()} if hasattr(part, "named_buffers") else set()
-        header = {"part": key, "name": part.name, "oodseg": __version__}
-        data = save(pack(state, bits, buffers), metadata=header)
-        entry["weights"] = f"{key}.safetensors"
-        entry["sha256"] = hash_bytes(data)
-        write_bytes(folder / entry["weights"], data)
-    return entry
+    Args:
+        folder: Where to.
+        key: What the file is called.
+        part: The part; one that is no module has nothing to write.
+        bits: See `oodseg.core.weights`.
+
+    Returns:
+        What `config.json` notes of the file: `"file"` and `"sha256"`; None without one.
+    """
+    import torch
+
+    if not isinstance(part, torch.nn.Module):
+        return None
+    state = part.state_dict()
+    if not state:
+        return None
+    from safetensors.torch import save
+
+    buffers = {name for name, _ in part.named_buffers()}
+    header = {"part": key, "name": part.name, "oodseg": __version__}
+    data = save(pack(state, bits, buffers), metadata=header)
+    write_bytes(folder / f"{key}.safetensors", data)
+    return {"file": f"{key}.safetensors", "sha256": hash_bytes(data)}
 
 
 def save_bundle(
-    folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Any], bits: int = 16
+    folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Part], bits: int = 16
 ) -> None:
     """Writes a pipeline folder; `config.json` comes last, so that a broken-off save is no pipeline.
 
@@ -214,8 +207,9 @@ def save_bundle(
         "name": name,
         "working_side": list(working_side),
     }
-    for key, part in parts.items():
-        config[key] = save_part(folder, key, part, bits)
+    config |= {key: describe(part) for key, part in parts.items()}
+    written = {key: write_weights(folder, key, part, bits) for key, part in parts.items()}
+    config["weights"] = {key: file for key, file in written.items() if file is not None}
     card = folder / "README.md"
     if not card.exists():
         with atomic_path(card) as temporary:

@@ -1,107 +1,93 @@
-"""The contracts: segmenter, detector, prompt generator, promptable segmenter, failure detector."""
+"""The contracts of the parts: segmenter, detector, prompt generator, promptable segmenter, judge.
+
+A part is a class that derives from its contract; a part that is a network derives from `ModulePart` of
+`oodseg.core.modules` first. Nothing ever asks a part whether it happens to have some attribute.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
+
+from oodseg.core.base import Fittable, Learned, Part, describe, parameters, plain
+from oodseg.core.errors import ConfigError
+from oodseg.core.values import Assessment, BoxPrompts, MaskQueries, Segmentation, Sight
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from oodseg.core.normalization import ScoreNormalizer
 
+__all__ = [
+    "OPERATING_POINTS",
+    "Assessment",
+    "BoxPrompts",
+    "Detector",
+    "Fittable",
+    "Judge",
+    "Learned",
+    "MaskQueries",
+    "Part",
+    "PromptGenerator",
+    "PromptableSegmenter",
+    "Segmentation",
+    "Segmenter",
+    "Sight",
+    "describe",
+    "parameters",
+    "statistics_of",
+]
 
 # How many boxes per ordinary image a user puts up with: at most 0.1, about 0.25, about 1.
 OPERATING_POINTS = ("quiet", "balanced", "thorough")
 
 
-@dataclass(frozen=True)
-class MaskQueries:
-    """What a mask classifier (MaskFormer and its kin) says: Q masks, each with a class.
-
-    Attributes:
-        classes: Float `[B, Q, C + 1]`: class logits of every query; the last one is "no object" (void).
-        masks: Float `[B, Q, h, w]`: mask logits of any resolution covering the picture.
-    """
-
-    classes: Tensor
-    masks: Tensor
-
-    def class_scores(self) -> Tensor:
-        """What all queries together say about each class, `L_c = sum_q P_q(c) m_q`, float `[B, C, h, w]`.
-
-        `P_q` is the softmax over the classes and void, `m_q` the sigmoid of the mask; void is left out of the
-        sum (MaskFormer: Cheng et al., NeurIPS 2021, Sec. 3.4), which may exceed 1.
-        """
-        import torch
-
-        known = self.classes.softmax(-1)[..., :-1]
-        return torch.einsum("bqc,bqhw->bchw", known, self.masks.sigmoid())
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """What a segmenter says about a batch of pictures.
-
-    Attributes:
-        logits: Float `[B, C, h, w]` of any resolution covering the picture; of a mask classifier the
-            logarithm of its class scores.
-        features: Float `[B, D, h', w']` of the last layer before the classes, or None if the family
-            has none to give.
-        queries: The mask queries, or None if the family has none.
-    """
-
-    logits: Tensor
-    features: Tensor | None = None
-    queries: MaskQueries | None = None
-
-
-@runtime_checkable
-class Segmenter(Protocol):
+class Segmenter(Part):
     """Gives every pixel logits over the classes it knows.
 
     Attributes:
-        name: Key in `SEGMENTERS`.
         classes: Names of the C classes.
     """
 
-    name: str
     classes: tuple[str, ...]
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments: `SEGMENTERS[name](**config)` rebuilds the segmenter."""
-        ...
-
+    @abstractmethod
     def segment(self, images: Tensor) -> Segmentation:
         """Segments a batch.
 
         Args:
             images: Float `[B, 3, H, W]`, RGB in 0..1, any size.
         """
-        ...
 
 
-@runtime_checkable
-class Detector(Protocol):
+class Detector(Part):
     """Gives every pixel an anomaly score; higher means more anomalous.
 
     Attributes:
-        name: Key in `DETECTORS`.
-        normalizer: Statistics of the score on in-distribution pictures, fitted once.
+        normalizer: Statistics of the score on ordinary images; None until they are fitted. They are saved
+            with the detector, and the grammar takes them as its argument `normalizer`, whatever its
+            constructor.
+        zoom: How many times the working size it wants to see, where the image is that large.
+        feature_channels: Channels of the maps in `Sight.features`, finest first; empty if it shows none.
     """
 
-    name: str
-    normalizer: ScoreNormalizer
+    normalizer: ScoreNormalizer | None = None
+    zoom: int = 1
+    feature_channels: tuple[int, ...] = ()
 
     @property
     def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments: `DETECTORS[name](**config)` rebuilds the detector."""
-        ...
+        """See `Part.config`; with the statistics, if there are any."""
+        known = {} if self.normalizer is None else {"normalizer": plain(self.normalizer)}
+        return {**super().config, **known}
 
+    @property
+    def fitted(self) -> bool:
+        """Whether the score's statistics are known, so that a prompt generator can read it."""
+        return self.normalizer is not None
+
+    @abstractmethod
     def score(self, images: Tensor) -> Tensor:
         """Scores a batch.
 
@@ -111,38 +97,9 @@ class Detector(Protocol):
         Returns:
             Float32 `[B, H, W]`, finite, higher = more anomalous, any range (not normalised).
         """
-        ...
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What a detector made of a batch of images.
-
-    Attributes:
-        scores: Float32 `[B, H, W]`, as `Detector.score` gives them.
-        features: What lies behind the scores, for a prompt generator that reads it: float maps
-            `[B, C, H / stride, W / stride]`, finest first; None where the detector shows none.
-    """
-
-    scores: Tensor
-    features: tuple[Tensor, ...] | None = None
-
-
-@runtime_checkable
-class ImageDetector(Protocol):
-    """What a detector has that chooses the scale it sees and shows the features behind its scores.
-
-    Attributes:
-        zoom: How many times the working size it wants to see, where the image is that large.
-    """
-
-    @property
-    def zoom(self) -> int:
-        """See the class."""
-        ...
 
     def look(self, images: Tensor, zoom: int = 1) -> Sight:
-        """Scores a batch.
+        """Scores a batch and shows the features behind the scores; by default there are none.
 
         Args:
             images: Float `[B, 3, zoom * H, zoom * W]`, RGB in 0..1.
@@ -151,37 +108,19 @@ class ImageDetector(Protocol):
         Returns:
             Scores `[B, H, W]` and the features behind them.
         """
-        ...
+        return Sight(self.score(images))
 
 
-@dataclass(frozen=True)
-class BoxPrompts:
-    """Box prompts of one picture.
-
-    Attributes:
-        boxes: Float32 `[N, 4]`, `xyxy` in pixels of the score map that was handed in (x right, y down).
-        confidence: Float32 `[N]` in 0..1, sorted descending.
-    """
-
-    boxes: Tensor
-    confidence: Tensor
-
-
-@runtime_checkable
-class PromptGenerator(Protocol):
+class PromptGenerator(Part):
     """Draws one box around every object that stands out in a score map.
 
     Attributes:
-        name: Key in `PROMPTS`.
+        scale: The normalisation of raw scores that it was trained on; None for that of the detector.
     """
 
-    name: str
+    scale: ScoreNormalizer | None = None
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments: `PROMPTS[name](**config)` rebuilds the generator."""
-        ...
-
+    @abstractmethod
     def propose(
         self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
     ) -> list[BoxPrompts]:
@@ -195,94 +134,71 @@ class PromptGenerator(Protocol):
             operating_point: One of `OPERATING_POINTS`; a generator without calibrated confidences ignores it.
 
         Returns:
-            One `BoxPrompts` a picture, possibly with no box at all.
+            One `BoxPrompts` per image, possibly with no box at all.
         """
-        ...
 
 
-@runtime_checkable
-class PromptableSegmenter(Protocol):
-    """Turns boxes into outlines.
+class PromptableSegmenter(Part):
+    """Turns boxes into outlines."""
 
-    Attributes:
-        name: Key in `MASKS`.
-    """
-
-    name: str
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments: `MASKS[name](**config)` rebuilds the segmenter."""
-        ...
-
+    @abstractmethod
     def embed(self, image: Tensor) -> Any:
-        """Encodes one picture.
+        """Encodes one image.
 
         Args:
-            image: Float32 `[3, H, W]`, RGB in 0..1, at the size of the picture that was handed in.
+            image: Float32 `[3, H, W]`, RGB in 0..1, at the size of the image that was handed in.
 
         Returns:
             Whatever `segment` needs; opaque to the caller.
         """
-        ...
 
+    @abstractmethod
     def segment(self, embedding: Any, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
         """Outlines the object in each box.
 
         Args:
-            embedding: What `embed` returned for the picture.
-            boxes: Float32 `[N, 4]`, `xyxy` in pixels of that picture.
-            scores: Normalised score map, float32 `[h, w]` of any resolution covering the same picture;
+            embedding: What `embed` returned for the image.
+            boxes: Float32 `[N, 4]`, `xyxy` in pixels of that image.
+            scores: Normalised score map, float32 `[h, w]` of any resolution covering the same image;
                 segmenters that cannot use it ignore it.
 
         Returns:
-            Bool `[N, H, W]`, one mask a box (N may be 0).
+            Bool `[N, H, W]`, one mask per box (N may be 0).
         """
-        ...
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """What a failure detector says about one picture or slice.
+class Judge(Part):
+    """Says where a segmentation is wrong: of an image that it segments, or of labels made elsewhere.
 
     Attributes:
-        labels: uint8 `[H, W]`: the predicted classes, indices into the detector's `classes`.
-        error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1.
-        resynthesis: uint8 `[H, W, 3]`, RGB: the picture made back from the prediction; None if the detector
-            makes none.
-        class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
-            predicted.
-        mean_iou: Their estimated mean over the classes in the truth; one that is missed counts as 0.
-    """
-
-    labels: NDArray[np.uint8]
-    error: NDArray[np.float32]
-    resynthesis: NDArray[np.uint8] | None
-    class_iou: NDArray[np.float32]
-    mean_iou: float
-
-
-@runtime_checkable
-class FailureDetector(Protocol):
-    """Segments a picture and says where that segmentation is wrong.
-
-    Attributes:
-        name: Key in `FAILURES`.
         classes: Names of the C classes.
     """
 
-    name: str
     classes: tuple[str, ...]
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        ...
-
-    def assess(self, image: Tensor) -> Assessment:
-        """Assesses one picture.
+    @abstractmethod
+    def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
+        """Assesses one image.
 
         Args:
             image: Float `[3, H, W]`, RGB in 0..1, any size.
+            labels: Integers `[H, W]`, indices into `classes`: the segmentation to judge; None for that of
+                the judge's own segmenter.
+
+        Raises:
+            ConfigError: It needs labels and was given none, or the other way round.
         """
-        ...
+
+
+def statistics_of(detector: Detector) -> ScoreNormalizer:
+    """Returns what brings a detector's scores to the scale that prompt generators read.
+
+    Raises:
+        ConfigError: It was never fitted.
+    """
+    if detector.normalizer is None or not detector.fitted:
+        raise ConfigError(
+            f"the detector '{detector.name}' was never fitted: fit it to images in which nothing is unknown, "
+            "with `oodseg fit` or `S2M.fit`"
+        )
+    return detector.normalizer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from oodseg.core.errors import ConfigError
@@ -12,36 +12,73 @@ from oodseg.core.errors import ConfigError
 _TABLES = {
     "detectors": "oodseg.detectors:DETECTORS",
     "segmenters": "oodseg.segmenters:SEGMENTERS",
+    "scores": "oodseg.detectors.scores:SCORES",
     "prompts": "oodseg.prompts:PROMPTS",
     "masks": "oodseg.masks:MASKS",
+    "failures": "oodseg.failures:FAILURES",
 }
+# Rooms that take plain functions too, and what makes parts of them: `(name, what was registered)` to a maker.
+_ADAPTERS = {"scores": "oodseg.detectors.scoring:score_maker"}
 
 
-def table(room: str) -> Mapping[str, str]:
-    """The plain dict of a room: `"detectors"`, `"segmenters"`, `"prompts"` or `"masks"`."""
-    module, _, attribute = _TABLES[room].partition(":")
-    found: Mapping[str, str] = getattr(import_module(module), attribute)
+def table(room: str) -> Mapping[str, Any]:
+    """The plain dict of a room.
+
+    Args:
+        room: `"detectors"`, `"segmenters"`, `"scores"`, `"prompts"`, `"masks"` or `"failures"`.
+
+    Raises:
+        ConfigError: There is no such room.
+    """
+    if room not in _TABLES:
+        raise ConfigError(f"there is no room '{room}'; choose one of: {', '.join(_TABLES)}")
+    found: Mapping[str, Any] = _load(_TABLES[room])
     return found
 
 
-def resolve(registry: Mapping[str, str], room: str, name: str) -> Any:
-    """Finds the class behind a name without importing any other.
+def names(room: str) -> list[str]:
+    """All names in a room, those of other packages included, in alphabetical order."""
+    return sorted({*table(room), *_others(room)})
+
+
+def maker_of(room: str, name: str) -> Callable[..., Any]:
+    """Finds what builds the part of that name: a class or a function whose arguments are the part's.
+
+    Raises:
+        ConfigError: Nobody registered that name; the message lists those that exist.
+    """
+    found: Callable[..., Any] = resolve(table(room), room, name)
+    if room in _ADAPTERS:
+        found = _load(_ADAPTERS[room])(name, found)
+    return found
+
+
+def resolve(registry: Mapping[str, Any], room: str, name: str) -> Any:
+    """Finds what was registered under a name without importing anything else.
 
     Args:
-        registry: Name to `"module:attribute"`, as in `oodseg.masks.MASKS`.
-        room: `"detectors"`, `"prompts"` or `"masks"`; third parties register under the entry-point
+        registry: Name to `"module:attribute"`, as in `oodseg.masks.MASKS`, or to the thing itself.
+        room: `"detectors"`, `"prompts"`, `"masks"`, ...; third parties register under the entry-point
             group `oodseg.<room>`.
         name: What the user typed.
 
     Raises:
         ConfigError: Nobody registered that name; the message lists those that exist.
     """
-    target = registry.get(name)
-    if target is not None:
-        module, _, attribute = target.partition(":")
-        return getattr(import_module(module), attribute)
-    others = {point.name: point for point in entry_points(group=f"oodseg.{room}")}
+    if name in registry:
+        target = registry[name]
+        return _load(target) if isinstance(target, str) else target
+    others = _others(room)
     if name in others:
         return others[name].load()
     known = ", ".join(sorted([*registry, *others]))
     raise ConfigError(f"there is no '{name}' among the {room}; choose one of: {known}")
+
+
+def _others(room: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"oodseg.{room}")}
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

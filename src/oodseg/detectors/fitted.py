@@ -26,11 +26,11 @@ class KLMatching(FittedScore):
     statistics = ("templates",)
     templates: Tensor
 
-    def fit(self, segmentations: Iterable[Segmentation]) -> None:
+    def fit(self, batches: Iterable[Segmentation]) -> None:
         """See `FittedScore.fit`."""
         total: Tensor | None = None
         count: Tensor | None = None
-        for segmentation in segmentations:
+        for segmentation in batches:
             p = segmentation.logits.double().softmax(1).movedim(1, -1).flatten(0, -2)
             label = p.argmax(1)
             if total is None or count is None:
@@ -67,14 +67,14 @@ class Maskomaly(FittedScore):
     def __init__(self, quiet: float = 0.01) -> None:
         if not (isinstance(quiet, int | float) and 0 <= quiet <= 1):
             raise ConfigError(f"quiet is a share of the pixels from 0 to 1, not {quiet!r}")
-        super().__init__(**({} if quiet == 0.01 else {"quiet": quiet}))
+        super().__init__()
         self.quiet = quiet
 
-    def fit(self, segmentations: Iterable[Segmentation]) -> None:
+    def fit(self, batches: Iterable[Segmentation]) -> None:
         """See `FittedScore.fit`: keeps the share of pixels that each query claims."""
         total: Tensor | None = None
         pixels = 0
-        for segmentation in segmentations:
+        for segmentation in batches:
             if segmentation.queries is None:
                 raise ConfigError("maskomaly needs a mask classifier: these segmentations have no queries")
             each = claims(segmentation.queries)

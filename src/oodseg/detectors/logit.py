@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import Detector, Fittable
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
 from oodseg.detectors.smoothing import gaussian_blur
 from oodseg.nn.tensors import resize_scores
-from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
+from oodseg.segmenters import Segmentation, Segmenter
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.street import STRIDE
 
 
-class LogitDetector(nn.Module):
+class LogitDetector(ModulePart, Detector, Fittable):
     """Scores a picture by what a segmenter says about it.
 
     Args:
-        segmenter: A `Segmenter` (`oodseg.core.spec.build_segmenter` makes one of a name); or any callable
-            from float `[B, 3, H, W]` in 0..1 to logits, as `CallableSegmenter` takes it; or `{"name": ...,
-            "config": {...}}` to build one from `SEGMENTERS`; None for a street network that still needs
-            its weights.
+        segmenter: A `Segmenter` (`oodseg.core.build.build_segmenter` makes one of a name); or any callable
+            from float `[B, 3, H, W]` in 0..1 to logits, as `CallableSegmenter` takes it.
         score: Name in `SCORES`, or a mapping of `"name"` and options: `{"name": "energy",
             "temperature": 2.0}`.
         smooth: Standard deviation in pixels of a Gaussian over the score (7x7 with 1.0 in PEBAL, RPL and
@@ -37,10 +37,11 @@ class LogitDetector(nn.Module):
     """
 
     name = "logit"
+    subparts: ClassVar = {"segmenter": "segmenters", "score": "scores"}
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any] | Callable[[Tensor], Any] | None = None,
+        segmenter: Segmenter | Callable[[Tensor], Any],
         score: str | Mapping[str, Any] | Score = "energy",
         smooth: float = 0.0,
         normalizer: ScoreNormalizer | None = None,
@@ -49,20 +50,28 @@ class LogitDetector(nn.Module):
         if not smooth >= 0:
             raise ConfigError(f"smooth is a standard deviation in pixels and cannot be {smooth}")
         self.rule = build_score(score)
-        self.segmenter = _segmenter(segmenter)
+        if not isinstance(segmenter, Segmenter):
+            if not callable(segmenter):
+                raise ConfigError(
+                    f"a {type(segmenter).__name__} is no segmenter: oodseg.core.build.build_segmenter makes "
+                    "one of a name or mapping"
+                )
+            segmenter = CallableSegmenter(segmenter, multiple=STRIDE)
+        self.segmenter = segmenter
         self.smooth = smooth
-        self.normalizer = normalizer or ScoreNormalizer()
+        self.normalizer = normalizer
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able.
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the statistics are named by `Detector.config`."""
+        return {"segmenter": self.segmenter, "score": self.rule, "smooth": self.smooth}
 
-        Raises:
-            ConfigError: The segmenter is not one that this package can rebuild.
-        """
-        segmenter = {"name": self.segmenter.name, "config": self.segmenter.config}
-        return {"segmenter": segmenter, "score": self.rule.config, "smooth": self.smooth}
+    @property
+    def fitted(self) -> bool:
+        """Whether score and normalizer have their statistics."""
+        return self.normalizer is not None and not (
+            isinstance(self.rule, FittedScore) and not self.rule.fitted
+        )
 
     @torch.inference_mode()
     def score(self, images: Tensor) -> Tensor:
@@ -93,13 +102,3 @@ class LogitDetector(nn.Module):
         segmentation = self.segmenter.segment(images)
         check_needs(self.rule, segmentation, self.segmenter.name)
         return segmentation
-
-
-def _segmenter(given: Any) -> Segmenter:
-    if given is None or isinstance(given, Mapping):
-        return make_segmenter(given or {"name": "street"})
-    # No isinstance: it would ask for `config`, which a network of the user's own does not have.
-    if hasattr(given, "segment"):
-        found: Segmenter = given
-        return found
-    return CallableSegmenter(given, multiple=STRIDE)

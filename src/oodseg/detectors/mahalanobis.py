@@ -38,13 +38,13 @@ class Mahalanobis(FittedScore):
     def __init__(self, shrinkage: float = 1e-4) -> None:
         if not (isinstance(shrinkage, int | float) and 0 < shrinkage <= 1):
             raise ConfigError(f"shrinkage must be above 0 and at most 1, not {shrinkage!r}")
-        super().__init__(**({} if shrinkage == 1e-4 else {"shrinkage": shrinkage}))
+        super().__init__()
         self.shrinkage = shrinkage
 
-    def fit(self, segmentations: Iterable[Segmentation]) -> None:
+    def fit(self, batches: Iterable[Segmentation]) -> None:
         """See `FittedScore.fit`: sums in float64, D x D numbers whatever the number of pictures."""
         count = centre = sums = scatter = torch.zeros(0)
-        for segmentation in segmentations:
+        for segmentation in batches:
             z, label = _samples(segmentation)
             if not len(count):
                 classes, width = segmentation.logits.shape[1], z.shape[1]

@@ -17,8 +17,6 @@ from torch.nn import functional as F
 from oodseg.core.errors import ConfigError
 from oodseg.nn.uncertainty import check_logits, energy, entropy, max_logit, msp, softmax_entropy
 
-__all__ = ["SCORES", "energy", "entropy", "kl_to_templates", "max_logit", "msp", "softmax_entropy"]
-
 
 def kl_to_templates(logits: Tensor, templates: Tensor) -> Tensor:
     """Divergence from the nearest class template, `min_k KL(P || d_k)`, in nats, 0 or more.

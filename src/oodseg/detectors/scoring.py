@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from oodseg.core.build import build
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import Segmentation
-from oodseg.core.registry import resolve
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Fittable, Segmentation
+from oodseg.core.registry import names, resolve
 from oodseg.detectors.scores import SCORES
 
 _GIVERS = {"queries": "a mask classifier", "features": "a segmenter that hands out its features"}
 
 
-class Score(nn.Module):
+class Score(ModulePart):
     """Turns what a segmenter says into an anomaly score; higher = more anomalous.
 
     A module, so that what it has learned is saved with the pipeline.
@@ -25,16 +28,12 @@ class Score(nn.Module):
     Attributes:
         name: Key in `SCORES`.
         needs: What it reads: `"logits"`, `"features"` (and logits) or `"queries"`.
-        options: The constructor's arguments, JSON-able.
     """
 
     name = ""
     needs = "logits"
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self.options = options
-
+    @abstractmethod
     def forward(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
         """Scores a batch.
 
@@ -45,12 +44,6 @@ class Score(nn.Module):
         Returns:
             Float `[B, h, w]` of any resolution covering the pictures.
         """
-        raise NotImplementedError
-
-    @property
-    def config(self) -> str | dict[str, Any]:
-        """Name, or name and options: what `build_score` takes."""
-        return {"name": self.name, **self.options} if self.options else self.name
 
 
 class FunctionScore(Score):
@@ -63,8 +56,13 @@ class FunctionScore(Score):
     """
 
     def __init__(self, name: str, function: Callable[..., Tensor], **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__()
         self.name, self.needs, self._function = name, _needs(function), function
+        self.options = options
+
+    def arguments(self) -> dict[str, Any]:
+        """The function's own arguments."""
+        return self.options
 
     def forward(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
         """See `Score.forward`."""
@@ -73,7 +71,7 @@ class FunctionScore(Score):
         return self._function(segmentation.logits.float(), **self.options)
 
 
-class FittedScore(Score):
+class FittedScore(Score, Fittable):
     """A score that learns statistics on pictures in which nothing is unknown.
 
     Statistics are buffers that are empty until fitted and take any shape when loaded.
@@ -84,30 +82,30 @@ class FittedScore(Score):
 
     statistics: tuple[str, ...] = ()
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self) -> None:
+        super().__init__()
         for name in self.statistics:
             self.register_buffer(name, torch.empty(0))
 
     @property
     def fitted(self) -> bool:
         """Whether there are statistics."""
-        return all(getattr(self, name).numel() > 0 for name in self.statistics)
+        return all(self.get_buffer(name).numel() > 0 for name in self.statistics)
 
-    def fit(self, segmentations: Iterable[Segmentation]) -> None:
+    @abstractmethod
+    def fit(self, batches: Iterable[Segmentation]) -> None:
         """Learns the statistics in one pass and bounded memory.
 
         Args:
-            segmentations: What the segmenter says about in-distribution pictures, in batches of any size.
+            batches: What the segmenter says about in-distribution pictures, in batches of any size.
 
         Raises:
             ScoreMapError: Nothing to learn from.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
         """`Score.forward` of a fitted score."""
-        raise NotImplementedError
 
     def forward(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
         """See `Score.forward`.
@@ -132,36 +130,32 @@ class FittedScore(Score):
         for name in self.statistics:
             loaded = state_dict.get(prefix + name)
             if isinstance(loaded, Tensor):
-                setattr(self, name, torch.empty_like(loaded, device=getattr(self, name).device))
+                setattr(self, name, torch.empty_like(loaded, device=self.get_buffer(name).device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def build_score(score: str | Mapping[str, Any] | Score) -> Score:
-    """Builds a score.
+    """Builds a score; see `oodseg.core.build.build`."""
+    built: Score = build("scores", score)
+    return built
+
+
+def score_maker(name: str, registered: Callable[..., Any]) -> Callable[..., Score]:
+    """Makes of what was registered under `oodseg.scores` what builds a score of its options.
 
     Args:
-        score: Name in `SCORES` (or of an entry point `oodseg.scores`), a mapping of `"name"` and options such
-            as `{"name": "energy", "temperature": 2.0}`, or a score.
-
-    Raises:
-        ConfigError: No such score, or no such option.
+        name: What it was registered under.
+        registered: A `Score` class; or a function, see `FunctionScore`.
     """
-    if isinstance(score, Score):
-        return score
-    options = {"name": score} if isinstance(score, str) else dict(score)
-    name = options.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(f'a score is given by its name or as {{"name": ..., options}}, not as {score!r}')
-    maker = _maker(name)
-    is_class = isinstance(maker, type)
-    known = list(inspect.signature(maker).parameters)[0 if is_class else 1 :]
-    wrong = [option for option in options if option not in known]
-    if wrong:
-        raise ConfigError(
-            f"the score '{name}' has no option '{wrong[0]}'; it takes {', '.join(known) or 'none'}"
-        )
-    built: Score = maker(**options) if is_class else FunctionScore(name, maker, **options)
-    return built
+    if isinstance(registered, type):
+        return registered
+
+    def make(**options: Any) -> Score:
+        return FunctionScore(name, registered, **options)
+
+    known = list(inspect.signature(registered).parameters.values())[1:]
+    make.__signature__ = inspect.Signature(known)  # type: ignore[attr-defined]
+    return make
 
 
 def check_needs(score: Score, segmentation: Segmentation, segmenter: str) -> None:
@@ -170,26 +164,18 @@ def check_needs(score: Score, segmentation: Segmentation, segmenter: str) -> Non
     Raises:
         ConfigError: It does not; the message lists the scores that work.
     """
-    if getattr(segmentation, score.needs) is not None:
+    if segmentation.gives(score.needs):
         return
-    usable = [name for name in SCORES if getattr(segmentation, _needs(_maker(name))) is not None]
+    usable = [name for name in names("scores") if segmentation.gives(_needs(resolve(SCORES, "scores", name)))]
     gives = "mask queries" if score.needs == "queries" else score.needs
     raise ConfigError(
         f"{score.name} needs {_GIVERS[score.needs]}; {segmenter} gives no {gives}: "
-        f"choose one of: {', '.join(sorted(usable))}"
+        f"choose one of: {', '.join(usable)}"
     )
 
 
-def _maker(name: str) -> Callable[..., Any]:
-    maker = SCORES.get(name)
-    if callable(maker):
-        return maker
-    found: Callable[..., Any] = resolve(cast("Mapping[str, str]", SCORES), "scores", name)
-    return found
-
-
-def _needs(maker: Callable[..., Any]) -> str:
-    if isinstance(maker, type):
-        needs: str = maker.needs  # type: ignore[attr-defined]
-        return needs
-    return "queries" if next(iter(inspect.signature(maker).parameters)) == "queries" else "logits"
+def _needs(registered: Callable[..., Any]) -> str:
+    """What a class or function registered under `oodseg.scores` reads."""
+    if isinstance(registered, type) and issubclass(registered, Score):
+        return registered.needs
+    return "queries" if next(iter(inspect.signature(registered).parameters)) == "queries" else "logits"

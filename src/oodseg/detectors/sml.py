@@ -44,13 +44,13 @@ class SML(FittedScore):
         for option, value in options.items():
             if not (isinstance(value, int) and 0 <= value <= 64):
                 raise ConfigError(f"{option} is a whole number of pixels from 0 to 64, not {value!r}")
-        super().__init__(**{option: value for option, value in options.items() if value})
+        super().__init__()
         self.boundary_width, self.dilation = boundary_width, dilation
 
-    def fit(self, segmentations: Iterable[Segmentation]) -> None:
+    def fit(self, batches: Iterable[Segmentation]) -> None:
         """See `FittedScore.fit`."""
         count = mean = m2 = torch.zeros(0)
-        for segmentation in segmentations:
+        for segmentation in batches:
             logits = segmentation.logits
             if not len(count):
                 count, mean, m2 = logits.new_zeros((3, logits.shape[1]), dtype=torch.float64).unbind()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
-from oodseg.core.parts import Sight
-from oodseg.detectors.scores import energy, entropy
+from oodseg.core.parts import Detector, Learned, Sight
+from oodseg.nn.tensors import resize_scores
+from oodseg.nn.uncertainty import energy, entropy
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
 
 MAIN = "combined"
@@ -24,17 +26,17 @@ _GROUND = ("drivable", "non-drivable")
 _WINDOW = 21
 
 
-class StreetDetector(nn.Module):
+class StreetDetector(ModulePart, Detector, Learned):
     """Scores "a thing, and none that I know": a weighted sum of objectness, entropy and energy.
 
     Each of the three is brought to mean 0 and standard deviation 1 on in-distribution pictures before
     they are added.
 
     Args:
-        network: Settings of `StreetNet`.
+        network: The segmenter, which also says where things are.
         combination: Weight of `"objectness"`, `"entropy"` and `"energy"` in the shipped score.
-        statistics: Mean and standard deviation on in-distribution pictures of each of the three and of
-            `"combined"`.
+        statistics: Mean and standard deviation on in-distribution pictures of each of the three; also of
+            `"combined"`, which is the detector's `normalizer`.
         reductions: Whole factors by which the picture is reduced before the network looks at it, once for
             each; what it says is averaged. A reduced picture shows large objects whole and costs little.
         detail: How far a look at the picture in twice the size, where there is one, raises the score on the
@@ -43,10 +45,11 @@ class StreetDetector(nn.Module):
     """
 
     name = "street"
+    subparts: ClassVar = {"network": StreetNet}
 
     def __init__(
         self,
-        network: Mapping[str, Any] | None = None,
+        network: StreetNet,
         combination: Mapping[str, float] | None = None,
         statistics: Mapping[str, Sequence[float]] | None = None,
         reductions: Sequence[int] = (1,),
@@ -58,38 +61,47 @@ class StreetDetector(nn.Module):
         if not 0 <= detail <= 1:
             raise ConfigError(f"detail of the street detector must lie between 0 and 1, got {detail}")
         self.reductions, self.detail = tuple(reductions), float(detail)
-        self.network = StreetNet(**(network or {})).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self._ground = [index for index, each in enumerate(self.network.classes) if each in _GROUND]
         if detail and not self._ground:
             raise ConfigError(f"detail needs a network that knows the ground: {' or '.join(_GROUND)}")
         self.combination = dict(combination or {"objectness": 1.0})
         self.channel_normalizers = {name: ScoreNormalizer(*pair) for name, pair in (statistics or {}).items()}
-        for name in ("objectness", "entropy", "energy", MAIN):
+        for name in ("objectness", "entropy", "energy"):
             self.channel_normalizers.setdefault(name, ScoreNormalizer())
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able."""
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`."""
+        known = {
+            name: [each.mean, each.std] for name, each in self.channel_normalizers.items() if name != MAIN
+        }
         return {
-            "network": self.network.config,
+            "network": self.network,
             "combination": self.combination,
-            "statistics": {name: [each.mean, each.std] for name, each in self.channel_normalizers.items()},
-            "reductions": list(self.reductions),
+            "statistics": known,
+            "reductions": self.reductions,
             "detail": self.detail,
         }
 
     @property
-    def normalizer(self) -> ScoreNormalizer:
-        """Statistics of the shipped score on in-distribution pictures."""
-        return self.channel_normalizers[MAIN]
+    def normalizer(self) -> ScoreNormalizer | None:
+        """Statistics of the shipped score on in-distribution pictures; None until they are fitted."""
+        return self.channel_normalizers.get(MAIN)
 
     @normalizer.setter
-    def normalizer(self, value: ScoreNormalizer) -> None:
-        self.channel_normalizers[MAIN] = value
+    def normalizer(self, value: ScoreNormalizer | None) -> None:
+        self.channel_normalizers.pop(MAIN, None)
+        if value is not None:
+            self.channel_normalizers[MAIN] = value
 
     @property
-    def zoom(self) -> int:
+    def feature_channels(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Channels of the decoder's features at strides 8 and 16."""
+        return self.network.widths[2], self.network.widths[3]
+
+    @property
+    def zoom(self) -> int:  # type: ignore[override]
         """How many times the working size the detector wants to see, where the image has it."""
         return 2 if self.detail else 1
 
@@ -130,10 +142,10 @@ class StreetDetector(nn.Module):
         padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
         small = F.avg_pool2d(padded, 2)
         parts, ground, features = self._parts(small)
-        score = _resize(self._combine(parts), small.shape[-2:])
+        score = resize_scores(self._combine(parts), small.shape[-2:])
         close, _, _ = self._look(padded, 1, small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        more = _resize(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
+        more = resize_scores(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
         return score[:, :height, :width].float(), more[:, :height, :width].float(), features
 
@@ -154,7 +166,7 @@ class StreetDetector(nn.Module):
         looks = [self._look(padded, factor, half) for factor in self.reductions]
         names, count = looks[0][0], len(looks)
         found = {name: sum(parts[name] for parts, _, _ in looks) / count for name in names}
-        ground = sum(_resize(each, quarter) for _, each, _ in looks) / count
+        ground = sum(resize_scores(each, quarter) for _, each, _ in looks) / count
         return found, ground, looks[0][2]  # type: ignore[return-value]
 
     def _look(
@@ -171,9 +183,12 @@ class StreetDetector(nn.Module):
             levels = self.network.features(padded)
             logits, objectness = self.network.heads(levels)
         logits = logits.float()
-        found = {"entropy": _resize(entropy(logits), size), "energy": _resize(energy(logits), size)}
+        found = {
+            "entropy": resize_scores(entropy(logits), size),
+            "energy": resize_scores(energy(logits), size),
+        }
         if objectness is not None:
-            found = {"objectness": _resize(objectness.float(), size), **found}
+            found = {"objectness": resize_scores(objectness.float(), size), **found}
         return found, logits.softmax(1)[:, self._ground].sum(1), (levels[1].float(), levels[0].float())
 
     def _combine(self, parts: Mapping[str, Tensor]) -> Tensor:
@@ -188,10 +203,4 @@ class StreetDetector(nn.Module):
     def _to_size(score: Tensor, images: Tensor) -> Tensor:
         padded = [side * 2 for side in score.shape[-2:]]
         height, width = images.shape[-2:]
-        return _resize(score, padded)[:, :height, :width].float()
-
-
-def _resize(score: Tensor, size: Sequence[int]) -> Tensor:
-    if list(score.shape[-2:]) == list(size):
-        return score
-    return F.interpolate(score[:, None], list(size), mode="bilinear", align_corners=False)[:, 0]
+        return resize_scores(score, padded)[:, :height, :width].float()

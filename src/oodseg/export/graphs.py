@@ -16,14 +16,13 @@ belongs to the object.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import ImageDetector, Sight
+from oodseg.core.parts import Detector, Part, PromptableSegmenter, PromptGenerator, statistics_of
 from oodseg.masks.compact import (
     IMAGE_MEAN,
     IMAGE_STD,
@@ -61,7 +60,12 @@ class Graph:
     outputs: dict[str, Axes]
 
 
-def build_graphs(detector: Any, prompts: Any, masks: Any, operating_point: str = "quiet") -> dict[str, Graph]:
+def build_graphs(
+    detector: Detector | None,
+    prompts: PromptGenerator,
+    masks: PromptableSegmenter,
+    operating_point: str = "quiet",
+) -> dict[str, Graph]:
     """Builds the graphs of a pipeline's parts.
 
     Args:
@@ -71,8 +75,11 @@ def build_graphs(detector: Any, prompts: Any, masks: Any, operating_point: str =
         operating_point: Of the prompts; built into their graph.
 
     Raises:
-        ConfigError: A part has no such form; the message says which one, and what to take in its place.
+        ConfigError: A part has no such form (the message says which one, and what to take in its place), or
+            the detector was never fitted.
     """
+    if detector is None:
+        raise ConfigError("a pipeline without a detector cannot be exported: give it one first")
     if not isinstance(detector, nn.Module):
         raise _no_form("detector", detector, "street")
     if not isinstance(prompts, FasterRCNNPrompts):
@@ -83,7 +90,7 @@ def build_graphs(detector: Any, prompts: Any, masks: Any, operating_point: str =
     levels: dict[str, Axes] = {
         f"level_{index}": (1, 3, f"height_{index}", f"width_{index}") for index in range(_LEVELS)
     }
-    joins = isinstance(detector, ImageDetector) and bool(prompts.features)
+    joins = bool(detector.feature_channels) and bool(prompts.features)
     features: dict[str, Axes] = {
         f"features_{level}": (1, channels, f"rows_{level}", f"columns_{level}")
         for level, channels in enumerate(prompts.features if joins else ())
@@ -110,33 +117,30 @@ def build_graphs(detector: Any, prompts: Any, masks: Any, operating_point: str =
             {"logits": ("boxes", masks.size, masks.size), "regions": ("boxes", 4)},
         ),
     ]
-    if isinstance(detector, ImageDetector) and detector.zoom > 1:
+    if detector.zoom > 1:
         score: dict[str, Axes] = {"score": ("small_height", "small_width"), **features}
         closer = _Detector(detector, joins, detector.zoom)
         graphs.insert(1, Graph("detailed", closer, {"image": image}, score))
     return {graph.name: graph for graph in graphs}
 
 
-def _no_form(room: str, part: Any, instead: str) -> ConfigError:
-    name = getattr(part, "name", type(part).__name__)
+def _no_form(room: str, part: Part, instead: str) -> ConfigError:
     return ConfigError(
-        f"the {room} '{name}' has no ONNX form: export the pipeline with '{instead}' in its place"
+        f"the {room} '{part.name}' has no ONNX form: export the pipeline with '{instead}' in its place"
     )
 
 
 class _Detector(nn.Module):
     """Any detector that is a network, with its normaliser."""
 
-    def __init__(self, detector: Any, shows_features: bool, zoom: int = 1) -> None:
+    def __init__(self, detector: Detector, shows_features: bool, zoom: int = 1) -> None:
         super().__init__()
         self.detector, self.shows_features, self.zoom = detector, shows_features, zoom
+        self.normalizer = statistics_of(detector)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        if isinstance(self.detector, ImageDetector):
-            sight = self.detector.look(image, self.zoom)
-        else:
-            sight = Sight(self.detector.score(image))
-        score: Tensor = self.detector.normalizer(sight.scores)[0]
+        sight = self.detector.look(image, self.zoom)
+        score = self.normalizer(sight.scores)[0]
         return (score, *(sight.features or ())) if self.shows_features else (score,)
 
 

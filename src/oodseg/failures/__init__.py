@@ -1,6 +1,6 @@
 """Synthesize, then compare: where a segmentation itself is wrong; a new way is one file and one line here."""
 
-from oodseg.core.parts import Assessment, FailureDetector
+from oodseg.core.parts import Assessment, Judge
 
 FAILURES: dict[str, str] = {
     "synthcp": "oodseg.failures.synthcp:SynthCP",
@@ -13,4 +13,4 @@ FAILURES: dict[str, str] = {
     "tcp": "oodseg.failures.baselines:TCP",
 }
 
-__all__ = ["FAILURES", "Assessment", "FailureDetector"]
+__all__ = ["FAILURES", "Assessment", "Judge"]

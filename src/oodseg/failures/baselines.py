@@ -7,18 +7,19 @@ but is no probability.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import (
     Measurement,
     SegmenterAssessor,
-    build_part,
     full_logits,
     msp_log_odds,
 )
@@ -31,14 +32,14 @@ _TINY = 1e-7
 
 
 class _OfLogits(SegmenterAssessor):
-    def measure(self, image: Tensor) -> Measurement:
+    def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`."""
-        logits = full_logits(self.segmenter.segment(image[None]), (image.shape[-2], image.shape[-1]))
+        logits = full_logits(self.segmentation(image, labels), (image.shape[-2], image.shape[-1]))
         return Measurement(logits.argmax(1)[0], self.score(logits)[0])
 
+    @abstractmethod
     def score(self, logits: Tensor) -> Tensor:
         """Logits `[B, C, H, W]` to scores `[B, H, W]`."""
-        raise NotImplementedError
 
 
 class MSP(_OfLogits):
@@ -100,8 +101,8 @@ class MCDropout(SegmenterAssessor):
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any],
-        calibration: Calibration | Mapping[str, Any] | None = None,
+        segmenter: Segmenter,
+        calibration: Calibration | None = None,
         passes: int = 8,
         rate: float = 0.3,
     ) -> None:
@@ -113,15 +114,12 @@ class MCDropout(SegmenterAssessor):
             )
         self.passes, self.rate = passes, rate
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        return {**super().config, "passes": self.passes, "rate": self.rate}
-
-    def measure(self, image: Tensor) -> Measurement:
+    def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`; the same features are dropped every time."""
         network = self.segmenter
         assert isinstance(network, StreetNet)
+        if labels is not None:
+            raise ConfigError("mc_dropout judges a network, not labels that were made elsewhere")
         height, width = image.shape[-2:]
         padded = pad_to_stride(image[None])
         features = network.features(padded)[2]
@@ -129,17 +127,17 @@ class MCDropout(SegmenterAssessor):
         def covering(logits: Tensor) -> Tensor:
             return resize(logits.float(), (padded.shape[-2], padded.shape[-1]))[..., :height, :width]
 
-        labels = covering(network.class_head(features)).argmax(1)
+        predicted = covering(network.class_head(features)).argmax(1)
         chance = torch.Generator().manual_seed(0)
         total = torch.zeros(())
         for _ in range(self.passes):
             kept = (torch.rand(features.shape, generator=chance) >= self.rate).to(features)
             logits = network.class_head(features * kept / (1 - self.rate))
-            total = total.to(features) + covering(logits).softmax(1).gather(1, labels[:, None])[:, 0]
-        return Measurement(labels[0], -torch.logit(total[0] / self.passes, _TINY))
+            total = total.to(features) + covering(logits).softmax(1).gather(1, predicted[:, None])[:, 0]
+        return Measurement(predicted[0], -torch.logit(total[0] / self.passes, _TINY))
 
 
-class TCPHead(nn.Module):
+class TCPHead(ModulePart, Learned):
     """Features to the true class's probability (ConfidNet: Corbière et al., NeurIPS 2019).
 
     Args:
@@ -147,9 +145,11 @@ class TCPHead(nn.Module):
         width: Channels of the two layers between.
     """
 
+    name = "tcp_head"
+
     def __init__(self, channels: int, width: int = 64) -> None:
         super().__init__()
-        self.config = {"channels": channels, "width": width}
+        self.channels, self.width = channels, width
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.ReLU(),
@@ -163,44 +163,40 @@ class TCPHead(nn.Module):
         return self.layers(features)[:, 0]  # type: ignore[no-any-return]
 
 
-class TCP(SegmenterAssessor):
+class TCP(SegmenterAssessor, Learned):
     """One minus the true class's probability, as a small head on the segmenter's features estimates it.
 
     Args:
         segmenter: One that hands out its features.
-        head: The head, or its settings.
+        head: The head.
         calibration: See `SegmenterAssessor`.
     """
 
     name = "tcp"
+    subparts: ClassVar = {**SegmenterAssessor.subparts, "head": TCPHead}
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any],
-        head: TCPHead | Mapping[str, Any],
-        calibration: Calibration | Mapping[str, Any] | None = None,
+        segmenter: Segmenter,
+        head: TCPHead,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__(segmenter, calibration)
-        self.head: TCPHead = build_part(TCPHead, head)
+        self.head = head
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        return {**super().config, "head": self.head.config}
-
-    def measure(self, image: Tensor) -> Measurement:
+    def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`.
 
         Raises:
             ConfigError: The segmenter hands out no features.
         """
         size = (image.shape[-2], image.shape[-1])
-        segmentation = self.segmenter.segment(image[None])
+        segmentation = self.segmentation(image, labels)
         if segmentation.features is None:
             raise ConfigError(
                 f"tcp reads a segmenter's features and {self.segmenter.name} hands out none: choose msp"
             )
         estimate = self.head(segmentation.features.float())[:, None]
-        labels = full_logits(segmentation, size).argmax(1)[0]
-        return Measurement(labels, -resize(estimate.float(), size)[0, 0])
+        predicted = full_logits(segmentation, size).argmax(1)[0]
+        return Measurement(predicted, -resize(estimate.float(), size)[0, 0])

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned
+from oodseg.nn.blocks import conv_norm, conv_norm_relu
 from oodseg.nn.tensors import resize, resize_scores
 
 WIDTHS = (24, 32, 64, 96, 128)
@@ -37,11 +40,7 @@ class _Residual(nn.Module):
         self.second = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.second_norm = nn.BatchNorm2d(outside)
         same = stride == 1 and inside == outside
-        self.beside: nn.Module = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
-        )
+        self.beside: nn.Module = nn.Identity() if same else conv_norm(inside, outside, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = F.relu(self.first_norm(self.first(x)))
@@ -54,9 +53,7 @@ class _Encoder(nn.Module):
     def __init__(self, classes: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.project = nn.Conv2d(classes, 1, 1)
-        self.stem = nn.Sequential(
-            nn.Conv2d(4, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
-        )
+        self.stem = conv_norm_relu(4, widths[0], 5, 2)
         self.stages = nn.ModuleList(
             nn.Sequential(_Residual(inside, outside, 2), _Residual(outside, outside, 1))
             for inside, outside in pairwise(widths)
@@ -70,7 +67,7 @@ class _Encoder(nn.Module):
         return found
 
 
-class Comparator(nn.Module):
+class Comparator(ModulePart, Learned):
     """Estimates where a segmentation is wrong, and how good it is class by class.
 
     Args:
@@ -99,15 +96,7 @@ class Comparator(nn.Module):
         super().__init__()
         if classes < 1 or len(widths) < 2:
             raise ConfigError("a comparator needs at least one class and two widths")
-        self.config: dict[str, Any] = {
-            "classes": classes,
-            "widths": list(widths),
-            "fused": fused,
-            "resynthesis": resynthesis,
-            "short_side": short_side,
-        }
-        if unknown:
-            self.config["unknown"] = True
+        self.classes, self.widths, self.fused = classes, tuple(widths), fused
         self.short_side, self.multiple = short_side, 2 ** len(widths)
         sides = 2 if resynthesis else 1
         self.encoders = nn.ModuleList(_Encoder(classes, widths) for _ in range(sides))
@@ -118,6 +107,17 @@ class Comparator(nn.Module):
         self.whole = nn.Linear(sides * widths[-1], classes)
         self.part = nn.Sequential(nn.Linear(2 * fused + _EVIDENCE, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, 1))
         self.unknown = new_unknown_branch(joined, 2 * fused) if unknown else None
+
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`."""
+        return {
+            "classes": self.classes,
+            "widths": self.widths,
+            "fused": self.fused,
+            "resynthesis": self.sees_resynthesis,
+            "short_side": self.short_side,
+            "unknown": self.unknown is not None,
+        }
 
     @property
     def sees_resynthesis(self) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from oodseg.core.parts import Assessment
+from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Assessment, Judge
 from oodseg.failures.calibration import Calibration
 from oodseg.nn.tensors import resize
-from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
+from oodseg.segmenters import Segmentation, Segmenter
+from oodseg.segmenters.given import GivenLabels
 
 
 @dataclass(frozen=True)
@@ -34,50 +37,58 @@ class Measurement:
     resynthesis: Tensor | None = None
 
 
-class SegmenterAssessor(nn.Module):
+class SegmenterAssessor(ModulePart, Judge):
     """A failure detector around a segmenter; one kind of it says how to `measure`.
 
     Args:
-        segmenter: The segmenter under test; or `{"name": ..., "config": {...}}` to build it.
-        calibration: Fits of `oodseg.failures.calibration`, as that class or its entries.
+        segmenter: The segmenter under test; `GivenLabels` for a judge of labels that are made elsewhere.
+        calibration: Fits of `oodseg.failures.calibration`.
     """
 
     name = ""
+    subparts: ClassVar = {"segmenter": "segmenters", "calibration": Calibration}
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any],
-        calibration: Calibration | Mapping[str, Any] | None = None,
+        segmenter: Segmenter,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__()
-        self.segmenter = make_segmenter(segmenter)
+        self.segmenter = segmenter
         self.classes = tuple(self.segmenter.classes)
-        if isinstance(calibration, Mapping):
-            calibration = Calibration(**calibration)
         self.calibration = calibration or Calibration()
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        segmenter = {"name": self.segmenter.name, "config": self.segmenter.config}
-        return {"segmenter": segmenter, "calibration": asdict(self.calibration)}
+    @abstractmethod
+    def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
+        """Measures one image; takes what `assess` takes."""
 
-    def measure(self, image: Tensor) -> Measurement:
-        """Measures one picture, float `[3, H, W]` in 0..1."""
-        raise NotImplementedError
+    def segmentation(self, image: Tensor, labels: Tensor | None) -> Segmentation:
+        """The segmentation to judge, of a batch of one; takes what `assess` takes.
+
+        Raises:
+            ConfigError: Labels are missing, or handed to a judge of a segmenter of its own.
+        """
+        if labels is None:
+            return self.segmenter.segment(image[None])
+        if not isinstance(self.segmenter, GivenLabels):
+            raise ConfigError(
+                f"this failure detector judges {self.segmenter.name}, no labels from elsewhere: "
+                "take one that was trained to judge such labels"
+            )
+        return self.segmenter.segmentation_of(labels.to(image.device), (image.shape[-2], image.shape[-1]))
 
     @torch.inference_mode()
-    def assess(self, image: Tensor) -> Assessment:
-        """Assesses one picture; see `FailureDetector.assess`."""
-        found = self.measure(image)
-        labels = found.labels.cpu().numpy().astype(np.uint8)
+    def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
+        """Assesses one image; see `Judge.assess`."""
+        found = self.measure(image, labels)
+        predicted = found.labels.cpu().numpy().astype(np.uint8)
         error = self.calibration.error(found.score.float().cpu().numpy())
         quality = self.calibration.quality(self.class_measure(found))
         return Assessment(
-            labels=labels,
+            labels=predicted,
             error=error,
-            resynthesis=_as_picture(found.resynthesis, labels.shape),
+            resynthesis=_as_picture(found.resynthesis, predicted.shape),
             class_iou=quality,
             mean_iou=self.calibration.mean_quality(quality),
         )
@@ -116,11 +127,6 @@ def msp_log_odds(logits: Tensor) -> Tensor:
     top = logits.max(1, keepdim=True)
     others = logits.scatter(1, top.indices, -torch.inf)
     return torch.logsumexp(others, 1) - top.values[:, 0]
-
-
-def build_part(maker: Callable[..., Any], given: Any) -> Any:
-    """A part from its constructor arguments; one that is built already is handed back."""
-    return maker(**given) if isinstance(given, Mapping) else given
 
 
 def _as_picture(resynthesis: Tensor | None, size: tuple[int, ...]) -> NDArray[np.uint8] | None:

@@ -9,7 +9,6 @@ instead of one pixel's class.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,8 @@ from torch.nn import functional as F
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned
 
 WIDTHS = (256, 192, 128, 96, 48, 24)
 
@@ -80,7 +81,7 @@ class _Block(nn.Module):
         return beside + self.mix(F.leaky_relu(self.second(inner, fine), 0.2))  # type: ignore[no-any-return]
 
 
-class SpadeGenerator(nn.Module):
+class SpadeGenerator(ModulePart, Learned):
     """Makes a picture out of a label map.
 
     Args:
@@ -105,12 +106,7 @@ class SpadeGenerator(nn.Module):
                 f"the generator's short side must be a multiple of {self.multiple} with {len(widths)} "
                 f"widths, not {short_side}"
             )
-        self.config: dict[str, Any] = {
-            "classes": classes,
-            "widths": list(widths),
-            "short_side": short_side,
-        }
-        self.classes, self.short_side = classes, short_side
+        self.classes, self.widths, self.short_side = classes, tuple(widths), short_side
         self.stem = nn.Conv2d(classes, widths[0], 3, padding=1)
         pairs = zip([widths[0], *widths[:-1]], widths, strict=True)
         self.blocks = nn.ModuleList(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from torch import Tensor
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Learned
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.comparator import Comparator
 from oodseg.failures.detector import (
     Measurement,
     SegmenterAssessor,
-    build_part,
     full_logits,
 )
 from oodseg.failures.spade import SpadeGenerator, working_size
@@ -22,12 +21,12 @@ from oodseg.nn.tensors import resize, resize_scores
 from oodseg.segmenters import Segmenter
 
 
-class DirectPrediction(SegmenterAssessor):
+class DirectPrediction(SegmenterAssessor, Learned):
     """The comparator without a re-synthesis: what can be told from picture and prediction alone.
 
     Args:
         segmenter: The segmenter under test.
-        comparator: A comparator that sees no re-synthesis, or its settings.
+        comparator: A comparator that sees no re-synthesis.
         calibration: See `SegmenterAssessor`.
 
     Raises:
@@ -35,36 +34,32 @@ class DirectPrediction(SegmenterAssessor):
     """
 
     name = "direct"
+    subparts: ClassVar = {**SegmenterAssessor.subparts, "comparator": Comparator}
     _resynthesis = False
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any],
-        comparator: Comparator | Mapping[str, Any],
-        calibration: Calibration | Mapping[str, Any] | None = None,
+        segmenter: Segmenter,
+        comparator: Comparator,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__(segmenter, calibration)
-        self.comparator: Comparator = build_part(Comparator, comparator)
+        self.comparator = comparator
         if self.comparator.sees_resynthesis != self._resynthesis:
             wanted = "a" if self._resynthesis else "no"
             raise ConfigError(f"{self.name} takes a comparator that sees {wanted} re-synthesis")
-        check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
+        check_classes(self.segmenter, "comparator", self.comparator.classes)
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        return {**super().config, "comparator": self.comparator.config}
-
-    def measure(self, image: Tensor) -> Measurement:
+    def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`."""
         size = (image.shape[-2], image.shape[-1])
-        logits = full_logits(self.segmenter.segment(image[None]), size)
-        labels = logits.argmax(1)
-        resynthesis = self.resynthesize(labels)
+        logits = full_logits(self.segmentation(image, labels), size)
+        predicted = logits.argmax(1)
+        resynthesis = self.resynthesize(predicted)
         error, quality = compare(self.comparator, image[None], logits, resynthesis)
         made = None if resynthesis is None else resynthesis[0]
-        return Measurement(labels[0], error[0], quality[0], made)
+        return Measurement(predicted[0], error[0], quality[0], made)
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
         """No picture is made back."""
@@ -76,8 +71,8 @@ class SynthCP(DirectPrediction):
 
     Args:
         segmenter: The segmenter under test.
-        generator: Label map to picture, or its settings.
-        comparator: A comparator that sees a re-synthesis, or its settings.
+        generator: Label map to picture.
+        comparator: A comparator that sees a re-synthesis.
         calibration: See `SegmenterAssessor`.
 
     Raises:
@@ -85,24 +80,20 @@ class SynthCP(DirectPrediction):
     """
 
     name = "synthcp"
+    subparts: ClassVar = {**DirectPrediction.subparts, "generator": SpadeGenerator}
     _resynthesis = True
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any],
-        generator: SpadeGenerator | Mapping[str, Any],
-        comparator: Comparator | Mapping[str, Any],
-        calibration: Calibration | Mapping[str, Any] | None = None,
+        segmenter: Segmenter,
+        generator: SpadeGenerator,
+        comparator: Comparator,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__(segmenter, comparator, calibration)
-        self.generator: SpadeGenerator = build_part(SpadeGenerator, generator)
+        self.generator = generator
         check_classes(self.segmenter, "generator", self.generator.classes)
         self.eval()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        return {**super().config, "generator": self.generator.config}
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
         """The picture that the prediction stands for, `[B, 3, h, w]`."""

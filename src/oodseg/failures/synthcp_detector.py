@@ -8,31 +8,31 @@ is a comparator, which has learned what a wrong prediction looks like beside its
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
-from oodseg.failures.bundle import load_failure_detector, read_failure_config
+from oodseg.core.parts import Detector, Learned
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.comparator import Comparator
-from oodseg.failures.detector import build_part, full_logits, msp_log_odds
+from oodseg.failures.detector import full_logits, msp_log_odds
 from oodseg.failures.features import cosine_similarity, feature_stages
 from oodseg.failures.spade import SpadeGenerator, working_size
+from oodseg.failures.storage import load_failure_detector, read_failure_config
 from oodseg.failures.synthcp import SynthCP, check_classes, compare, tell_unknown
 from oodseg.nn.tensors import resize
-from oodseg.segmenters import Segmenter, make_segmenter
+from oodseg.segmenters import Segmenter
 
 # Chosen with the bundled prompt generator on validation streets and scenes.
 _FLOOR = 5e-4
 COMBINATIONS = ("unknown", "comparison", "switch", "product", "distance", "msp")
 
 
-class SynthCPDetector(nn.Module):
+class SynthCPDetector(ModulePart, Detector, Learned):
     """Scores by how far the picture made back from the prediction is from the picture taken.
 
     With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e and u
@@ -53,11 +53,11 @@ class SynthCPDetector(nn.Module):
     Args:
         source: A `synthcp` failure detector to take all parts and statistics from: bundled name or folder.
             Not looked at where `segmenter` and `generator` are given.
-        segmenter: One that hands out its features; or `{"name": ..., "config": {...}}`.
-        generator: Label map to picture for that segmenter's classes; or its settings.
-        comparator: One that sees a re-synthesis, for that segmenter's classes; or its settings. Not needed
-            but for `"unknown"` and `"comparison"`.
-        calibration: Of the comparator's error: `oodseg.failures.calibration.Calibration` or its entries.
+        segmenter: One that hands out its features.
+        generator: Label map to picture for that segmenter's classes.
+        comparator: One that sees a re-synthesis, for that segmenter's classes. Not needed but for `"unknown"`
+            and `"comparison"`.
+        calibration: Of the comparator's error.
         combine: See above.
         threshold: Of `"switch"`, 0..1.
 
@@ -68,14 +68,20 @@ class SynthCPDetector(nn.Module):
     """
 
     name = "synthcp"
+    subparts: ClassVar = {
+        "segmenter": "segmenters",
+        "generator": SpadeGenerator,
+        "comparator": Comparator,
+        "calibration": Calibration,
+    }
 
     def __init__(
         self,
         source: str | os.PathLike[str] = "street",
-        segmenter: Segmenter | Mapping[str, Any] | None = None,
-        generator: SpadeGenerator | Mapping[str, Any] | None = None,
-        comparator: Comparator | Mapping[str, Any] | None = None,
-        calibration: Calibration | Mapping[str, Any] | None = None,
+        segmenter: Segmenter | None = None,
+        generator: SpadeGenerator | None = None,
+        comparator: Comparator | None = None,
+        calibration: Calibration | None = None,
         combine: str | None = None,
         threshold: float = 0.999,
     ) -> None:
@@ -91,14 +97,13 @@ class SynthCPDetector(nn.Module):
             comparator, calibration = whole.comparator, whole.calibration
         if segmenter is None or generator is None:
             raise ConfigError("synthcp needs both a segmenter and a generator, or the source of both")
-        self.segmenter = make_segmenter(segmenter)
-        self.generator: SpadeGenerator = build_part(SpadeGenerator, generator)
+        self.segmenter = segmenter
+        self.generator = generator
         check_classes(self.segmenter, "generator", self.generator.classes)
-        self.comparator: Comparator | None = None
+        self.comparator = comparator
         if comparator is not None:
-            self.comparator = build_part(Comparator, comparator)
-            check_classes(self.segmenter, "comparator", self.comparator.config["classes"])
-        self.calibration = build_part(Calibration, calibration) or Calibration()
+            check_classes(self.segmenter, "comparator", comparator.classes)
+        self.calibration = calibration or Calibration()
         tells = self.comparator is not None and self.comparator.unknown is not None
         self.combine = combine or (
             "unknown" if tells else "product" if self.comparator is None else "comparison"
@@ -111,21 +116,19 @@ class SynthCPDetector(nn.Module):
                 "`oodseg train unknown`, or choose another combination"
             )
         self.threshold = threshold
-        self.normalizer = ScoreNormalizer()
         if taken:
             statistics = read_failure_config(source).get("anomaly_statistics", {}).get(self.combine)
             if statistics:
                 self.normalizer = ScoreNormalizer(*statistics)
         self.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able; the networks' weights lie in the file beside them."""
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the networks' weights lie in the file beside them."""
         return {
-            "segmenter": {"name": self.segmenter.name, "config": self.segmenter.config},
-            "generator": self.generator.config,
-            "comparator": None if self.comparator is None else self.comparator.config,
-            "calibration": asdict(self.calibration),
+            "segmenter": self.segmenter,
+            "generator": self.generator,
+            "comparator": self.comparator,
+            "calibration": self.calibration,
             "combine": self.combine,
             "threshold": self.threshold,
         }

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
+from oodseg.core.parts import PromptableSegmenter
 from oodseg.masks.cleanup import box_pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class BoxSegmenter:
+class BoxSegmenter(PromptableSegmenter):
     """Fills every box, rounded outwards to whole pixels and clipped to the picture."""
 
     name = "box"
-
-    def __init__(self) -> None:
-        self.config: dict[str, Any] = {}
 
     def embed(self, image: Tensor) -> tuple[int, int]:
         """Keeps the height and width of a picture, float32 `[3, H, W]`."""

@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned, PromptableSegmenter
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
+from oodseg.nn.blocks import conv_norm_relu
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
 if TYPE_CHECKING:
@@ -61,15 +64,7 @@ class _Residual(nn.Module):
         return F.relu(x + self.norm2(self.conv2(y)), inplace=True)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-class CompactSegmenter(nn.Module):
+class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
     """Box-prompted U-Net on crops.
 
     Args:
@@ -99,9 +94,11 @@ class CompactSegmenter(nn.Module):
         backbone: str | None = None,
     ) -> None:
         super().__init__()
+        self.size, self.context, self.use_scores = size, context, use_scores
+        self.widths, self.depths, self.backbone = tuple(widths), tuple(depths), backbone
         self.encoder: Any = None
         if backbone is not None:
-            self._build_on(backbone, size, context, widths, use_scores)
+            self._build_on(backbone)
             return
         if len(widths) != len(depths) or not widths or size % 2 ** len(widths) or context < 1:
             raise ConfigError(
@@ -109,20 +106,12 @@ class CompactSegmenter(nn.Module):
                 f"that is a multiple of {2 ** len(widths)} (got {size}), "
                 f"and a context of at least 1 (got {context})"
             )
-        self.config: dict[str, Any] = {
-            "size": size,
-            "context": context,
-            "widths": list(widths),
-            "depths": list(depths),
-            "use_scores": use_scores,
-        }
-        self.use_scores = use_scores
-        self.size = size
-        self.context = context
         # Colour 3, box 1, score 1, whether there is a score 1.
         inputs = [6, *widths[:-1]]
         self.down = nn.ModuleList(
-            nn.Sequential(_conv(before, width, 3, stride=2), *(_Residual(width) for _ in range(depth)))
+            nn.Sequential(
+                conv_norm_relu(before, width, 3, stride=2), *(_Residual(width) for _ in range(depth))
+            )
             for before, width, depth in zip(inputs, widths, depths, strict=True)
         )
         deepest = widths[-1]
@@ -132,39 +121,39 @@ class CompactSegmenter(nn.Module):
             for width, deep in itertools.pairwise(widths)
         )
         self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
-        self.fine = _conv(widths[0] + 6, 16, 3)
+        self.fine = conv_norm_relu(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
 
-    def _build_on(
-        self, backbone: str, size: int, context: float, widths: Sequence[int], use_scores: bool
-    ) -> None:
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; on a pretrained encoder there are no depths."""
+        found = super().arguments()
+        if self.backbone is not None:
+            del found["depths"]
+        return found
+
+    def _build_on(self, backbone: str) -> None:
         """Builds the way back up on a pretrained encoder."""
+        size, context, widths = self.size, self.context, self.widths
         if len(widths) != 4 or size % 32 or context < 1:
             raise ConfigError(
                 f"compact on {backbone}: needs four widths (got {len(widths)}), a crop size that is a "
                 f"multiple of 32 (got {size}), and a context of at least 1 (got {context})"
             )
-        self.config = {
-            "size": size,
-            "context": context,
-            "widths": list(widths),
-            "use_scores": use_scores,
-            "backbone": backbone,
-        }
-        self.use_scores, self.size, self.context = use_scores, size, context
         self.encoder = build_encoder(backbone).eval()  # see `train`
         inside = [each + 3 for each in self.encoder.feature_info.channels()]
         deepest = widths[-1]
-        self.deep = _conv(inside[4], deepest, 1)
+        self.deep = conv_norm_relu(inside[4], deepest, 1)
         self.pooled = nn.Sequential(nn.Linear(deepest, deepest), nn.ReLU(), nn.Linear(deepest, deepest))
-        self.skips = nn.ModuleList(_conv(each, width, 1) for each, width in zip(inside, widths, strict=False))
+        self.skips = nn.ModuleList(
+            conv_norm_relu(each, width, 1) for each, width in zip(inside, widths, strict=False)
+        )
         below = [*widths[1:], deepest]
         self.lateral = nn.ModuleList(
             nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width))
             for width, deep in zip(widths, below, strict=True)
         )
         self.up = nn.ModuleList(_Residual(width) for width in widths)
-        self.fine = _conv(widths[0] + 6, 16, 3)
+        self.fine = conv_norm_relu(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
 
     def train(self, mode: bool = True) -> CompactSegmenter:

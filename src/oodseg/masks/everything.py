@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from oodseg.core.build import build
 from oodseg.core.errors import ConfigError
-from oodseg.core.registry import resolve, table
+from oodseg.core.parts import PromptableSegmenter
 from oodseg.masks.cleanup import box_pixels
 from oodseg.nn.hub import portable_source
 from oodseg.nn.tensors import resize
@@ -53,7 +54,7 @@ class Instance:
     mask: NDArray[np.bool_]
     area: int
 
-    def overlap(self, rows: slice, columns: slice) -> float:
+    def iou(self, rows: slice, columns: slice) -> float:
         """Intersection over union of its pixels with those of a rectangle, 0..1."""
         top, bottom = max(rows.start, self.rows.start), min(rows.stop, self.rows.stop)
         left, right = max(columns.start, self.columns.start), min(columns.stop, self.columns.stop)
@@ -80,7 +81,7 @@ class InstanceEmbedding:
     width: int
 
 
-class EverythingSegmenter:
+class EverythingSegmenter(PromptableSegmenter):
     """Answers every box with the instance that overlaps it best; the filled box where none touches it.
 
     Args:
@@ -103,9 +104,8 @@ class EverythingSegmenter:
         self._source = source
         self.generate = _QueryMasks(source) if isinstance(source, str) else source
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments.
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`.
 
         Raises:
             ConfigError: The instances come from a function, which no file can name.
@@ -151,9 +151,9 @@ class EverythingSegmenter:
         masks = np.zeros((len(boxes), embedding.height, embedding.width), dtype=np.bool_)
         for target, box in zip(masks, boxes.tolist(), strict=True):
             inside = box_pixels(box, embedding.height, embedding.width)
-            overlaps = [instance.overlap(*inside) for instance in embedding.instances]
-            if max(overlaps, default=0.0) > 0:
-                best = embedding.instances[int(np.argmax(overlaps))]
+            ious = [instance.iou(*inside) for instance in embedding.instances]
+            if max(ious, default=0.0) > 0:
+                best = embedding.instances[int(np.argmax(ious))]
                 target[best.rows, best.columns] = best.mask
             else:
                 target[inside] = True
@@ -180,13 +180,13 @@ class _QueryMasks:
                 f"everything:{source} names no mask classifier: write everything:{_FAMILIES[0]}:ID, "
                 f"or one of {', '.join(_FAMILIES[1:])}"
             )
-        self.segmenter: Segmenter = resolve(table("segmenters"), "segmenters", family)(rest)
+        self.segmenter: Segmenter = build("segmenters", source)
         self.device: str | torch.device = "cpu"
 
     def to(self, device: str | torch.device) -> None:
         """Moves the network."""
         self.device = device
-        self.segmenter.to(device)  # type: ignore[attr-defined]
+        self.segmenter.to(device)
 
     @torch.inference_mode()
     def __call__(self, image: NDArray[np.uint8]) -> Iterator[Tensor]:

@@ -6,12 +6,13 @@ area, so it works on a reduced crop.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.parts import PromptableSegmenter
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import crop_regions
 
@@ -24,7 +25,7 @@ _CONTEXT = 2.0
 _SMALLEST_SHARE = 0.05
 
 
-class GrabCutSegmenter:
+class GrabCutSegmenter(PromptableSegmenter):
     """GrabCut on a crop of twice the box; the filled box where that yields nothing usable.
 
     Args:
@@ -43,7 +44,6 @@ class GrabCutSegmenter:
                 "grabcut: longest must be at least 16 and iterations at least 1, "
                 f"got {longest} and {iterations}"
             )
-        self.config: dict[str, Any] = {"longest": longest, "iterations": iterations}
         self.longest = longest
         self.iterations = iterations
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
+from oodseg.core.parts import PromptableSegmenter
 from oodseg.masks.original_files import load_original
 from oodseg.nn.hub import load_model, load_processor, portable_source, transformers
 from oodseg.nn.tensors import resize
@@ -56,7 +57,7 @@ class PictureEmbedding:
     side: int
 
 
-class SamSegmenter:
+class SamSegmenter(PromptableSegmenter):
     """SAM with a ViT-B, ViT-L or ViT-H encoder: the picture scaled to 1024 on its long side and padded.
 
     Not a module and without weights of its own: a saved pipeline names the source, it does not copy it.
@@ -80,7 +81,7 @@ class SamSegmenter:
     _processor_class = "SamImageProcessor"
 
     def __init__(self, source: str, revision: str | None = None) -> None:
-        self.config: dict[str, Any] = {"source": portable_source(source), "revision": revision}
+        self.source, self.revision = source, revision
         if Path(source).suffix in {".pth", ".pt"}:
             self.model, self.processor = self._from_file(Path(source).expanduser())
             return
@@ -92,6 +93,10 @@ class SamSegmenter:
 
     def _from_file(self, path: Path) -> tuple[Any, Any]:
         return load_original(path)
+
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the weights stay where they are."""
+        return {"source": portable_source(self.source), "revision": self.revision}
 
     def to(self, device: str | torch.device) -> Self:
         """Moves the model."""
@@ -221,13 +226,16 @@ class Sam2Segmenter(Sam3Segmenter):
         if size is not None and (size < 64 or size % 32):
             raise ConfigError(f"{self.name}: size must be a multiple of 32, at least 64, got {size}")
         super().__init__(source, revision)
-        self.config["size"] = size
-        self._size = size
+        self.size = size
         if size is not None:
             _resize_input(self.model, size)
 
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`."""
+        return {**super().arguments(), "size": self.size}
+
     def _processor_options(self) -> dict[str, Any]:
-        return {} if self._size is None else {"size": {"height": self._size, "width": self._size}}
+        return {} if self.size is None else {"size": {"height": self.size, "width": self.size}}
 
 
 class EdgeTamSegmenter(Sam2Segmenter):

@@ -6,33 +6,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
+from oodseg.nn.blocks import Residual, conv_norm_relu
+
 _CELL = 4
 _WIDTHS = (32, 64, 128, 160)
 _BLOCKS = (1, 1, 2, 2)
-
-
-def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
-    )
-
-
-class _Residual(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.first = _conv_bn(inputs, outputs, 3, stride)
-        self.second = _conv_bn(outputs, outputs, 3)
-        same = inputs == outputs and stride == 1
-        self.skip = nn.Identity() if same else _conv_bn(inputs, outputs, 1, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.second(torch.relu(self.first(x)))
-        return torch.relu(y + self.skip(x))
 
 
 class CompactBackbone(nn.Module):
@@ -56,13 +38,11 @@ class CompactBackbone(nn.Module):
 
     def __init__(self, features: Sequence[int] = ()) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.PixelUnshuffle(_CELL), _conv_bn(_CELL**2, _WIDTHS[0], 3), nn.ReLU(inplace=True)
-        )
+        self.stem = nn.Sequential(nn.PixelUnshuffle(_CELL), conv_norm_relu(_CELL**2, _WIDTHS[0]))
         stages, inputs = [], _WIDTHS[0]
         for index, (outputs, blocks) in enumerate(zip(_WIDTHS, _BLOCKS, strict=True)):
-            rest = [_Residual(outputs, outputs, 1) for _ in range(blocks - 1)]
-            stages.append(nn.Sequential(_Residual(inputs, outputs, 1 if index == 0 else 2), *rest))
+            rest = [Residual(outputs, outputs, 1) for _ in range(blocks - 1)]
+            stages.append(nn.Sequential(Residual(inputs, outputs, 1 if index == 0 else 2), *rest))
             inputs = outputs
         self.stages = nn.ModuleList(stages)
         self.pyramid = FeaturePyramidNetwork(list(_WIDTHS), self.out_channels, LastLevelMaxPool())

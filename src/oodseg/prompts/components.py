@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import BoxPrompts
+from oodseg.core.parts import BoxPrompts, PromptGenerator
 from oodseg.prompts.geometry import as_prompts, checked
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ComponentPrompts:
+class ComponentPrompts(PromptGenerator):
     """Tightest boxes around the 8-connected components of a thresholded score map.
 
     This is what S2M (CVPR 2024) is meant to replace: it needs a threshold, splits objects whose score
@@ -36,11 +36,6 @@ class ComponentPrompts:
         self.threshold = threshold
         self.min_area = min_area
         self.max_boxes = max_boxes
-        self.config: dict[str, Any] = {
-            "threshold": threshold,
-            "min_area": min_area,
-            "max_boxes": max_boxes,
-        }
 
     def propose(
         self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"

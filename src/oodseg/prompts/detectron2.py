@@ -33,13 +33,10 @@ from torchvision.ops import roi_align
 from oodseg.core.errors import WeightsError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
-from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts
+from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts, Reading
 
 # The release keeps every box above 0.05.
-RELEASED: Mapping[str, Any] = {
-    "calibration": (1.0, 0.0, 0.0),
-    "operating_points": dict.fromkeys(OPERATING_POINTS, 0.05),
-}
+RELEASED = Reading((1.0, 0.0, 0.0), dict.fromkeys(OPERATING_POINTS, 0.05))
 # detectron2's default pixel mean, in its channel order blue, green, red.
 PIXEL_MEAN = (103.53, 116.28, 123.675)
 _STRIDES = (4, 8, 16, 32, 64)
@@ -95,7 +92,7 @@ class DetectronPrompts(FasterRCNNPrompts):
     """A Faster R-CNN R50-FPN of detectron2 that reads raw scores, such as the released generator of S2M.
 
     That one was trained on RPL's energies (about -20 to 10) as they come. A pipeline hands its prompt
-    generator normalised scores; this one says which normalisation it wants (`normalizer`), which leaves raw
+    generator normalised scores; this one says which normalisation it wants (`scale`), which leaves raw
     scores from `mean - 4 std` to `mean + 16 std` untouched, and undoes it. Scores of another kind need
     another scale: for entropies the paper multiplied by 20.
 
@@ -127,11 +124,11 @@ class DetectronPrompts(FasterRCNNPrompts):
         nms: float = 0.5,
         nested: float = 1.0,
         max_boxes: int = 100,
-        score_only: Mapping[str, Any] = RELEASED,
+        score_only: Reading = RELEASED,
     ) -> None:
         super().__init__("resnet50", nms, nested, max_boxes, score_only=score_only)
         self.stride_in_1x1 = stride_in_1x1
-        self.normalizer = ScoreNormalizer(mean, std)
+        self.mean, self.std = mean, std
         self.rcnn.transform = Canvas(_STRIDES[3])
         sizes = tuple((8 * stride,) for stride in _STRIDES)
         self.rcnn.rpn.anchor_generator = _Anchors(sizes, ((0.5, 1.0, 2.0),) * len(_STRIDES))
@@ -143,22 +140,19 @@ class DetectronPrompts(FasterRCNNPrompts):
         if source is not None:
             self._read(Path(source).expanduser())
 
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the weights lie beside them, wherever they came from."""
+        keys = ("stride_in_1x1", "mean", "std", "nms", "nested", "max_boxes", "score_only")
+        return {key: vars(self)[key] for key in keys}
+
     @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able."""
-        return {
-            "stride_in_1x1": self.stride_in_1x1,
-            "mean": self.normalizer.mean,
-            "std": self.normalizer.std,
-            "nms": self.nms,
-            "nested": self.nested,
-            "max_boxes": self.max_boxes,
-            "score_only": self.score_only.as_dict(),
-        }
+    def scale(self) -> ScoreNormalizer:  # type: ignore[override]
+        """See `PromptGenerator.scale`."""
+        return ScoreNormalizer(self.mean, self.std)
 
     def image(self, score: Tensor) -> Tensor:
         """Raw scores on three channels minus the mean colour, float32 `[3, H, W]`."""
-        raw = score.float() * self.normalizer.std + self.normalizer.mean
+        raw = score.float() * self.std + self.mean
         return raw.expand(3, -1, -1) - raw.new_tensor(PIXEL_MEAN)[:, None, None]
 
     def _read(self, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.poolers import initLevelMapper
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import OPERATING_POINTS, BoxPrompts
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import OPERATING_POINTS, BoxPrompts, Learned, PromptGenerator
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
 from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
 
@@ -77,12 +78,13 @@ class Reading:
             streets with `oodseg.training.prompt_selection.choose_operating_points`.
     """
 
-    calibration: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    calibration: Sequence[float] = (1.0, 0.0, 0.0)
     operating_points: Mapping[str, float] = field(
         default_factory=lambda: {"quiet": 0.5, "balanced": 0.4, "thorough": 0.25}
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "calibration", tuple(self.calibration))  # JSON has lists alone
         if len(self.calibration) != 3 or not self.calibration[0] > 0:
             raise ConfigError(
                 "calibration takes a weight above 0 for the confidence, one for the score, and an offset, "
@@ -94,13 +96,8 @@ class Reading:
                 f"operating points need a confidence in 0..1 for each of {', '.join(OPERATING_POINTS)}, "
                 f"got {dict(self.operating_points)}"
             )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the constructor arguments, JSON-able."""
-        return {
-            "calibration": list(self.calibration),
-            "operating_points": {name: self.operating_points[name] for name in OPERATING_POINTS},
-        }
+        ordered = {name: self.operating_points[name] for name in OPERATING_POINTS}
+        object.__setattr__(self, "operating_points", ordered)
 
 
 def _compact(features: Sequence[int]) -> Any:
@@ -138,7 +135,7 @@ def _resnet50(features: Sequence[int]) -> Any:
 _BUILDERS = {"compact": _compact, "resnet50": _resnet50}
 
 
-class FasterRCNNPrompts(nn.Module):
+class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
     """Draws one box around every object that stands out in a score map (S2M, CVPR 2024, Sec. 3.2).
 
     Args:
@@ -152,14 +149,15 @@ class FasterRCNNPrompts(nn.Module):
         features: Channels of the image features at strides 8 and 16 that join the score (`Sight.features` of
             the `street` detector); empty for a generator that sees the score alone. Training hides them now
             and then, so that one network reads scores from elsewhere too.
-        with_features: What confidences mean where there are features; the arguments of `Reading`.
-        score_only: The same where there is the score alone.
+        with_features: What confidences mean where there are features.
+        score_only: What they mean where there is the score alone.
 
     Raises:
         ConfigError: An unknown backbone or a number out of range.
     """
 
     name = "faster_rcnn"
+    subparts: ClassVar = {"with_features": Reading, "score_only": Reading}
 
     def __init__(
         self,
@@ -168,8 +166,8 @@ class FasterRCNNPrompts(nn.Module):
         nested: float = 0.8,
         max_boxes: int = 100,
         features: Sequence[int] = (),
-        with_features: Mapping[str, Any] | None = None,
-        score_only: Mapping[str, Any] | None = None,
+        with_features: Reading | None = None,
+        score_only: Reading | None = None,
     ) -> None:
         super().__init__()
         if backbone not in _BUILDERS:
@@ -182,7 +180,7 @@ class FasterRCNNPrompts(nn.Module):
             raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
         self.backbone, self.nms, self.nested, self.max_boxes = backbone, nms, nested, max_boxes
         self.features = tuple(features)
-        self.with_features, self.score_only = _reading(with_features), _reading(score_only)
+        self.with_features, self.score_only = with_features or Reading(), score_only or Reading()
         self.rcnn = _BUILDERS[backbone](self.features)
         self.rcnn.transform = Canvas(_MULTIPLE)
         # A sixth faster on CPUs.
@@ -195,19 +193,6 @@ class FasterRCNNPrompts(nn.Module):
         pool.map_levels = initLevelMapper(2, 5, pool.canonical_scale, pool.canonical_level)
         self.in_channels: int = self.rcnn.backbone.in_channels
         self.eval()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments, JSON-able."""
-        return {
-            "backbone": self.backbone,
-            "nms": self.nms,
-            "nested": self.nested,
-            "max_boxes": self.max_boxes,
-            "features": list(self.features),
-            "with_features": self.with_features.as_dict(),
-            "score_only": self.score_only.as_dict(),
-        }
 
     def losses(
         self, scores: list[Tensor], boxes: list[Tensor], features: Sequence[Features] | None = None
@@ -325,9 +310,3 @@ def _fitted(features: Tensor, rows: int, columns: int) -> Tensor:
     """Cuts features `[C, h, w]` or fills them up with zeros, right and below."""
     # A negative margin cuts. Writing into a part of a larger tensor would get lost in a traced graph.
     return F.pad(features, (0, columns - features.shape[-1], 0, rows - features.shape[-2]))
-
-
-def _reading(given: Mapping[str, Any] | None) -> Reading:
-    if given is None:
-        return Reading()
-    return Reading(tuple(given["calibration"]), dict(given["operating_points"]))

@@ -29,6 +29,7 @@ class Item:
         read: Gives the image, uint8 `[H, W, 3]` RGB; raises `ImageError`.
         identity: JSON-able: what the image is made from; another one means another image.
         path: The file it comes from; None for an image in memory.
+        labels: Gives a segmentation of it to judge, uint8 `[H, W]`; None where there is none.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Item:
     read: Callable[[], NDArray[np.uint8]]
     identity: Callable[[], list[Any]]
     path: Path | None = None
+    labels: Callable[[], NDArray[np.uint8]] | None = None
 
 
 @dataclass(frozen=True)

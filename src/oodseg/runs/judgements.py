@@ -21,8 +21,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from oodseg.core.devices import choose_device
 from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_jpeg, encode_png
+from oodseg.core.parts import Part, describe
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
 from oodseg.failures.loading import choose_failure_detector, failure_detector_sha256
@@ -36,7 +39,7 @@ from oodseg.runs.loop import Tally, Work, work_through
 from oodseg.runs.store import RunStore
 
 if TYPE_CHECKING:
-    from oodseg.core.parts import FailureDetector, Segmenter
+    from oodseg.core.parts import Judge, Segmenter
 
 _PANEL_QUALITY = 88
 _KINDS = ("error", "labels", "heat", "panels")
@@ -115,7 +118,7 @@ def judge(
         detector: Bundled failure detector, folder of a trained one, or a baseline: `"msp"`, `"entropy"`,
             `"energy"`, `"max_logit"`. None for `"street"`, or `"msp"` where a segmenter is given.
         out: Folder for the results.
-        segmenter: The segmenter to judge: what `oodseg.core.spec.build_segmenter` reads; None for the
+        segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`; None for the
             detector's own.
         device: Where both run: `"cpu"`, `"cuda"` or `"auto"`.
         error_format: `"png"` (16 bits) or `"npy"` (float32).
@@ -132,7 +135,7 @@ def judge(
     detector = os.fspath(detector or ("street" if segmenter is None else "msp"))
     opened = open_source(source, exclude=out)
     loaded = choose_failure_detector(detector, segmenter, device)
-    described = segmenter if segmenter is None or isinstance(segmenter, str | Mapping) else segmenter.config
+    described = describe(segmenter) if isinstance(segmenter, Part) else segmenter
     settings = {
         "detector": detector,
         "detector_sha256": failure_detector_sha256(detector),
@@ -163,7 +166,7 @@ class Judging(Work[FailureRecord]):
 
     def __init__(
         self,
-        detector: FailureDetector,
+        detector: Judge,
         settings: Mapping[str, Any],
         out: str | os.PathLike[str],
         source: Source,
@@ -192,7 +195,8 @@ class Judging(Work[FailureRecord]):
         """See `Work.process`."""
         started = time.perf_counter()
         image = item.read()
-        found = self._detector.assess(to_tensor(image).to(self._device))
+        labels = None if item.labels is None else torch.from_numpy(item.labels().copy())
+        found = self._detector.assess(to_tensor(image).to(self._device), labels)
         milliseconds = (time.perf_counter() - started) * 1e3
         panel = draw_panel(image, found, self.listed.classes)
         files = {

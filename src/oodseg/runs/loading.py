@@ -12,6 +12,7 @@ from oodseg.core.bundle import find_bundle
 from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
+from oodseg.core.parts import Part, describe
 from oodseg.core.spec import read_spec
 from oodseg.io.images import read_mask
 from oodseg.pipeline import S2M
@@ -59,8 +60,10 @@ def load(
         return pipeline, dict(_describe(pipeline) if settings is None else settings)
     name = os.fspath(pipeline)
     chosen = {key: read_spec(spec) for key, spec in parts.items()}
-    chosen |= {} if with_detector else {"detector": None}
-    s2m = S2M.from_pretrained(name, choose_device(device), with_detector=with_detector, **chosen)
+    given = {key: spec for key, spec in chosen.items() if spec is not None}
+    if not with_detector:
+        chosen["detector"] = given["detector"] = None
+    s2m = S2M.from_pretrained(name, choose_device(device), **given)
     if ignore is not None:
         s2m.ignore = read_mask(ignore) if isinstance(ignore, str | os.PathLike) else np.asarray(ignore, bool)
     if settings is not None:
@@ -92,18 +95,16 @@ def _describe(pipeline: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"pipeline": pipeline.name, "working_side": list(pipeline.working_side)}
     for key, part in (("prompts", pipeline.prompts), ("masks", pipeline.masks)):
         found[key] = _describe_part(part)
-    detector = pipeline.detector
-    if detector is not None:
-        statistics = [detector.normalizer.mean, detector.normalizer.std]
-        found["detector"] = _describe_part(detector) | {"normalizer": statistics}
+    if pipeline.detector is not None:
+        found["detector"] = _describe_part(pipeline.detector)
     return found | _ignored(pipeline)
 
 
-def _describe_part(part: Any) -> dict[str, Any]:
+def _describe_part(part: Part) -> dict[str, Any]:
     from torch import nn
 
     try:
-        found = {"name": part.name, "config": part.config}
+        found = describe(part)
     except ConfigError as error:
         raise ConfigError(f'{error}; or name the pipeline, as settings={{"pipeline": "mine"}}') from error
     if isinstance(part, nn.Module):

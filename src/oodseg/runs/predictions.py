@@ -24,6 +24,7 @@ import numpy as np
 from oodseg.core.coco import coco_document
 from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_png
 from oodseg.core.files import write_json
+from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
 from oodseg.pipeline import S2M
@@ -164,7 +165,8 @@ def predict(
     if scores is None and isinstance(s2m, S2M):
         run.note = fit_to_inputs(s2m, opened.items)
         if run.note is not None and s2m.detector is not None:
-            known["fitted"] = [s2m.detector.normalizer.mean, s2m.detector.normalizer.std]
+            fitted = statistics_of(s2m.detector)
+            known["fitted"] = [fitted.mean, fitted.std]
     known["scores"] = None if scores is None else scores.settings
     known |= {"confidence_format": confidence_format, "overlays": overlays}
     store = RunStore(

@@ -12,6 +12,7 @@ from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError, ImageError, OodsegError
 from oodseg.core.files import write_json
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import Fittable, statistics_of
 from oodseg.core.progress import Progress, silent
 from oodseg.io.images import resize, to_tensor
 from oodseg.pipeline import S2M
@@ -118,7 +119,8 @@ def fit(
             raise ConfigError("a detector is chosen for a pipeline that is named: put it into S2M(...)")
         s2m, named = pipeline, pipeline.name
     else:
-        s2m, named = S2M.from_pretrained(pipeline, choose_device(device), detector=detector), str(pipeline)
+        chosen = "bundled" if detector is None else detector
+        s2m, named = S2M.from_pretrained(pipeline, choose_device(device), detector=chosen), str(pipeline)
     if out is not None and s2m.detector is not None:
         _ = s2m.detector.config  # what cannot be saved is refused before the work, not after it
     found = fit_detector(s2m, items, progress)
@@ -145,12 +147,12 @@ def fit_detector(s2m: S2M, items: Sequence[Item], progress: Progress | None = No
         ImageError: None of the images can be read.
         OodsegError: Scores that cannot be fitted.
     """
-    detector: Any = s2m.detector
+    detector = s2m.detector
     if detector is None:
         raise ConfigError("this pipeline has no detector to fit: give it one first")
     images = OrdinaryImages(items, s2m, progress or silent)
     try:
-        if _is_fittable(detector):
+        if isinstance(detector, Fittable):
             detector.fit(images)
         else:
             detector.normalizer = ScoreNormalizer.fit(images.scores())
@@ -159,9 +161,8 @@ def fit_detector(s2m: S2M, items: Sequence[Item], progress: Progress | None = No
             raise
         first = next(iter(images.failures.values()), "there are none")
         raise ImageError(f"none of the {len(items)} images can be read; the first: {first}") from error
-    return FitRun(
-        len(items) - len(images.failures), detector.normalizer.mean, detector.normalizer.std, images.failures
-    )
+    fitted = statistics_of(detector)
+    return FitRun(len(items) - len(images.failures), fitted.mean, fitted.std, images.failures)
 
 
 def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None:
@@ -182,7 +183,7 @@ def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None
         ConfigError: The images come one by one, so that there is nothing to take a sample of.
         OodsegError: The detector cannot be fitted on them.
     """
-    if s2m.detector is None or not needs_fit(s2m.detector):
+    if s2m.detector is None or s2m.detector.fitted:
         return None
     if not isinstance(items, Sequence):
         raise ConfigError(
@@ -198,19 +199,10 @@ def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None
     )
 
 
-def needs_fit(detector: Any) -> bool:
-    """Whether a detector has statistics to learn and has not learned them yet."""
-    return _is_fittable(detector) and detector.normalizer == ScoreNormalizer()
-
-
 def spread(values: Sequence[AnyT], limit: int) -> list[AnyT]:
     """At most `limit` of the values, evenly spread, in their order."""
     count = min(limit, len(values))
     return [values[index * len(values) // count] for index in range(count)]
-
-
-def _is_fittable(detector: Any) -> bool:
-    return hasattr(detector, "fit")
 
 
 def _check_target(out: Path) -> None:

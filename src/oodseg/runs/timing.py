@@ -62,7 +62,8 @@ def time_pipeline(
 
     given = None if image is None else as_image(image)
     started = time.perf_counter()
-    s2m = S2M.from_pretrained(pipeline, choose_device(device), **parts)
+    chosen = {key: spec for key, spec in parts.items() if spec is not None}
+    s2m = S2M.from_pretrained(pipeline, choose_device(device), **chosen)
     loaded = time.perf_counter() - started
     return {
         "machine": describe_machine(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,23 +87,24 @@ def judge_volume(
         "window": list(window),
         "slice_axis": slices.axis,
     }
-    source = _slice_source(slices, given, paths)
+    source = _slice_source(slices, paths)
     work = _JudgingSlices(
         slices, loaded, settings, out, source, device=device, error_format=error_format, fresh=fresh
     )
     return work.summed_up(work_through(work, source, progress))
 
 
-def _slice_source(slices: Slices, given: GivenLabels, files: tuple[Path, Path]) -> Source:
-    """The slices as items, which hand their labels to the segmenter when they are read."""
-    import torch
+def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
+    """The slices as items, with the labels on them that are judged."""
 
     def item(index: int, key: str) -> Item:
-        def read() -> NDArray[np.uint8]:
-            given.labels = torch.from_numpy(slices.label(index).copy())
-            return slices.picture(index)
-
-        return Item(key, key, read, lambda: [key, *map(file_identity, files)])
+        return Item(
+            key,
+            key,
+            partial(slices.picture, index),
+            lambda: [key, *map(file_identity, files)],
+            labels=partial(slices.label, index),
+        )
 
     items = [item(index, key) for index, key in enumerate(slices.names())]
     return Source(items, len(items), Path(os.path.abspath(files[0])).parent)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from oodseg.core.parts import MaskQueries, Segmentation, Segmenter
-from oodseg.core.registry import resolve
 
 SEGMENTERS: dict[str, str] = {
     "street": "oodseg.segmenters.street:StreetNet",
@@ -23,16 +19,4 @@ SEGMENTERS: dict[str, str] = {
     "given": "oodseg.segmenters.given:GivenLabels",
 }
 
-__all__ = ["SEGMENTERS", "MaskQueries", "Segmentation", "Segmenter", "make_segmenter"]
-
-
-def make_segmenter(entry: Segmenter | Mapping[str, Any]) -> Segmenter:
-    """Builds a segmenter from `{"name": ..., "config": {...}}`; one that is built already is handed back.
-
-    Raises:
-        ConfigError: An unknown name.
-    """
-    if not isinstance(entry, Mapping):
-        return entry
-    made: Segmenter = resolve(SEGMENTERS, "segmenters", entry["name"])(**entry.get("config", {}))
-    return made
+__all__ = ["SEGMENTERS", "MaskQueries", "Segmentation", "Segmenter"]

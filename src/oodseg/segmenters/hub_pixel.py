@@ -41,9 +41,8 @@ class HubSegmenter(WrappedSegmenter):
         super().__init__(model, [labels[index] for index in sorted(labels)], *statistics(self.settings))
         self.source, self.revision = source, revision
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments; the weights stay where they are."""
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the weights stay where they are."""
         return {"source": portable_source(self.source), "revision": self.revision}
 
 

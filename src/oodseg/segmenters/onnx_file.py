@@ -63,9 +63,8 @@ class OnnxSegmenter(WrappedSegmenter):
         probe = np.zeros((1, 3, *(each or 4 * max(16, self.multiple) for each in self._size)), self._dtype)
         self.classes = class_names(classes, self._run(probe).shape[1])
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments; the file stays where it is."""
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the file stays where it is."""
         return {
             "source": portable_source(self.source),
             "mean": self.get_buffer("_mean").flatten().tolist(),

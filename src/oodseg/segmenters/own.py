@@ -50,9 +50,8 @@ class CallableSegmenter(WrappedSegmenter):
         if isinstance(network, nn.Module):
             network.eval()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """There is none.
+    def arguments(self) -> dict[str, Any]:
+        """There are none.
 
         Raises:
             ConfigError: Always: a network of one's own cannot be rebuilt from a file of settings.

@@ -16,34 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import Segmentation
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Learned, Segmentation, Segmenter
 from oodseg.core.taxonomy import CLASSES
+from oodseg.nn.blocks import Residual, conv_norm_relu
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
+from oodseg.nn.tensors import resize
 
 _MEAN = (0.45, 0.45, 0.45)
 _STD = (0.26, 0.26, 0.26)
 STRIDE = 32
-
-
-def _conv(inside: int, outside: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    padding = dilation * (kernel // 2)
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, kernel, stride, padding, dilation, bias=False),
-        nn.BatchNorm2d(outside),
-        nn.ReLU(inplace=True),
-    )
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.first = _conv(width, width, dilation=dilation)
-        self.second = nn.Sequential(
-            nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False), nn.BatchNorm2d(width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(self.first(x)))
 
 
 class _Up(nn.Module):
@@ -51,16 +33,16 @@ class _Up(nn.Module):
 
     def __init__(self, below: int, beside: int, width: int) -> None:
         super().__init__()
-        self.narrow = _conv(below, width, kernel=1)
-        self.beside = _conv(beside, width, kernel=1)
-        self.mix = _conv(width, width)
+        self.narrow = conv_norm_relu(below, width, kernel=1)
+        self.beside = conv_norm_relu(beside, width, kernel=1)
+        self.mix = conv_norm_relu(width, width)
 
     def forward(self, below: Tensor, beside: Tensor) -> Tensor:
-        raised = F.interpolate(self.narrow(below), beside.shape[-2:], mode="bilinear", align_corners=False)
+        raised = resize(self.narrow(below), beside.shape[-2:])
         return self.mix(raised + self.beside(beside))  # type: ignore[no-any-return]
 
 
-class StreetNet(nn.Module):
+class StreetNet(ModulePart, Segmenter, Learned):
     """Picture to class logits and an objectness logit.
 
     Args:
@@ -84,27 +66,27 @@ class StreetNet(nn.Module):
         backbone: str | None = None,
     ) -> None:
         super().__init__()
+        self.widths, self.depths, self.objectness = tuple(widths), tuple(depths), objectness
+        self.classes, self.backbone = tuple(classes or CLASSES), backbone
         self.encoder: Any = None
         if backbone is not None:
-            self._build_on(backbone, widths, objectness, classes)
+            self._build_on(backbone)
             return
         if len(widths) != 5 or len(depths) != 4:
             raise ConfigError("the street network takes five widths and four depths; see its recipe")
-        self.config: dict[str, Any] = {
-            "widths": list(widths),
-            "depths": list(depths),
-            "objectness": objectness,
-        }
-        if classes is not None:
-            self.config["classes"] = list(classes)
-        self.classes = tuple(classes or CLASSES)
-        self.stem = nn.Sequential(_conv(3, widths[0], stride=2), _conv(widths[0], widths[0]))
+        self.stem = nn.Sequential(
+            conv_norm_relu(3, widths[0], stride=2), conv_norm_relu(widths[0], widths[0])
+        )
         self.stages = nn.ModuleList()
         for index, depth in enumerate(depths):
             dilations = [1, 2, 4][:depth] if index == 3 else [1] * depth
-            blocks = [_Residual(widths[index + 1], dilation) for dilation in dilations]
-            self.stages.append(nn.Sequential(_conv(widths[index], widths[index + 1], stride=2), *blocks))
-        self.context = _conv(widths[4], widths[4], kernel=1)
+            blocks = [
+                Residual(widths[index + 1], widths[index + 1], dilation=dilation) for dilation in dilations
+            ]
+            self.stages.append(
+                nn.Sequential(conv_norm_relu(widths[index], widths[index + 1], stride=2), *blocks)
+            )
+        self.context = conv_norm_relu(widths[4], widths[4], kernel=1)
         self.ups = nn.ModuleList(_Up(widths[index + 1], widths[index], widths[index]) for index in (3, 2, 1))
         self.class_head = nn.Conv2d(widths[1], len(self.classes), 1)
         self.fine = _Up(widths[1], widths[0], widths[0]) if objectness else None
@@ -112,19 +94,21 @@ class StreetNet(nn.Module):
         if self.object_head is not None:
             nn.init.constant_(self.object_head.bias, -2.0)  # type: ignore[arg-type]  # objects are rare
 
-    def _build_on(
-        self, backbone: str, widths: Sequence[int], objectness: bool, classes: Sequence[str] | None
-    ) -> None:
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; on a pretrained encoder there are no depths."""
+        found = super().arguments()
+        if self.backbone is not None:
+            del found["depths"]
+        return found
+
+    def _build_on(self, backbone: str) -> None:
         """Builds the decoder on a pretrained encoder."""
+        widths, objectness = self.widths, self.objectness
         if len(widths) != 4:
             raise ConfigError("a decoder on a pretrained encoder takes four widths; see its recipe")
-        self.config = {"backbone": backbone, "widths": list(widths), "objectness": objectness}
-        if classes is not None:
-            self.config["classes"] = list(classes)
-        self.classes = tuple(classes or CLASSES)
         self.encoder = build_encoder(backbone).eval()  # see `train`
         inside = self.encoder.feature_info.channels()
-        self.context = _conv(inside[4], inside[4], kernel=1)
+        self.context = conv_norm_relu(inside[4], inside[4], kernel=1)
         below = [inside[4], widths[3], widths[2]]
         self.ups = nn.ModuleList(
             _Up(coarse, inside[level], widths[level]) for coarse, level in zip(below, (3, 2, 1), strict=True)
@@ -202,7 +186,7 @@ class StreetNet(nn.Module):
         height, width = images.shape[-2:]
 
         def exact(maps: Tensor) -> Tensor:
-            full = F.interpolate(maps, padded.shape[-2:], mode="bilinear", align_corners=False)
+            full = resize(maps, padded.shape[-2:])
             return full[..., :height, :width]
 
         return Segmentation(exact(logits), exact(features))

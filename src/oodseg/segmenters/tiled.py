@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
 from oodseg.nn.tensors import resize
-from oodseg.segmenters import Segmentation, Segmenter, make_segmenter
+from oodseg.segmenters import Segmentation, Segmenter
 
 
 def starts(length: int, window: int, overlap: int = 0, multiple: int = 1) -> list[int]:
@@ -28,7 +29,7 @@ def starts(length: int, window: int, overlap: int = 0, multiple: int = 1) -> lis
     return [index * (length - window) // (count - 1) // multiple * multiple for index in range(count)]
 
 
-class TiledSegmenter(nn.Module):
+class TiledSegmenter(ModulePart, Segmenter):
     """Runs a segmenter over windows of a picture, and over the picture at several scales.
 
     A network does best at the size it was trained at: windows keep large pictures to it, larger scales
@@ -36,7 +37,7 @@ class TiledSegmenter(nn.Module):
     queries of several windows are not those of one picture, and are left out.
 
     Args:
-        segmenter: A segmenter, or `{"name": ..., "config": {...}}`.
+        segmenter: Any other segmenter.
         window: Side of the square windows in pixels; None for the whole picture at once.
         overlap: Least share of a window that its neighbour covers too, 0 up to (not with) 1.
         scales: Factors on the picture's size.
@@ -46,10 +47,11 @@ class TiledSegmenter(nn.Module):
     """
 
     name = "tiled"
+    subparts: ClassVar = {"segmenter": "segmenters"}
 
     def __init__(
         self,
-        segmenter: Segmenter | Mapping[str, Any],
+        segmenter: Segmenter,
         window: int | None = None,
         overlap: float = 0.25,
         scales: Sequence[float] = (1.0,),
@@ -61,20 +63,10 @@ class TiledSegmenter(nn.Module):
             raise ConfigError(f"overlap is a share of the window, 0 up to 1, not {overlap}")
         if not scales or min(scales) <= 0:
             raise ConfigError(f"scales are factors above 0, at least one, not {list(scales)}")
-        self.segmenter = make_segmenter(segmenter)
+        self.segmenter = segmenter
         self.window, self.overlap, self.scales = window, overlap, tuple(float(each) for each in scales)
         self.classes = self.segmenter.classes
         self.eval()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments."""
-        return {
-            "segmenter": {"name": self.segmenter.name, "config": self.segmenter.config},
-            "window": self.window,
-            "overlap": self.overlap,
-            "scales": list(self.scales),
-        }
 
     @torch.inference_mode()
     def segment(self, images: Tensor) -> Segmentation:

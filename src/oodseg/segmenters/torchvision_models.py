@@ -68,11 +68,10 @@ class TorchvisionSegmenter(WrappedSegmenter):
         # LR-ASPP adds up two classifiers, so that no one layer's input explains its logits.
         self._features = layer if layer == _CLASSIFIERS[0] else None
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """JSON-able constructor arguments; the weights stay where they are."""
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`; the weights stay where they are."""
         weights = portable_source(self.weights) if self.weights else None
-        return {"source": self.source, "weights": weights, "classes": list(self.classes)}
+        return {"source": self.source, "weights": weights, "classes": self.classes}
 
     @torch.inference_mode()
     def segment(self, images: Tensor) -> Segmentation:

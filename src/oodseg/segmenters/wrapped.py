@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Segmenter
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class WrappedSegmenter(nn.Module):
+class WrappedSegmenter(ModulePart, Segmenter):
     """Holds a network whose weights belong to somebody else.
 
     A saved pipeline names where the network came from (`config`) and never holds a copy of its weights:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.bundle import load_part, read_header
+from oodseg.core.build import load_part
+from oodseg.core.bundle import read_header
 from oodseg.core.errors import WeightsError
 from oodseg.pipeline import S2M
 from oodseg.training.detector import load_detector
@@ -55,4 +56,5 @@ def _trained(path: Path, key: str, name: str) -> Any:
         config = json.loads(read_header(path)["config"])
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path} is no whole weight file of a training: train that part again") from error
-    return load_part(path.parent, {key: {"name": name, "config": config, "weights": path.name}}, key)
+    saved = {key: {"name": name, **config}, "weights": {key: {"file": path.name}}}
+    return load_part(path.parent, saved, key)

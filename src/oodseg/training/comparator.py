@@ -29,10 +29,10 @@ from oodseg.core.fingerprint import hash_part
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout
-from oodseg.failures.bundle import save_failure_detector
 from oodseg.failures.comparator import Comparator, comparator_loss
 from oodseg.failures.detector import SegmenterAssessor
 from oodseg.failures.spade import SpadeGenerator
+from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import to_tensor
@@ -312,16 +312,18 @@ def _comparators(
     networks = [generator, segmenter, *{id(fold): fold for _, fold in items}.values()]
     mark = [[recipe.labels, recipe.held_out], [hash_part(each) for each in networks]]
     arguments = (generator, recipe.size, mark, options["progress"])
-    train_paths = build_cache(out / "cache" / "train", items, *arguments)
+    shown = [(each, fold.segment) for each, fold in items]
+    train_paths = build_cache(out / "cache" / "train", shown, *arguments)
     exposed: list[Path] = []
     if recipe.exposure:
         things = unknown_objects(data_root)
-        shown = [
-            (Exposed(each, things, (recipe.seed, index)), fold) for index, (each, fold) in enumerate(items)
+        pasted = [
+            (Exposed(each, things, (recipe.seed, index)), fold.segment)
+            for index, (each, fold) in enumerate(items)
         ]
-        exposed = build_cache(out / "cache" / "exposed", shown, *arguments)
+        exposed = build_cache(out / "cache" / "exposed", pasted, *arguments)
     every = -(-len(found.val) // recipe.calibration_pictures)
-    judged = [(each, segmenter) for each in found.val[::every]]
+    judged = [(each, segmenter.segment) for each in found.val[::every]]
     val_paths = build_cache(out / "cache" / "val", judged, *arguments)
     return [
         train_comparator(

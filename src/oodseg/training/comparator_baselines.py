@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from oodseg.core.fingerprint import hash_part
@@ -27,6 +27,7 @@ from oodseg.training.common import last_checkpoint, make_trainer, stream_loader,
 from oodseg.training.comparator_segmenter import FoldRecipe, goes_on
 from oodseg.training.labelled import Labelled, ViewMaker
 
+LabelledT = TypeVar("LabelledT", bound=Labelled)
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
 
 
@@ -40,8 +41,7 @@ class TCPModule(LightningModule):  # type: ignore[misc]
 
     def setup(self, stage: str) -> None:
         """Takes the segmenter to where the training runs."""
-        if isinstance(self._segmenter[0], nn.Module):
-            self._segmenter[0].to(self.trainer.strategy.root_device)
+        self._segmenter[0].to(self.trainer.strategy.root_device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Mean squared error of the true class's probability (ConfidNet, Eq. 4)."""
@@ -105,13 +105,16 @@ def train_tcp(
     trainer = make_trainer(out, steps, seed=seed, precision=recipe.precision, progress=progress)
     module = TCPModule(recipe, segmenter, probe.shape[1], ViewMaker(pictures, recipe, seed + 77))
     trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
-    if isinstance(segmenter, nn.Module):
-        segmenter.cpu()
+    segmenter.to("cpu")
     return module.network.cpu().eval().requires_grad_(False)
 
 
 def calibrate(
-    detector: SegmenterAssessor, pictures: Sequence[Labelled], dice: bool = False, progress: bool = True
+    detector: SegmenterAssessor,
+    pictures: Sequence[LabelledT],
+    dice: bool = False,
+    progress: bool = True,
+    labels_of: Callable[[LabelledT, Tensor], Tensor] | None = None,
 ) -> None:
     """Fits a detector's calibration on labelled pictures that nothing was trained on, in place.
 
@@ -120,6 +123,8 @@ def calibrate(
         pictures: Labelled pictures.
         dice: Qualities are Dice instead of IoU.
         progress: Show a progress bar.
+        labels_of: The labels to judge, of a picture and its tensor `[3, H, W]`; None for those of the
+            detector's own segmenter.
     """
     measure = picture_dice if dice else picture_iou
     found: list[Measurement] = []
@@ -129,7 +134,8 @@ def calibrate(
     with torch.inference_mode():
         for each in track(list(pictures), f"calibrating {detector.name}", disable=not progress):
             picture, truth = each.read()
-            one = detector.measure(to_tensor(picture))
+            image = to_tensor(picture)
+            one = detector.measure(image, None if labels_of is None else labels_of(each, image))
             labels = one.labels.cpu().numpy().astype(np.uint8)
             judged = truth[::_EVERY, ::_EVERY] != IGNORE
             scores.append(one.score[::_EVERY, ::_EVERY].float().cpu().numpy()[judged])

@@ -6,7 +6,7 @@ and re-synthesis.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from oodseg.core.files import atomic_path
 from oodseg.failures.detector import full_logits
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.io.images import resize, to_tensor
-from oodseg.segmenters import Segmenter
+from oodseg.segmenters import Segmentation
 from oodseg.training.comparator_segmenter import goes_on
 from oodseg.training.labelled import Labelled, fixed_view
 
 U8 = NDArray[np.uint8]
+# Float `[1, 3, H, W]` in 0..1 to the segmentation to be judged, of a network or of labels from elsewhere.
+Segment = Callable[[torch.Tensor], Segmentation]
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ class Predicted:
 
 
 def predict(
-    labelled: Labelled, segmenter: Segmenter, generator: SpadeGenerator, size: tuple[int, int]
+    labelled: Labelled, segment: Segment, generator: SpadeGenerator, size: tuple[int, int]
 ) -> Predicted:
     """Segments a picture at its own size, makes it back, and brings everything to one size."""
     picture, truth = labelled.read()
     with torch.inference_mode():
         images = to_tensor(picture)[None]
         with fast_autocast(images.device):
-            segmentation = segmenter.segment(images)
+            segmentation = segment(images)
         logits = full_logits(segmentation, (truth.shape[0], truth.shape[1]))
         labels = logits.argmax(1)
         made = generator.resynthesize(labels)[0]
@@ -77,7 +79,7 @@ def predict(
 
 def build_cache(
     folder: Path,
-    items: Sequence[tuple[Labelled, Segmenter]],
+    items: Sequence[tuple[Labelled, Segment]],
     generator: SpadeGenerator,
     size: tuple[int, int],
     fingerprint: Any,
@@ -87,7 +89,7 @@ def build_cache(
 
     Args:
         folder: Where the files go.
-        items: Every picture with the segmenter that predicts it.
+        items: Every picture with what predicts it.
         generator: Makes pictures back.
         size: Height and width of everything in a file.
         fingerprint: What the files depend on, JSON-able; another one than last time starts anew.
@@ -101,8 +103,8 @@ def build_cache(
             old.unlink()
     paths = [folder / f"{index:06d}.npz" for index in range(len(items))]
     missing = [(path, *item) for path, item in zip(paths, items, strict=True) if not path.is_file()]
-    for path, labelled, segmenter in track(missing, f"predicting {folder.name}", disable=not progress):
-        arrays = vars(predict(labelled, segmenter, generator, size))
+    for path, labelled, segment in track(missing, f"predicting {folder.name}", disable=not progress):
+        arrays = vars(predict(labelled, segment, generator, size))
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
     return paths

@@ -19,17 +19,18 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
+from oodseg.core.build import load_part
 from oodseg.core.bundle import load_weights, read_header
 from oodseg.core.errors import WeightsError
 from oodseg.core.files import write_json
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.stages import WORKING_SIDE, working_size
 from oodseg.core.taxonomy import IGNORE
-from oodseg.core.weights import unpack
 from oodseg.data.training import street_pictures
 from oodseg.detectors.street import MAIN, StreetDetector
 from oodseg.io.images import resize, to_tensor
 from oodseg.metrics.pixel import pixel_metrics
-from oodseg.pipeline import WORKING_SIDE, working_size
+from oodseg.segmenters.street import StreetNet
 from oodseg.synth.scenes import Mix, SceneSampler
 from oodseg.training.common import save_weights
 
@@ -50,13 +51,13 @@ def detector_from_weights(path: Path) -> StreetDetector:
         WeightsError: No whole weight file with the network's settings in its header.
     """
     try:
-        detector = StreetDetector(network=json.loads(read_header(path)["config"]))
+        network = StreetNet(**json.loads(read_header(path)["config"]))
     except (KeyError, ValueError) as error:
         raise WeightsError(
             f"{path} is no weight file of a segmenter training: run `oodseg train segmenter` first"
         ) from error
-    load_weights(detector.network, path)
-    return detector.eval()
+    load_weights(network, path)
+    return StreetDetector(network).eval()
 
 
 def known_images(data_root: Path, zoom: int = 1) -> Iterator[tuple[Tensor, int]]:
@@ -209,15 +210,14 @@ def load_detector(folder: Path) -> StreetDetector:
     Raises:
         WeightsError: The folder holds no detector.
     """
-    from safetensors.torch import load_file
-
     try:
         config = json.loads((folder / "detector.json").read_text(encoding="utf-8"))["config"]
-        tensors = load_file(folder / "detector.safetensors")
     except (OSError, KeyError, ValueError) as error:
         raise WeightsError(
             f"{folder} holds no detector ({error}): run `oodseg train detector` first"
         ) from error
-    detector = StreetDetector(**config)
-    detector.load_state_dict(unpack(tensors))
-    return detector.eval()
+    saved = {"detector": {"name": StreetDetector.name, **config}}
+    detector: StreetDetector = load_part(
+        folder, {**saved, "weights": {"detector": {"file": "detector.safetensors"}}}, "detector"
+    )
+    return detector

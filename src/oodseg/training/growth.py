@@ -28,13 +28,12 @@ def grow(small: StreetNet, large: StreetNet) -> StreetNet:
     Raises:
         ConfigError: `large` is smaller somewhere, or it has other classes or no objectness.
     """
-    old, new = small.config, large.config
-    fits = small.classes == large.classes and old["objectness"] == new["objectness"]
-    for name in ("widths", "depths"):
-        fits = fits and all(have <= want for have, want in zip(old[name], new[name], strict=True))
+    fits = small.classes == large.classes and small.objectness == large.objectness
+    for old, new in ((small.widths, large.widths), (small.depths, large.depths)):
+        fits = fits and all(have <= want for have, want in zip(old, new, strict=True))
     if not fits:
         raise ConfigError(
-            f"a network of {old} cannot grow into one of {new}: "
+            f"a network of {small.config} cannot grow into one of {large.config}: "
             "give at least its widths and depths, and its classes"
         )
     known, state = small.state_dict(), large.state_dict()

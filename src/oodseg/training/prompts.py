@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from oodseg.core.bundle import find_bundle, load_part, read_config
+from oodseg.core.build import load_part
+from oodseg.core.bundle import find_bundle, read_config
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import write_json

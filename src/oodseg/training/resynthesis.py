@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from oodseg.core.build import build_segmenter
 from oodseg.core.bundle import load_weights, read_header
 from oodseg.core.errors import DatasetError, WeightsError
 from oodseg.core.files import write_bytes, write_json
-from oodseg.core.spec import build_segmenter
 from oodseg.failures.adversary import (
     Features,
     MultiScaleDiscriminator,

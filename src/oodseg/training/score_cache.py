@@ -6,10 +6,10 @@ its own step: the maps are made once.
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
+from oodseg.core.fingerprint import hash_stream
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Sight
 from oodseg.training.cache_head import check_head, read_head
@@ -44,7 +45,7 @@ class ChannelDetector(Protocol):
         ...
 
     def look(self, images: Tensor, zoom: int = 1) -> Sight:
-        """See `ImageDetector.look`."""
+        """See `Detector.look`."""
         ...
 
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
@@ -237,9 +238,9 @@ def _tensors(detector: ChannelDetector) -> list[Tensor]:
 
 
 def _fingerprint(detector: ChannelDetector) -> str:
-    digest = hashlib.sha256()
-    for tensor in _tensors(detector):
-        digest.update(tensor.detach().float().cpu().numpy().tobytes())
-    for name, each in sorted(detector.channel_normalizers.items()):
-        digest.update(f"{name} {each.mean!r} {each.std!r}".encode())
-    return digest.hexdigest()[:16]
+    weights = (tensor.detach().float().cpu().numpy().tobytes() for tensor in _tensors(detector))
+    statistics = (
+        f"{name} {each.mean!r} {each.std!r}".encode()
+        for name, each in sorted(detector.channel_normalizers.items())
+    )
+    return hash_stream(chain(weights, statistics))[:16]

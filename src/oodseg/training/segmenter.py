@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import write_json
-from oodseg.core.spec import build_segmenter
 from oodseg.core.taxonomy import IGNORE
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.nn.encoders import Pretrained, load_pretrained

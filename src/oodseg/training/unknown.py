@@ -29,9 +29,9 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.files import atomic_path, write_json
 from oodseg.core.fingerprint import hash_part
 from oodseg.core.taxonomy import IGNORE
-from oodseg.failures.bundle import load_failure_detector, save_failure_detector
 from oodseg.failures.comparator import Comparator, new_unknown_branch
 from oodseg.failures.detector import full_logits, msp_log_odds
+from oodseg.failures.storage import load_failure_detector, save_failure_detector
 from oodseg.failures.synthcp import SynthCP, at_its_size
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
@@ -135,8 +135,8 @@ class _BranchModule(LightningModule):  # type: ignore[misc]
     def __init__(self, recipe: UnknownRecipe, comparator: Comparator, paths: Sequence[Path]) -> None:
         super().__init__()
         self.recipe, self._paths = recipe, paths
-        fused = comparator.config["fused"]
-        self.network = new_unknown_branch(fused * len(comparator.config["widths"]), 2 * fused)
+        fused = comparator.fused
+        self.network = new_unknown_branch(fused * len(comparator.widths), 2 * fused)
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
         loss = unknown_loss(self.network(batch[0].float())[:, 0], batch[1])

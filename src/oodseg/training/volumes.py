@@ -23,18 +23,20 @@ from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import write_json
 from oodseg.core.fingerprint import hash_part
 from oodseg.data.slices import LabelledSlice, labelled_slices, window_of
-from oodseg.failures.bundle import save_failure_detector
 from oodseg.failures.detector import full_logits
+from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import SynthCP
 from oodseg.io.images import to_tensor
 from oodseg.metrics import FailureCurve, image_failure_metrics, picture_dice
 from oodseg.segmenters.given import GivenLabels
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
 from oodseg.training.comparator_baselines import calibrate
-from oodseg.training.comparator_cache import build_cache
+from oodseg.training.comparator_cache import Segment, build_cache
 from oodseg.training.comparator_segmenter import load_segmenter, train_segmenter
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from oodseg.failures.spade import SpadeGenerator
     from oodseg.segmenters import Segmenter
 
@@ -42,30 +44,38 @@ U8 = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Handed:
-    """A slice that hands its prediction over when it is read: what is judged next are these labels.
+class PredictedSlice:
+    """A slice and the labels on it that are judged.
 
     Attributes:
         slice: The slice.
-        predictor: Predicts the slice; None where a prediction came with it.
-        given: Takes the prediction.
+        predictor: Predicts the slice where no prediction came with it.
     """
 
     slice: LabelledSlice
     predictor: Segmenter | None
-    given: GivenLabels
 
     def read(self) -> tuple[U8, U8]:
         """Picture uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
-        picture, truth = self.slice.read()
+        return self.slice.read()
+
+    def labels(self, image: Tensor) -> Tensor:
+        """The prediction, integers `[H, W]`.
+
+        Args:
+            image: The slice's picture, float `[3, H, W]` in 0..1.
+
+        Raises:
+            DatasetError: There is none, and nothing to predict with.
+        """
         predicted = self.slice.read_prediction()
         if predicted is not None:
-            self.given.labels = torch.from_numpy(predicted)
-        elif self.predictor is not None:
-            with torch.inference_mode():
-                found = self.predictor.segment(to_tensor(picture)[None])
-                self.given.labels = full_logits(found, (truth.shape[0], truth.shape[1])).argmax(1)[0]
-        return picture, truth
+            return torch.from_numpy(predicted)
+        if self.predictor is None:
+            raise DatasetError(f"{self.slice.image} has no prediction: cut the slices with --predictions")
+        with torch.inference_mode():
+            found = self.predictor.segment(image[None])
+        return full_logits(found, (image.shape[-2], image.shape[-1])).argmax(1)[0]
 
 
 def train(
@@ -105,17 +115,23 @@ def train(
     given = GivenLabels(classes, window_of(data_root))
     predictors = _predictors(recipe, found, classes, out, options)
     every = -(-len(found["val"]) // recipe.calibration_pictures)
-    handed = {
-        split: [Handed(*each, given) for each in zip(part, predictors[split], strict=True)]
+    judged = {
+        split: [PredictedSlice(*each) for each in zip(part, predictors[split], strict=True)]
         for split, part in found.items()
     }
-    handed["val"] = handed["val"][::every]
+    judged["val"] = judged["val"][::every]
+
+    def segment_of(each: PredictedSlice) -> Segment:
+        return lambda images: given.segmentation_of(
+            each.labels(images[0]), (images.shape[2], images.shape[3])
+        )
+
     networks = [generator[0], *{id(each): each for each in predictors["train"] if each is not None}.values()]
-    mark = [[each.slice.image.name for each in handed["train"]], [hash_part(each) for each in networks]]
+    mark = [[each.slice.image.name for each in judged["train"]], [hash_part(each) for each in networks]]
     paths = {
         split: build_cache(
             out / "cache" / split,
-            [(each, given) for each in handed[split]],
+            [(each, segment_of(each)) for each in judged[split]],
             generator[0],
             recipe.size,
             mark,
@@ -127,14 +143,14 @@ def train(
         recipe, len(classes), True, (paths["train"], ()), paths["val"], out, mark, options
     )
     detector = SynthCP(given, generator[0], comparator)
-    calibrate(detector, handed["val"], True, progress)
-    measured = measure(detector, handed["test"], progress)
+    calibrate(detector, judged["val"], True, progress, PredictedSlice.labels)
+    measured = measure(detector, judged["test"], progress)
     save_failure_detector(detector, out / "detector", {"measured": measured})
     write_json(out / "recipe.json", recipe.model_dump(), indent=1)
     return out / "detector"
 
 
-def measure(detector: SynthCP, test: Sequence[Handed], progress: bool = True) -> dict[str, Any]:
+def measure(detector: SynthCP, test: Sequence[PredictedSlice], progress: bool = True) -> dict[str, Any]:
     """Measures a detector on slices whose truth is known.
 
     Returns:
@@ -145,7 +161,8 @@ def measure(detector: SynthCP, test: Sequence[Handed], progress: bool = True) ->
     estimated, true = [], []
     for each in track(list(test), "measuring", disable=not progress):
         picture, truth = each.read()
-        found = detector.assess(to_tensor(picture))
+        image = to_tensor(picture)
+        found = detector.assess(image, each.labels(image))
         curve.update(found.error, found.labels != truth)
         estimated.append(found.class_iou[1:])
         true.append(picture_dice(found.labels, truth, len(detector.classes))[1:])

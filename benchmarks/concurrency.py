@@ -1,6 +1,6 @@
 """What running the promptable segmenter's encoder beside the detector saves, on whatever device there is.
 
-    python benchmarks/overlap.py [--device auto] [--masks sam2:FOLDER] [--threads 2] [--runs 10]
+    python benchmarks/concurrency.py [--device auto] [--masks sam2:FOLDER] [--threads 2] [--runs 10]
 
 Prints the detector alone, the encoder alone, one after the other, and both at once, as multiples of the
 detector's time: the paper's S2M costs 1.27 of its detector. Without `--masks` the encoder is a SAM of 7.7
@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from oodseg import S2M
+from oodseg.core.build import build
 from oodseg.core.devices import choose_device
-from oodseg.core.spec import build
 from oodseg.io.images import resize, to_tensor
-from oodseg.nn.overlap import encoder_stream, in_background
+from oodseg.nn.concurrency import encoder_stream, in_background
 from oodseg.synth.drawn import draw_scene
 
 WIDTH, HEIGHT = 1280, 720
@@ -75,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     given = options.masks if options.masks is not None else small_sam()
-    s2m = S2M.from_pretrained("street", device, detector=options.detector, masks=given)
+    s2m = S2M.from_pretrained("street", device, detector=options.detector or "bundled", masks=given)
     detector, masks = s2m.detector, s2m.masks
     assert detector is not None
     picture = draw_scene(np.random.default_rng(0), (HEIGHT // 2, WIDTH // 2), 3).image

@@ -6,15 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.bundle import bundled_names, find_bundle, load_weights, read_json, save_part
+from oodseg.core.build import load_part
+from oodseg.core.bundle import FORMAT, bundled_names, find_bundle, read_config, write_weights
 from oodseg.core.errors import ConfigError, OodsegError, WeightsError
 from oodseg.core.files import write_bytes, write_json
-from oodseg.core.registry import resolve
+from oodseg.core.parts import describe
 from oodseg.core.version import __version__
-from oodseg.failures import FAILURES, FailureDetector
+from oodseg.failures import Judge
+from oodseg.failures.detector import SegmenterAssessor
 from oodseg.segmenters import Segmenter
 
-FORMAT = 1
 _ENTRY, _FOLDER = "failure_detector", "failures"
 
 
@@ -42,7 +43,7 @@ def load_failure_detector(
     device: str = "cpu",
     *,
     segmenter: Segmenter | None = None,
-) -> FailureDetector:
+) -> Judge:
     """Loads a failure detector.
 
     Args:
@@ -55,18 +56,10 @@ def load_failure_detector(
         ConfigError: The segmenter has other classes.
     """
     folder = find_failure_detector(name_or_folder)
-    config = read_failure_config(folder)
-    entry = config[_ENTRY]
-    try:
-        detector: Any = resolve(FAILURES, "failures", entry["name"])(**entry["config"])
-    except (TypeError, KeyError) as error:
-        raise WeightsError(
-            f"{folder / 'config.json'} does not fit this oodseg {__version__} ({error}): install the version "
-            "that wrote it, or train the detector again"
-        ) from error
-    if entry.get("weights"):
-        load_weights(detector, folder / entry["weights"], entry.get("sha256"))
+    detector: Judge = load_part(folder, read_failure_config(folder), _ENTRY)
     if segmenter is not None:
+        if not isinstance(detector, SegmenterAssessor):
+            raise ConfigError(f"the failure detector {folder} segments by itself: leave the segmenter out")
         if tuple(segmenter.classes) != tuple(detector.classes):
             raise ConfigError(
                 f"the failure detector {folder} knows the classes {', '.join(detector.classes)}; the "
@@ -74,12 +67,11 @@ def load_failure_detector(
                 "or take a score that needs no training, such as msp"
             )
         detector.segmenter = segmenter
-    found: FailureDetector = detector.to(device)
-    return found
+    return detector.to(device)
 
 
 def save_failure_detector(
-    detector: FailureDetector, folder: str | os.PathLike[str], notes: dict[str, Any] | None = None
+    detector: Judge, folder: str | os.PathLike[str], notes: dict[str, Any] | None = None
 ) -> None:
     """Writes a failure detector as a folder; `config.json` comes last.
 
@@ -96,7 +88,9 @@ def save_failure_detector(
     if folder.exists() and not folder.is_dir():
         raise OodsegError(f"{folder} is a file: choose a folder to save the failure detector in")
     config = {"format": FORMAT, "oodseg": __version__, "classes": list(detector.classes), **(notes or {})}
-    config[_ENTRY] = save_part(folder, _ENTRY, detector)
+    config[_ENTRY] = describe(detector)
+    file = write_weights(folder, _ENTRY, detector)
+    config["weights"] = {} if file is None else {_ENTRY: file}
     card = folder / "README.md"
     if not card.exists():
         lines = [
@@ -118,13 +112,10 @@ def read_failure_config(name_or_folder: str | os.PathLike[str]) -> dict[str, Any
     Raises:
         WeightsError: Missing, not JSON, of another format, or of something else.
     """
-    path = find_failure_detector(name_or_folder) / "config.json"
-    config = read_json(path, "failure detector")
-    if not isinstance(config, dict) or _ENTRY not in config:
-        raise WeightsError(f"{path} describes no failure detector: it may be a pipeline's folder")
-    if config.get("format") != FORMAT:
+    folder = find_failure_detector(name_or_folder)
+    config = read_config(folder)
+    if _ENTRY not in config:
         raise WeightsError(
-            f"{path} is of format {config.get('format')}, this oodseg {__version__} reads format {FORMAT}: "
-            "install the version that wrote it"
+            f"{folder / 'config.json'} describes no failure detector: it may be a pipeline's folder"
         )
-    return dict(config)
+    return config

@@ -7,7 +7,7 @@ import torch
 from oodseg import S2M
 from oodseg.core.devices import _full_precision, full_precision
 from oodseg.masks.box import BoxSegmenter
-from oodseg.nn.overlap import encoder_stream, in_background
+from oodseg.nn.concurrency import encoder_stream, in_background
 from oodseg.prompts.components import ComponentPrompts
 from redness import Redness, street
 
@@ -34,7 +34,7 @@ class Watched(BoxSegmenter):
 
 
 class Waiting(Redness):
-    """Scores only once the embedding has begun: without overlap it would wait in vain."""
+    """Scores only once the embedding has begun: one after the other it would wait in vain."""
 
     def __init__(self, begun):
         super().__init__()
@@ -45,20 +45,20 @@ class Waiting(Redness):
         return super().score(images)
 
 
-def pipeline(masks, *, overlap, detector=None):
-    return S2M(detector or Redness(), ComponentPrompts(min_area=20), masks, overlap=overlap)
+def pipeline(masks, *, concurrent, detector=None):
+    return S2M(detector or Redness(), ComponentPrompts(min_area=20), masks, concurrent_encoding=concurrent)
 
 
 def test_the_picture_is_embedded_while_the_detector_is_at_work():
     masks = Watched()
-    found = pipeline(masks, overlap=True, detector=Waiting(masks.begun))(street((10, 20, 40, 50)))
+    found = pipeline(masks, concurrent=True, detector=Waiting(masks.begun))(street((10, 20, 40, 50)))
     assert len(found.objects) == 1
     assert masks.seen == {"thread": "oodseg-encoder", "inference": True, "full precision": False}
 
 
-def test_overlap_changes_nothing_but_the_order():
+def test_concurrency_changes_nothing_but_the_order():
     image = street((10, 20, 40, 50), (80, 10, 120, 60))
-    apart, together = (pipeline(BoxSegmenter(), overlap=way)(image) for way in (False, True))
+    apart, together = (pipeline(BoxSegmenter(), concurrent=way)(image) for way in (False, True))
     assert np.array_equal(apart.mask, together.mask)
     assert np.array_equal(apart.confidence, together.confidence)
     assert set(together.timings) == set(apart.timings)
@@ -67,9 +67,9 @@ def test_overlap_changes_nothing_but_the_order():
     )
 
 
-@pytest.mark.parametrize("overlap", [True, False])
-def test_an_error_of_the_encoder_reaches_the_caller_if_there_is_anything_to_outline(overlap):
-    broken = pipeline(Watched(RuntimeError("out of memory")), overlap=overlap)
+@pytest.mark.parametrize("concurrent", [True, False])
+def test_an_error_of_the_encoder_reaches_the_caller_if_there_is_anything_to_outline(concurrent):
+    broken = pipeline(Watched(RuntimeError("out of memory")), concurrent=concurrent)
     assert not broken(street()).objects
     with pytest.raises(RuntimeError, match="out of memory"):
         broken(street((10, 20, 40, 50)))
@@ -82,29 +82,31 @@ def test_an_error_of_the_detector_is_not_hidden_and_no_thread_is_left():
             raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        pipeline(BoxSegmenter(), overlap=True, detector=Broken())(street())
+        pipeline(BoxSegmenter(), concurrent=True, detector=Broken())(street())
     assert not [each for each in threading.enumerate() if each.name == "oodseg-encoder"]
 
 
-def test_without_overlap_nothing_is_embedded_for_a_picture_without_objects():
+def test_without_it_nothing_is_embedded_for_a_picture_without_objects():
     masks = Watched()
-    pipeline(masks, overlap=False)(street())
+    pipeline(masks, concurrent=False)(street())
     assert not masks.begun.is_set()
 
 
 def test_settings_of_the_caller_hold_in_the_thread():
     masks = Watched()
     with full_precision():
-        pipeline(masks, overlap=True)(street((10, 20, 40, 50)))
+        pipeline(masks, concurrent=True)(street((10, 20, 40, 50)))
     assert masks.seen["full precision"]
 
 
 @pytest.mark.parametrize(
-    ("device", "overlap", "expected"),
+    ("device", "concurrent", "expected"),
     [("cpu", "auto", False), ("cpu", True, True), ("cuda", "auto", True), ("cuda:1", "auto", True)],
 )
-def test_auto_overlaps_on_a_gpu(device, overlap, expected):
-    assert S2M(None, ComponentPrompts(), BoxSegmenter(), device=device, overlap=overlap).overlap is expected
+def test_auto_is_concurrent_on_a_gpu(monkeypatch, device, concurrent, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    s2m = S2M(None, ComponentPrompts(), BoxSegmenter(), device=device, concurrent_encoding=concurrent)
+    assert s2m.encodes_concurrently is expected
 
 
 def test_work_is_waited_for_even_if_nobody_asks():

@@ -1,0 +1,209 @@
+"""What a pipeline is made of: three parts on a device, and settings; loading and saving them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from oodseg.core.build import check_part, choose_part
+from oodseg.core.bundle import find_bundle, read_pipeline_config, save_bundle
+from oodseg.core.devices import choose_device
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import OPERATING_POINTS, Detector, PromptableSegmenter, PromptGenerator
+from oodseg.core.spec import ROOMS
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+# Least and most pixels of the long side at which detector and prompts work.
+WORKING_SIDE = (640, 1024)
+
+
+def working_size(height: int, width: int, side: tuple[int, int]) -> tuple[int, int]:
+    """Computes the size at which detector and prompts work on an image: half of it, within bounds.
+
+    Args:
+        height: Rows of the image.
+        width: Columns of the image.
+        side: Least and most pixels of the long side; an image is never enlarged.
+    """
+    long_side = max(height, width)
+    target = min(max(long_side / 2, side[0]), side[1], long_side)
+    scale = target / long_side
+    return max(16, round(height * scale)), max(16, round(width * scale))
+
+
+class Stages:
+    """Detector, prompt generator and promptable segmenter of a pipeline, with its settings.
+
+    See `oodseg.pipeline.S2M` for the arguments; all are attributes too, and setting one takes effect.
+    """
+
+    def __init__(
+        self,
+        detector: Detector | None,
+        prompts: PromptGenerator,
+        masks: PromptableSegmenter,
+        *,
+        name: str = "custom",
+        working_side: tuple[int, int] = WORKING_SIDE,
+        device: str = "cpu",
+        concurrent_encoding: bool | Literal["auto"] = "auto",
+        operating_point: str = "quiet",
+        ignore: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._parts: dict[str, Any] = {}
+        self.device = device
+        self.detector, self.prompts, self.masks = detector, prompts, masks
+        self.name, self.working_side, self.operating_point = name, working_side, operating_point
+        self.concurrent_encoding, self.ignore = concurrent_encoding, ignore
+
+    @property
+    def detector(self) -> Detector | None:
+        """Image to anomaly score."""
+        found: Detector | None = self._parts["detector"]
+        return found
+
+    @detector.setter
+    def detector(self, part: Detector | None) -> None:
+        self._parts["detector"] = None
+        if part is not None:
+            self._put("detector", part)
+
+    @property
+    def prompts(self) -> PromptGenerator:
+        """Score map to boxes."""
+        found: PromptGenerator = self._parts["prompts"]
+        return found
+
+    @prompts.setter
+    def prompts(self, part: PromptGenerator) -> None:
+        self._put("prompts", part)
+
+    @property
+    def masks(self) -> PromptableSegmenter:
+        """Boxes to outlines."""
+        found: PromptableSegmenter = self._parts["masks"]
+        return found
+
+    @masks.setter
+    def masks(self, part: PromptableSegmenter) -> None:
+        self._put("masks", part)
+
+    @property
+    def device(self) -> str:
+        """Torch device of the parts."""
+        return self._device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._device = choose_device(name)
+        for key, part in self._parts.items():
+            if part is not None:
+                self._put(key, part)
+
+    @property
+    def working_side(self) -> tuple[int, int]:
+        """Least and most pixels of the long side at which detector and prompts work."""
+        return self._working_side
+
+    @working_side.setter
+    def working_side(self, side: tuple[int, int]) -> None:
+        low, high = side
+        if not 32 <= low <= high:
+            raise ConfigError(f"working_side needs 32 <= least <= most, not {low} and {high}")
+        self._working_side = int(low), int(high)
+
+    @property
+    def operating_point(self) -> str:
+        """How readily boxes are proposed."""
+        return self._operating_point
+
+    @operating_point.setter
+    def operating_point(self, name: str) -> None:
+        if name not in OPERATING_POINTS:
+            raise ConfigError(
+                f"there is no operating point '{name}'; choose one of: {', '.join(OPERATING_POINTS)}"
+            )
+        self._operating_point = name
+
+    @property
+    def encodes_concurrently(self) -> bool:
+        """Whether the promptable segmenter encodes an image while the detector looks at it."""
+        if self.concurrent_encoding == "auto":
+            return self.device.startswith("cuda")
+        return self.concurrent_encoding
+
+    def _put(self, key: str, part: Any) -> None:
+        self._parts[key] = check_part(ROOMS[key], part).to(self.device)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | os.PathLike[str] = "street",
+        device: str = "cpu",
+        *,
+        detector: Detector | str | Mapping[str, Any] | None = "bundled",
+        prompts: PromptGenerator | str | Mapping[str, Any] = "bundled",
+        masks: PromptableSegmenter | str | Mapping[str, Any] = "bundled",
+        working_side: tuple[int, int] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Loads a bundled pipeline by name or a saved one by folder.
+
+        Args:
+            name_or_folder: `"street"`, or a folder written by `save_pretrained`.
+            device: Torch device: `"cpu"`, `"cuda"` or `"auto"`.
+            detector: Replaces that part: an object, or what `oodseg.core.spec` reads, such as
+                `"segformer:FOLDER+energy"` or a mapping with all options. None loads no detector: every image
+                then needs a score map. `"bundled"` is the pipeline's own.
+            prompts: Replaces that part likewise: `"components"`.
+            masks: Replaces that part likewise: `"grabcut"` or `"sam:FOLDER"`.
+            working_side: In place of the one that was saved; see the class.
+            options: `concurrent_encoding`, `operating_point` and `ignore` of the class.
+
+        Raises:
+            WeightsError: The folder or a model is missing, damaged, or of another version.
+            ConfigError: An unknown name or option.
+        """
+        folder = find_bundle(name_or_folder)
+        config = read_pipeline_config(folder)
+        given = {"detector": detector, "prompts": prompts, "masks": masks}
+        parts: dict[str, Any] = {
+            key: None if spec is None else choose_part(folder, config, key, spec)
+            for key, spec in given.items()
+        }
+        low, high = working_side or config["working_side"]
+        return cls(
+            **parts,
+            name=config.get("name", folder.name),
+            working_side=(low, high),
+            device=device,
+            **options,
+        )
+
+    def save_pretrained(self, folder: str | os.PathLike[str], bits: int = 16) -> None:
+        """Writes the pipeline as a folder: `config.json`, one safetensors file a part, `README.md`.
+
+        Args:
+            folder: Where.
+            bits: How weights are stored: 16, or 8 for files of half the size (see `oodseg.core.weights`).
+
+        Raises:
+            ConfigError: Another number of bits.
+            OodsegError: The folder cannot be written, or there is no detector to save.
+        """
+        if self.detector is None:
+            raise ConfigError("a pipeline without a detector cannot be saved: give it one first")
+        parts = {"detector": self.detector, "prompts": self.prompts, "masks": self.masks}
+        save_bundle(Path(folder), self.name, self.working_side, parts, bits)
+
+    def working_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which detector and prompts work on a picture of that size."""
+        return working_size(height, width, self.working_side)

@@ -1,0 +1,106 @@
+"""What the parts of a pipeline hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MaskQueries:
+    """What a mask classifier (MaskFormer and its kin) says: Q masks, each with a class.
+
+    Attributes:
+        classes: Float `[B, Q, C + 1]`: class logits of every query; the last one is "no object" (void).
+        masks: Float `[B, Q, h, w]`: mask logits of any resolution covering the picture.
+    """
+
+    classes: Tensor
+    masks: Tensor
+
+    def class_scores(self) -> Tensor:
+        """What all queries together say about each class, `L_c = sum_q P_q(c) m_q`, float `[B, C, h, w]`.
+
+        `P_q` is the softmax over the classes and void, `m_q` the sigmoid of the mask; void is left out of the
+        sum (MaskFormer: Cheng et al., NeurIPS 2021, Sec. 3.4), which may exceed 1.
+        """
+        import torch
+
+        known = self.classes.softmax(-1)[..., :-1]
+        return torch.einsum("bqc,bqhw->bchw", known, self.masks.sigmoid())
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a segmenter says about a batch of pictures.
+
+    Attributes:
+        logits: Float `[B, C, h, w]` of any resolution covering the picture; of a mask classifier the
+            logarithm of its class scores.
+        features: Float `[B, D, h', w']` of the last layer before the classes, or None if the family
+            has none to give.
+        queries: The mask queries, or None if the family has none.
+    """
+
+    logits: Tensor
+    features: Tensor | None = None
+    queries: MaskQueries | None = None
+
+    def gives(self, kind: str) -> bool:
+        """Whether it holds that: `"logits"`, `"features"` or `"queries"`."""
+        return {"logits": True, "features": self.features is not None, "queries": self.queries is not None}[
+            kind
+        ]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a detector made of a batch of images.
+
+    Attributes:
+        scores: Float32 `[B, H, W]`, as `Detector.score` gives them.
+        features: What lies behind the scores, for a prompt generator that reads it: float maps
+            `[B, C, H / stride, W / stride]`, finest first; None where the detector shows none.
+    """
+
+    scores: Tensor
+    features: tuple[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True)
+class BoxPrompts:
+    """Box prompts of one picture.
+
+    Attributes:
+        boxes: Float32 `[N, 4]`, `xyxy` in pixels of the score map that was handed in (x right, y down).
+        confidence: Float32 `[N]` in 0..1, sorted descending.
+    """
+
+    boxes: Tensor
+    confidence: Tensor
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a failure detector says about one picture or slice.
+
+    Attributes:
+        labels: uint8 `[H, W]`: the predicted classes, indices into the detector's `classes`.
+        error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1.
+        resynthesis: uint8 `[H, W, 3]`, RGB: the picture made back from the prediction; None if the detector
+            makes none.
+        class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
+            predicted.
+        mean_iou: Their estimated mean over the classes in the truth; one that is missed counts as 0.
+    """
+
+    labels: NDArray[np.uint8]
+    error: NDArray[np.float32]
+    resynthesis: NDArray[np.uint8] | None
+    class_iou: NDArray[np.float32]
+    mean_iou: float
