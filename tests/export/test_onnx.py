@@ -262,6 +262,7 @@ def test_the_operating_point_is_built_into_the_prompts(pipeline, point):
         expected = pipeline.prompts.propose(score[None], operating_point=point)[0]
     torch.testing.assert_close(boxes, expected.boxes)
     torch.testing.assert_close(confidence, expected.confidence)
+    assert len(boxes)
     assert (confidence >= READING.operating_points[point]).all()
 
 
