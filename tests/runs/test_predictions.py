@@ -197,3 +197,11 @@ def test_names_of_several_folders(red, tmp_path, out):
     oodseg.runs.predict(tmp_path / "photos", red, out)
     assert [each["file_name"] for each in coco_of(out)["images"]] == ["bern/1.png", "ulm/1.png"]
     assert json.loads((out / "records" / "ulm" / "1.json").read_text())["height"] == HEIGHT
+
+
+def test_another_operating_point_is_another_run(photos, out):
+    quiet = oodseg.runs.predict(photos, "street", out, masks="box")
+    again = oodseg.runs.predict(photos, "street", out, masks="box")
+    thorough = oodseg.runs.predict(photos, "street", out, masks="box", operating_point="thorough")
+    assert (quiet.done_before, again.done_before, thorough.done_before) == (0, 3, 0)
+    assert thorough.objects >= quiet.objects

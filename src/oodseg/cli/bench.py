@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from oodseg.cli.choices import Device
 from oodseg.cli.loading import (
     DetectorOption,
-    Device,
     DeviceOption,
     MasksOption,
     PipelineOption,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.loading import DetectorOption, MasksOption, PipelineOption, PromptsOption, load_pipeline
+from oodseg.cli.choices import OperatingPoint
+from oodseg.cli.loading import (
+    DetectorOption,
+    MasksOption,
+    OperatingPointOption,
+    PipelineOption,
+    PromptsOption,
+    load_pipeline,
+)
 from oodseg.cli.printing import console, say
 
 if TYPE_CHECKING:
@@ -41,11 +49,14 @@ def export(
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
     masks: MasksOption = None,
+    operating_point: OperatingPointOption = OperatingPoint.QUIET,
 ) -> None:
     """Write a pipeline as graphs; `HELP` is what the user sees."""
     from oodseg.export import export_onnx
 
-    s2m = load_pipeline(pipeline, detector=detector, prompts=prompts, masks=masks)
+    s2m = load_pipeline(
+        pipeline, detector=detector, prompts=prompts, masks=masks, operating_point=operating_point.value
+    )
     _show(export_onnx(s2m, out), out)
 
 

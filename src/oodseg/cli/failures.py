@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.loading import Device, DeviceOption, NumberFormat
+from oodseg.cli.choices import Device, NumberFormat
+from oodseg.cli.loading import (
+    DeviceOption,
+)
 from oodseg.cli.printing import print_facts, say
 
 if TYPE_CHECKING:

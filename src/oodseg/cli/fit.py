@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from oodseg.cli.choices import Device
 from oodseg.cli.loading import (
     DetectorOption,
-    Device,
     DeviceOption,
     PipelineOption,
     ThreadsOption,

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodseg.cli.choices import Device, OperatingPoint
+
 if TYPE_CHECKING:
     from oodseg.pipeline import S2M
-
-
-class Device(StrEnum):
-    """Where the networks run."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class NumberFormat(StrEnum):
-    """How maps of numbers in 0..1 are saved."""
-
-    PNG = "png"
-    NPY = "npy"
 
 
 PipelineOption = Annotated[
@@ -62,6 +48,13 @@ ConfigOption = Annotated[
         metavar="FILE.yaml",
         help="The pipeline as YAML: pipeline, detector, prompts, masks; options given beside it win.",
         show_default=False,
+    ),
+]
+OperatingPointOption = Annotated[
+    OperatingPoint,
+    typer.Option(
+        help="How readily boxes are proposed: at most 0.1 (quiet), about 0.25 (balanced) or about 1 "
+        "(thorough) false box per ordinary image."
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodseg.cli.choices import Device, NumberFormat, OperatingPoint
 from oodseg.cli.loading import (
     ConfigOption,
     DetectorOption,
-    Device,
     DeviceOption,
     MasksOption,
-    NumberFormat,
+    OperatingPointOption,
     PipelineOption,
     PromptsOption,
     ThreadsOption,
@@ -55,6 +55,7 @@ def predict(
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
     masks: MasksOption = None,
+    operating_point: OperatingPointOption = OperatingPoint.QUIET,
     config: ConfigOption = None,
     score_map: Annotated[
         Path | None,
@@ -92,6 +93,7 @@ def predict(
             paths,
             out=out,
             **chosen_pipeline(ctx, config),
+            operating_point=operating_point.value,
             ignore=ignore_mask,
             device=device.value,
             score_maps=score_map,

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from oodseg.cli.choices import Device, NumberFormat
 from oodseg.cli.failures import ErrorFormatOption, show
-from oodseg.cli.loading import Device, DeviceOption, NumberFormat
+from oodseg.cli.loading import (
+    DeviceOption,
+)
 from oodseg.core.errors import ConfigError
 
 HELP = """Find where the labels of a scan are likely wrong, without any truth.

@@ -32,6 +32,7 @@ def load(
     device: str = "cpu",
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     with_detector: bool = True,
+    operating_point: str = "quiet",
     **parts: Any,
 ) -> tuple[Callable[..., Prediction], dict[str, Any]]:
     """Loads a pipeline.
@@ -42,6 +43,7 @@ def load(
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         with_detector: Whether a named pipeline gets a detector.
+        operating_point: Of a named pipeline: `"quiet"`, `"balanced"` or `"thorough"`.
         **parts: `detector`, `prompts` and `masks` of a named pipeline: see `S2M.from_pretrained`.
 
     Returns:
@@ -63,14 +65,15 @@ def load(
     given = {key: spec for key, spec in chosen.items() if spec is not None}
     if not with_detector:
         chosen["detector"] = given["detector"] = None
-    s2m = S2M.from_pretrained(name, choose_device(device), **given)
+    s2m = S2M.from_pretrained(name, choose_device(device), operating_point=operating_point, **given)
     if ignore is not None:
         s2m.ignore = read_mask(ignore) if isinstance(ignore, str | os.PathLike) else np.asarray(ignore, bool)
     if settings is not None:
         return s2m, dict(settings)
     if not all(part is None or isinstance(part, str | Mapping) for part in chosen.values()):
         return s2m, _describe(s2m)
-    return s2m, {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), **chosen, **_ignored(s2m)}
+    known = {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), "operating_point": operating_point}
+    return s2m, {**known, **chosen, **_ignored(s2m)}
 
 
 def pipeline_sha256(name: str) -> str:
@@ -92,7 +95,11 @@ def _describe(pipeline: Any) -> dict[str, Any]:
             "nothing is known of this pipeline, so that nobody could tell its results from those of another "
             'one: name it, as settings={"pipeline": "mine"}'
         )
-    found: dict[str, Any] = {"pipeline": pipeline.name, "working_side": list(pipeline.working_side)}
+    found: dict[str, Any] = {
+        "pipeline": pipeline.name,
+        "working_side": list(pipeline.working_side),
+        "operating_point": pipeline.operating_point,
+    }
     for key, part in (("prompts", pipeline.prompts), ("masks", pipeline.masks)):
         found[key] = _describe_part(part)
     if pipeline.detector is not None:

@@ -109,6 +109,7 @@ def predict(
     detector: Any = None,
     prompts: Any = None,
     masks: Any = None,
+    operating_point: str = "quiet",
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     device: str = "cpu",
     score_maps: str | os.PathLike[str] | None = None,
@@ -131,6 +132,7 @@ def predict(
         detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
         prompts: Likewise.
         masks: Likewise.
+        operating_point: How readily a named pipeline proposes boxes: `"quiet"`, `"balanced"` or `"thorough"`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded.
@@ -156,6 +158,7 @@ def predict(
         device=device,
         ignore=ignore,
         with_detector=score_maps is None,
+        operating_point=operating_point,
         detector=detector,
         prompts=prompts,
         masks=masks,

@@ -50,8 +50,26 @@ def place_labels(
         on_own = np.where(moved, on_each[:, own], 0.0)
         on_others = on_each.sum(axis=1) - on_each[:, own]
         covered = (100 * on_labels + 6 * on_others + 4 * on_own) / max(1e-9, width * height)
-        placed[own] = labels[np.argmin(covered + 0.3 * distances)]
+        best = int(np.argmin(covered + 0.3 * distances))
+        placed[own] = labels[best]
+        if on_labels[best] > 0:
+            placed[own] = _free_place(labels[best], placed[:own], canvas)
     return [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in placed]
+
+
+def _free_place(
+    label: NDArray[np.float64], placed: NDArray[np.float64], canvas: tuple[float, float]
+) -> NDArray[np.float64]:
+    """The nearest place on a grid where a label covers no other; where it is if there is none."""
+    width, height = label[2:] - label[:2]
+    columns = np.arange(0.0, canvas[0] - width + 1e-9, width)
+    rows = np.arange(0.0, canvas[1] - height + 1e-9, height)
+    corners = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+    places = np.concatenate([corners, corners + label[2:] - label[:2]], axis=1)
+    free = places[intersections(places, placed).sum(axis=1) == 0]
+    if len(free) == 0:
+        return label
+    return np.asarray(free[np.argmin(np.hypot(*(free[:, :2] - label[:2]).T))])
 
 
 def _candidates(
