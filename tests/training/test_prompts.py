@@ -69,7 +69,7 @@ def test_shipped_recipes_are_valid() -> None:
 def test_a_training_goes_on_from_a_pipelines_generator() -> None:
     folder = find_bundle("street")
     shipped = load_part(folder, read_config(folder), "prompts").state_dict()
-    found = new_generator(PromptRecipe(**TINY, initial="street"))
+    found = new_generator(PromptRecipe(**TINY, initial="street"), (96, 160))
     assert all(torch.equal(value, shipped[name]) for name, value in found.state_dict().items())
     assert found.score_only == found.with_features == Reading()
     assert not torch.equal(new_generator(PromptRecipe(**TINY)).rcnn.rpn.head.conv[0][0].weight,

@@ -7,10 +7,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from oodseg import S2M
 from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.taxonomy import IGNORE
+from oodseg.detectors.street import StreetDetector
+from oodseg.masks.box import BoxSegmenter
 from oodseg.nn.encoders import WHEELS
+from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters.street import StreetNet
 from oodseg.synth.scenes import Scene, SceneSampler
 from oodseg.training.common import load_recipe
@@ -164,23 +168,29 @@ def test_errors_name_recipe_and_folder(root, tmp_path) -> None:
 
 def test_a_training_goes_on_from_a_pipelines_network() -> None:
     shipped = build_segmenter("street")
-    network = new_network(SegmenterRecipe(initial="street"))
+    size = {"backbone": shipped.backbone, "widths": list(shipped.widths), "pretrained": "none"}
+    network = new_network(SegmenterRecipe(initial="street", **size))
     assert network.state_dict().keys() == shipped.state_dict().keys()
     assert all(torch.equal(value, shipped.state_dict()[name]) for name, value in network.state_dict().items())
-    assert not torch.equal(new_network(SegmenterRecipe()).class_head.weight, shipped.class_head.weight)
+    assert not torch.equal(new_network(SegmenterRecipe(**size)).class_head.weight, shipped.class_head.weight)
+    with pytest.raises(ConfigError, match="not of this recipe's backbone and widths"):
+        new_network(SegmenterRecipe(initial="street", **{**size, "widths": [8, 8, 8, 8]}))
 
 
-def test_a_network_grows_into_the_recipes_size_but_does_not_shrink() -> None:
-    shipped = build_segmenter("street").eval()
-    widths, depths = ([each + 1 for each in shipped.config[name]] for name in ("widths", "depths"))
-    depths[3] = min(depths[3], 3)
-    grown = new_network(SegmenterRecipe(initial="street", widths=widths, depths=depths)).eval()
+def test_a_network_grows_into_the_recipes_size_but_does_not_shrink(tmp_path) -> None:
+    small = StreetNet([8, 8, 12, 16, 16], [1, 2, 1, 2]).eval()
+    pipeline = S2M(StreetDetector(small), ComponentPrompts(), BoxSegmenter())
+    pipeline.save_pretrained(tmp_path / "small")
+    shipped = build_segmenter({"name": "street", "source": str(tmp_path / "small")}).eval()
+    widths, depths = [9, 9, 13, 17, 17], [2, 3, 2, 3]
+    initial = str(tmp_path / "small")
+    grown = new_network(SegmenterRecipe(initial=initial, widths=widths, depths=depths)).eval()
     image = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
         for before, after in zip(shipped(image), grown(image), strict=True):
             torch.testing.assert_close(after, before, rtol=0, atol=1e-4)
     with pytest.raises(ConfigError, match="cannot grow into"):
-        new_network(SegmenterRecipe(**{**TINY, "initial": "street"}))
+        new_network(SegmenterRecipe(**{**TINY, "initial": initial}))
 
 
 def test_sizes_take_turns_in_batches_of_like_area(root) -> None:
