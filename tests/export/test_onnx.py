@@ -24,6 +24,7 @@ from oodseg.masks.box import BoxSegmenter
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.segmenters.street import StreetNet
 from oodseg.synth.drawn import draw_scene
 from redness import Redness, make_pipeline
 
@@ -190,7 +191,7 @@ def test_any_detector_that_is_a_network_can_take_the_place_of_the_bundled_one(pi
 def joining():
     """A tiny untrained pipeline on encoders whose prompts read features."""
     torch.manual_seed(4)
-    network = {"widths": [4, 6, 8, 12], "backbone": "test_efficientnet"}
+    network = StreetNet(widths=[4, 6, 8, 12], backbone="test_efficientnet")
     detector = StreetDetector(network, reductions=[1, 2], detail=0.5)
     prompts = FasterRCNNPrompts(features=(8, 12), max_boxes=12)
     masks = CompactSegmenter(32, widths=(4, 6, 8, 12), backbone="test_efficientnet").eval()
