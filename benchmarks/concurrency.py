@@ -1,4 +1,4 @@
-"""What running the promptable segmenter's encoder beside the detector saves, on whatever device there is.
+"""Measures the time saved by running the promptable segmenter's encoder concurrently with the detector.
 
     python benchmarks/concurrency.py [--device auto] [--masks sam2:FOLDER] [--threads 2] [--runs 10]
 

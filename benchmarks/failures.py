@@ -1,4 +1,4 @@
-"""Where a segmentation is wrong, and what is unknown: SynthCP against its baselines.
+"""Compares SynthCP with its baselines at detecting segmentation errors and unknown objects.
 
     python benchmarks/failures.py --data DATA --failures RUN [--held-out RUN --held-out-generator RUN]
     python benchmarks/failures.py --data DATA --detector street

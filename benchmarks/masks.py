@@ -46,14 +46,14 @@ Case = tuple[NDArray[np.uint8], list[NDArray[np.bool_]], NDArray[np.bool_]]
 
 @dataclass
 class Tally:
-    """What one segmenter did on one set."""
+    """Holds one segmenter's results on one set."""
 
     both: list[int] = field(default_factory=list)
     either: list[int] = field(default_factory=list)
     seconds: float = 0.0
 
     def cells(self) -> list[str]:
-        """Mean and pooled IoU in percent, and milliseconds an object."""
+        """Mean and pooled IoU in percent, and milliseconds per object."""
         both, either = np.array(self.both), np.array(self.either)
         mean = float((both / np.maximum(either, 1)).mean())
         pooled = both.sum() / max(either.sum(), 1)

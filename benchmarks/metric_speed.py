@@ -1,4 +1,4 @@
-"""How fast the metrics are: the full set over 60 images, and the component metric against a plain loop.
+"""Times the metrics: the full set over 60 images, and the component metric against a plain loop.
 
     python benchmarks/metric_speed.py [--images 60] [--height 720] [--width 1280]
 

@@ -1,4 +1,4 @@
-"""What each stage of a pipeline costs: its figures with the other stages replaced by the ground truth.
+"""Measures what each stage of a pipeline costs: its figures with the other stages replaced by ground truth.
 
     python benchmarks/oracle.py --data DATA [--scenes 40] [--pipeline street]
 

@@ -1,4 +1,4 @@
-"""What the shipped pipeline reaches: S2M against its own detector, and false alarms.
+"""Measures the shipped pipeline: S2M against its own detector, and false alarms.
 
     python benchmarks/street.py --data DATA [--pipeline street]
 

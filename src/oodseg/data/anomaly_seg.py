@@ -23,7 +23,7 @@ _LIST, _BDD_LIST, _BDD_LABEL = "test.odgt", "anom.odgt", "_train_id.png"
 
 
 def street_hazards_matches(root: Path) -> bool:
-    """Whether the folder, or its `test/`, holds the list."""
+    """Tells whether the folder, or its `test/`, holds the list."""
     return any((folder / _LIST).is_file() for folder in (root, root / "test"))
 
 
@@ -51,7 +51,7 @@ def read_street_hazards(root: Path, split: str) -> BenchmarkSet:
 
 
 def bdd_matches(root: Path) -> bool:
-    """Whether the folder holds BDD100K's segmentation images."""
+    """Tells whether the folder holds BDD100K's segmentation images."""
     return (root / "seg" / "images").is_dir()
 
 
@@ -86,7 +86,7 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path]]:
-    """Image and label paths of an `.odgt` list: one JSON array, or one record a line."""
+    """Image and label paths of an `.odgt` list: one JSON array, or one record per line."""
     text = path.read_text(encoding="utf-8")
     try:
         records = json.loads(text)

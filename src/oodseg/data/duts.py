@@ -23,7 +23,7 @@ _HELD_OUT_EVERY = 20
 
 
 def is_held_out(wnid: str) -> bool:
-    """Whether objects of this WordNet id are kept out of every training (about 5 % of the ids).
+    """Tells whether objects of this WordNet id are held out of all training (about 5 % of the ids).
 
     Whole ids are held out, so what is measured on them is measured on kinds of object never seen.
 
@@ -53,7 +53,7 @@ class DutsItem:
 
     @property
     def held_out(self) -> bool:
-        """Whether the object is kept out of training (see `is_held_out`)."""
+        """True if the object is held out of training (see `is_held_out`)."""
         return is_held_out(self.wnid)
 
     def read_image(self) -> NDArray[np.uint8]:

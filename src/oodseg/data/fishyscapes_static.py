@@ -22,7 +22,7 @@ _OVERLAY, COMPOSED = "_rgb.npz", "oodseg-composed"
 
 
 def matches(root: Path) -> bool:
-    """Whether the folder holds overlays."""
+    """Tells whether the folder holds overlays."""
     return any(path.name.endswith(_OVERLAY) for path in by_name(root))
 
 

@@ -1,4 +1,4 @@
-"""Which benchmark a folder holds, told from its layout."""
+"""Recognises which benchmark a folder holds from its layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oodseg.data.frames import BenchmarkSet
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to lay a benchmark out on disk.
+    """One on-disk layout of a benchmark.
 
     Attributes:
         title: What people call the set.
@@ -41,7 +41,7 @@ class Layout:
 
 _SMIYC_SHAPE = "images/validation*.{0}, labels_masks/validation*_labels_semantic.png"
 
-# In the order they are tried: a more particular layout stands before one that it also fits.
+# In the order they are tried: a more specific layout comes before a general one that also matches.
 LAYOUTS: dict[str, Layout] = {
     "road_obstacle_21": Layout(
         "SMIYC RoadObstacle21",

@@ -32,7 +32,7 @@ LICENCE = "Daimler AG, non-commercial"
 
 
 def matches(root: Path) -> bool:
-    """Whether the folder has LostAndFound's two trees."""
+    """Tells whether the folder has LostAndFound's two trees."""
     return (root / "leftImg8bit").is_dir() and (root / "gtCoarse").is_dir()
 
 
@@ -58,7 +58,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
 
 
 def fishyscapes_matches(root: Path) -> bool:
-    """Whether the folder, or its `fishyscapes_lostandfound/`, holds Fishyscapes' numbered labels."""
+    """Tells whether the folder, or its `fishyscapes_lostandfound/`, holds Fishyscapes' numbered labels."""
     return bool(_fishyscapes_labels(root))
 
 

@@ -27,7 +27,7 @@ _BENCHMARKS = (
 
 
 def matches(root: Path) -> bool:
-    """Whether the folder has a `labels/` sub folder with PNGs in it."""
+    """Tells whether the folder has a `labels/` subfolder with PNGs in it."""
     return any(path.suffix.lower() == ".png" for path in by_name(root / "labels"))
 
 

@@ -13,7 +13,7 @@ from oodseg.data.frames import ROAD_ANOMALY, BenchmarkSet, Frame
 
 
 def matches(root: Path) -> bool:
-    """Whether `frames/` holds label folders."""
+    """Tells whether `frames/` holds label folders."""
     return any((root / "frames").glob("*.labels"))
 
 

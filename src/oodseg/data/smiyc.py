@@ -21,7 +21,7 @@ _OBSTACLE_FRAMES = 30
 
 
 def matches(root: Path) -> bool:
-    """Whether the folder has `labels_masks/` and `images/`."""
+    """Tells whether the folder has `labels_masks/` and `images/`."""
     return (root / "labels_masks").is_dir() and (root / "images").is_dir()
 
 

@@ -34,7 +34,7 @@ HEAD_FILE = "synthetic.json"
 
 
 def matches(root: Path) -> bool:
-    """Whether the folder holds drawn scenes."""
+    """Tells whether the folder holds drawn scenes."""
     return (root / HEAD_FILE).is_file()
 
 

@@ -16,7 +16,7 @@ from oodseg.data.frames import ANOMALY, BenchmarkSet, Frame, translate
 
 @dataclass(frozen=True)
 class Verification:
-    """What a set turned out to hold.
+    """Summarises the contents of a set.
 
     Attributes:
         dataset: The set.

@@ -1,4 +1,4 @@
-"""What an evaluation found: figures with intervals, curves and one record an image."""
+"""Holds the results of an evaluation: figures with intervals, curves and one record per image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Curves:
-    """What the report draws.
+    """Holds the curves that the report draws.
 
     Attributes:
         thresholds: Float64 `[T]`.
@@ -42,8 +42,8 @@ class Curves:
         false_positive_rate: Share of in-distribution pixels above a threshold, `[P]` ascending, 0 to 1.
         true_positive_rate: Share of anomalous pixels above the same threshold, `[P]`.
         score_bins: Edges of the score histogram on 0..1, `[B + 1]`.
-        in_distribution: Share of in-distribution pixels a bin, `[B]`.
-        anomaly: Share of anomalous pixels a bin, `[B]`.
+        in_distribution: Share of in-distribution pixels per bin, `[B]`.
+        anomaly: Share of anomalous pixels per bin, `[B]`.
     """
 
     thresholds: F64
@@ -80,7 +80,7 @@ class GroupFigures:
         auiou: Mean over those of them that hold an anomaly; likewise the next two.
         iou_threshold_free: See `auiou`.
         mean_f1: See `auiou`.
-        boxes: Objects drawn an image, over all of them.
+        boxes: Objects drawn per image, over all of them.
         false_alarms: False alarms per image, over all of them.
     """
 
@@ -106,7 +106,7 @@ class MethodResult:
         extremes: Smallest and largest score of the set (Eq. 8), None for confidences.
         by_size: Object size to (objects, found, mean share covered).
         curves: What the report draws.
-        images: One record an image.
+        images: One record per image.
         notes: What a reader of the figures must know, one sentence each.
         by_group: Kind of image to value to figures; see `Frame.groups`.
     """

@@ -1,4 +1,4 @@
-"""Where an evaluated score comes from: a pipeline, its detector, its components, or files."""
+"""Provides the scores to evaluate: from a pipeline, its detector, its components, or files."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PipelineRun:
 
     @property
     def has_scores(self) -> bool:
-        """Whether the pipeline gave its score maps along."""
+        """True if the pipeline returned its score maps."""
         return all(self._path(index).is_file() for index in range(len(self._frames)))
 
     def prediction(self, index: int) -> Prediction:
@@ -168,7 +168,7 @@ class FolderSource:
     bounded = False
 
     def __init__(self, folder: str | os.PathLike[str], frames: Sequence[Frame], name: str) -> None:
-        """Finds one file a frame.
+        """Finds one file per frame.
 
         Raises:
             ScoreMapError: A frame without a score file, or with several.

@@ -162,7 +162,7 @@ class _Prompts(nn.Module):
 
 
 def outermost(boxes: Tensor, share: float) -> Tensor:
-    """Which boxes `suppress_nested` keeps, as bool `[N]`, without a loop over boxes.
+    """Marks the boxes that `suppress_nested` keeps, as bool `[N]`, without a loop over boxes.
 
     A box stays if no box before it that stays clashes with it. Starting from "all stay", each round of
     that rule is right about one box more of every chain of clashes; chains are short.
@@ -209,7 +209,7 @@ class _CropDecoder(nn.Module):
         return self.masks(inside), regions
 
     def _crops(self, levels: tuple[Tensor, ...], regions: Tensor, outside: float) -> Tensor:
-        """What `sample_crops` cuts, each crop chosen from all levels."""
+        """Cuts the crops of `sample_crops`, each chosen from all levels."""
         size = self.masks.size
         longest = (regions[:, 2:] - regions[:, :2]).amax(dim=1)
         wanted = torch.log2((longest / size).clamp_min(1.0)).floor().minimum(self._coarsest(levels))

@@ -41,7 +41,7 @@ class ImageObjects:
 
 
 class ObjectMatches:
-    """Which prediction found which object at IoU 0.50, 0.55 … 0.95, best prediction first.
+    """Matches predictions to objects at IoU 0.50, 0.55 … 0.95, best prediction first.
 
     At most 100 predictions per image count. The ignored region is a crowd: predictions in it count neither
     way.
@@ -63,7 +63,7 @@ class ObjectMatches:
         self._tp, self._fp = hits & counted, ~hits & counted
 
     def figures(self, weights: F64) -> dict[str, F64]:
-        """Accumulates with a weight an image.
+        """Accumulates with one weight per image.
 
         Args:
             weights: Float64 `[B, images]`, how often each image is in each resampled set.

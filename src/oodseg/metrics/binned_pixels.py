@@ -1,4 +1,4 @@
-"""Pixel figures of resampled sets, from one small histogram an image."""
+"""Pixel figures of resampled sets, from one small histogram per image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oodseg.metrics.pixel import F32, F64, I64, TPR, split
 
 
 class BinnedPixels:
-    """Keeps a small histogram an image, from which any resampling of the images can be scored.
+    """Keeps a small histogram per image, from which any resampling of the images can be scored.
 
     Meant for the second pass over a set, with the edges that `PixelCurve.bin_edges` chose in the first:
     between two of them lie at most about 1/512 of the pixels of either class, unless these share one score.
@@ -55,5 +55,5 @@ class BinnedPixels:
         return {"auprc": auprc, "fpr95": fpr95, "auroc": auroc, "best_f1": best_f1}
 
     def totals(self) -> I64:
-        """Returns int64 `[2, E + 1]`: in-distribution and anomalous pixels a bin over the set."""
+        """Returns int64 `[2, E + 1]`: in-distribution and anomalous pixels per bin over the set."""
         return np.asarray(np.sum(self._rows, axis=0), np.int64)

@@ -89,7 +89,7 @@ class ComponentMetrics:
 
 
 class ComponentCounter:
-    """Collects component figures image by image; memory is a few numbers a component."""
+    """Collects component figures image by image; memory is a few numbers per component."""
 
     def __init__(self, sizes: MinimumSizes) -> None:
         """Starts empty, with the track's minimum component sizes."""

@@ -1,4 +1,4 @@
-"""How well a failure detector knows where, and how much, a segmentation is wrong.
+"""Measures how well a failure detector locates and quantifies segmentation errors.
 
 Definitions follow SynthCP (Xia et al., ECCV 2020, arXiv 2003.08440):
 
@@ -97,7 +97,7 @@ def pixel_failure_metrics(
     wrong: Iterable[NDArray[np.bool_]],
     ignore: Iterable[NDArray[np.bool_]] | None = None,
 ) -> PixelFailureMetrics:
-    """Computes the pixel figures of a set; arguments as in `FailureCurve.update`, one item an image."""
+    """Computes the pixel figures of a set; arguments as in `FailureCurve.update`, one item per image."""
     curve = FailureCurve()
     if ignore is None:
         for one, where in zip(error, wrong, strict=True):

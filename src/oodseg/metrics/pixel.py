@@ -81,7 +81,7 @@ class _Steps:
 class PixelCurve:
     """Collects the pixels of a set, image by image.
 
-    Memory is 4 bytes a pixel up to `exact_limit` pixels and constant (64 MB) beyond.
+    Memory is 4 bytes per pixel up to `exact_limit` pixels and constant (64 MB) beyond.
     """
 
     def __init__(self, exact_limit: int = 1 << 26) -> None:

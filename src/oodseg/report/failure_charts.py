@@ -1,4 +1,4 @@
-"""What the estimates of a whole run look like: how good, how risky, and which classes are weak."""
+"""Charts the estimates of a whole run: how good, how risky, and which classes are weak."""
 
 from __future__ import annotations
 

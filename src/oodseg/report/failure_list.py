@@ -1,4 +1,4 @@
-"""What a run of a failure detector found, in the order in which a person should look at it."""
+"""Lists the findings of a failure detector's run in the order in which a person should review them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FailureList:
 
     @property
     def unit(self) -> str:
-        """What the images are called, in the singular."""
+        """Names the kind of image, in the singular."""
         return "slice" if self.overlap == "Dice" else "image"
 
 

@@ -41,7 +41,7 @@ _FIRST: tuple[Colour, ...] = (
 
 
 def class_colours(classes: Sequence[str]) -> list[Colour]:
-    """One colour a class: hand-picked for the first seven, then evenly round the colour wheel."""
+    """Returns one colour per class: hand-picked for the first seven, then evenly round the colour wheel."""
     shift = 1 if classes and classes[0] == BACKGROUND else 0
     colours = []
     for index in range(len(classes)):

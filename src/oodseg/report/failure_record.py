@@ -1,4 +1,4 @@
-"""What is kept of one assessed image."""
+"""Keeps the summary of one assessed image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """What a run knows of a finished image.
+    """Summarises a finished image for its run.
 
     Attributes:
         height: Rows of the image.
@@ -46,7 +46,7 @@ def record_of(
     panel: tuple[int, int],
     milliseconds: float,
 ) -> FailureRecord:
-    """Condenses an assessment to what is kept of it.
+    """Condenses an assessment to its record.
 
     Args:
         assessment: What the failure detector says about the image.

@@ -33,7 +33,7 @@ def cards(tiles: Sequence[Tile], records: Sequence[ImageRecord]) -> list[dict[st
 
 
 def legend(has_masks: bool) -> list[dict[str, Any]]:
-    """What the colours mean."""
+    """Builds the colour legend."""
     found = [(_HIT, "anomaly found"), (_MISS, "anomaly missed"), (_FALSE, "false alarm")]
     entries = [*(found if has_masks else [(_MISS, "anomaly")]), (_IGNORED, "ignored by the set")]
     return [{"colour": colour, "name": name} for colour, name in entries]

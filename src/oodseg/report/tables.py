@@ -135,7 +135,7 @@ def _means(rows: Sequence[Row], sets: int) -> list[Row]:
 
 
 def notes_of(found: Evaluation) -> list[str]:
-    """What a reader of a set's figures must know, one sentence each."""
+    """Lists what a reader of a set's figures must know, one sentence each."""
     data = found.dataset
     notes = [*data.notes, *dict.fromkeys(note for method in found.methods for note in method.notes)]
     if data.benchmark and data.benchmark != data.key:

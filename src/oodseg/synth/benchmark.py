@@ -73,7 +73,7 @@ def draw_benchmark(folder: Path, progress: Progress | None = None) -> Path:
 
 
 def describe(image: NDArray[np.uint8], label: NDArray[np.uint8]) -> dict[str, Any]:
-    """What a drawing is recognised by: `pixels` and `centre` (x, y) of the unknown, mean `colour`."""
+    """Fingerprints a drawing: `pixels` and `centre` (x, y) of the unknown, mean `colour`."""
     y, x = np.nonzero(label == ANOMALY)
     centre = [round(float(each.mean()), 1) for each in (x, y)] if len(x) else [0.0, 0.0]
     colour = [round(float(each), 1) for each in image.mean((0, 1))]

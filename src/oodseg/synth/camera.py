@@ -1,4 +1,4 @@
-"""What a camera does to an image: light, colour, weather, blur, noise, compression."""
+"""Simulates what a camera does to an image: light, colour, weather, blur, noise, compression."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def shoot(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
 
 
 def _develop(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Exposure, contrast, gamma and colour cast through one look-up table a channel; then saturation."""
+    """Exposure, contrast, gamma and colour cast through one look-up table per channel; then saturation."""
     values = np.arange(256, dtype=np.float32) / 255
     gamma = float(np.exp(rng.normal(0, 0.2)))
     gain = float(np.exp(rng.normal(0, 0.14)))

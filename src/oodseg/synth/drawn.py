@@ -119,7 +119,7 @@ def _choice(rng: np.random.Generator, what: str, chances: dict[str, float], aske
 
 
 def _hides(place: Place, thing: Thing, strangers: list[Thing]) -> bool:
-    """Whether a thing of the street would stand before an unknown object."""
+    """Tells whether a known thing would occlude an unknown object."""
     if thing.kind == "fence":
         return any(s.x / thing.x > 0.9 for s in strangers)
     box = extent(place, thing)

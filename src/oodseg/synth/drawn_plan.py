@@ -1,4 +1,4 @@
-"""What stands where in a drawn scene: traffic, people, roadside things and the unknown objects."""
+"""Plans what stands where in a drawn scene: traffic, people, roadside things and the unknown objects."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def choose_strangers(place: Place, rng: np.random.Generator, count: int) -> list[Thing]:
-    """Chooses the unknown objects so that none hides another."""
+    """Chooses the unknown objects so that none occludes another."""
     chosen: list[Thing] = []
     boxes: list[Box] = []
     names = sorted(KINDS)
@@ -119,5 +119,5 @@ def extent(place: Place, thing: Thing) -> Box:
 
 
 def overlap(a: Box, b: Box) -> bool:
-    """Whether two boxes share a point inside both."""
+    """Tells whether two boxes overlap."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

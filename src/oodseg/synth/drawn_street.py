@@ -96,7 +96,7 @@ class Place:
             cv2.fillPoly(self.image, list(shapes), tone, cv2.LINE_AA, SUBPIXEL)
 
     def line(self, points: Points, colour: Colour, z: float) -> None:
-        """Draws a line a pixel wide in the tone of depth z; the label map stays as it is."""
+        """Draws a one-pixel line in the tone of depth z; the label map stays as it is."""
         tone = self.seen(colour, z)
         cv2.polylines(self.image, [fixed(self.project(points))], False, tone, 1, cv2.LINE_AA, SUBPIXEL)
 
@@ -162,7 +162,7 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
     offset = rng.integers(0, FIELD, 6)
 
     def ground_noise(kind: str, ahead: int, across: int, start: int) -> Floats:
-        """Noise that lies on the ground, `ahead` and `across` field pixels a metre."""
+        """Noise that lies on the ground, `ahead` and `across` field pixels per metre."""
         rows = (z * ahead).astype(np.int64) + offset[start]
         columns = (x * across).astype(np.int64) + offset[start + 1]
         wrap = FIELD - 1  # a mask, as FIELD is a power of two: much faster than the remainder

@@ -1,4 +1,4 @@
-"""What makes drawn things look photographed: noise, rounding and a small drawing pen.
+"""Makes drawn things look photographed: noise, rounding and a small drawing pen.
 
 All noise is cut from a few fields that are computed once with a fixed seed; only the cuts come from the
 caller's generator. That is many times cheaper than fresh noise and just as deterministic.

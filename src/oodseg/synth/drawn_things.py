@@ -1,4 +1,4 @@
-"""What belongs on a street in a drawn scene: vehicles, people, trees, poles and signs."""
+"""Draws the known things of a street scene: vehicles, people, trees, poles and signs."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Mix:
-    """How often what happens in a scene.
+    """Sets how often each kind of content occurs in a scene.
 
     Attributes:
         natural: Share of scenes that are natural DUTS images, unpasted.
