@@ -96,7 +96,7 @@ def on_swin(model: str, size: str, **options: Any) -> Callable[[Any, Path], Any]
 
 
 def oneformer(library: Any, folder: Path) -> Any:
-    # A tokenizer of single letters: the words of the task are not what is measured.
+    # A tokenizer of single letters: the words of the task do not affect the timing.
     tokens = [
         "<|startoftext|>",
         "<|endoftext|>",
@@ -266,7 +266,7 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
 
 
 def in_process(name: str, options: argparse.Namespace) -> dict[str, Any] | str:
-    """Makes and measures a family in processes of its own; a sentence where that fails."""
+    """Makes and measures a family in processes of its own; returns a sentence where that fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, __file__, "--runs", str(options.runs), "--only", name]
     bundled = {**SEGMENTERS, **MASKS}[name][1] is None

@@ -1,4 +1,4 @@
-"""`synthetic-1`: streets that the project draws itself, a benchmark that anyone can run without a download.
+"""`synthetic-1`: streets drawn by the project itself, a benchmark that needs no download.
 
 120 scenes of 640x360 pixels: four domains times five kinds of weather, six scenes each, with 0, 1, 1, 2, 3
 and 4 unknown objects of 40 to 15,000 pixels. Scene k is decided by the version and k alone.

@@ -1,4 +1,4 @@
-"""Checks every file of a benchmark and says what it is, before hours go into measuring the wrong thing."""
+"""Checks every file of a benchmark and describes it, before hours are spent measuring the wrong thing."""
 
 from __future__ import annotations
 

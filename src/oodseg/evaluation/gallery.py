@@ -16,7 +16,7 @@ WIDTH = 480
 
 
 def tile(frame: Frame, index: int, sources: Sequence[Source]) -> Tile:
-    """Shrinks one frame and what was found in it.
+    """Shrinks one frame and its predictions.
 
     Args:
         frame: The frame.

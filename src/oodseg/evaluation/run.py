@@ -100,7 +100,7 @@ def evaluate(
     if not frames:
         raise DatasetError(f"{dataset.root} holds no labelled frame: there is nothing to measure against")
     dataset = replace(dataset, frames=frames)
-    # Every label is read once before hours go into predicting: a wrong one shows now.
+    # Every label is read once before hours are spent on prediction: a wrong one shows now.
     checked = verify(dataset)
     report = progress or silent
     weights = resample_weights(len(frames), resamples, seed)

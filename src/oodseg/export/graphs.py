@@ -37,7 +37,7 @@ from oodseg.prompts.geometry import overlap_of_smaller
 
 Axes = tuple[int | str, ...]
 
-# An image is halved at most five times: exact for images of up to 112 * 2**6 = 7168 pixels a side.
+# An image is halved at most five times: exact for images of up to 112 * 2**6 = 7168 pixels per side.
 _LEVELS = 6
 # Each round settles one more box of a chain in which every box clashes with the one before it.
 _ROUNDS = 16
@@ -131,7 +131,7 @@ def _no_form(room: str, part: Part, instead: str) -> ConfigError:
 
 
 class _Detector(nn.Module):
-    """Any detector that is a network, with its normaliser."""
+    """Any network-based detector, with its normaliser."""
 
     def __init__(self, detector: Detector, shows_features: bool, zoom: int = 1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Writes a pipeline as four ONNX graphs, each proven against torch before it takes its name."""
+"""Writes a pipeline as four ONNX graphs, each verified against torch before it takes its final name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """COCO's average precision from one matching, for the whole set and for any resampling of its images.
 
 pycocotools matches predictions with objects (Lin et al., ECCV 2014, arXiv 1405.0312); what it would
-accumulate afterwards is done here with a weight an image, so that bootstrap intervals need no second
+accumulate afterwards is done here with a weight per image, so that bootstrap intervals need no second
 matching.
 """
 

@@ -260,7 +260,7 @@ def _counts(
 
 
 def _mean_of_known(values: F64, axis: int | None = None) -> F64:
-    """Mean without NaN; NaN where there is nothing else, and without the warning of numpy's own."""
+    """Mean without NaN; NaN where there is nothing else, without numpy's warning."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(axis)
     with np.errstate(invalid="ignore"):

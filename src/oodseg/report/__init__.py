@@ -1,1 +1,1 @@
-"""Tables, charts and the one-file page that show what an evaluation found."""
+"""Tables, charts and the one-file page that show the results of an evaluation."""

@@ -86,7 +86,7 @@ def histogram_chart(
 
 
 def bar_chart(title: str, groups: Sequence[str], rows: Sequence[Bars], x_label: str, y_label: str) -> Markup:
-    """Draws groups of bars side by side, a colour for each row.
+    """Draws groups of bars side by side, one colour per row.
 
     Args:
         title: Heading.

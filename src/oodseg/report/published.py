@@ -1,4 +1,4 @@
-"""Numbers that others published, to stand beside ours: each with its source and the split it was measured on.
+"""Published numbers to compare ours with: each with its source and the split it was measured on.
 
 S2M: Zhao et al., CVPR 2024, arXiv 2311.16516, Tables 1, 3, 4, 5, 7 and 8, on whole validation sets, in the
 preset `code`. Its printed IoU is the one at the best threshold. The threshold-free IoU comes from the
@@ -116,7 +116,7 @@ _BOARD = {
 
 
 def published_rows(benchmark: str | None) -> list[PublishedRow]:
-    """Returns what others published for a set, validation numbers first; nothing for an unknown set."""
+    """Returns the published rows of a set, validation numbers first; nothing for an unknown set."""
     if benchmark not in _SETS:
         return []
     rows = []

@@ -95,7 +95,7 @@ def family_of(column: Column, preset: Preset) -> str:
 
 
 def build_rows(evaluations: Sequence[Evaluation], preset: Preset, published: bool = True) -> list[Row]:
-    """Lists our rows, then what was published, set by set; with several sets also the mean over them."""
+    """Lists our rows, then the published ones, set by set; with several sets also the mean over them."""
     rows: list[Row] = []
     none = Figure(float("nan"))
     for found in evaluations:
@@ -145,7 +145,7 @@ def notes_of(found: Evaluation) -> list[str]:
 
 
 def number(value: float, column: Column, short: bool = False) -> str:
-    """A value as people read it: percent with one decimal (`short`: none), or two decimals (`short`: one)."""
+    """A human-readable value: percent with one decimal (`short`: none), or two decimals (`short`: one)."""
     if math.isnan(value):
         return ""
     return f"{100 * value:.{0 if short else 1}f}" if column.percent else f"{value:.{1 if short else 2}f}"
@@ -258,7 +258,7 @@ def _lay_out(rows: Sequence[Row], used: Sequence[int], preset: Preset, left_out:
 
 
 def to_markdown(rows: Sequence[Row], preset: Preset) -> str:
-    """The rows as a Markdown table a set: percent, intervals in brackets."""
+    """The rows as one Markdown table per set: percent, intervals in brackets."""
     heading = f"Percent with 95 % bootstrap intervals over images, preset `{preset}`"
     lines = [f"{heading}; boxes and false alarms per image."]
     used = [k for k in range(len(COLUMNS)) if any(not math.isnan(row.cells[k].value) for row in rows)]

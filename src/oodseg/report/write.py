@@ -1,4 +1,4 @@
-"""Writes what an evaluation found: `results.json`, `.csv` and `.md`, and `report.html`."""
+"""Writes the results of an evaluation: `results.json`, `.csv` and `.md`, and `report.html`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_results(
         evaluations: One a set.
         out: Folder; made if missing.
         preset: Which S2M preset the table and the page show; `results.json` holds both.
-        published: Whether published rows stand beside ours.
+        published: Whether to list published rows beside ours.
         report: Whether to write the page.
 
     Raises:

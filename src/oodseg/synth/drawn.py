@@ -1,4 +1,4 @@
-"""Street scenes the project draws itself: no data needed, exact labels down to the unknown objects."""
+"""Street scenes drawn by the project itself: no data needed, exact labels down to the unknown objects."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _hides(place: Place, thing: Thing, strangers: list[Thing]) -> bool:
 def _street(
     rng: np.random.Generator, height: int, width: int, domain: str, weather: str
 ) -> tuple[Place, Colour]:
-    """Chooses the place and paints what never moves."""
+    """Chooses the place and paints the static parts."""
     # Every count is drawn in every domain: the choices after it read the same part of the stream.
     city_lanes, highway_lanes = int(rng.integers(2, 4)), int(rng.integers(3, 5))
     dusty_lanes = int(rng.choice([0, 2]))

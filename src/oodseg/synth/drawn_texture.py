@@ -53,7 +53,7 @@ def noise(rng: np.random.Generator, height: int, width: int, kind: str, scale: f
         height: Rows wanted.
         width: Columns wanted.
         kind: See `noise_field`.
-        scale: Output pixels a field pixel; raised where the field would be too small.
+        scale: Output pixels per field pixel; raised where the field would be too small.
 
     Returns:
         Float32 `[height, width]`, mean about 0, standard deviation about 1.

@@ -21,7 +21,7 @@ class Weather:
         rim: Colour of the sky at the horizon, and of the air.
         clouds: Smallest and largest cloud cover.
         sun: Strength 0..1 of shadows beside things.
-        fog: Smallest and largest extinction a metre.
+        fog: Smallest and largest extinction per metre.
     """
 
     gain: tuple[float, float, float]
