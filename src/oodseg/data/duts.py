@@ -60,7 +60,7 @@ class DutsItem:
         """Reads the image: uint8 `[H, W, 3]`, RGB.
 
         Raises:
-            DatasetError: The file cannot be read as per image.
+            DatasetError: The file cannot be read as an image.
         """
         import cv2
 

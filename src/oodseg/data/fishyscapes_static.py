@@ -27,7 +27,7 @@ def matches(root: Path) -> bool:
 
 
 def read(root: Path, split: str) -> BenchmarkSet:
-    """Composes the images that are still missing, and lists them.
+    """Composes the images and labels that are still missing, and lists all frames.
 
     Raises:
         DatasetError: No Cityscapes `leftImg8bit/val` in or beside the folder, or an image missing from it.

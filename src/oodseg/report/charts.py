@@ -91,7 +91,7 @@ def bar_chart(title: str, groups: Sequence[str], rows: Sequence[Bars], x_label: 
     Args:
         title: Heading.
         groups: Names of the groups, under the x axis.
-        rows: One bar a group each.
+        rows: One bar per group each.
         x_label: Under the names; empty where these are long, for they are slanted then.
         y_label: Beside the y axis, which runs from 0 to 1.
 

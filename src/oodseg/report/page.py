@@ -35,7 +35,7 @@ def render(evaluations: Sequence[Evaluation], rows: Sequence[Row], preset: Prese
     """Builds the page.
 
     Args:
-        evaluations: One a set.
+        evaluations: One per set.
         rows: The table, as `build_rows` gives it.
         preset: Which S2M preset is shown.
 

@@ -26,7 +26,7 @@ def write_results(
     """Writes the files atomically and returns their paths.
 
     Args:
-        evaluations: One a set.
+        evaluations: One per set.
         out: Folder; made if missing.
         preset: Which S2M preset the table and the page show; `results.json` holds both.
         published: Whether to list published rows beside ours.
