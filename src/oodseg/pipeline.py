@@ -40,7 +40,7 @@ class S2M(Stages):
         detector: Image to anomaly score; None if only external score maps are to be used.
         prompts: Score map to boxes.
         masks: Boxes to outlines.
-        name: How the pipeline calls itself when saved.
+        name: Name under which the pipeline is saved.
         working_side: Detector and prompts work on the image at half its size, but with a long side of at
             least the first and at most the second number, and never enlarged. Outlines are drawn at full
             size.
@@ -191,7 +191,7 @@ class S2M(Stages):
         return self.look(image).scores[0]
 
     def look(self, image: NDArray[np.uint8]) -> Sight:
-        """What the detector makes of an image: scores `[1, h, w]` at the working size, and features.
+        """Runs the detector on an image: scores `[1, h, w]` at the working size, and features.
 
         It sees the image in as many times that size as it wants, where it is that large.
 
@@ -257,7 +257,7 @@ class _Shown:
 
 
 def _items(images: Any) -> Iterable[Any]:
-    """What was named, image by image."""
+    """Returns the named images."""
     if isinstance(images, str | os.PathLike):
         return find_images([images])
     items: Iterable[Any] = images

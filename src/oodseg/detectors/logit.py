@@ -21,10 +21,10 @@ from oodseg.segmenters.street import STRIDE
 
 
 class LogitDetector(ModulePart, Detector, Fittable):
-    """Scores per image by what a segmenter says about it.
+    """Scores an image from a segmenter's output.
 
     Args:
-        segmenter: A `Segmenter` (`oodseg.core.build.build_segmenter` makes one of a name); or any callable
+        segmenter: A `Segmenter` (`oodseg.core.build.build_segmenter` makes one from a name); or any callable
             from float `[B, 3, H, W]` in 0..1 to logits, as `CallableSegmenter` takes it.
         score: Name in `SCORES`, or a mapping of `"name"` and options: `{"name": "energy",
             "temperature": 2.0}`.
@@ -68,7 +68,7 @@ class LogitDetector(ModulePart, Detector, Fittable):
 
     @property
     def fitted(self) -> bool:
-        """Whether score and normalizer have their statistics."""
+        """True if score and normalizer have their statistics."""
         return self.normalizer is not None and not (
             isinstance(self.rule, FittedScore) and not self.rule.fitted
         )

@@ -62,14 +62,14 @@ def mask2anomaly(queries: MaskQueries, background: Sequence[int] = ()) -> Tensor
 
 
 def claims(queries: MaskQueries) -> Tensor:
-    """How strongly each query claims each pixel, void included: `m_q max_c P_q(c)`, `[B, Q, h, w]`, 0..1."""
+    """Computes each query's claim on each pixel, with void: `m_q max_c P_q(c)`, `[B, Q, h, w]`, 0..1."""
     _check(queries)
     confidence = queries.classes.softmax(-1).amax(-1)
     return queries.masks.sigmoid() * confidence[..., None, None]
 
 
 def maskomaly(queries: MaskQueries, quiet: Tensor) -> Tensor:
-    """What confident masks reject and quiet queries claim (Ackermann et al., BMVC 2023), 0..1.
+    """Scores what confident masks reject and quiet queries claim (Ackermann et al., BMVC 2023), 0..1.
 
     `0.6 R + 0.4 A`. Rejection: `R = min_q (1 - m_q max_c P_q(c))` over the queries whose likeliest class is
     known and has a probability above 0.7; 0 where the masks (above 0.1) of two queries with known classes

@@ -1,4 +1,4 @@
-"""The list of all anomaly scores there are.
+"""Lists all anomaly scores.
 
 Higher means more anomalous, everywhere. Scores that are plain functions of the logits are in
 `oodseg.nn.uncertainty`, scores of mask classifiers in `query_scores`, scores that learn statistics first in

@@ -1,4 +1,4 @@
-"""One way to look at every score: built by name and options, called on what a segmenter says."""
+"""One way to look at every score: built by name and options, called on a segmenter's output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GIVERS = {"queries": "a mask classifier", "features": "a segmenter that hands o
 
 
 class Score(ModulePart):
-    """Turns what a segmenter says into an anomaly score; higher = more anomalous.
+    """Turns a segmenter's output into an anomaly score; higher = more anomalous.
 
     A module, so that what it has learned is saved with the pipeline.
 
@@ -38,7 +38,7 @@ class Score(ModulePart):
         """Scores a batch.
 
         Args:
-            segmentation: What the segmenter says; `check_needs` has passed.
+            segmentation: The segmenter's output; `check_needs` has passed.
             size: Height and width of the images, for scores that work in their pixels.
 
         Returns:
@@ -89,7 +89,7 @@ class FittedScore(Score, Fittable):
 
     @property
     def fitted(self) -> bool:
-        """Whether there are statistics."""
+        """True if there are statistics."""
         return all(self.get_buffer(name).numel() > 0 for name in self.statistics)
 
     @abstractmethod
@@ -97,7 +97,7 @@ class FittedScore(Score, Fittable):
         """Learns the statistics in one pass and bounded memory.
 
         Args:
-            batches: What the segmenter says about in-distribution images, in batches of any size.
+            batches: The segmenter's output on in-distribution images, in batches of any size.
 
         Raises:
             ScoreMapError: Nothing to learn from.
@@ -141,7 +141,7 @@ def build_score(score: str | Mapping[str, Any] | Score) -> Score:
 
 
 def score_maker(name: str, registered: Callable[..., Any]) -> Callable[..., Score]:
-    """Makes of what was registered under `oodseg.scores` what builds a score of its options.
+    """Turns what was registered under `oodseg.scores` into a builder that takes the score's options.
 
     Args:
         name: What it was registered under.
@@ -175,7 +175,7 @@ def check_needs(score: Score, segmentation: Segmentation, segmenter: str) -> Non
 
 
 def _needs(registered: Callable[..., Any]) -> str:
-    """What a class or function registered under `oodseg.scores` reads."""
+    """Tells what a class or function registered under `oodseg.scores` reads."""
     if isinstance(registered, type) and issubclass(registered, Score):
         return registered.needs
     return "queries" if next(iter(inspect.signature(registered).parameters)) == "queries" else "logits"

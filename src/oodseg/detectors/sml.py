@@ -55,7 +55,7 @@ class SML(FittedScore):
             if not len(count):
                 count, mean, m2 = logits.new_zeros((3, logits.shape[1]), dtype=torch.float64).unbind()
             largest, label = (each.flatten() for each in logits.double().max(1))
-            # Chan et al. 1979, as in ScoreNormalizer, one class an entry.
+            # Chan et al. 1979, as in ScoreNormalizer, one entry per class.
             n = label.bincount(minlength=len(count)).double()
             batch_mean = label.bincount(largest, len(count)) / n.clamp_min(1)
             batch_m2 = label.bincount((largest - batch_mean[label]) ** 2, len(count))

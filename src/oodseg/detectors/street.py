@@ -102,7 +102,7 @@ class StreetDetector(ModulePart, Detector, Learned):
 
     @property
     def zoom(self) -> int:  # type: ignore[override]
-        """How many times the working size the detector wants to see, where the image has it."""
+        """Factor over the working size at which the detector wants to see images that are large enough."""
         return 2 if self.detail else 1
 
     @torch.inference_mode()
@@ -116,7 +116,7 @@ class StreetDetector(ModulePart, Detector, Learned):
 
         Args:
             images: Float `[B, 3, zoom * H, zoom * W]`, RGB in 0..1.
-            zoom: 1, or 2 for a batch in twice the size: its details raise the score on the ground.
+            zoom: 1, or 2 for a batch at twice the size: its details raise the score on the ground.
 
         Returns:
             Scores `[B, H, W]`, with zoom 2 nowhere lower than without, and the decoder's features at strides
@@ -130,7 +130,7 @@ class StreetDetector(ModulePart, Detector, Learned):
 
     @torch.inference_mode()
     def details(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Scores a batch in twice the working size, the details apart.
+        """Scores a batch at twice the working size, keeping the details separate.
 
         Args:
             images: Float `[B, 3, 2H, 2W]`, RGB in 0..1.

@@ -1,4 +1,4 @@
-"""What the generator is trained against: patch discriminators at several scales, and the losses.
+"""Adversarial training of the generator: patch discriminators at several scales, and the losses.
 
 Multi-scale PatchGAN after pix2pixHD (Wang et al., CVPR 2018), hinge loss and feature matching as in SPADE
 (Park et al., CVPR 2019); used in training only.
@@ -61,7 +61,7 @@ class MultiScaleDiscriminator(nn.Module):
         classes: Number of classes C.
         width: See `PatchDiscriminator`.
         layers: See `PatchDiscriminator`.
-        scales: How many discriminators.
+        scales: Number of discriminators.
     """
 
     def __init__(self, classes: int, width: int = 32, layers: int = 4, scales: int = 2) -> None:
@@ -118,8 +118,8 @@ def perceptual_loss(features: Features, real: Tensor, fake: Tensor) -> Tensor:
 
     Args:
         features: Images `[B, 3, H, W]` in 0..1 to feature maps, frozen.
-        real: The image taken.
-        fake: The image made.
+        real: The real image.
+        fake: The generated image.
     """
     with torch.no_grad():
         wanted = features(real)

@@ -1,4 +1,4 @@
-"""What SynthCP is measured against: failure detectors that need no re-synthesis.
+"""Baselines of SynthCP: failure detectors that need no re-synthesis.
 
 Each measures a score per pixel, higher = more likely wrong; a class's quality is the mean confidence under
 it, brought to an IoU by the calibration. Without one the error of `energy` and `max_logit` orders pixels
@@ -83,7 +83,7 @@ class MaxLogit(_OfLogits):
 
 
 class MCDropout(SegmenterAssessor):
-    """How the class probabilities hold when features are dropped at random (Gal & Ghahramani, ICML 2016).
+    """Tests the class probabilities with features dropped at random (Gal & Ghahramani, ICML 2016).
 
     The error is one minus the mean probability, over all passes, of the class predicted without dropout.
 

@@ -1,8 +1,8 @@
 """Turns what a failure detector measures into probabilities and qualities, by fits on labelled images.
 
-Pixels: `error = sigmoid(slope * score + offset)` (Platt scaling). Classes: IoU is linear in what the
-detector says of a class. Both keep the order of pixels and of images within a class. Images: the mean IoU
-is over the classes in the truth, which nobody knows, so every class counts by the chance that the truth holds
+Pixels: `error = sigmoid(slope * score + offset)` (Platt scaling). Classes: IoU is linear in the
+detector's estimate for a class. Both keep the order of pixels and of images within a class. Images: the
+mean IoU is over the classes in the truth, which is unknown, so every class counts by its chance to be in
 it; where it was not predicted its IoU is 0.
 """
 
@@ -87,7 +87,7 @@ def fit_pixels(scores: NDArray[Any], wrong: NDArray[np.bool_]) -> tuple[float, f
 
 
 def fit_classes(measured: NDArray[Any], true: NDArray[Any]) -> list[tuple[float, float]]:
-    """Fits quality against what the detector says, one line a class.
+    """Fits quality against the detector's estimate, one line per class.
 
     Args:
         measured: Float `[N, C]`; NaN where a class was not predicted.

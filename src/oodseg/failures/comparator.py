@@ -6,7 +6,7 @@ probabilities; a head for every pixel and one for every class. Without a re-synt
 baseline of direct prediction.
 
 What differs: narrow encoders after ResNet-18, and the class head sees, beside the whole image, what lies
-under each class and what IoU the error map and the class probabilities let expect.
+under each class and the IoU to expect from the error map and the class probabilities.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from oodseg.nn.tensors import resize, resize_scores
 
 WIDTHS = (24, 32, 64, 96, 128)
 _HIDDEN = 32
-_EVIDENCE = 5  # what `class_evidence` says of a class
-_EXPECTED_IOU = 2  # which of these is the IoU that the error map lets expect
+_EVIDENCE = 5  # figures per class from `class_evidence`
+_EXPECTED_IOU = 2  # which of these is the IoU that the error map predicts
 
 
 class _Residual(nn.Module):
@@ -121,7 +121,7 @@ class Comparator(ModulePart, Learned):
 
     @property
     def sees_resynthesis(self) -> bool:
-        """Whether it takes a re-synthesis."""
+        """True if it takes a re-synthesis."""
         return len(self.encoders) > 1
 
     def forward(
@@ -143,7 +143,7 @@ class Comparator(ModulePart, Learned):
     def judge(
         self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What `forward` gives, and the IoU of every class that the error map lets expect: `[B, C]`, 0..1."""
+        """Returns what `forward` does, and every class's IoU as the error map predicts it: `[B, C]`, 0..1."""
         joined, deepest = self._join(images, probabilities, resynthesis)
         size = joined.shape[-2:]
         mixed = self.mix(joined)
@@ -159,7 +159,7 @@ class Comparator(ModulePart, Learned):
     def tell_unknown(
         self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> Tensor:
-        """Where an unknown object is: logits `[B, H/2, W/2]`, float32; takes what `forward` takes.
+        """Locates unknown objects: logits `[B, H/2, W/2]`, float32; takes what `forward` takes.
 
         Raises:
             ConfigError: The comparator has no such branch.
@@ -174,7 +174,7 @@ class Comparator(ModulePart, Learned):
     def joined_features(
         self, images: Tensor, probabilities: Tensor, resynthesis: Tensor | None = None
     ) -> Tensor:
-        """What every head looks at: features of all stages at half the images' size, `[B, F, H/2, W/2]`."""
+        """Returns the input of all heads: all stages' features at half the image size, `[B, F, H/2, W/2]`."""
         return self._join(images, probabilities, resynthesis)[0]
 
     def _join(
@@ -196,7 +196,7 @@ def _mix(inside: int, outside: int) -> nn.Sequential:
 
 
 def new_unknown_branch(joined: int, width: int) -> nn.Sequential:
-    """A branch from the joined features to one logit a pixel.
+    """A branch from the joined features to one logit per pixel.
 
     Args:
         joined: Channels of the joined features.
@@ -206,7 +206,7 @@ def new_unknown_branch(joined: int, width: int) -> nn.Sequential:
 
 
 def class_evidence(share: Tensor, wrong: Tensor) -> Tensor:
-    """What probabilities and error map say of every class without looking at the image.
+    """Summarises probabilities and error map per class, without looking at the image.
 
     Args:
         share: Float `[B, C, N]`, class probabilities of N pixels.

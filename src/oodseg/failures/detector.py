@@ -1,4 +1,4 @@
-"""What every failure detector shares: a segmenter under test, a measurement, and its calibration."""
+"""Shared by all failure detectors: a segmenter under test, a measurement, and its calibration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oodseg.segmenters.given import GivenLabels
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a detector measures on one image, not calibrated yet.
+    """Holds what a detector measures on one image, before calibration.
 
     Attributes:
         labels: Integers `[H, W]`: the prediction.
@@ -38,7 +38,7 @@ class Measurement:
 
 
 class SegmenterAssessor(ModulePart, Judge):
-    """A failure detector around a segmenter; one kind of it says how to `measure`.
+    """A failure detector around a segmenter; subclasses implement `measure`.
 
     Args:
         segmenter: The segmenter under test; `GivenLabels` for a judge of labels that are made elsewhere.
@@ -94,7 +94,7 @@ class SegmenterAssessor(ModulePart, Judge):
         )
 
     def class_measure(self, found: Measurement) -> NDArray[np.float64]:
-        """What the measurement says of every class: float `[C]`, NaN where a class is not predicted."""
+        """Returns the measured quality of every class: float `[C]`, NaN where a class is not predicted."""
         count = len(self.classes)
         flat = found.labels.flatten().long()
         pixels = torch.bincount(flat, minlength=count)[:count].double()
@@ -109,7 +109,7 @@ class SegmenterAssessor(ModulePart, Judge):
 
 
 def full_logits(segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
-    """Logits `[B, C, H, W]` at the image's own size, float32."""
+    """Returns logits `[B, C, H, W]` at the image's own size, float32."""
     return resize(segmentation.logits.float(), size)
 
 

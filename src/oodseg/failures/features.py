@@ -1,4 +1,4 @@
-"""How alike two images look to a segmenter: cosine similarity of its intermediate features."""
+"""Compares two images by the cosine similarity of a segmenter's intermediate features."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from oodseg.failures.storage import (
 def choose_failure_detector(
     name: str, segmenter: str | Mapping[str, Any] | Segmenter | None = None, device: str = "cpu"
 ) -> Judge:
-    """Finds a failure detector by what a user calls it.
+    """Finds a failure detector by the name that a user gives.
 
     Args:
         name: Bundled name, folder, or name of a baseline.

@@ -23,7 +23,7 @@ WIDTHS = (256, 192, 128, 96, 48, 24)
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Labels as one plane a class.
+    """Encodes labels as one plane per class.
 
     Args:
         labels: Integers `[B, H, W]`; whatever lies outside 0..C-1 is no class and all zero.
@@ -47,7 +47,7 @@ def working_size(height: int, width: int, short_side: int, multiple: int) -> tup
 
 
 class _Spade(nn.Module):
-    """Normalises, then scales and shifts every pixel by what the labels say there (Eq. 1 of the paper)."""
+    """Normalises, then scales and shifts every pixel as the labels there ask (Eq. 1 of the paper)."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class _Block(nn.Module):
 
 
 class SpadeGenerator(ModulePart, Learned):
-    """Makes per image out of a label map.
+    """Makes an image out of a label map.
 
     Args:
         classes: Number of classes C.

@@ -1,4 +1,4 @@
-"""What slices say of the structures of a whole volume."""
+"""Estimates the quality of a volume's structures from its slices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oodseg.core.taxonomy import BACKGROUND
 
 
 class SliceRecord(Protocol):
-    """What was estimated for a slice.
+    """Holds the estimates for a slice.
 
     Attributes:
         by_class: Estimated Dice of every predicted class.
@@ -29,7 +29,7 @@ def volume_dice(slices: Iterable[SliceRecord], classes: Sequence[str]) -> dict[s
     the truth is not known, predicted voxels stand for both.
 
     Args:
-        slices: What was estimated for every slice.
+        slices: Estimates for every slice.
         classes: Names; `background` is no structure.
 
     Returns:

@@ -22,7 +22,7 @@ from oodseg.segmenters import Segmenter
 
 
 class DirectPrediction(SegmenterAssessor, Learned):
-    """The comparator without a re-synthesis: what can be told from image and prediction alone.
+    """Runs the comparator without a re-synthesis, on image and prediction alone.
 
     Args:
         segmenter: The segmenter under test.
@@ -67,7 +67,7 @@ class DirectPrediction(SegmenterAssessor, Learned):
 
 
 class SynthCP(DirectPrediction):
-    """Makes per image back from the prediction and compares it with the image taken.
+    """Re-synthesises an image from the prediction and compares it with the real image.
 
     Args:
         segmenter: The segmenter under test.
@@ -96,7 +96,7 @@ class SynthCP(DirectPrediction):
         self.eval()
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
-        """The image that the prediction stands for, `[B, 3, h, w]`."""
+        """Re-synthesises the image from the prediction, `[B, 3, h, w]`."""
         return self.generator.resynthesize(labels)
 
 
@@ -105,7 +105,7 @@ def compare(
 ) -> tuple[Tensor, Tensor]:
     """Runs a comparator at the size it was trained at.
 
-    A class's IoU is the geometric mean of what its head says and what the error map lets expect: on
+    A class's IoU is the geometric mean of what its head and what the error map predict: on
     validation images that agrees with the truth better than either (benchmarks/ABLATIONS.md).
 
     The released code adds the maximum softmax to the comparator's confidence. The comparator sees the softmax

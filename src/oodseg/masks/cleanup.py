@@ -1,4 +1,4 @@
-"""What every promptable segmenter does to its raw mask: no stray pixels, and never nothing for a box."""
+"""Cleans up the raw mask of every promptable segmenter: no stray pixels, never an empty mask."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         return x
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Outlines one object a crop.
+        """Outlines one object per crop.
 
         Args:
             crops: Float `[N, 6, size, size]`: normalised colour, box, score, has-score flag.
@@ -213,12 +213,12 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
 
     @torch.inference_mode()
     def embed(self, image: Tensor) -> CropEmbedding:
-        """Halves per image, float32 `[3, H, W]`, RGB in 0..1, again and again."""
+        """Halves an image, float32 `[3, H, W]`, RGB in 0..1, again and again."""
         return CropEmbedding(build_pyramid(image, self.size), image.shape[1], image.shape[2])
 
     @torch.inference_mode()
     def segment(self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Outlines the object in each box, 32 boxes a batch; see `PromptableSegmenter.segment`.
+        """Outlines the object in each box, 32 boxes per batch; see `PromptableSegmenter.segment`.
 
         A mask lies inside its box enlarged by `context`. One that the network leaves empty is its
         filled box; the mask of a box outside the image is empty. Puts the network into eval mode.

@@ -35,7 +35,7 @@ def crop_regions(boxes: Tensor, context: float) -> Tensor:
 
 
 def build_pyramid(image: Tensor, smallest: int) -> list[Tensor]:
-    """Halves per image by 2x2 means until its long side is below `2 * smallest`.
+    """Halves an image by 2x2 means until its long side is below `2 * smallest`.
 
     Args:
         image: Float `[C, H, W]`.
@@ -107,7 +107,7 @@ def sample_level(source: Tensor, regions: Tensor, size: int, outside: float = 0.
 
 
 def _share_inside(positions: Tensor, length: int) -> Tensor:
-    """How much of a bilinear sample at these positions comes from within `0..length`, in 0..1."""
+    """Returns the share of a bilinear sample at these positions that lies within `0..length`, in 0..1."""
     return (positions + 0.5).clamp(0, 1) * (length - positions + 0.5).clamp(0, 1)
 
 

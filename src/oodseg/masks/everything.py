@@ -1,4 +1,4 @@
-"""All instances of an image first, then the one that each box selects: the way of FastSAM.
+"""All instances of an image first, then the one that each box selects: as in FastSAM.
 
 FastSAM (Zhao et al., 2023, arXiv 2306.12156) segments everything in one pass and answers a box prompt
 with the instance whose pixels overlap the box's pixels best, by intersection over union. Any model that
@@ -85,7 +85,7 @@ class EverythingSegmenter(PromptableSegmenter):
     """Answers every box with the instance that overlaps it best; the filled box where none touches it.
 
     Args:
-        source: A function of yours that takes per image, uint8 `[H, W, 3]` (RGB), and gives its instances,
+        source: A function of yours that takes an image, uint8 `[H, W, 3]` (RGB), and gives its instances,
             bool `[M, H, W]` (numpy, torch, or one by one; M may be 0). Or a mask classifier as text,
             `mask2former:ID` (also maskformer and oneformer; a hub id or a folder): each of its queries is
             an instance where its mask logit is above 0, whatever its class, for an unknown object has none.
@@ -144,9 +144,9 @@ class EverythingSegmenter(PromptableSegmenter):
         return InstanceEmbedding(instances, height, width)
 
     def segment(self, embedding: InstanceEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
-        """Selects an instance a box; see `PromptableSegmenter.segment`. Scores are not used.
+        """Selects one instance per box; see `PromptableSegmenter.segment`. Scores are not used.
 
-        An instance may answer several boxes, and reaches as far as it reaches, also out of its box.
+        An instance may answer several boxes, and may extend beyond its box.
         """
         masks = np.zeros((len(boxes), embedding.height, embedding.width), dtype=np.bool_)
         for target, box in zip(masks, boxes.tolist(), strict=True):

@@ -48,7 +48,7 @@ class GrabCutSegmenter(PromptableSegmenter):
         self.iterations = iterations
 
     def embed(self, image: Tensor) -> NDArray[np.uint8]:
-        """Turns per image, float32 `[3, H, W]` in 0..1, into uint8 `[H, W, 3]`."""
+        """Turns an image, float32 `[3, H, W]` in 0..1, into uint8 `[H, W, 3]`."""
         return (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
     def segment(self, embedding: NDArray[np.uint8], boxes: Tensor, scores: Tensor | None = None) -> Tensor:

@@ -103,7 +103,7 @@ def _vision_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
     hidden, channels, patch, _ = state[f"{encoder}patch_embed.proj.weight"].shape
     grid = state[f"{encoder}pos_embed"].shape[1]
     depth = len({name.split(".")[2] for name in state if name.startswith(f"{encoder}blocks.")})
-    # Relative positions along an axis of n patches are a table of 2n - 1 rows, one column a channel of a
+    # Relative positions along an axis of n patches are a table of 2n - 1 rows, one column per channel of a
     # head: its length tells windowed from global blocks, its width the number of heads.
     tables = [state[f"{encoder}blocks.{block}.attn.rel_pos_h"] for block in range(depth)]
     spans = [(len(table) + 1) // 2 for table in tables]

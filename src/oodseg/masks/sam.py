@@ -2,7 +2,7 @@
 
 SAM (Kirillov et al., ICCV 2023, arXiv 2304.02643), SAM-HQ (Ke et al., NeurIPS 2023, arXiv 2306.01567),
 SAM 2 (Ravi et al., ICLR 2025, arXiv 2408.00714), EdgeTAM (Zhou et al., CVPR 2025, arXiv 2501.07256) and
-SAM 3's tracker head (Meta, 2025, arXiv 2511.16719). As in S2M, one mask a box, logit above 0, and the
+SAM 3's tracker head (Meta, 2025, arXiv 2511.16719). As in S2M, one mask per box, logit above 0, and the
 score map is not used.
 
 The image goes through the family's own image processor, as a tensor, so that it is resized and
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 # Float32 values that one batch of boxes may occupy: 256 MB on a CPU (where larger batches are also
-# slower a box), 1 GB elsewhere. A decoder was measured to hold about ten values for every pixel of the
+# slower per box), 1 GB elsewhere. A decoder was measured to hold about ten values for every pixel of the
 # network's input and box; to these come the logits at full size.
 _FLOATS_ON_CPU, _FLOATS_ELSEWHERE = 2**26, 2**28
 _DECODER_FLOATS = 10
@@ -38,7 +38,7 @@ _DECODER_FLOATS = 10
 
 @dataclass(frozen=True)
 class ImageEmbedding:
-    """What an encoder saw in one image.
+    """Holds an encoder's features of one image.
 
     Attributes:
         features: The model's keyword arguments that stand for the image.
@@ -105,7 +105,7 @@ class SamSegmenter(PromptableSegmenter):
 
     @torch.inference_mode()
     def embed(self, image: Tensor) -> ImageEmbedding:
-        """Encodes per image, float32 `[3, H, W]`, RGB in 0..1."""
+        """Encodes an image, float32 `[3, H, W]`, RGB in 0..1."""
         # Images come as bytes, and the processors resize bytes; going back to them costs no precision.
         byte_image = (image.to(self.model.device).clamp(0, 1) * 255).round().to(torch.uint8)
         batch = self.processor(
@@ -139,7 +139,7 @@ class SamSegmenter(PromptableSegmenter):
         return masks.to(boxes.device)
 
     def _processor_options(self) -> dict[str, Any]:
-        """What to tell the image processor beyond its own settings."""
+        """Returns options of the image processor beyond its own settings."""
         return {}
 
     def _encode(self, pixels: Tensor) -> dict[str, Any]:
@@ -259,7 +259,7 @@ class EdgeTamSegmenter(Sam2Segmenter):
 
 
 def _boxes_at_once(embedding: ImageEmbedding, device: torch.device) -> int:
-    """How many boxes a batch may have, at least 1."""
+    """Returns how many boxes a batch may have, at least 1."""
     room = _FLOATS_ON_CPU if device.type == "cpu" else _FLOATS_ELSEWHERE
     full_size = embedding.height * embedding.width + embedding.side**2
     return max(1, room // (_DECODER_FLOATS * embedding.side**2 + full_size))

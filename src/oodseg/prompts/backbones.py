@@ -1,4 +1,4 @@
-"""What reads the score map inside the Faster R-CNN: a compact network, or ResNet-50 as in the paper."""
+"""Backbones of the Faster R-CNN on score maps: a compact network, or ResNet-50 as in the paper."""
 
 from __future__ import annotations
 

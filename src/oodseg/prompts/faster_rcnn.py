@@ -67,7 +67,7 @@ class Canvas(nn.Module):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the network's confidence means, and where each operating point stops proposing.
+    """Holds the calibration of the network's confidence and the threshold of each operating point.
 
     Attributes:
         calibration: What the logit of the network's confidence (above 0) and the mean score in the middle
@@ -302,7 +302,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         return boxes[order], logit.sigmoid()
 
     def image(self, score: Tensor) -> Tensor:
-        """What the network sees of a normalised score map `[H, W]`: float32 `[in_channels, H, W]`."""
+        """Makes the network's input from a normalised score map `[H, W]`: float32 `[in_channels, H, W]`."""
         return (score.float() * _GAIN).expand(self.in_channels, -1, -1)
 
 

@@ -1,4 +1,4 @@
-"""What every prompt generator shares: the check of its input, box suppression, the sorted result."""
+"""Shared by all prompt generators: input check, box suppression, sorted result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from oodseg.core.errors import ScoreMapError
 from oodseg.core.parts import BoxPrompts
 
 _MIDDLE = 0.6  # share of a box's sides
-_CELLS = 8  # a side, with four samples each
+_CELLS = 8  # per side, with four samples each
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -30,7 +30,7 @@ class EomtSegmenter(MaskSegmenter):
         """Segments a batch; see `Segmenter.segment`."""
         config = self.network.config
         side = int(config.image_size)
-        # Pixels a side of a mask's cell: windows begin where cells do.
+        # Pixels per side of a mask's cell: windows begin where cells do.
         cell = int(config.patch_size) // 2 ** int(config.num_upscale_blocks)
         images = self._scaled(images, side, cell)
         height, width = images.shape[-2:]

@@ -37,7 +37,7 @@ class MaskSegmenter(HubSegmenter):
         return Segmentation(class_logits(queries), None, queries)
 
     def queries(self, inputs: Tensor) -> MaskQueries:
-        """What the model says about normalised images `[B, 3, H, W]` of a size that it takes."""
+        """Returns the model's queries for normalised images `[B, 3, H, W]` of a size that it takes."""
         found = self.network(pixel_values=inputs, **self.extras(inputs))
         return MaskQueries(found.class_queries_logits, found.masks_queries_logits)
 

@@ -59,7 +59,7 @@ class OnnxSegmenter(WrappedSegmenter):
         self.source, self.multiple = source, int(multiple)
         self._input, self._dtype = given.name, np.float16 if "float16" in given.type else np.float32
         self._batch, _, *self._size = (each if isinstance(each, int) else None for each in shape)
-        # The file need not say how many classes there are; its answer to a black image does.
+        # The file need not give the number of classes; its output for a black image does.
         probe = np.zeros((1, 3, *(each or 4 * max(16, self.multiple) for each in self._size)), self._dtype)
         self.classes = class_names(classes, self._run(probe).shape[1])
 

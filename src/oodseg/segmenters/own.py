@@ -1,4 +1,4 @@
-"""A network of one's own: any callable that turns images into logits."""
+"""Wraps your own network: any callable that turns images into logits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oodseg.segmenters.wrapped import WrappedSegmenter
 
 
 class CallableSegmenter(WrappedSegmenter):
-    """Makes a segmenter of any `torch.nn.Module` or function.
+    """Makes a segmenter from any `torch.nn.Module` or function.
 
     Args:
         network: Takes float images `[B, 3, H, W]` (RGB, normalised) and gives logits `[B, C, h, w]` of any

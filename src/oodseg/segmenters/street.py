@@ -164,7 +164,7 @@ class StreetNet(ModulePart, Segmenter, Learned):
         return self.heads(self.features(images))
 
     def heads(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """What `forward` returns, from what `features` returned."""
+        """Computes what `forward` returns from what `features` returned."""
         *_, decoded, stem = levels
         logits = self.class_head(decoded)
         if self.fine is None or self.object_head is None:

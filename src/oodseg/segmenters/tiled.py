@@ -1,4 +1,4 @@
-"""Sliding window and several scales round any segmenter, their logits averaged."""
+"""Sliding window and several scales around any segmenter, with averaged logits."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from oodseg.segmenters import Segmentation, Segmenter
 
 
 def starts(length: int, window: int, overlap: int = 0, multiple: int = 1) -> list[int]:
-    """Where windows begin that cover `length`: as few as possible, evenly spread, first and last flush.
+    """Returns window starts that cover `length`: as few as possible, evenly spread, first and last flush.
 
     Args:
         length: Pixels to cover.
-        window: Pixels a window covers.
+        window: Pixels that a window covers.
         overlap: Pixels that neighbours share at least, < `window`.
         multiple: Begin at multiples of this, of which `length` and `window` are multiples, too.
     """

@@ -1,4 +1,4 @@
-"""What every segmenter around somebody else's network shares: normalising, device, class names, saving."""
+"""Shared by all segmenters that wrap a third-party network: normalising, device, class names, saving."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Trainings: one module and one recipe a part, on Lightning."""
+"""Trainings: one module and one recipe per part, on Lightning."""

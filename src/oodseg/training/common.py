@@ -1,4 +1,4 @@
-"""What every training shares: recipes, schedule, averaged weights, seeded sample streams, the trainer."""
+"""Shared by all trainings: recipes, schedule, averaged weights, seeded sample streams, the trainer."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def warmup_constant_decay(
 
 
 def scheduled(optimizer: torch.optim.Optimizer, recipe: Any) -> dict[str, Any]:
-    """What `configure_optimizers` returns: the optimiser with `warmup_constant_decay` of a recipe.
+    """Returns what `configure_optimizers` should: the optimiser with `warmup_constant_decay` of a recipe.
 
     Args:
         optimizer: Its learning rates are the constant part's.
@@ -138,7 +138,7 @@ class Ema(Callback):  # type: ignore[misc]
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Moves the average, once an optimiser step."""
+        """Moves the average, once per optimiser step."""
         if trainer.global_step == self._last_global_step:
             return
         self._last_global_step = trainer.global_step
@@ -169,7 +169,7 @@ class Ema(Callback):  # type: ignore[misc]
         return {name: value.detach().clone() for name, value in self._shadow.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the checkpoint keeps."""
+        """Returns what the checkpoint keeps."""
         return {"steps": self._steps, "shadow": self._shadow}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ class SampleStream(IterableDataset[SampleT]):
 
     Args:
         make: Number (0, 1, ...) to sample.
-        batch_size: Samples a batch; batches are dealt to the workers in turn. None if a sample is a batch.
+        batch_size: Samples per batch; batches are dealt to the workers in turn. None if a sample is a batch.
         start: First number; `global_step * batch_size` on resuming.
     """
 
@@ -286,7 +286,7 @@ def make_trainer(
         val_every_steps: Batches between validations; `None` for no validation.
         checkpoint_minutes: Wall-clock minutes between checkpoints.
         precision: `"32-true"` or `"bf16-mixed"`; the latter becomes the former where the machine would only
-            emulate bfloat16, which takes minutes a step.
+            emulate bfloat16, which takes minutes per step.
         gradient_clip: Largest gradient norm; `None` for no clipping.
         callbacks: More callbacks, such as `Ema`.
         log_every_steps: Steps between logged lines.

@@ -120,7 +120,7 @@ class CachedMaker:
 
 
 def as_sample(found: Predicted, dice: bool) -> Batch:
-    """What the comparator is handed, maps as uint8 tensors; quality float32, NaN where a class is absent."""
+    """Makes the comparator's input: maps as uint8 tensors; quality float32, NaN where a class is absent."""
     measure = image_dice if dice else image_iou
     quality = measure(found.labels, found.truth, found.probabilities.shape[2]).astype(np.float32)
     planes = [found.image, found.resynthesis, found.probabilities]
@@ -233,7 +233,7 @@ def train(
         progress: Show progress bars.
 
     Returns:
-        `out/detectors`, one folder a failure detector, for `load_failure_detector`.
+        `out/detectors`, one folder per failure detector, for `load_failure_detector`.
 
     Raises:
         ConfigError: A recipe that cannot be used, or parts of other classes.

@@ -1,4 +1,4 @@
-"""Fits what SynthCP is measured against, on the same images: TCP's head, and everybody's calibration."""
+"""Fits SynthCP's baselines on the same images: TCP's head, and the calibration of all detectors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Predictions on disk: what the comparator learns from, made once.
 
-One compressed file an image, all of one size: image, truth, prediction, class probabilities (a byte each)
+One compressed file per image, all of one size: image, truth, prediction, class probabilities (one byte each)
 and re-synthesis.
 """
 
@@ -57,7 +57,7 @@ class Predicted:
 def predict(
     labelled: Labelled, segment: Segment, generator: SpadeGenerator, size: tuple[int, int]
 ) -> Predicted:
-    """Segments per image at its own size, makes it back, and brings everything to one size."""
+    """Segments an image at its own size, re-synthesises it, and brings everything to one size."""
     image, truth = labelled.read()
     with torch.inference_mode():
         images = to_tensor(image)[None]
@@ -96,7 +96,7 @@ def build_cache(
         progress: Show a progress bar.
 
     Returns:
-        One file an image, in order.
+        One file per image, in order.
     """
     if not goes_on(folder, [fingerprint, size]):
         for old in folder.glob("*.npz"):

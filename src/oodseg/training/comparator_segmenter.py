@@ -129,13 +129,13 @@ def train_segmenter(
 
 
 def goes_on(folder: Path, settings: Any) -> bool:
-    """Whether a run in that folder can go on from its checkpoint: what it depends on is what it was.
+    """Tells whether a run in that folder can go on from its checkpoint: its settings are unchanged.
 
     Notes the settings for the next time.
 
     Args:
         folder: Folder of the run.
-        settings: Whatever the run depends on but for its length, JSON-able.
+        settings: Everything that the run depends on except its length, JSON-able.
     """
     path = folder / "depends_on.json"
     wanted = json.loads(json.dumps(settings))

@@ -1,4 +1,4 @@
-"""What a street camera and a weak detector do to an image and to its score map, simulated."""
+"""Simulates what a street camera does to an image, and a weak detector to its score map."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def simulate_score(
         target: Float 0..1 `[size, size]`, the object.
         others: Float 0..1 `[size, size]`, other things.
         zoom: Crop pixels per image pixel (detectors work at 1/2 to 1/8 of the image).
-        rng: Randomness.
+        rng: Random generator.
 
     Returns:
         Float32 `[size, size]`, about 0 with deviation 1 off the objects, about 6 on them.

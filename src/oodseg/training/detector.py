@@ -1,4 +1,4 @@
-"""Makes the shipped detector of a trained street network: statistics and the best combination of scores.
+"""Makes the shipped detector from a trained street network: statistics and the best combination of scores.
 
 Statistics are fitted on in-distribution images of drives that were not trained on. The weights of
 objectness, entropy and energy, and whether a reduced image is looked at too, are what reaches the best
@@ -39,7 +39,7 @@ _SIZES = ((360, 640), (384, 512))
 _REDUCTIONS = ((1,), (1, 2))
 _WORTH = 0.005  # AuPRC
 _DETAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Scenes in twice the working size, as large images are seen.
+# Scenes at twice the working size, as large images are seen.
 _LARGE = (720, 1280)
 _EVERY = 3  # of the pixels in each direction: neighbours say the same
 
@@ -61,11 +61,11 @@ def detector_from_weights(path: Path) -> StreetDetector:
 
 
 def known_images(data_root: Path, zoom: int = 1) -> Iterator[tuple[Tensor, int]]:
-    """Yields validation street images at the size at which a pipeline shows them: nothing in them is unknown.
+    """Yields validation street images at the size that a pipeline uses, without unknown objects.
 
     Args:
         data_root: Folder of the training data.
-        zoom: How many times the working size the detector wants to see.
+        zoom: Factor over the working size at which the detector wants to see images.
 
     Yields:
         Float `[1, 3, zoom * H, zoom * W]` in 0..1 with the zoom, which is 1 where an image is too small.
@@ -137,7 +137,7 @@ def fit_combination(
 def fit_detail(
     detector: StreetDetector, data_root: Path, scenes: int = 48, seed: int = 0, progress: bool = True
 ) -> dict[str, float]:
-    """Chooses how far a closer look raises the score, on scenes in twice the working size, in place.
+    """Chooses how far a closer look raises the score, on scenes at twice the working size, in place.
 
     Args:
         detector: With everything else fitted.

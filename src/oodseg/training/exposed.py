@@ -1,4 +1,4 @@
-"""Labelled images with unknown objects pasted in: there every prediction is wrong.
+"""Labelled images with unknown objects pasted in, where every prediction is wrong.
 
 A segmenter's mistakes on ordinary images are confusions of what it knows; a comparator that saw no other
 kind would not know what an unknown object looks like beside its re-synthesis.

@@ -1,4 +1,4 @@
-"""Grows a trained street network: wider and deeper, and at first it says exactly what it said before.
+"""Grows a trained street network: wider and deeper, with exactly the same outputs at first.
 
 After Net2Net (Chen et al., ICLR 2016), but new channels begin at random and unread, where Net2Net copies
 old ones: nothing but the weights that will read them has to find a use for them.

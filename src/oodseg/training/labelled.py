@@ -104,7 +104,7 @@ def load_label_set(name: str, root: Path, held_out: Sequence[str] = ()) -> Label
     Args:
         name: Key in `LABEL_SETS`.
         root: Folder of the training data.
-        held_out: Classes that are nobody's: their pixels become 255, and the others move up.
+        held_out: Classes to leave out: their pixels become 255, and the others move up.
 
     Raises:
         ConfigError: No such set, or no such class in it.
@@ -127,13 +127,13 @@ def load_label_set(name: str, root: Path, held_out: Sequence[str] = ()) -> Label
 def random_view(
     image: U8, labels: U8, size: tuple[int, int], rng: np.random.Generator, zoom: tuple[float, float]
 ) -> tuple[U8, U8]:
-    """Resizes, crops and mirrors per image and its labels at random.
+    """Resizes, crops and mirrors an image and its labels at random.
 
     Args:
         image: uint8 `[H, W, 3]`.
         labels: uint8 `[H, W]`.
         size: Height and width of the result.
-        rng: Source of chance.
+        rng: Random generator.
         zoom: Least and most times that the smallest image which holds the crop is enlarged; below 1 the
             crop is filled up with pixels of no class.
     """
@@ -162,7 +162,7 @@ def random_light(image: U8, rng: np.random.Generator, strength: float) -> U8:
 
     Args:
         image: uint8 `[H, W, 3]`.
-        rng: Source of chance.
+        rng: Random generator.
         strength: How far, 0 not at all, 0.3 much.
     """
     gain = 1 + rng.uniform(-strength, strength) + rng.uniform(-strength / 3, strength / 3, 3)

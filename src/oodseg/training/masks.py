@@ -32,7 +32,7 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class MasksRecipe(BaseModel):
-    """Everything that decides the weights of `compact`, but the data.
+    """Holds everything that determines the weights of `compact`, except the data.
 
     Attributes:
         seed: Seed of weights and samples.

@@ -1,4 +1,4 @@
-"""How good boxes are on synthetic validation scenes; what their confidence means; where proposing stops."""
+"""Evaluates boxes on synthetic validation scenes, calibrates confidences, chooses operating points."""
 
 from __future__ import annotations
 
@@ -157,12 +157,12 @@ def calibrate(
     ordinary: Iterable[Ordinary],
     hidden: bool = False,
 ) -> tuple[float, float, float]:
-    """Makes a confidence mean something: the chance that the box holds an unknown object.
+    """Calibrates the confidence to the probability that the box holds an unknown object.
 
     A logistic regression on the logit of the confidence (Platt, 1999) and the mean score in the middle of
     the box. True boxes (IoU of at least 0.5) come from synthetic scenes; false ones from real images in
-    which nothing is unknown, because scenes are made to be harder than roads. Both are counted an image:
-    the chance is that in an image which holds as many unknown objects as per scene that holds any.
+    which nothing is unknown, because scenes are made to be harder than roads. Both are counted per image:
+    the chance is that in an image with as many unknown objects as a scene that holds any.
 
     Args:
         generator: In evaluation mode, its calibration neutral.

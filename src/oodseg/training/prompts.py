@@ -46,7 +46,7 @@ from oodseg.training.segmenter import MixRecipe
 
 
 class PromptRecipe(BaseModel):
-    """What `recipes/prompts.yaml` holds.
+    """Holds the settings in `recipes/prompts.yaml`.
 
     Attributes:
         seed: Of the scenes, the order and the augmentation.
@@ -59,7 +59,7 @@ class PromptRecipe(BaseModel):
         scenes: Training scenes in the cache.
         val_scenes: Validation scenes.
         steps: Optimiser steps.
-        batch_size: Score maps a step.
+        batch_size: Score maps per step.
         optimizer: `"adamw"`, or `"sgd"` with momentum 0.9 as in the paper.
         learning_rate: After the warm-up.
         warmup_from: Learning rate of the first step.
@@ -75,7 +75,7 @@ class PromptRecipe(BaseModel):
         workers: Processes that read and augment.
         main_share: How often the detector's shipped score is used; else one of its other scores.
         augment: See `ScoreAugment`.
-        mix: What the scenes are made of.
+        mix: Composition of the scenes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -289,7 +289,7 @@ def fit(
         ordinary: See `calibrate` and `choose_operating_points`.
 
     Returns:
-        What `metrics.json` holds: the recipe, and the chosen confidences with the quality at them.
+        The contents of `metrics.json`: the recipe, and the chosen confidences with the quality at them.
     """
     validation = ScoreCache(out / "scores-val")
     average = Ema(recipe.ema_decay)
@@ -330,7 +330,7 @@ def read_confidences(
     """Fits calibration and operating points, with image features and without, in place.
 
     Returns:
-        What `choose_operating_points` says, by way of reading.
+        The results of `choose_operating_points`, per reading.
     """
     chosen = {}
     for name in ("with_features", "score_only") if generator.features else ("score_only",):

@@ -1,4 +1,4 @@
-"""Trains the generator that makes per image out of a label map, against patch discriminators.
+"""Trains the generator that makes an image out of a label map, against patch discriminators.
 
 Hinge loss, feature matching (weight 10) and, where there is a network to see with, a perceptual loss;
 spectral normalisation on both sides, Adam with beta (0, 0.9) and a discriminator that learns four times as
@@ -159,7 +159,7 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         self.log("train/discriminator", verdict.detach(), prog_bar=True)
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """How alike image and re-synthesis look to the street network, and a page of samples."""
+        """Logs how alike image and re-synthesis look to the street network, and writes a page of samples."""
         images, labels = batch
         real = images.float() / 255
         fake = self.network(one_hot(labels, self.classes)).float()

@@ -1,4 +1,4 @@
-"""What a cached score map goes through before each training step of the prompt generator."""
+"""Augments cached score maps before each training step of the prompt generator."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ScoreAugment(BaseModel):
         Args:
             score: Float `[H, W]`.
             boxes: Float `[N, 4]`, `xyxy`.
-            rng: Source of every choice.
+            rng: Random generator.
             features: Image features behind the map, float `[C, H / stride, W / stride]` each, of a canvas
                 that is the map padded to a multiple of 64.
 
@@ -88,7 +88,7 @@ class ScoreAugment(BaseModel):
 
 @dataclass(frozen=True)
 class _View:
-    """What part of a map is seen, and how large: mirrored first, then scaled, then cut."""
+    """Holds the part of a map that is seen, and its scale: mirrored first, then scaled, then cut."""
 
     mirrored: bool = False
     y: float = 1.0

@@ -30,7 +30,7 @@ from oodseg.training.scene_cache import SHARD, read_scenes
 MAIN_CHANNEL = "combined"
 _IGNORE = 255
 _OPEN_SHARDS = 8
-# Of the files, one in so many keeps all scores of the detector; the others keep the shipped one.
+# One in this many files keeps all scores of the detector; the others keep the shipped one.
 _ALL_CHANNELS_EVERY = 4
 
 
@@ -41,7 +41,7 @@ class ChannelDetector(Protocol):
 
     @property
     def zoom(self) -> int:
-        """How many times the working size it wants to see."""
+        """Factor over the working size at which it wants to see images."""
         ...
 
     def look(self, images: Tensor, zoom: int = 1) -> Sight:

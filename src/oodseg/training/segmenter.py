@@ -97,7 +97,7 @@ class SegmenterRecipe(BaseModel):
 
 
 def pixel_weights(scene: Scene) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """How much each pixel counts in the objectness loss: float32 `[H, W]`.
+    """Computes the weight of each pixel in the objectness loss: float32 `[H, W]`.
 
     Small objects count more (up to fourfold), or the large ones would be all that is learned; the
     background of natural images counts less, for it holds things nobody marked.

@@ -2,7 +2,7 @@
 
 A comparator learns where predictions are wrong, and most of what is wrong lies along the borders of known
 things. The branch trained here looks at the same features, frozen, and learns on outlier-exposure scenes
-what among it is an unknown object. Everything else the comparator says stays as it was.
+which of these are unknown objects. All other outputs of the comparator stay unchanged.
 
 1. `features/`: scenes as the failure detector sees them, made once.
 2. `branch/`: the training.

@@ -1,7 +1,7 @@
-"""Trains a failure detector for volumes: SynthCP round labels that were made elsewhere.
+"""Trains a failure detector for volumes: SynthCP around labels that were made elsewhere.
 
 1. Predictions of every slice by a model that had not seen it: those that were cut along with the scans, else
-   of segmenters trained here, one a fold (`fold_0/` ..., `segmenter/`).
+   of segmenters trained here, one per fold (`fold_0/` ..., `segmenter/`).
 2. `cache/`: the slices with these predictions, made back by the generator.
 3. `comparator/`: the comparator; its qualities are Dice.
 4. `detector/`: the failure detector, calibrated on the validation scans and measured on the test scans.
@@ -182,7 +182,7 @@ def _predictors(
     out: Path,
     options: dict[str, Any],
 ) -> dict[str, list[Segmenter | None]]:
-    """Who predicts every slice of every split."""
+    """Returns the predictor of every slice of every split."""
     if not all(found.values()):
         raise DatasetError("there are no slices to learn on: cut scans with `oodseg train slices`")
     train_slices = found["train"]
