@@ -66,7 +66,7 @@ class DutsItem:
 
         image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
         if image is None:
-            raise DatasetError(f"{self.image} cannot be read as per image: fetch DUTS-TR anew")
+            raise DatasetError(f"{self.image} cannot be read as an image: fetch DUTS-TR anew")
         rgb: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         return rgb
 

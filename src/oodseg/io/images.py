@@ -147,7 +147,7 @@ def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
-    """Reads a mask drawn as per image: where it is not black.
+    """Reads a mask drawn as an image: where it is not black.
 
     Returns:
         Bool `[H, W]`.

@@ -51,7 +51,7 @@ COLUMNS = (
     Column("F1*", "components", "f1_mean", says="SMIYC mean F1 over sIoU 25 … 75 %"),
     Column("AP", "instances", "ap", says="class-agnostic COCO AP"),
     Column("AP50", "instances", "ap50", says="class-agnostic COCO AP at IoU 50 %"),
-    Column("boxes", "instances", "boxes_per_image", percent=False, up=False, says="objects drawn an image"),
+    Column("boxes", "instances", "boxes_per_image", percent=False, up=False, says="objects drawn per image"),
     Column(
         "false",
         "instances",

@@ -125,7 +125,7 @@ class ShotMaker:
         if image is None:
             read = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if read is None:
-                raise DatasetError(f"{path} cannot be read as per image: fetch it anew")
+                raise DatasetError(f"{path} cannot be read as an image: fetch it anew")
             image = np.ascontiguousarray(read[..., ::-1])
             if image.size > 3_000_000:
                 self._large[path] = image
