@@ -144,7 +144,7 @@ class Oracle:
 
     @torch.inference_mode()
     def measure(self, case: Case, tallies: dict[str, Tally]) -> None:
-        """Adds per image to every row."""
+        """Adds an image to every row."""
         height, width = case.label.shape
         truth = torch.from_numpy(np.stack([tight_box(each) for each in case.objects])).float()
         seen: dict[str, tuple[Tensor, Features]] = {"shipped": self.look(case.image)}

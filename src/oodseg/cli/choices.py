@@ -1,4 +1,4 @@
-"""What several verbs let the user choose from."""
+"""Defines the choices that several verbs share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Device(StrEnum):
-    """Where the networks run."""
+    """Names the device that the networks run on."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -14,7 +14,7 @@ class Device(StrEnum):
 
 
 class OperatingPoint(StrEnum):
-    """How readily boxes are proposed."""
+    """Sets how readily boxes are proposed."""
 
     QUIET = "quiet"
     BALANCED = "balanced"
@@ -22,7 +22,7 @@ class OperatingPoint(StrEnum):
 
 
 class NumberFormat(StrEnum):
-    """How maps of numbers in 0..1 are saved."""
+    """Names the file format of maps of numbers in 0..1."""
 
     PNG = "png"
     NPY = "npy"

@@ -48,7 +48,7 @@ def verify_folders(
 
 
 def _facts(found: Verification) -> list[tuple[str, str]]:
-    """What a checked set is, as name and value."""
+    """Describes a checked set as pairs of name and value."""
     from oodseg.data import LAYOUTS
     from oodseg.data.frames import CODE_NAMES
 

@@ -69,7 +69,7 @@ def _cells(result: SceneResult) -> tuple[str, ...]:
 
 
 def _command() -> str:
-    """How this very program is called: its bare name where the shell finds it, else its path."""
+    """Returns the command that runs this program: its bare name if the shell finds it, else its path."""
     called = Path(sys.argv[0])
     if called.stem != "oodseg":
         return "oodseg"

@@ -37,7 +37,7 @@ python street-onnx/onnx_predict.py street.jpg
 
 
 class Format(StrEnum):
-    """Kinds of graphs."""
+    """Names the kinds of graphs."""
 
     ONNX = "onnx"
 

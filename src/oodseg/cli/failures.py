@@ -84,7 +84,7 @@ def failures(
 
 
 def show(run: JudgeRun) -> None:
-    """Prints what came of a run: counts, the worst images, what failed and why, and where to look."""
+    """Prints the result of a run: counts, the worst images, what failed and why, and where to look."""
     print_facts(run.facts())
     worst = run.worst()
     if worst:

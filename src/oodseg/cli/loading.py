@@ -1,4 +1,4 @@
-"""What the verbs that run a pipeline share: the options that name it."""
+"""Loads pipelines for the verbs that run one, from the options that name it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ThreadsOption = Annotated[
 
 
 def chosen_pipeline(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
-    """What names the pipeline: options that were typed, then the file, then what the options default to.
+    """Returns what names the pipeline: options that were typed, then the file, then option defaults.
 
     Args:
         ctx: Of a verb with the options `pipeline`, `detector`, `prompts` and `masks`.
@@ -83,7 +83,7 @@ def chosen_pipeline(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
 
 
 def was_typed(ctx: typer.Context, option: str) -> bool:
-    """Whether the user gave an option, be it with its default's value."""
+    """Tells whether the user gave an option, even if with its default value."""
     source = ctx.get_parameter_source(option)
     return source is not None and source.name not in {"DEFAULT", "DEFAULT_MAP"}
 

@@ -38,7 +38,7 @@ _FAULT, _INTERRUPTED = 2, 130  # exit codes
 
 
 class _Verbs(TyperGroup):
-    """Turns what a user can mend, and Ctrl-C, into one sentence and an exit code."""
+    """Turns errors a user can fix, and Ctrl-C, into one sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -97,11 +97,11 @@ def _options(
 
 def main() -> None:
     """Runs the command line; the `oodseg` script calls it."""
-    # Consoles that cannot show a character shall not end a run over it.
+    # A console that cannot show a character must not end a run.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    # What Pillow mutters about a broken image, its error says in a sentence.
+    # Pillow's warnings about a broken image repeat what its error says.
     warnings.filterwarnings("ignore", module="PIL")
     app()
 

@@ -108,7 +108,7 @@ def predict(
 
 
 def show(run: PredictionRun) -> None:
-    """Prints what came of a run: counts, what was mended, what failed and why, and where the files lie."""
+    """Prints the result of a run: counts, what was mended, what failed and why, and where the files lie."""
     if run.note is not None:
         say(f"note: {run.note}", "yellow", stderr=True)
     print_facts(run.facts())

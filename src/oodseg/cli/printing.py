@@ -1,4 +1,4 @@
-"""How verbs print: facts in two columns, sentences in a colour, names as far as a terminal can show them."""
+"""Prints for all verbs: facts in two columns, coloured sentences, names as a terminal can show them."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def print_facts(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def printable(text: str) -> str:
-    """Replaces what no terminal can show: bytes of file names that are no UTF-8."""
+    """Replaces what no terminal can show: bytes of file names that are not UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")

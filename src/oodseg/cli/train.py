@@ -1,4 +1,4 @@
-"""`oodseg train`: make the parts of a pipeline from data, one verb a part, and put them together."""
+"""`oodseg train`: make the parts of a pipeline from data, one verb per part, and put them together."""
 
 from __future__ import annotations
 

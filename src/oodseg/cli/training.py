@@ -1,4 +1,4 @@
-"""What the verbs under `oodseg train` share: their options, recipes and last words."""
+"""Holds what the verbs under `oodseg train` share: options, recipes and closing messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every part has: a name, the arguments that build it again, a device."""
+"""Defines what every part has: a name, the arguments that rebuild it, a device."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Part(ABC):
         return {name: plain(value) for name, value in self.arguments().items()}
 
     def to(self, device: str | torch.device) -> Self:
-        """Moves what it computes with to a device; by default there is nothing to move."""
+        """Moves the part's tensors to a device; by default there are none."""
         return self
 
 
@@ -68,7 +68,7 @@ class Fittable(Part):
     @property
     @abstractmethod
     def fitted(self) -> bool:
-        """Whether it has learned them."""
+        """True if the statistics have been learned."""
 
     @abstractmethod
     def fit(self, batches: Iterable[Any]) -> None:
@@ -97,7 +97,7 @@ def describe(part: Part) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Brings a value to what JSON holds; parts become their descriptions.
+    """Converts a value to JSON types; parts become their descriptions.
 
     Raises:
         ConfigError: It is nothing that a file of settings can hold.

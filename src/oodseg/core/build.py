@@ -1,4 +1,4 @@
-"""Makes parts of what names them; the grammar is that of `oodseg.core.spec`."""
+"""Builds parts from their specs; the grammar is that of `oodseg.core.spec`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def build_segmenter(spec: str | Mapping[str, Any] | Segmenter) -> Segmenter:
 
 
 def choose_part(folder: Path, config: dict[str, Any], key: str, spec: Any) -> Any:
-    """Builds the part that a saved pipeline shall run with.
+    """Builds the part that a saved pipeline is to run with.
 
     Args:
         folder: The pipeline's folder.
@@ -117,7 +117,7 @@ def load_part(
 
 
 def check_part(room: str, part: Any) -> Any:
-    """Hands back a part that keeps the contract of a room.
+    """Returns a part after checking that it fulfils the contract of a room.
 
     Raises:
         ConfigError: It does not.
@@ -132,7 +132,7 @@ def check_part(room: str, part: Any) -> Any:
 
 
 def construct(room: str, spec: Mapping[str, Any], weights_follow: bool) -> Any:
-    """Builds a part of a mapping with a name.
+    """Builds a part from a mapping with a name.
 
     Args:
         room: See `build`.
@@ -252,7 +252,7 @@ def _is_learned(maker: Callable[..., Any]) -> bool:
 
 
 def _loads_itself(maker: Callable[..., Any], options: Mapping[str, Any]) -> bool:
-    """Whether the constructor of a learned part finds its weights."""
+    """Tells whether the constructor of a learned part finds its weights."""
     source = parameters(maker).get("source")
     return source is not None and ("source" in options or source.default not in {None, source.empty})
 

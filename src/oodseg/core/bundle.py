@@ -1,7 +1,7 @@
-"""A pretrained pipeline is a folder: `config.json`, one safetensors file a part, `README.md`.
+"""A pretrained pipeline is a folder: `config.json`, one safetensors file per part, `README.md`.
 
 Nothing in it is ever unpickled. Learned weights lie in float16 or in 8 bits (`oodseg.core.weights`) and are
-used in float32; statistics (the buffers of a module) lie as they are, because half precision would ruin a
+used in float32; statistics (the buffers of a module) are kept unchanged, because half precision would ruin a
 covariance or a running variance.
 """
 
@@ -43,8 +43,8 @@ def find_bundle(
     Args:
         name_or_folder: Either of the two.
         inside: See `bundled_names`.
-        what: How the error calls it.
-        remedy: What the error says to do; the bundled names follow.
+        what: Its name in the error.
+        remedy: The advice in the error; the bundled names follow.
 
     Raises:
         WeightsError: Neither a bundled name nor a folder with a `config.json`.
@@ -171,7 +171,7 @@ def write_weights(folder: Path, key: str, part: Part, bits: int = 16) -> dict[st
         bits: See `oodseg.core.weights`.
 
     Returns:
-        What `config.json` notes of the file: `"file"` and `"sha256"`; None without one.
+        What `config.json` records about the file: `"file"` and `"sha256"`; None without one.
     """
     import torch
 
@@ -192,7 +192,7 @@ def write_weights(folder: Path, key: str, part: Part, bits: int = 16) -> dict[st
 def save_bundle(
     folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Part], bits: int = 16
 ) -> None:
-    """Writes a pipeline folder; `config.json` comes last, so that a broken-off save is no pipeline.
+    """Writes a pipeline folder; `config.json` comes last, so that an interrupted save is no pipeline.
 
     Raises:
         ConfigError: Bits other than 16 and 8.

@@ -1,4 +1,4 @@
-"""COCO's form for what was found, as pycocotools reads it."""
+"""Converts objects to COCO's format, as pycocotools reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device can do fast."""
+"""Selects devices and the precision they compute fast in."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def fast_autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes bfloat16 natively."""
+    """Tells whether a device computes bfloat16 natively."""
     return device.type == "cuda" or (device.type == "cpu" and _cpu_has_bfloat16())
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Within it `fast_autocast` does nothing: for exported graphs, and to compare machines."""
+    """Disables `fast_autocast` within the block: for exported graphs, and to compare machines."""
     token = _full_precision.set(True)
     try:
         yield

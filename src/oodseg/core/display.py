@@ -23,7 +23,7 @@ _ROWS = 50  # a notebook is no place for a longer table
 def to_html(
     title: str, objects: Sequence[OodObject], height: int, width: int, png: bytes | None, missing: str = ""
 ) -> str:
-    """Writes a piece of HTML that needs no other file: the overlay and a table of the objects.
+    """Builds self-contained HTML: the overlay and a table of the objects.
 
     Args:
         title: Name of the image; escaped here.

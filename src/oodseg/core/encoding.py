@@ -1,4 +1,4 @@
-"""Arrays as the bytes of files."""
+"""Encodes arrays as the bytes of files."""
 
 from __future__ import annotations
 

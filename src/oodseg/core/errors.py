@@ -1,4 +1,4 @@
-"""What goes wrong for a user: every error here reads as one sentence naming the fault and the remedy."""
+"""Defines the errors a user can meet: each reads as one sentence naming the fault and the remedy."""
 
 from __future__ import annotations
 

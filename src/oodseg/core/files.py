@@ -35,7 +35,7 @@ def output_errors(target: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary path beside `target` that takes its place when the block ends well.
+    """Gives a temporary path beside `target` that replaces it when the block succeeds.
 
     Whatever ends the block early (full disk, Ctrl-C, a bug) leaves an earlier `target` as it was and no
     temporary file. Missing folders are made.
@@ -58,7 +58,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(target: str | os.PathLike[str], data: bytes) -> None:
-    """Writes bytes atomically, on the disk before they take the name.
+    """Writes bytes atomically, flushed to disk before the rename.
 
     Raises:
         OodsegError: The file cannot be written; the message says why.

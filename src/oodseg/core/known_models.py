@@ -1,4 +1,4 @@
-"""Well-known checkpoints, who licenses them how, and whether oodseg may fetch them by itself."""
+"""Lists well-known checkpoints, their licences, and whether oodseg may fetch them by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part that is a network."""
+"""Defines parts that are networks."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class OodObject:
-    """One object that the detector's training never named.
+    """One object of a class the detector was not trained on.
 
     Attributes:
         rle: COCO compressed run-length mask, `{"size": [H, W], "counts": str}` (column by column).

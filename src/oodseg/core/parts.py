@@ -39,7 +39,7 @@ __all__ = [
     "statistics_of",
 ]
 
-# How many boxes per ordinary image a user puts up with: at most 0.1, about 0.25, about 1.
+# False boxes tolerated per ordinary image: at most 0.1, about 0.25, about 1.
 OPERATING_POINTS = ("quiet", "balanced", "thorough")
 
 
@@ -84,7 +84,7 @@ class Detector(Part):
 
     @property
     def fitted(self) -> bool:
-        """Whether the score's statistics are known, so that a prompt generator can read it."""
+        """True if the score's statistics are known, so that a prompt generator can read it."""
         return self.normalizer is not None
 
     @abstractmethod
@@ -112,10 +112,10 @@ class Detector(Part):
 
 
 class PromptGenerator(Part):
-    """Draws one box around every object that stands out in a score map.
+    """Proposes one box per object that stands out in a score map.
 
     Attributes:
-        scale: The normalisation of raw scores that it was trained on; None for that of the detector.
+        scale: The score normalisation it was trained with; None to use the detector's.
     """
 
     scale: ScoreNormalizer | None = None
@@ -168,7 +168,7 @@ class PromptableSegmenter(Part):
 
 
 class Judge(Part):
-    """Says where a segmentation is wrong: of an image that it segments, or of labels made elsewhere.
+    """Locates errors in a segmentation, either its own or labels made elsewhere.
 
     Attributes:
         classes: Names of the C classes.

@@ -1,4 +1,4 @@
-"""What every verb returns: the unknown objects of one image, each with its outline and confidence."""
+"""Defines the result for one image: its unknown objects, each with its outline and confidence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from supervision import Detections
 
-_NOTEBOOK_SIDE = 960  # pixels of the longer side of the image in a notebook
+_NOTEBOOK_SIDE = 960  # longer side of the image in a notebook, in pixels
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,7 +104,7 @@ class Prediction:
 
     @cached_property
     def confidence_index(self) -> NDArray[np.int32]:
-        """Which object a pixel takes its confidence from, int32 `[H, W]`; -1 where there is none."""
+        """The index of the object that each pixel takes its confidence from, int32 `[H, W]`; -1 for none."""
         index = np.full((self.height, self.width), -1, dtype=np.int32)
         for position, found in enumerate(self.objects):
             index[found.mask] = position
@@ -123,7 +123,7 @@ class Prediction:
         return f"<Prediction {self.title}: {', '.join(facts)}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows; an image that is gone leaves the table alone."""
+        """Gives the HTML that a notebook shows; only the table if the image is gone."""
         side = _NOTEBOOK_SIDE if max(self.height, self.width) > _NOTEBOOK_SIDE else None
         try:
             drawn = self.overlay(side=side)

@@ -1,4 +1,4 @@
-"""How long work tells how far it is: a function that is called, and a bar that can stand in for it."""
+"""Reports the progress of long work: the callback's type, and a progress bar that implements it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Progress = Callable[[str, int, int | None], None]
-"""Called as `progress(stage, done, total)`; `total` is None where nobody knows it."""
+"""Called as `progress(stage, done, total)`; `total` is None if unknown."""
 
 
 def silent(stage: str, done: int, total: int | None) -> None:
-    """Shows nothing: the progress of whoever asked for none."""
+    """Shows nothing: the default where no progress was asked for."""
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def progress_bar() -> Iterator[Progress]:
     Where standard error is no terminal, nothing is shown.
 
     Yields:
-        What to hand to work as its `progress`. A new stage starts the bar anew.
+        The callback to pass as `progress`. A new stage restarts the bar.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

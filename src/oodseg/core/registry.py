@@ -17,7 +17,7 @@ _TABLES = {
     "masks": "oodseg.masks:MASKS",
     "failures": "oodseg.failures:FAILURES",
 }
-# Rooms that take plain functions too, and what makes parts of them: `(name, what was registered)` to a maker.
+# Rooms that also take plain functions: `(name, registered function)` to a factory of parts.
 _ADAPTERS = {"scores": "oodseg.detectors.scoring:score_maker"}
 
 

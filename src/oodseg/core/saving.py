@@ -40,7 +40,7 @@ def save_prediction(
     """
     target = folder / COCO_FILE
     height, width = files["masks"].shape
-    # Made first: a folder that cannot take the objects gets no other file either.
+    # Built first: a folder that cannot take the objects gets no other file either.
     document = _extended(target, file_name, int(height), int(width), objects)
     stem = PurePath(file_name).stem
     write_bytes(folder / "masks" / f"{stem}.png", encode_png(files["masks"].astype(np.uint8) * np.uint8(255)))
@@ -53,7 +53,7 @@ def save_prediction(
 def _extended(
     target: Path, file_name: str, height: int, width: int, objects: Sequence[OodObject]
 ) -> dict[str, Any]:
-    """What the COCO file is to hold."""
+    """Builds the content of the COCO file."""
     document = coco_document([], {"description": "unknown objects found by oodseg", "version": __version__})
     try:
         if target.exists():

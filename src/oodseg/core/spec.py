@@ -33,7 +33,7 @@ _FILES = {".yaml", ".yml", ".json"}
 
 
 def parse(room: str, spec: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-    """Brings what names a part to the form of a mapping: `name` and arguments.
+    """Converts a spec to a mapping: `name` and arguments.
 
     Args:
         room: `"detectors"`, `"segmenters"`, `"scores"`, `"prompts"`, `"masks"` or `"failures"`.
@@ -94,7 +94,7 @@ def check_known(given: Iterable[str], known: Iterable[str], owner: str) -> None:
     Args:
         given: The options.
         known: Those that there are.
-        owner: What takes them, as the error calls it.
+        owner: What takes them, as named in the error.
 
     Raises:
         ConfigError: One is not.

@@ -1,4 +1,4 @@
-"""What a pipeline is made of: three parts on a device, and settings; loading and saving them."""
+"""Holds a pipeline's three parts, their device and its settings; loads and saves them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Least and most pixels of the long side at which detector and prompts work.
+# Minimum and maximum pixels of the long side at which detector and prompts work.
 WORKING_SIDE = (640, 1024)
 
 
@@ -31,7 +31,7 @@ def working_size(height: int, width: int, side: tuple[int, int]) -> tuple[int, i
     Args:
         height: Rows of the image.
         width: Columns of the image.
-        side: Least and most pixels of the long side; an image is never enlarged.
+        side: Minimum and maximum pixels of the long side; an image is never enlarged.
     """
     long_side = max(height, width)
     target = min(max(long_side / 2, side[0]), side[1], long_side)
@@ -110,7 +110,7 @@ class Stages:
 
     @property
     def working_side(self) -> tuple[int, int]:
-        """Least and most pixels of the long side at which detector and prompts work."""
+        """Minimum and maximum pixels of the long side at which detector and prompts work."""
         return self._working_side
 
     @working_side.setter
@@ -122,7 +122,7 @@ class Stages:
 
     @property
     def operating_point(self) -> str:
-        """How readily boxes are proposed."""
+        """The operating point: how readily boxes are proposed."""
         return self._operating_point
 
     @operating_point.setter
@@ -135,7 +135,7 @@ class Stages:
 
     @property
     def encodes_concurrently(self) -> bool:
-        """Whether the promptable segmenter encodes an image while the detector looks at it."""
+        """True if the promptable segmenter encodes an image while the detector scores it."""
         if self.concurrent_encoding == "auto":
             return self.device.startswith("cuda")
         return self.concurrent_encoding
@@ -165,7 +165,7 @@ class Stages:
                 then needs a score map. `"bundled"` is the pipeline's own.
             prompts: Replaces that part likewise: `"components"`.
             masks: Replaces that part likewise: `"grabcut"` or `"sam:FOLDER"`.
-            working_side: In place of the one that was saved; see the class.
+            working_side: Overrides the saved one; see the class.
             options: `concurrent_encoding`, `operating_point` and `ignore` of the class.
 
         Raises:
@@ -189,7 +189,7 @@ class Stages:
         )
 
     def save_pretrained(self, folder: str | os.PathLike[str], bits: int = 16) -> None:
-        """Writes the pipeline as a folder: `config.json`, one safetensors file a part, `README.md`.
+        """Writes the pipeline as a folder: `config.json`, one safetensors file per part, `README.md`.
 
         Args:
             folder: Where.

@@ -9,7 +9,7 @@ class Stopwatch:
     """Laps in milliseconds.
 
     Args:
-        started: When the work began, as `time.perf_counter` says it.
+        started: When the work began, as `time.perf_counter` gives it.
     """
 
     def __init__(self, started: float) -> None:
@@ -17,7 +17,7 @@ class Stopwatch:
         self._laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
-        """Ends a lap of that name; the next one begins."""
+        """Ends the current lap under that name and begins the next."""
         now = time.perf_counter()
         self._laps[name] = (now - self._last) * 1e3
         self._last = now

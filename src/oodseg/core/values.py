@@ -1,4 +1,4 @@
-"""What the parts of a pipeline hand to each other."""
+"""Defines the values that the parts of a pipeline pass to each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaskQueries:
-    """What a mask classifier (MaskFormer and its kin) says: Q masks, each with a class.
+    """The output of a mask classifier (such as MaskFormer): Q masks, each with class logits.
 
     Attributes:
         classes: Float `[B, Q, C + 1]`: class logits of every query; the last one is "no object" (void).
@@ -24,7 +24,7 @@ class MaskQueries:
     masks: Tensor
 
     def class_scores(self) -> Tensor:
-        """What all queries together say about each class, `L_c = sum_q P_q(c) m_q`, float `[B, C, h, w]`.
+        """Sums the queries' votes for each class, `L_c = sum_q P_q(c) m_q`, float `[B, C, h, w]`.
 
         `P_q` is the softmax over the classes and void, `m_q` the sigmoid of the mask; void is left out of the
         sum (MaskFormer: Cheng et al., NeurIPS 2021, Sec. 3.4), which may exceed 1.
@@ -37,7 +37,7 @@ class MaskQueries:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a segmenter says about a batch of images.
+    """A segmenter's output for a batch of images.
 
     Attributes:
         logits: Float `[B, C, h, w]` of any resolution covering the image; of a mask classifier the
@@ -52,7 +52,7 @@ class Segmentation:
     queries: MaskQueries | None = None
 
     def gives(self, kind: str) -> bool:
-        """Whether it holds that: `"logits"`, `"features"` or `"queries"`."""
+        """Tells whether it holds the named output: `"logits"`, `"features"` or `"queries"`."""
         return {"logits": True, "features": self.features is not None, "queries": self.queries is not None}[
             kind
         ]
@@ -60,7 +60,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a detector made of a batch of images.
+    """A detector's output for a batch of images.
 
     Attributes:
         scores: Float32 `[B, H, W]`, as `Detector.score` gives them.
@@ -87,12 +87,12 @@ class BoxPrompts:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a failure detector says about one image or slice.
+    """A failure detector's output for one image or slice.
 
     Attributes:
         labels: uint8 `[H, W]`: the predicted classes, indices into the detector's `classes`.
         error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1.
-        resynthesis: uint8 `[H, W, 3]`, RGB: the image made back from the prediction; None if the detector
+        resynthesis: uint8 `[H, W, 3]`, RGB: the image re-synthesised from the labels; None if the detector
             makes none.
         class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
             predicted.

@@ -1,7 +1,7 @@
-"""How learned weights lie in a file: in float16, or in 8 bits with a scale for every output channel.
+"""Packs learned weights for a file: as float16, or in 8 bits with one scale per output channel.
 
-Symmetric quantisation of weights alone, a channel at a time (Krishnamoorthi, 2018, arXiv 1806.08342,
-Sec. 3.1): the numbers are stored smaller and used in float32 as ever.
+Symmetric weight-only quantisation per channel (Krishnamoorthi, 2018, arXiv 1806.08342,
+Sec. 3.1): weights are stored in 8 bits and used in float32 as ever.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 BITS = (16, 8)
 _SCALE = ".scale"
 _LARGEST = 127
-# Below this a scale a channel costs more than 8 bits save.
+# Below this, one scale per channel costs more than 8 bits save.
 _SMALLEST = 1024
 
 
 def check_bits(bits: int) -> None:
-    """Checks that weights can be stored in that many bits.
+    """Checks that weights can be stored with that many bits.
 
     Raises:
         ConfigError: They cannot.
@@ -32,7 +32,7 @@ def check_bits(bits: int) -> None:
 
 
 def pack(state: Mapping[str, Tensor], bits: int = 16, exact: Collection[str] = ()) -> dict[str, Tensor]:
-    """Brings tensors to the form in which they are stored.
+    """Converts tensors to the form in which they are stored.
 
     Args:
         state: Tensors by name.
@@ -61,7 +61,7 @@ def pack(state: Mapping[str, Tensor], bits: int = 16, exact: Collection[str] = (
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Brings stored tensors back to float32; what is neither float16 nor packed in 8 bits stays as it is."""
+    """Converts stored tensors back to float32; those neither float16 nor packed in 8 bits stay unchanged."""
     import torch
 
     scales = {

@@ -15,7 +15,7 @@ def by_group(frames: Sequence[Frame], images: Sequence[ImageRecord]) -> Groups:
     """Averages the images' own figures over every kind of image.
 
     Args:
-        frames: The set; `Frame.groups` says of what kinds per image is.
+        frames: The set; `Frame.groups` says of what kinds an image is.
         images: A method's records of these frames, in the same order.
 
     Returns:

@@ -1,1 +1,1 @@
-"""What crosses the edge: images, score maps, volumes, the files of a run."""
+"""Reads and writes images, score maps and volumes."""

@@ -1,4 +1,4 @@
-"""What a caller hands in beside an image, checked against its size: a score map, what to ignore."""
+"""Reads what comes with an image, a score map or an ignore mask, and checks it against its size."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def score_map_for(score_map: Any, height: int, width: int) -> ScoreMap:
 
 
 def ignored_in(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    """Brings the mask of what to ignore to an image's size.
+    """Resizes an ignore mask to an image's size.
 
     Args:
         mask: Bool `[h, w]`, covering the image.

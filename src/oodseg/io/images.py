@@ -1,4 +1,4 @@
-"""Images in: finding, checking, reading and resizing them.
+"""Finds, checks, reads and resizes images.
 
 Every image becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
 viewers show them; of animated or multi-page files the first frame is taken.
@@ -34,16 +34,16 @@ _bomb_check = threading.Lock()
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Reads per image from disk.
+    """Reads an image from disk.
 
-    JPEG, PNG, WebP, BMP, TIFF and PPM; grey, palette, transparent, 8 or 16 bits a channel (0..65535 becomes
+    JPEG, PNG, WebP, BMP, TIFF and PPM; grey, palette, transparent, 8 or 16 bits per channel (0..65535 becomes
     0..255); rotated as its EXIF orientation says.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
 
     Raises:
-        ImageError: Missing, a folder, empty, truncated, no image at all, or of a size outside 16 px a side
+        ImageError: Missing, a folder, empty, truncated, no image at all, or of a size outside 16 px per side
             to 100 megapixels (seen in the header, before anything is decoded).
     """
     path = Path(path)
@@ -72,7 +72,7 @@ def _decode(file: Any, name: str) -> NDArray[np.uint8]:
         raise ImageError(
             f"{name} is not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
         ) from None
-    except Exception as error:  # decoders raise whatever meets their eye when the header is broken
+    except Exception as error:  # decoders raise all kinds of errors when the header is broken
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
     with image:
         return _to_rgb(image, name)
@@ -147,7 +147,7 @@ def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
-    """Reads a mask drawn as an image: where it is not black.
+    """Reads a mask drawn as an image: True where it is not black.
 
     Returns:
         Bool `[H, W]`.

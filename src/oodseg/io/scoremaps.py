@@ -34,7 +34,7 @@ class ScoreMap:
 
     Attributes:
         scores: Float32 `[h, w]`, finite, higher = more anomalous; constant only if allowed.
-        name: What error messages call it: its path, if it has one.
+        name: Its name in error messages: its path, if it has one.
         warnings: What was mended, one sentence each.
     """
 
@@ -43,7 +43,7 @@ class ScoreMap:
     warnings: tuple[str, ...] = ()
 
     def check_size(self, height: int, width: int) -> None:
-        """Checks that the map covers per image of `height` x `width`.
+        """Checks that the map covers an image of `height` x `width`.
 
         It does if its sides are those of the image scaled by one factor, to within one pixel of rounding.
 
@@ -51,7 +51,7 @@ class ScoreMap:
             ScoreMapError: It does not.
         """
         h, w = self.scores.shape
-        # The longer side says the factor: rounding harms it least.
+        # The longer side gives the factor: rounding affects it least.
         expected = (h, round(width * h / height)) if height >= width else (round(height * w / width), w)
         if max(abs(h - expected[0]), abs(w - expected[1])) > 1:
             raise ScoreMapError(
@@ -93,7 +93,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
         values = reader(path)
     except (ScoreMapError, MissingDependencyError):
         raise
-    except Exception as error:  # numpy, zipfile, Pillow and h5py each have their own words for a broken file
+    except Exception as error:  # numpy, zipfile, Pillow and h5py each raise their own errors
         raise ScoreMapError(f"{path} cannot be read ({error}): write it again") from error
     if path.suffix.lower() != ".png":
         return as_score_map(values, str(path), allow_constant=allow_constant)
@@ -111,7 +111,7 @@ def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bo
     `read_score_map`.
 
     Raises:
-        ScoreMapError: Not one 2-D map of numbers, under 16 pixels a side, all NaN, or constant.
+        ScoreMapError: Not one 2-D map of numbers, under 16 pixels per side, all NaN, or constant.
     """
     values = np.asarray(values)
     if values.dtype.kind not in "biuf":
@@ -226,7 +226,7 @@ def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int
     """Fits the score statistics over a folder (and its sub folders) of score maps.
 
     Scores from elsewhere come without in-distribution statistics, so the maps stand in for them: unknown
-    objects cover few of their pixels. Unreadable maps are left out here; they are named when their own
+    objects cover few of their pixels. Unreadable maps are left out here; they are reported when their own
     image is due.
 
     Args:
@@ -256,6 +256,6 @@ def _usable_maps(paths: list[Path]) -> Iterator[Tensor]:
             scores = read_score_map(path).scores
         except ScoreMapError:
             continue
-        # A quarter of a million pixels a map settle a mean; every step-th row and column samples evenly.
+        # A quarter of a million pixels per map settle a mean; every step-th row and column samples evenly.
         step = max(1, round((scores.size / 250_000) ** 0.5))
         yield torch.from_numpy(np.ascontiguousarray(scores[::step, ::step]))

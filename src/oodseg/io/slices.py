@@ -43,7 +43,7 @@ class Slices:
 
 
 def map_codes(labels: Volume, classes: Sequence[str], structures: Mapping[int, str]) -> NDArray[np.uint8]:
-    """Brings the codes of a label volume to the order of a detector's classes.
+    """Maps the codes of a label volume to a detector's class indices.
 
     Args:
         labels: The label volume.

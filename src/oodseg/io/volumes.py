@@ -1,4 +1,4 @@
-"""NIfTI volumes in and out, and their slices as images.
+"""Reads and writes NIfTI volumes, and shows their slices as images.
 
 A volume is held in canonical orientation (axes to the patient's right, front and head: RAS+), however it was
 stored, so that a slice looks the same to a network and to a person; results are written back in the
@@ -56,7 +56,7 @@ class Volume:
 
 
 def is_volume(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is named like a NIfTI file."""
+    """Tells whether a path is named like a NIfTI file."""
     return os.fspath(path).lower().endswith(SUFFIXES)
 
 
@@ -110,7 +110,7 @@ def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Vol
 
 
 def check_match(scan: Volume, labels: Volume) -> None:
-    """Checks that a label volume lies voxel on voxel on a scan.
+    """Checks that a label volume is aligned with a scan voxel by voxel.
 
     Raises:
         DatasetError: Another shape, or another place or orientation in space.
@@ -167,7 +167,7 @@ def put_slice(values: NDArray[ScalarT], axis: int, index: int, image: NDArray[Sc
 
 
 def usual_window(scan: Volume) -> tuple[float, float]:
-    """Values that become black and white where nobody chose: the 0.5 and 99.5 % quantiles of the scan."""
+    """Default values that become black and white: the 0.5 and 99.5 % quantiles of the scan."""
     low, high = np.quantile(scan.values, [0.005, 0.995])
     return float(low), float(max(high, low + 1e-6))
 
@@ -195,7 +195,7 @@ def _load(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
-    except Exception as error:  # nibabel, gzip and zlib raise whatever meets their eye
+    except Exception as error:  # nibabel, gzip and zlib raise all kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{path} is no whole NIfTI file ({reason}): copy or export it again") from error
     if values.ndim == 4 and values.shape[3] == 1:
@@ -232,7 +232,7 @@ def _canonical(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) ->
 
 
 def _corners(volume: Volume) -> NDArray[np.float64]:
-    """Where the first and the last voxel of every axis lie, millimetres."""
+    """Returns the positions of the first and the last voxel along every axis, in millimetres."""
     last = np.array(volume.values.shape) - 1
     corners = np.vstack([np.zeros(3), np.diag(last), last])
     return np.asarray(corners @ volume.affine[:3, :3].T + volume.affine[:3, 3], np.float64)

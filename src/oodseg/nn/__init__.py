@@ -1,1 +1,1 @@
-"""What several networks share."""
+"""Holds the building blocks that several networks share."""

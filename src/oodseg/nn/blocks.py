@@ -1,4 +1,4 @@
-"""Blocks of convolutions that the compact networks are built of.
+"""Defines the convolutional blocks of the compact networks.
 
 Attributes are named as in the shipped weights; renaming one makes these unreadable.
 """
@@ -15,11 +15,11 @@ def conv_norm(
     """Builds a convolution that keeps the size at stride 1, and its batch normalisation.
 
     Args:
-        inside: Channels that come in.
-        outside: Channels that go out.
+        inside: Input channels.
+        outside: Output channels.
         kernel: Side of the kernel, odd.
-        stride: Step of the kernel.
-        dilation: Distance between the pixels that it looks at.
+        stride: Stride of the kernel.
+        dilation: Dilation of the kernel.
     """
     return nn.Sequential(*_conv_norm(inside, outside, kernel, stride, dilation))
 
@@ -27,17 +27,17 @@ def conv_norm(
 def conv_norm_relu(
     inside: int, outside: int, kernel: int = 3, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:
-    """Builds `conv_norm` with a ReLU behind it."""
+    """Builds `conv_norm` followed by a ReLU."""
     return nn.Sequential(*_conv_norm(inside, outside, kernel, stride, dilation), nn.ReLU(inplace=True))
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al., CVPR 2016).
+    """Two 3x3 convolutions with a residual shortcut (He et al., CVPR 2016).
 
     Args:
-        inside: Channels that come in.
-        outside: Channels that go out.
-        stride: Step of the first convolution.
+        inside: Input channels.
+        outside: Output channels.
+        stride: Stride of the first convolution.
         dilation: Of both convolutions.
     """
 

@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 @contextmanager
 def in_background(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
-    """Does `work` in a thread while the block runs.
+    """Runs `work` in a thread while the block runs.
 
-    Gives:
+    Yields:
         A function that waits for the work and returns what it returned or raises what it raised. Work whose
         outcome nobody asks for is waited for all the same, and its error dropped: without overlap it would
         not have been begun.

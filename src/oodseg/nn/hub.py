@@ -48,10 +48,10 @@ def load_model(
     """Loads a transformers model in float32, for inference.
 
     Args:
-        model_class: A class of transformers, say `transformers().SamModel`.
+        model_class: A class of transformers, such as `transformers().SamModel`.
         source: A local folder as `save_pretrained` writes it, or a hub id (`owner/name`).
         revision: Branch, tag or commit on the hub.
-        unused: Beginnings of the names of weights that the class has and never uses, so that a checkpoint
+        unused: Name prefixes of weights that the class has and never uses, so that a checkpoint
             may lack them.
         options: Passed on to `from_pretrained`.
 
@@ -73,7 +73,7 @@ def load_model(
     # Mismatches are reported rather than raised, so that we can say them in a sentence.
     always |= {"ignore_mismatched_sizes": True}
     model, info = _from_pretrained(model_class, source, revision, **always, **options)
-    # A tensor that the file lacks would silently be drawn at random; buffers are computed, not learned.
+    # A tensor missing from the file would silently stay random; buffers are computed, not learned.
     learned = {name for name, _ in model.named_parameters() if not name.startswith(unused)}
     missing = sorted(learned & set(info["missing_keys"]))
     if missing or info["mismatched_keys"]:
@@ -163,7 +163,7 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
 
 
 def _only_pickled(source: str) -> bool:
-    """Whether weights lie in the folder or the cache, but none in safetensors."""
+    """Tells whether the folder or the cache has weights, but none in safetensors."""
     from huggingface_hub import try_to_load_from_cache
 
     folder = Path(source)
@@ -203,6 +203,6 @@ def _quiet() -> Iterator[None]:
 
 
 def portable_source(source: str) -> str:
-    """How a saved pipeline names a source: folders and files by absolute path, ids as they are."""
+    """Returns a source as a saved pipeline names it: folders and files by absolute path, ids unchanged."""
     path = Path(source).expanduser()
     return str(path.resolve()) if path.exists() else source

@@ -1,4 +1,4 @@
-"""Resizing of image-like tensors: the one bilinear way in which all networks do it."""
+"""Resizes image-like tensors, in the one bilinear way that all networks share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def resize(maps: Tensor, size: Sequence[int], *, antialias: bool = False) -> Ten
     Args:
         maps: Float `[B, C, h, w]`.
         size: Height and width of the result.
-        antialias: Whether every pixel is looked at where the maps shrink.
+        antialias: Whether to antialias when downsampling.
 
     Returns:
         Float `[B, C, H, W]` of the same type; maps that have that size already are handed back as they are.

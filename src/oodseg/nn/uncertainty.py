@@ -1,4 +1,4 @@
-"""How uncertain class logits are, as pure functions.
+"""Measures the uncertainty of class logits, as pure functions.
 
 `logits` is float `[B, C, ...]` with the C known classes in dimension 1; the result is float `[B, ...]`.
 Higher means more uncertain, everywhere.
@@ -19,7 +19,7 @@ def check_logits(logits: Tensor) -> None:
     """Checks that logits have a class dimension of two or more.
 
     Raises:
-        ConfigError: They have not.
+        ConfigError: They do not.
     """
     if logits.ndim < 2 or logits.shape[1] < 2:
         raise ConfigError(

@@ -31,12 +31,12 @@ _GAP = 8
 
 @dataclass(frozen=True)
 class SceneResult:
-    """What was found in a drawn scene against what was drawn.
+    """The outlines found in a drawn scene, compared with what was drawn.
 
     Attributes:
         drawn: Unknown objects in the scene.
-        found: Of those, how many have an outline of an IoU of at least 0.5.
-        false_alarms: Outlines that are no such match.
+        found: Of those, how many have an outline with an IoU of at least 0.5.
+        false_alarms: Outlines that match no drawn object.
         overlaps: For every drawn object its largest IoU with any outline, 0..1.
     """
 
@@ -53,7 +53,7 @@ class SceneResult:
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What came of a demonstration.
+    """The result of a demonstration.
 
     Attributes:
         scenes: Result of every scene by its file name.
@@ -158,7 +158,7 @@ def _write_sheet(path: Path, pairs: Sequence[tuple[Path, Path]]) -> None:
         top = _GAP + row * (height + _GAP)
         for column, source in enumerate(pair):
             left = _GAP + column * (SHEET_WIDTH + _GAP)
-            # An overlay goes on below the scene.
+            # An overlay extends below the scene.
             small = resize(read_image(source)[:HEIGHT], height, SHEET_WIDTH)
             sheet[top : top + height, left : left + SHEET_WIDTH] = small
     write_bytes(path, encode_png(sheet))

@@ -26,7 +26,7 @@ GALLERY = 60  # thumbnails per set in the report
 
 @dataclass
 class EvaluationRun:
-    """What came of an evaluation.
+    """The result of an evaluation.
 
     Attributes:
         evaluations: One per set.

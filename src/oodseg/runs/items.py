@@ -1,4 +1,4 @@
-"""What a run works through: images from files, or from memory, each under a key of its own."""
+"""Defines the inputs of a run: images from files or from memory, each under a unique key."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Item:
     """One input of a run.
 
     Attributes:
-        key: What its files are called: a relative path with `/` and without a suffix, unique in the run.
-        name: What lists call it: of a file its path below the folder common to all, suffix included.
+        key: Base name of its files: a relative path with `/` and without a suffix, unique in the run.
+        name: Its name in lists: for a file, its path below the folder common to all, suffix included.
         read: Gives the image, uint8 `[H, W, 3]` RGB; raises `ImageError`.
         identity: JSON-able: what the image is made from; another one means another image.
         path: The file it comes from; None for an image in memory.
@@ -42,11 +42,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Source:
-    """What a run works through.
+    """The inputs of a run.
 
     Attributes:
         items: A sequence where all of them are known beforehand, else an iterator.
-        total: How many there are; None if nobody knows.
+        total: How many there are; None if unknown.
         root: The folder common to all files; None for images in memory.
     """
 
@@ -120,7 +120,7 @@ def file_identity(path: Path) -> list[Any]:
     """Place, size and time of a file, JSON-able; of a missing file size and time are -1."""
     try:
         status = path.stat()
-    except OSError:  # whoever reads the file next has the words for it
+    except OSError:  # the next reader of the file reports the error
         return [os.path.abspath(path), -1, -1]
     return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 

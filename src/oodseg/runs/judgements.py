@@ -1,4 +1,4 @@
-"""Judges segmentations without any truth: where each is likely wrong, and which image to look at first.
+"""Judges segmentations without ground truth: where each is likely wrong, and which to look at first.
 
     <out>/error/<key>.png       uint16, 0..65535 for an error probability of 0..1 (or .npy, float32)
     <out>/labels/<key>.png      uint8, the predicted classes
@@ -47,7 +47,7 @@ _KINDS = ("error", "labels", "heat", "panels")
 
 @dataclass(frozen=True)
 class JudgeRun:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         page: The gallery.
@@ -109,9 +109,9 @@ def judge(
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> JudgeRun:
-    """Says of every image where its segmentation is likely wrong; called again, goes on where it stopped.
+    """Locates likely segmentation errors in every image; called again, resumes where it stopped.
 
-    An image that cannot be used is noted, and the rest goes on.
+    An unusable image is recorded as a failure, and the rest goes on.
 
     Args:
         source: What `oodseg.runs.predict` takes.
@@ -130,7 +130,7 @@ def judge(
 
     Raises:
         OodsegError: No such source, detector or segmenter, or results that cannot be written.
-        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
+        KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     detector = os.fspath(detector or ("street" if segmenter is None else "msp"))
     opened = open_source(source, exclude=out)
@@ -233,7 +233,7 @@ class Judging(Work[FailureRecord]):
         return {}
 
     def summed_up(self, tally: Tally) -> JudgeRun:
-        """What came of a run, once it is finished."""
+        """Returns the result of a run, once it is finished."""
         page = self.store.out / PAGE_FILE
         return JudgeRun(page, self.listed, tally.total, tally.done_before, tally.milliseconds)
 

@@ -1,4 +1,4 @@
-"""Loads the pipeline of a run, and says what names it: results of another one are not taken for its own."""
+"""Loads the pipeline of a run and identifies it, so that results of another one are not reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one loop of every run: what is done is left alone, what fails is noted, Ctrl-C ends it in order."""
+"""Runs the loop of every run: skips what is done, records failures, and stops cleanly on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oodseg.runs.store import RecordT, RunStore
 
 
 class Work(ABC, Generic[RecordT]):
-    """What a run does with each of its inputs.
+    """Defines what a run does with each of its inputs.
 
     Args:
         store: Where results go.
@@ -59,7 +59,7 @@ class Work(ABC, Generic[RecordT]):
 
 @dataclass
 class Tally:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         total: Inputs seen.
@@ -79,7 +79,7 @@ class Tally:
 
 
 def work_through(work: Work[RecordT], source: Source, progress: Progress | None = None) -> Tally:
-    """Does all of a source that is not done yet; what cannot be used is noted, and the rest goes on.
+    """Processes all inputs not done yet; unusable ones are recorded, and the rest goes on.
 
     Args:
         work: What is done with each input, and where results go.
@@ -88,7 +88,7 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
 
     Raises:
         OodsegError: Results cannot be written; what was written before is whole and summed up.
-        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole and summed up.
+        KeyboardInterrupt: With a sentence that says how to resume; what was written is whole and summed up.
     """
     tally, report = Tally(), progress or silent
     try:
@@ -115,7 +115,7 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
 
 
 def _one(work: Work[RecordT], item: Item, tally: Tally) -> None:
-    """Does one input, unless that is done."""
+    """Processes one input, unless it is done."""
     fingerprint = work.store.fingerprint(work.identity(item))
     if work.store.done(item.key, fingerprint) is not None:
         tally.done_before += 1

@@ -45,7 +45,7 @@ COCO_FILE = "predictions.json"
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """What a run knows of a predicted image.
+    """The record of a predicted image.
 
     Attributes:
         height: Rows of the image.
@@ -64,7 +64,7 @@ class PredictionRecord:
 
 @dataclass
 class PredictionRun:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
         coco_path: The COCO file.
@@ -75,7 +75,7 @@ class PredictionRun:
         milliseconds: Time of every image done by this run, reading to outlines.
         failures: By name: why an image gave no prediction.
         warnings: What was mended on the way.
-        note: What was done first for want of something better; None for nothing.
+        note: A fallback that was applied first; None for none.
     """
 
     coco_path: Path
@@ -93,7 +93,7 @@ class PredictionRun:
         rows = [("images", str(self.images)), ("with unknown objects", str(self.with_objects))]
         rows.append(("unknown objects", str(self.objects)))
         if self.milliseconds:
-            rows.append(("median seconds an image", f"{median(self.milliseconds) / 1e3:.2f}"))
+            rows.append(("median seconds per image", f"{median(self.milliseconds) / 1e3:.2f}"))
         if self.done_before:
             rows.append(("done before", str(self.done_before)))
         if self.failures:
@@ -119,9 +119,9 @@ def predict(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> PredictionRun:
-    """Predicts images into a folder; called again, goes on where an interrupted run stopped.
+    """Predicts images into a folder; called again, resumes where an interrupted run stopped.
 
-    An image that cannot be used is noted, and the rest goes on. A detector that must be fitted and never was
+    An unusable image is recorded, and the rest goes on. A detector that must be fitted and never was
     is fitted first, on a sample of the very images.
 
     Args:
@@ -149,7 +149,7 @@ def predict(
     Raises:
         OodsegError: No such source or pipeline, an unusable folder of score maps, or results that cannot be
             written.
-        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
+        KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     opened = open_source(source, exclude=out)
     s2m, known = load(

@@ -16,7 +16,7 @@ class ScoreFolder:
     """Score maps of a folder with the statistics that make them comparable.
 
     Args:
-        folder: Holds one map an image, named like it (`oodseg.io.scoremaps`).
+        folder: Holds one map per image, named like it (`oodseg.io.scoremaps`).
         source: The images.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Fits a detector's statistics: of ordinary images for good, or of the very images that are due."""
+"""Fits a detector's statistics: permanently on ordinary images, or on the very images to be predicted."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-RECORD = "fit.json"  # what tells a folder of ours from anybody else's
+RECORD = "fit.json"  # marks a folder as one written by a fit
 AnyT = TypeVar("AnyT")
 
 
 @dataclass
 class FitRun:
-    """What came of a fit.
+    """The result of a fit.
 
     Attributes:
-        images: Images that the statistics are of.
+        images: Number of images behind the statistics.
         mean: Mean score of their pixels.
         std: Standard deviation of these scores.
         failures: By name: why an image could not be read.
@@ -46,7 +46,7 @@ class FitRun:
 
 @dataclass
 class OrdinaryImages:
-    """Images at a pipeline's working size, as often as one iterates over them.
+    """Images at a pipeline's working size; can be iterated over repeatedly.
 
     Attributes:
         failures: By name: why an image could not be read.
@@ -122,13 +122,13 @@ def fit(
         chosen = "bundled" if detector is None else detector
         s2m, named = S2M.from_pretrained(pipeline, choose_device(device), detector=chosen), str(pipeline)
     if out is not None and s2m.detector is not None:
-        _ = s2m.detector.config  # what cannot be saved is refused before the work, not after it
+        _ = s2m.detector.config  # refuse what cannot be saved before the work, not after it
     found = fit_detector(s2m, items, progress)
     if out is not None:
         s2m.name = Path(out).absolute().name
         chosen = detector if isinstance(detector, str | Mapping) else None
         record = {"images": found.images, "mean": found.mean, "std": found.std}
-        # First, so that a save that is broken off can be done again.
+        # First, so that an interrupted save can be repeated.
         write_json(Path(out, RECORD), {"detector": chosen, "pipeline": named, **record}, indent=1)
         s2m.save_pretrained(out)
     return found
@@ -166,14 +166,14 @@ def fit_detector(s2m: S2M, items: Sequence[Item], progress: Progress | None = No
 
 
 def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None:
-    """Fits a detector that was never fitted, on a sample of the very images that are due.
+    """Fits a detector that was never fitted, on a sample of the very images to be predicted.
 
     Unknown objects cover few of their pixels, so that they stand in for ordinary images, as score maps from
     elsewhere do.
 
     Args:
         s2m: The pipeline; its detector is fitted in place.
-        items: The images that are due.
+        items: The images to be predicted.
         most: How many of them are enough.
 
     Returns:
@@ -192,7 +192,7 @@ def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None
     try:
         found = fit_detector(s2m, spread(items, most))
     except ImageError:
-        return None  # no image can be read, which each of them will say when its turn comes
+        return None  # no image can be read; each one reports that when its turn comes
     return (
         f"the detector's statistics were fitted on {found.images} of these images, for want of better ones: "
         "fit them once on images in which nothing is unknown, with `oodseg fit`"
@@ -206,7 +206,7 @@ def spread(values: Sequence[AnyT], limit: int) -> list[AnyT]:
 
 
 def _check_target(out: Path) -> None:
-    """Makes sure that nothing of anybody's is overwritten."""
+    """Makes sure that no other files are overwritten."""
     used = any(out.iterdir()) if out.is_dir() else out.exists()
     if used and not (out / RECORD).is_file():
         raise ConfigError(

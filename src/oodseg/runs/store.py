@@ -1,6 +1,6 @@
-"""Remembers, by key, what a run has finished, so that it can be broken off anywhere and go on later.
+"""Records, by key, what a run has finished, so that it can be interrupted anywhere and resumed later.
 
-    <out>/<kind>/<key><suffix>   the files of an input, in a folder a kind
+    <out>/<kind>/<key><suffix>   the files of an input, one folder per kind
     <out>/records/<key>.json     what is known of it: an input with a valid record is done
 
 An input's record is written after its other files, and every file is written whole or not at all.
@@ -23,7 +23,7 @@ _RECORDS, _FINGERPRINT = "records", "fingerprint"
 
 
 class Record(Protocol):
-    """What a run knows of a finished input: a dataclass of JSON-able fields.
+    """The record of a finished input: a dataclass of JSON-able fields.
 
     Attributes:
         milliseconds: How long it took, reading included.
@@ -72,11 +72,11 @@ class RunStore(Generic[RecordT]):
         self.records: dict[str, RecordT] = {}
         self.failures: dict[str, str] = {}
         self._record, self._files, self._fresh = record, dict(files), fresh
-        # The record first: files without one are no result, a record without its files would be a lie.
+        # The record first: files without one are no result, and a record must never lack its files.
         self._every = [(_RECORDS, ".json"), *dict.fromkeys([*self._files.items(), *stale])]
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the file of a kind of an input lies."""
+        """Returns the path of an input's file of the given kind."""
         return self._path(kind, key, self._files[kind])
 
     def fingerprint(self, identity: list[Any]) -> str:
@@ -117,7 +117,7 @@ class RunStore(Generic[RecordT]):
         self.records[key] = record
 
     def fail(self, key: str, reason: str) -> None:
-        """Notes that an input gave no result; files of an earlier run that no longer hold go."""
+        """Records that an input gave no result; outdated files of an earlier run are removed."""
         self._clear(key)
         self.failures[key] = reason
 

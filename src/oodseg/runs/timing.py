@@ -89,7 +89,7 @@ def time_size(
 
     Returns:
         `width`, `height`, `runs`, `objects`, `milliseconds` (stage to median) and `peak_mib` (of the process
-        up to here; None where the system does not say).
+        up to here; None where the system does not report it).
     """
     if image is None:
         image = draw(width // 2, height // 2)
@@ -117,7 +117,7 @@ def draw(width: int, height: int) -> NDArray[np.uint8]:
 
 
 def peak_mib() -> int | None:
-    """The most memory this process has held, in MiB; None on systems that do not say."""
+    """Returns this process's peak memory, in MiB; None on systems that do not report it."""
     try:
         import resource
     except ImportError:  # Windows

@@ -42,7 +42,7 @@ def judge_volume(
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> JudgeRun:
-    """Judges labels that were made elsewhere; called again, goes on where it stopped.
+    """Judges labels that were made elsewhere; called again, resumes where it stopped.
 
     Args:
         scan: NIfTI file of the scan.
@@ -61,7 +61,7 @@ def judge_volume(
 
     Raises:
         OodsegError: Unusable volumes, labels, detector or window, or results that cannot be written.
-        KeyboardInterrupt: With a sentence that says how to go on; what was written is whole.
+        KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     paths, detector = (Path(scan), Path(labels)), os.fspath(detector)
     volume = read_volume(paths[0])

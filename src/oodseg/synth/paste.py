@@ -31,7 +31,7 @@ class Cutout:
 
 
 def cut_out(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Cutout | None:
-    """Cuts per image to the rectangle around a mask; `None` where the mask is empty."""
+    """Cuts an image to the rectangle around a mask; `None` where the mask is empty."""
     box = cv2.boundingRect(mask.astype(np.uint8))
     if box[2] < 4 or box[3] < 4:
         return None

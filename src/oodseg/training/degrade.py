@@ -130,7 +130,7 @@ def simulate_score(
     Args:
         target: Float 0..1 `[size, size]`, the object.
         others: Float 0..1 `[size, size]`, other things.
-        zoom: Crop pixels per image pixel (detectors work at 1/2 to 1/8 of the image).
+        zoom: Crop pixels per pixel of the image (detectors work at 1/2 to 1/8 of the image).
         rng: Random generator.
 
     Returns:

@@ -17,7 +17,7 @@ _HALO_STRENGTH = 0.6
 
 @dataclass(frozen=True)
 class View:
-    """Which part of the image a canvas shows, and how large.
+    """The part of the image that a canvas shows, and its scale.
 
     Attributes:
         x: Column of the image at the left edge of the canvas.
@@ -157,7 +157,7 @@ def _halo(width: float) -> float:
 
 
 def _coverage(distance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of a pixel is covered by what begins at that distance from its centre, 0..1."""
+    """Returns the coverage of a pixel, 0..1, by a shape whose edge is at that distance from its centre."""
     return np.asarray(np.clip(distance + 0.5, 0.0, 1.0), np.float32)
 
 

@@ -19,7 +19,7 @@ _LEAST_SIDE = 640
 
 
 def caption(count: int) -> str:
-    """How many objects there are, in words."""
+    """Gives the number of objects in words."""
     return "no unknown object" if count == 0 else f"{count} unknown object{'s' if count > 1 else ''}"
 
 
@@ -99,13 +99,13 @@ def _draw(
 
 
 def _widen(part: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Paper to the right, up to that width."""
+    """Pads the right side with background, up to that width."""
     filler = np.full((part.shape[0], max(0, width - part.shape[1]), 3), PAPER, np.uint8)
     return np.concatenate([part, filler], axis=1)
 
 
 def _side_by_side(board: NDArray[np.uint8], text: NDArray[np.uint8], gap: int) -> NDArray[np.uint8]:
-    """The tiles, and the caption at the upper right of them."""
+    """Places the caption at the upper right of the tiles."""
     sheet = _widen(board, board.shape[1] + gap + text.shape[1])
     sheet[: text.shape[0], -text.shape[1] :] = text
     return sheet

@@ -15,12 +15,12 @@ from oodseg.core.overlay.style import INK, PAPER, SMALL, Style, colour_of
 
 _LEAST_ZOOM, _MOST_ZOOM = 1.25, 8.0
 _COLUMNS, _ROWS = 6, 2
-_CONTEXT = 2.2  # side of what a tile shows, in sides of the object
+_CONTEXT = 2.2  # side of a tile's crop, as a multiple of the object's side
 
 
 @dataclass(frozen=True)
 class Inset:
-    """What a tile shows.
+    """The crop of the image that a tile shows.
 
     Attributes:
         position: Of the object, in order of confidence, from 0.

@@ -91,7 +91,7 @@ def chip(number: str, text: str, colour: Colour, letter: int) -> NDArray[np.uint
 
 
 def paste(canvas: NDArray[np.uint8], label: NDArray[np.uint8], x: int, y: int) -> None:
-    """Lays RGBA onto a canvas, in place; what would lie outside is cut off."""
+    """Blends RGBA onto a canvas, in place; what would lie outside is cropped."""
     x, y = max(0, x), max(0, y)
     part = canvas[y : y + label.shape[0], x : x + label.shape[1]]
     label = label[: part.shape[0], : part.shape[1]]

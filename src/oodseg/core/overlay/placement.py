@@ -1,4 +1,4 @@
-"""Where labels go: beside their objects, off the others and off each other. Plain geometry."""
+"""Places labels beside their objects, clear of other objects and of each other. Plain geometry."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def place_labels(
         labels = np.concatenate([inside, inside + size], axis=1)
         on_labels = intersections(labels, placed[:own]).sum(axis=1)
         on_each = intersections(labels, objects)
-        # On its own object lies at most a label that had to be moved.
+        # Only a label that had to be moved may lie on its own object.
         moved = (inside != corners).any(axis=1)
         on_own = np.where(moved, on_each[:, own], 0.0)
         on_others = on_each.sum(axis=1) - on_each[:, own]

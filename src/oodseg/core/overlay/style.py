@@ -47,7 +47,7 @@ class Style:
 
 
 def style_for(height: int, width: int) -> Style:
-    """The measures for a canvas of that size: they grow with its side, more slowly than it."""
+    """The measures for a canvas of that size; they grow more slowly than its side."""
     side = sqrt(height * width)
     unit = max(1.0, side / 1000)
     return Style(1.8 * unit, 1.2 * unit, round(13 * unit), round(11 * unit))
