@@ -53,7 +53,7 @@ def test_summary_counts(red, photos, out):
     assert counts["images"] == "4"
     assert counts["with unknown objects"] == "3"
     assert counts["unknown objects"] == "3"
-    assert float(counts["median seconds an image"]) >= 0
+    assert float(counts["median seconds per image"]) >= 0
 
 
 def test_a_second_run_does_nothing_unless_told(red, photos, out, monkeypatch):
