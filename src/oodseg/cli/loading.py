@@ -53,8 +53,8 @@ ConfigOption = Annotated[
 OperatingPointOption = Annotated[
     OperatingPoint,
     typer.Option(
-        help="How readily boxes are proposed: at most 0.1 (quiet), about 0.25 (balanced) or about 1 "
-        "(thorough) false box per ordinary image."
+        help="How readily boxes are proposed; aims at no more than 0.1 (quiet), 0.25 (balanced) or 1 "
+        "(thorough) false boxes per ordinary image."
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")]

@@ -39,7 +39,7 @@ __all__ = [
     "statistics_of",
 ]
 
-# False boxes tolerated per ordinary image: at most 0.1, about 0.25, about 1.
+# False boxes aimed at per ordinary image: no more than 0.1, 0.25 and 1.
 OPERATING_POINTS = ("quiet", "balanced", "thorough")
 
 
