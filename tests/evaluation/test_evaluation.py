@@ -217,10 +217,56 @@ def test_a_set_without_anomalies_measures_false_alarms_only(folder):
     for path in (folder / "labels").iterdir():
         Image.fromarray(np.zeros(SHAPE, np.uint8)).save(path)
     found = evaluate(open_dataset(folder), FakePipeline(), resamples=10)
-    assert np.isnan(found.methods[0].value("pixel", "auprc"))
+    assert_undefined(found)
     assert found.methods[0].value("instances", "false_alarms_per_image") == 2
     assert any("no image holds an anomaly" in note for note in found.methods[0].notes)
+
+
+def test_a_set_of_anomaly_and_ignore_alone_measures_nothing(folder):
+    for path in (folder / "labels").iterdir():
+        label = np.asarray(Image.open(path))
+        Image.fromarray(np.where(label == 1, 1, 255).astype(np.uint8)).save(path)
+    found = evaluate(open_dataset(folder), FakePipeline(), resamples=10)
+    assert_undefined(found)
+    assert found.methods[0].value("instances", "boxes_per_image") == 2
+    assert any("no in-distribution pixel counts" in note for note in found.methods[0].notes)
+
+
+def assert_undefined(found):
+    """No figure but counts, no interval of one that is undefined, and a record that JSON can hold."""
+    assert [m.kind for m in found.methods] == ["prompts", "score"]  # nothing tells where to cut a score
+    for method in found.methods:
+        for family, figures in method.figures.items():
+            for name, figure in figures.items():
+                if not name.endswith("_per_image"):
+                    assert np.isnan([figure.value, figure.low, figure.high]).all(), (family, name)
+        assert np.isnan(list(method.best_thresholds.values())).all()
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_resamples_without_an_anomaly_are_left_out_of_every_interval(folder):
+    for name in ("p1", "p2"):
+        Image.fromarray(np.zeros(SHAPE, np.uint8)).save(folder / "labels" / f"{name}.png")
+
+    class Perfect(FakePipeline):
+        """Outlines the anomaly of the first image, and a false alarm in the others."""
+
+        def __call__(self, path):
+            mask = label_of(0) == 1
+            if path.stem != "p0":
+                mask = np.zeros(SHAPE, bool)
+                mask[5:15, 45:55] = True
+            return Prediction.from_masks(mask[None], [[10, 5, 30, 25]], [0.8], path=path, score=mask * 2.0)
+
+    found = evaluate(open_dataset(folder), Perfect(), resamples=200)
+    for method in found.methods:
+        for family, figures in method.figures.items():
+            for name, figure in figures.items():
+                if name not in {"boxes_per_image", "false_alarms_per_image", "fpr95"}:
+                    assert figure.low > 0, (method.name, family, name)
+    note = next(note for note in found.methods[0].notes if "resamples hold no anomaly" in note)
+    left_out = int(note.split()[0])
+    assert left_out == pytest.approx(200 * (2 / 3) ** 3, abs=25)
 
 
 def test_the_record_names_set_version_and_definitions(folder):

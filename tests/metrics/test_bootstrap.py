@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oodseg.metrics.bootstrap import interval, resample_weights
+from oodseg.metrics.bootstrap import interval, measurable, resample_weights
 
 
 @given(st.integers(1, 30), st.integers(1, 20), st.integers(0, 99))
@@ -36,3 +36,9 @@ def test_interval_of_a_mean_covers_as_often_as_it_says():
 def test_undefined_resamples_are_left_out():
     assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
     assert all(np.isnan(interval(np.array([np.nan]))))
+
+
+def test_a_resample_needs_an_anomaly_and_something_else():
+    weights = np.array([[1.0, 1, 0], [0, 2, 0], [0, 0, 2], [2, 0, 0]])
+    drawn = measurable(weights, np.array([5.0, 0, 7]), np.array([3.0, 9, 0]))
+    assert drawn.tolist() == [True, False, False, True]

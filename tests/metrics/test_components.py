@@ -107,14 +107,33 @@ def test_small_components_do_not_count():
 
 @pytest.mark.parametrize(
     ("truth", "mask", "f1", "siou", "ppv"),
-    [("11", "11", 1.0, 1.0, 1.0), ("11", "00", 0.0, 0.0, np.nan), ("00", "11", 0.0, np.nan, 0.0),
+    [("11", "11", 1.0, 1.0, 1.0), ("11", "00", 0.0, 0.0, np.nan), ("00", "11", np.nan, np.nan, np.nan),
      ("00", "00", np.nan, np.nan, np.nan)],
 )  # fmt: skip
 def test_nothing_to_find_and_nothing_found(truth, mask, f1, siou, ppv):
     counter = ComponentCounter(ANY)
-    counter.update(rows(mask).astype(bool), rows(truth).astype(np.uint8))
+    counter.update(rows(mask + "0").astype(bool), rows(truth + "0").astype(np.uint8))
     found = counter.compute()
     np.testing.assert_equal((found.f1_mean, found.siou, found.ppv), (f1, siou, ppv))
+
+
+def test_without_an_in_distribution_pixel_nothing_can_be_measured():
+    counter = ComponentCounter(ANY)
+    counter.update(np.array([[True, False]]), np.array([[1, 255]], np.uint8))
+    found = counter.compute()
+    figures = (found.siou, found.siou_predicted, found.ppv, found.f1_mean)
+    assert np.isnan([*figures, *found.f1]).all()
+    assert (found.truths, found.predictions) == (1, 1)
+
+
+def test_resampled_sets_without_an_object_are_undefined():
+    counter = ComponentCounter(ANY)
+    counter.update(np.array([[True, False]]), np.array([[1, 0]], np.uint8))
+    counter.update(np.array([[True, False]]), np.array([[0, 0]], np.uint8))
+    spread = counter.resample(np.array([[2.0, 0], [1, 1], [0, 2]]))
+    np.testing.assert_equal(spread["siou"], [1.0, 1.0, np.nan])
+    np.testing.assert_equal(spread["ppv"], [1.0, 0.5, np.nan])
+    np.testing.assert_allclose(spread["f1_mean"], [1.0, 2 / 3, np.nan])
 
 
 def test_resampling_equals_measuring_the_resampled_set():

@@ -71,6 +71,18 @@ def test_without_any_object_only_false_alarms_are_defined():
     assert found.false_alarms_per_image == 1
 
 
+def test_resampled_sets_without_an_object_or_anything_ordinary_are_undefined():
+    counter = InstanceCounter()
+    hit = [encode_mask(block(5, 5, 20, 20))]
+    counter.update(hit, [0.5], block(5, 5, 20, 20).astype(np.uint8))
+    counter.update([], [], np.zeros((60, 80), np.uint8))
+    counter.update(hit, [0.5], np.where(block(5, 5, 20, 20), 1, 255).astype(np.uint8))
+    spread = counter.resample(np.array([[3.0, 0, 0], [0, 3, 0], [0, 0, 3]]))
+    for name in ("ap", "ap50", "ar"):
+        np.testing.assert_allclose(spread[name], [1.0, np.nan, np.nan], err_msg=name)
+    assert spread["boxes_per_image"].tolist() == [1.0, 0.0, 1.0]
+
+
 def test_tiny_truth_is_ignored():
     label = LABEL.copy()
     label[50, 70:73] = 1

@@ -61,6 +61,16 @@ def test_both_presets_equal_the_naive_loops(images):
     for preset, naive in (("code", naive_code), ("paper", naive_paper)):
         iou, auiou, mean_f1 = naive(maps, labels)
         found = curve.compute(preset)
+        if not (np.any(np.stack(labels) == 1) and np.any(np.stack(labels) == 0)):
+            figures = (
+                found.auiou,
+                found.iou_best,
+                found.best_threshold,
+                found.iou_threshold_free,
+                found.mean_f1,
+            )
+            assert np.isnan([*figures, *found.iou, *found.f1]).all()
+            continue
         np.testing.assert_allclose(found.iou, iou, atol=1e-12)
         assert found.auiou == pytest.approx(auiou, abs=1e-12)
         assert found.mean_f1 == pytest.approx(mean_f1, abs=1e-12)
@@ -81,7 +91,10 @@ def image(anomaly, predicted, ignored=(), value=0.6, size=10):
     [
         ([image([1, 2], [1, 2])], "code", 1.0),
         ([image([1, 2], [2, 3])], "code", 1 / 3),
-        ([image([], [])], "code", 0.0),  # rightly empty on an empty image still scores 0
+        # Rightly empty on an empty image scores 0 in the mean; alone, there is nothing to measure.
+        ([image([], [])], "code", np.nan),
+        ([image([], [3])], "paper", np.nan),
+        ([image([1], [1], ignored=[0, *range(2, 10)])], "code", np.nan),
         ([image([1, 2], [1, 2, 5], ignored=[5])], "code", 2 / 3),  # a prediction on ignore is false
         ([image([1, 2], [1, 2, 5], ignored=[5])], "paper", 1.0),
         ([image([1, 2], [1, 2]), image([], [])], "code", 0.5),
@@ -92,7 +105,7 @@ def image(anomaly, predicted, ignored=(), value=0.6, size=10):
 )
 def test_threshold_free_iou(images, preset, free):
     found = collect(*zip(*images, strict=True)).compute(preset)
-    assert found.iou_threshold_free == pytest.approx(free)
+    assert found.iou_threshold_free == pytest.approx(free, nan_ok=True)
 
 
 def test_a_confidence_does_not_exceed_the_threshold_that_prints_like_it():
@@ -112,6 +125,16 @@ def test_per_image_figures_average_to_the_set():
     assert own["mean_f1"].mean() == pytest.approx(whole.mean_f1)
     one = collect(maps[2:3], labels[2:3]).compute()
     assert own["auiou"][2] == pytest.approx(one.auiou)
+
+
+@pytest.mark.parametrize("preset", ["code", "paper"])
+def test_resampled_sets_without_an_anomaly_are_undefined(preset):
+    curve = collect(*zip(image([1], [1]), image([], [2]), strict=True))
+    spread = curve.resample(np.array([[2.0, 0], [0, 2]]), preset)
+    for name, values in spread.items():
+        assert values[0] > 0, name
+        assert np.isnan(values[1]), name
+    assert curve.per_image()["auiou"].tolist() == [pytest.approx(0.595), 0.0]
 
 
 @pytest.mark.parametrize("preset", ["code", "paper"])

@@ -22,9 +22,13 @@ def predict(path):
 
 @pytest.fixture
 def found(tmp_path):
-    root = tmp_path / "a <b> & 'c'"
     label = np.zeros(SHAPE, np.uint8)
     label[5:25, 10:25] = 1
+    return evaluation_of(label, tmp_path)
+
+
+def evaluation_of(label, tmp_path):
+    root = tmp_path / "a <b> & 'c'"
     for name in ("x<1>", "y"):
         for part, pixels in (("images", np.full((*SHAPE, 3), 90, np.uint8)), ("labels", label)):
             (root / part).mkdir(parents=True, exist_ok=True)
@@ -101,6 +105,13 @@ def test_the_page_holds_table_charts_sizes_gallery_and_definitions(found, tmp_pa
 
 def test_undefined_figures_leave_no_nan_behind(found, tmp_path):
     assert not re.search(r"\bnan\b", page(found, tmp_path), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("code", [0, 255])
+def test_a_set_without_a_figure_leaves_no_nan_behind(tmp_path, code):
+    label = np.full(SHAPE, code, np.uint8)
+    label[5:25, 10:25] = 1 if code == 255 else 0
+    assert not re.search(r"\bnan\b", page(evaluation_of(label, tmp_path), tmp_path), re.IGNORECASE)
 
 
 def test_several_sets_are_one_page_with_a_mean(found, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from oodseg.evaluation.groups import by_group
 from oodseg.evaluation.results import Curves, Figure, ImageRecord, MethodResult
 from oodseg.evaluation.sources import Objects, Source
 from oodseg.metrics.binned_pixels import BinnedPixels
-from oodseg.metrics.bootstrap import interval
+from oodseg.metrics.bootstrap import interval, measurable
 from oodseg.metrics.components import ComponentCounter, MinimumSizes
 from oodseg.metrics.instances import InstanceCounter
 from oodseg.metrics.pixel import ANOMALY, F64, PixelCurve, PixelMetrics
@@ -88,7 +89,7 @@ def measure(
         by_size=counters.by_size(),
         curves=counters.curves(curve),
         images=records,
-        notes=_notes(counters.pixel, records, kind),
+        notes=_notes(counters.pixel, records, kind, counters.measurable(weights)),
         by_group=by_group(frames, records),
     )
     return row, extremes
@@ -105,6 +106,7 @@ class _Counters:
         self._components, self._free = ComponentCounter(sizes), ComponentCounter(sizes)
         self._instances: InstanceCounter | None = None
         self._counts: list[tuple[int | None, int | None, int]] = []
+        self._ordinary: list[int] = []
 
     def update(
         self,
@@ -124,6 +126,12 @@ class _Counters:
             if self._kind == "prompts":
                 self._free.update(scores > 0, label)
         self._counts.append((boxes, alarms, int(np.count_nonzero(label == ANOMALY))))
+        self._ordinary.append(int(np.count_nonzero(label == 0)))
+
+    def measurable(self, weights: F64) -> NDArray[np.bool_]:
+        """Which resampled sets hold an anomaly and something else, bool `[B]`."""
+        anomalous = [float(anomaly_pixels) for _, _, anomaly_pixels in self._counts]
+        return measurable(weights, np.array(anomalous), np.array(self._ordinary, np.float64))
 
     def figures(self, weights: F64) -> dict[str, dict[str, Figure]]:
         spread = self._binned.resample(weights)
@@ -175,11 +183,17 @@ class _Counters:
 
 
 def _with_intervals(found: object, spread: Mapping[str, F64]) -> dict[str, Figure]:
-    """Reads the resampled figures off a result by name, each with its interval."""
-    return {name: Figure(getattr(found, name), *interval(samples)) for name, samples in spread.items()}
+    """Reads the resampled figures off a result by name, each with its interval; undefined ones have none."""
+    values = {name: float(getattr(found, name)) for name in spread}
+    return {
+        name: Figure(value) if math.isnan(value) else Figure(value, *interval(spread[name]))
+        for name, value in values.items()
+    }
 
 
-def _notes(pixel: PixelMetrics, records: Sequence[ImageRecord], kind: str) -> list[str]:
+def _notes(
+    pixel: PixelMetrics, records: Sequence[ImageRecord], kind: str, drawn: NDArray[np.bool_]
+) -> list[str]:
     notes, frames = [], len(records)
     empty = sum(not record.anomaly_pixels for record in records)
     if kind == "components":
@@ -188,8 +202,21 @@ def _notes(pixel: PixelMetrics, records: Sequence[ImageRecord], kind: str) -> li
         )
     if not pixel.positives:
         notes.append("no image holds an anomaly: only false alarms can be measured")
-    elif empty:
-        notes.append(f"{empty} of {frames} images hold no anomaly: the preset code counts each of them as 0")
+    elif not pixel.negatives:
+        notes.append(
+            "no in-distribution pixel counts (the labels hold anomaly and ignore alone): there is nothing to "
+            "tell anomalies from, so the figures are undefined"
+        )
+    else:
+        if empty:
+            notes.append(
+                f"{empty} of {frames} images hold no anomaly: the preset code counts each of them as 0"
+            )
+        if not drawn.all():
+            notes.append(
+                f"{np.count_nonzero(~drawn)} of {drawn.size} resamples hold no anomaly or nothing else: the "
+                "intervals are those of the others"
+            )
     if not pixel.exact:
         notes.append(
             f"too many pixels to sort: AuPRC comes from a histogram, off by at most {pixel.auprc_error:.2g}"

@@ -6,6 +6,7 @@ prediction leaves behind waits on disk, and every method is measured in two pass
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +56,8 @@ DEFINITIONS = {
     "instances": "class-agnostic COCO AP, AP50 and AR@100, every 8-connected component of the anomaly label "
     "one object, the ignored region a crowd; a false alarm is a prediction with under a quarter of its "
     "counted pixels on an anomaly",
-    "intervals": "95 % percentile bootstrap over images",
+    "intervals": "95 % percentile bootstrap over images; resamples without an anomaly, or with nothing "
+    "else, are left out, as figures are undefined there",
 }
 
 
@@ -111,7 +113,8 @@ def evaluate(
         for kind, source in sources:
             result, extremes = measure(source, kind, frames, sizes, weights, report)
             methods.append(result)
-            if baselines and kind == "score":
+            # Without a best threshold (no anomaly, or nothing else) there is nothing to cut a score at.
+            if baselines and kind == "score" and math.isfinite(result.threshold):
                 parts = ComponentSource(source, extremes, result.threshold, sizes.predicted)
                 methods.append(measure(parts, "components", frames, sizes, weights, report)[0])
         tiles = [tile(frames[i], i, [source for _, source in sources]) for i in _worst(methods, gallery)]

@@ -197,7 +197,7 @@ class ComponentSource:
     bounded = True
 
     def __init__(self, base: Source, extremes: ScoreExtremes, threshold: float, minimum: int) -> None:
-        """Takes the score source, its set's extremes, the threshold (mask = score > it) and minimum size."""
+        """Takes the score source, its set's extremes, the threshold (mask = score >= it) and minimum size."""
         self.name = f"{base.name} + components"
         self._base = base
         self._extremes = extremes
@@ -207,7 +207,7 @@ class ComponentSource:
     def score(self, index: int, shape: tuple[int, int]) -> F32:
         """Every component filled with its confidence, 0 elsewhere."""
         scores = self._base.score(index, shape)
-        labels, areas = drop_small(*label_components(scores > self._threshold), self._minimum)
+        labels, areas = drop_small(*label_components(scores >= self._threshold), self._minimum)
         sums = np.bincount(labels.ravel(), self._extremes.normalize(scores).ravel(), minlength=areas.size)
         values = (sums / np.maximum(areas, 1)).astype(np.float32).clip(0.0, 1.0)
         values[0] = 0.0
@@ -216,7 +216,7 @@ class ComponentSource:
     def objects(self, index: int, shape: tuple[int, int]) -> Objects:
         """The components."""
         scores = self._base.score(index, shape)
-        return objects_of_mask(scores > self._threshold, self._extremes.normalize(scores), self._minimum)
+        return objects_of_mask(scores >= self._threshold, self._extremes.normalize(scores), self._minimum)
 
 
 def _images(frames: Sequence[Frame]) -> list[Path]:

@@ -1,7 +1,7 @@
 """Figures of merit in plain numpy, streaming: pixel, S2M family, components, objects, failures, intervals."""
 
 from oodseg.metrics.binned_pixels import BinnedPixels
-from oodseg.metrics.bootstrap import interval, resample_weights
+from oodseg.metrics.bootstrap import interval, measurable, resample_weights
 from oodseg.metrics.components import TRACK_SIZES, ComponentCounter, ComponentMetrics, MinimumSizes
 from oodseg.metrics.failure import (
     FailureCurve,
@@ -40,6 +40,7 @@ __all__ = [
     "image_failure_metrics",
     "image_iou",
     "interval",
+    "measurable",
     "objects_of_mask",
     "pixel_failure_metrics",
     "pixel_metrics",

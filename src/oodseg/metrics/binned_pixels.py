@@ -39,7 +39,8 @@ class BinnedPixels:
             weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
-            `auprc`, `fpr95`, `auroc` and `best_f1`, float64 `[B]` each.
+            `auprc`, `fpr95`, `auroc` and `best_f1`, float64 `[B]` each; NaN where a resampled set holds no
+            anomaly or nothing else.
         """
         table = np.stack(self._rows)[:, :, ::-1].astype(np.float64)
         here_fp, here_tp = weights @ table[:, 0], weights @ table[:, 1]
@@ -52,7 +53,9 @@ class BinnedPixels:
             fpr95 = np.take_along_axis(fp, first[:, None], 1)[:, 0] / negatives[:, 0]
             auroc = (here_tp * (negatives - fp + 0.5 * here_fp)).sum(1) / (positives * negatives)[:, 0]
             best_f1 = (2 * tp / (tp + fp + positives)).max(1)
-        return {"auprc": auprc, "fpr95": fpr95, "auroc": auroc, "best_f1": best_f1}
+        defined = (positives > 0)[:, 0] & (negatives > 0)[:, 0]
+        figures = {"auprc": auprc, "fpr95": fpr95, "auroc": auroc, "best_f1": best_f1}
+        return {name: np.where(defined, values, np.nan) for name, values in figures.items()}
 
     def totals(self) -> I64:
         """Returns int64 `[2, E + 1]`: in-distribution and anomalous pixels per bin over the set."""

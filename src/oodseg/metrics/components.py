@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.metrics.bootstrap import measurable
 from oodseg.metrics.pixel import ANOMALY, F64, I64, IGNORE
 
 TAUS: F64 = np.linspace(0.25, 0.75, 11)
@@ -61,7 +62,9 @@ class Components:
 
 @dataclass(frozen=True)
 class ComponentMetrics:
-    """Component figures of a set; NaN where there is nothing to average.
+    """Component figures of a set.
+
+    NaN where there is nothing to average, no ground-truth component, or no in-distribution pixel.
 
     Attributes:
         siou: Mean sIoU over ground-truth components.
@@ -95,6 +98,7 @@ class ComponentCounter:
         """Starts empty, with the track's minimum component sizes."""
         self.sizes = sizes
         self._rows: list[F64] = []
+        self._ordinary: list[int] = []
 
     def update(self, mask: NDArray[np.bool_], label: NDArray[np.uint8]) -> Components:
         """Adds one image and returns its own figures; arguments as in `match_components`."""
@@ -109,6 +113,7 @@ class ComponentCounter:
                 ]
             ).astype(np.float64)
         )
+        self._ordinary.append(int(np.count_nonzero(label == 0)))
         return found
 
     def compute(self) -> ComponentMetrics:
@@ -116,13 +121,13 @@ class ComponentCounter:
         row = np.sum(self._rows, axis=0)
         n = TAUS.size
         truths, predictions = row[2 * n], row[2 * n + 1]
-        means = self.resample(np.ones((1, len(self._rows))))
+        siou, siou_predicted, ppv, f1 = (values[0] for values in self._figures(np.ones((1, len(self._rows)))))
         return ComponentMetrics(
-            siou=float(means["siou"][0]),
-            siou_predicted=_divide(row[2 * n + 3], predictions),
-            ppv=float(means["ppv"][0]),
-            f1_mean=float(means["f1_mean"][0]),
-            f1=_f1(row[:n], row[n : 2 * n], truths),
+            siou=float(siou),
+            siou_predicted=float(siou_predicted),
+            ppv=float(ppv),
+            f1_mean=float(f1.mean()),
+            f1=f1,
             tp=row[:n].astype(np.int64),
             fp=row[n : 2 * n].astype(np.int64),
             fn=(truths - row[:n]).astype(np.int64),
@@ -137,17 +142,21 @@ class ComponentCounter:
             weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
-            `siou`, `ppv` and `f1_mean`, float64 `[B]` each.
+            `siou`, `ppv` and `f1_mean`, float64 `[B]` each; NaN as in `ComponentMetrics`.
         """
-        rows = weights @ np.stack(self._rows)
-        n = TAUS.size
-        truths, predictions = rows[:, 2 * n], rows[:, 2 * n + 1]
+        siou, _, ppv, f1 = self._figures(weights)
+        return {"siou": siou, "ppv": ppv, "f1_mean": f1.mean(1)}
+
+    def _figures(self, weights: F64) -> tuple[F64, F64, F64, F64]:
+        """Both sIoU and PPV, float64 `[B]` each, and F1 at each of `TAUS`, float64 `[B, 11]`."""
+        table, n = np.stack(self._rows), TAUS.size
+        rows = weights @ table
+        rows[~measurable(weights, table[:, 2 * n], np.array(self._ordinary, np.float64))] = np.nan
+        tp, fp = rows[:, :n], rows[:, n : 2 * n]
+        truths, predictions, siou, siou_predicted, ppv = rows[:, 2 * n :].T
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {
-                "siou": rows[:, 2 * n + 2] / truths,
-                "ppv": rows[:, 2 * n + 4] / predictions,
-                "f1_mean": _f1(rows[:, :n], rows[:, n : 2 * n], truths[:, None]).mean(1),
-            }
+            f1 = 2 * tp / (tp + truths[:, None] + fp)  # truths = TP + FN
+            return siou / truths, siou_predicted / predictions, ppv / predictions, f1
 
 
 def label_components(mask: NDArray[Any]) -> tuple[NDArray[np.int32], I64]:
@@ -244,13 +253,3 @@ def _adjusted_iou(
     """
     outside = np.bincount(own, (other_area - covered)[other], minlength=area.size)
     return np.asarray(inter / (area + outside), np.float64)
-
-
-def _f1(tp: F64, fp: F64, truths: Any) -> F64:
-    """2TP / (2TP + FN + FP) with FN = truths - TP; NaN where nothing is there and nothing was predicted."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(2 * tp / (tp + truths + fp), np.float64)
-
-
-def _divide(top: float, bottom: float) -> float:
-    return float(top / bottom) if bottom else float("nan")

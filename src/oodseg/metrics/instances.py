@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.metrics.average_precision import ImageObjects, ObjectMatches
+from oodseg.metrics.bootstrap import measurable
 from oodseg.metrics.components import drop_small, label_components
 from oodseg.metrics.pixel import ANOMALY, F64, IGNORE
 
@@ -49,7 +50,7 @@ class SizeRecall:
 
 @dataclass(frozen=True)
 class InstanceMetrics:
-    """Object figures of a set, NaN where there is no object.
+    """Object figures of a set; `ap`, `ap50` and `ar` are NaN without an object or an in-distribution pixel.
 
     Attributes:
         ap: AP averaged over IoU 0.50, 0.55 … 0.95, 0..1.
@@ -77,6 +78,7 @@ class InstanceCounter:
         self._minimum = minimum_truth
         self._images: list[ImageObjects] = []
         self._false_alarms: list[int] = []
+        self._ordinary: list[int] = []
         self._areas: list[int] = []
         self._found: list[bool] = []
         self._covered: list[float] = []
@@ -123,6 +125,7 @@ class InstanceCounter:
             union = coco.merge(list(masks)) if masks else encode_mask(np.zeros_like(label, bool))
             self._covered += [float(v) for v in _intersection(truths, [union])[:, 0] / areas[1:]]
         self._false_alarms.append(false_alarms)
+        self._ordinary.append(int(np.count_nonzero(label == 0)))
         return false_alarms
 
     def compute(self) -> InstanceMetrics:
@@ -137,11 +140,15 @@ class InstanceCounter:
             weights: Float64 `[B, images]`, how often each image is in each resampled set.
 
         Returns:
-            `ap`, `ap50`, `ar`, `boxes_per_image` and `false_alarms_per_image`, float64 `[B]` each.
+            `ap`, `ap50`, `ar`, `boxes_per_image` and `false_alarms_per_image`, float64 `[B]` each; NaN as in
+            `InstanceMetrics`.
         """
         self._matches = self._matches or ObjectMatches(self._images)
+        objects = np.array([len(image.truths) for image in self._images], np.float64)
+        defined = measurable(weights, objects, np.array(self._ordinary, np.float64))
+        overlaps = self._matches.figures(weights)
         share = weights / weights.sum(1, keepdims=True)
-        return self._matches.figures(weights) | {
+        return {name: np.where(defined, values, np.nan) for name, values in overlaps.items()} | {
             "boxes_per_image": share @ np.array([float(len(p.masks)) for p in self._images]),
             "false_alarms_per_image": share @ np.array(self._false_alarms, np.float64),
         }

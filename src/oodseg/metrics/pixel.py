@@ -141,9 +141,12 @@ class PixelCurve:
         )
 
     def precision_recall(self, points: int = 400) -> tuple[F64, F64]:
-        """Returns recall and precision, float64 `[<= points]` each, thinned evenly in recall."""
+        """Returns recall and precision, float64 `[<= points]` each, thinned evenly in recall.
+
+        Both are empty where either class has no pixel.
+        """
         steps = self._steps()
-        if steps.positives == 0:
+        if steps.positives == 0 or steps.negatives == 0:
             return np.empty(0), np.empty(0)
         recall = steps.tp / steps.positives
         precision = steps.tp / (steps.tp + steps.fp)

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.metrics.bootstrap import measurable
 from oodseg.metrics.pixel import ANOMALY, F64, I64, IGNORE
 
 Preset = Literal["code", "paper"]
@@ -35,7 +36,7 @@ _STEPS = THRESHOLDS.size
 
 @dataclass(frozen=True)
 class S2MMetrics:
-    """One preset's figures, all 0..1.
+    """One preset's figures, all 0..1; NaN where the set holds no anomaly or no in-distribution pixel.
 
     Attributes:
         preset: `code` or `paper`.
@@ -98,6 +99,7 @@ class S2MCurve:
         self._false: list[I64] = []
         self._ignored: list[I64] = []
         self._anomalous: list[int] = []
+        self._ordinary: list[int] = []
 
     def __len__(self) -> int:
         """Number of images so far."""
@@ -131,6 +133,7 @@ class S2MCurve:
         self._found.append(above[1])
         self._ignored.append(above[2])
         self._anomalous.append(int(np.count_nonzero(flat == ANOMALY)))
+        self._ordinary.append(int(np.count_nonzero(flat == 0)))
 
     def compute(self, preset: Preset = "code") -> S2MMetrics:
         """Returns the figures of everything added so far."""
@@ -141,7 +144,7 @@ class S2MCurve:
             preset,
             float(auiou[0]),
             float(iou[best]),
-            float(THRESHOLDS[best]),
+            float(THRESHOLDS[best]) if np.isfinite(iou[best]) else float("nan"),
             float(iou[0]),
             float(mean_f1[0]),
             THRESHOLDS[: iou.size],
@@ -157,7 +160,8 @@ class S2MCurve:
             preset: `code` or `paper`.
 
         Returns:
-            `auiou`, `iou_best`, `iou_threshold_free` and `mean_f1`, float64 `[B]` each.
+            `auiou`, `iou_best`, `iou_threshold_free` and `mean_f1`, float64 `[B]` each; NaN as in
+            `S2MMetrics`.
         """
         iou, f1 = self._curves(preset, weights)
         auiou, mean_f1 = _areas(iou, f1, preset)
@@ -169,14 +173,23 @@ class S2MCurve:
         }
 
     def per_image(self) -> dict[str, F64]:
-        """Returns each image's `auiou`, `iou_threshold_free`, `mean_f1` (preset `code`), `[images]`."""
-        return {
-            name: values
-            for name, values in self.resample(np.eye(len(self)), "code").items()
-            if name != "iou_best"
-        }
+        """Returns each image's `auiou`, `iou_threshold_free`, `mean_f1`, `[images]`.
+
+        They are what the preset `code` averages: an image without an anomaly counts 0.
+        """
+        iou, f1 = self._overlaps("code", np.eye(len(self)))
+        auiou, mean_f1 = _areas(iou, f1, "code")
+        return {"auiou": auiou, "iou_threshold_free": iou[:, 0], "mean_f1": mean_f1}
 
     def _curves(self, preset: Preset, weights: F64) -> tuple[F64, F64]:
+        """IoU and F1 at each threshold, float64 `[B, T]` each; NaN where a set cannot be measured."""
+        iou, f1 = self._overlaps(preset, weights)
+        counts = np.array(self._anomalous, np.float64), np.array(self._ordinary, np.float64)
+        undefined = ~measurable(weights, *counts)
+        iou[undefined] = f1[undefined] = np.nan
+        return iou, f1
+
+    def _overlaps(self, preset: Preset, weights: F64) -> tuple[F64, F64]:
         """IoU and F1 at each threshold, float64 `[B, T]` each."""
         found, false = np.stack(self._found).astype(float), np.stack(self._false).astype(float)
         anomalous = np.array(self._anomalous, float)[:, None]

@@ -59,8 +59,8 @@ def render(evaluations: Sequence[Evaluation], rows: Sequence[Row], preset: Prese
 def _set(found: Evaluation, rows: Sequence[Row], preset: Preset) -> dict[str, Any]:
     data, methods = found.dataset, found.methods
     family = f"s2m_{preset}"
-    free = next((m for m in methods if m.kind == "prompts"), None)
-    best = next((m for m in methods if m.kind == "score"), None)
+    free = next((m for m in methods if m.kind == "prompts" and _is_measured(m, preset)), None)
+    best = next((m for m in methods if m.kind == "score" and _is_measured(m, preset)), None)
     return {
         "title": data.title,
         "split": data.split,
@@ -124,7 +124,9 @@ def _table(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _charts(methods: Sequence[MethodResult], preset: Preset) -> list[Markup]:
     iou = [
-        Line(m.name, m.curves.thresholds[: len(m.curves.iou[preset])], m.curves.iou[preset]) for m in methods
+        Line(m.name, m.curves.thresholds[: len(m.curves.iou[preset])], m.curves.iou[preset])
+        for m in methods
+        if _is_measured(m, preset)
     ]
     measured = [m for m in methods if len(m.curves.recall)]
     # Steps, as AuPRC sums them: a straight line between two recalls promises what no threshold gives.
@@ -132,10 +134,13 @@ def _charts(methods: Sequence[MethodResult], preset: Preset) -> list[Markup]:
         Line(m.name, np.repeat(np.append(0.0, m.curves.recall), 2)[1:-1], np.repeat(m.curves.precision, 2))
         for m in measured
     ]
-    charts = [
-        line_chart("IoU against the threshold on the 0..1 map", iou, "threshold", "IoU", top=None),
-        line_chart("Precision and recall of pixels", precision, "recall", "precision"),
-    ]
+    charts = []
+    if iou:
+        charts.append(
+            line_chart("IoU against the threshold on the 0..1 map", iou, "threshold", "IoU", top=None)
+        )
+    if precision:
+        charts.append(line_chart("Precision and recall of pixels", precision, "recall", "precision"))
     roc = [
         Line(m.name, m.curves.false_positive_rate, m.curves.true_positive_rate)
         for m in measured
@@ -155,6 +160,11 @@ def _charts(methods: Sequence[MethodResult], preset: Preset) -> list[Markup]:
             histogram_chart(f"Pixels by {label}: {method.name}", method.curves.score_bins, rows, label)
         )
     return charts
+
+
+def _is_measured(method: MethodResult, preset: Preset) -> bool:
+    """Whether the set lets the overlap be measured at all: it holds an anomaly and something else."""
+    return not math.isnan(method.value(f"s2m_{preset}", "auiou"))
 
 
 def _recall_by_size(methods: Sequence[MethodResult]) -> Markup:
