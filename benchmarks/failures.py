@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,13 @@ from oodseg.data import open_dataset
 from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
-from oodseg.metrics.failure import FailureCurve, image_failure_metrics, image_iou
+from oodseg.metrics.failure import (
+    FailureCurve,
+    ImageFailureMetrics,
+    image_failure_intervals,
+    image_failure_metrics,
+    image_iou,
+)
 from oodseg.metrics.pixel import PixelCurve
 from oodseg.training.comparator_segmenter import load_segmenter
 from oodseg.training.labelled import LabelSet, load_label_set
@@ -40,7 +47,16 @@ IGNORE = 255
 OURS = "synthcp"
 LONG_SIDE = 640  # pixels at which detectors look at an image, as in the street pipeline
 PIXELS = ("AUPR-Error", "AUPR-Success", "AUROC", "FPR95")
-IMAGES = ("MAE", "STD", "Pearson", "Spearman", "mIoU MAE", "mIoU Pearson", "mIoU Spearman")
+IMAGES = {
+    "mae": "MAE",
+    "std": "STD",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "aurc": "AURC",
+    "excess_aurc": "excess AURC",
+    "calibration_error": "calibration error",
+}
+MEANS = {f"mean_{name}": f"mIoU {title}" for name, title in IMAGES.items() if name != "std"}
 CONSOLE = Console(stderr=True)
 
 
@@ -55,8 +71,22 @@ def verdict(what: str, found: float, wanted: float) -> tuple[str, str, str, str]
     return what, f"{found:.3f}", f"{wanted:.3f}", "reached" if found >= wanted else "**not reached**"
 
 
-def assess(folder: Path, images: LabelSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Pixel and image figures of one failure detector."""
+@dataclass
+class Found:
+    """What was measured of one failure detector: pixel figures, image figures, and their 95 % intervals."""
+
+    pixels: tuple[float, ...]
+    images: ImageFailureMetrics
+    intervals: dict[str, tuple[float, float]]
+
+    def with_interval(self, name: str) -> str:
+        """Gives one image figure as text, its interval behind it."""
+        low, high = self.intervals[name]
+        return f"{vars(self.images)[name]:.3f} ({low:.3f}–{high:.3f})"
+
+
+def assess(folder: Path, images: LabelSet) -> Found:
+    """Measures one failure detector on the test images."""
     detector = load_failure_detector(folder)
     count = len(detector.classes)
     curve, guessed, true, means = FailureCurve(), [], [], []
@@ -68,18 +98,11 @@ def assess(folder: Path, images: LabelSet) -> tuple[tuple[float, ...], tuple[flo
         true.append(image_iou(found.labels, truth, count))
         means.append(found.mean_iou)
     pixels = curve.compute()
-    quality = image_failure_metrics(np.stack(guessed), np.stack(true), np.array(means))
-    return (
+    rows = np.stack(guessed), np.stack(true), np.array(means)
+    return Found(
         (pixels.aupr_error, pixels.aupr_success, pixels.auroc, pixels.fpr95),
-        (
-            quality.mae,
-            quality.std,
-            quality.pearson,
-            quality.spearman,
-            quality.mean_mae,
-            quality.mean_pearson,
-            quality.mean_spearman,
-        ),
+        image_failure_metrics(*rows),
+        image_failure_intervals(*rows),
     )
 
 
@@ -90,15 +113,23 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     folders = sorted(each for each in (run / "detectors").iterdir() if each.name != OURS)
     found = {each.name: assess(each, images) for each in [*folders, run / "detectors" / OURS]}
     where = f"{len(images.test)} test images, {len(images.classes)} classes"
-    for title, head, part in (("Wrong pixels", PIXELS, 0), ("Quality of an image", IMAGES, 1)):
-        rows = [[name, *(f"{value:.3f}" for value in figures[part])] for name, figures in found.items()]
-        table(f"{title}: {where}", ["detector", *head], rows)
-    best = max(figures[0][0] for name, figures in found.items() if name != OURS)
-    yield verdict("AUPR-Error, 6 % above the best baseline", found[OURS][0][0], 1.06 * best)
-    rank = IMAGES.index("mIoU Pearson")
-    best = max(figures[1][rank] for name, figures in found.items() if name != OURS)
-    yield verdict("mIoU Pearson, at least 0.5", found[OURS][1][rank], 0.5)
-    yield verdict("mIoU Pearson, 0.07 above the best baseline", found[OURS][1][rank], best + 0.07)
+    rows = [[name, *(f"{value:.3f}" for value in each.pixels)] for name, each in found.items()]
+    table(f"Wrong pixels: {where}", ["detector", *PIXELS], rows)
+    for title, columns in (("Quality of a class", IMAGES), ("Quality of an image", MEANS)):
+        rows = [[name, *map(each.with_interval, columns)] for name, each in found.items()]
+        table(f"{title}: {where}", ["detector", *columns.values()], rows)
+    for figure in ("pearson", "aurc"):
+        rows = [[name, *(f"{v:.3f}" for v in each.images.by_class[figure])] for name, each in found.items()]
+        table(f"{IMAGES[figure]} by class", ["detector", *images.classes], rows)
+    ours, rest = found[OURS], [each for name, each in found.items() if name != OURS]
+    best = max(each.pixels[0] for each in rest)
+    yield verdict("AUPR-Error, 6 % above the best baseline", ours.pixels[0], 1.06 * best)
+    pearson = ours.images.mean_pearson
+    yield verdict("mIoU Pearson, at least 0.5", pearson, 0.5)
+    best = max(each.images.mean_pearson for each in rest)
+    yield verdict("mIoU Pearson, 0.07 above the best baseline", pearson, best + 0.07)
+    least = min(each.images.mean_aurc for each in rest)
+    yield verdict("1 - mIoU AURC, above all baselines", 1 - ours.images.mean_aurc, 1 - least)
 
 
 Scorer = Callable[[torch.Tensor], torch.Tensor]  # image [1, 3, H, W] to scores [H, W]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oodseg.report.failure_charts import cumulative, draw, risk_coverage
+from oodseg.report.failure_charts import cumulative, draw, expected_risk
 from oodseg.report.failure_list import FailureEntry, FailureList
 from oodseg.report.failure_record import FailureRecord
 
@@ -16,7 +16,7 @@ def listed(records, classes, overlap):
 
 def test_the_best_are_kept_first_and_count_by_their_pixels():
     records = [record(0.2, 0.5), record(None, 1.0), record(0.9, 0.1, height=30)]
-    coverage, risk = risk_coverage(records)
+    coverage, risk = expected_risk(records)
     np.testing.assert_allclose(coverage, [0.5, 1])
     np.testing.assert_allclose(risk, [0.1, (0.1 * 300 + 0.5 * 100) / 400])
 

@@ -1,5 +1,6 @@
 """Figures of merit in plain numpy, streaming: pixel, S2M family, components, objects, failures, intervals."""
 
+from oodseg.metrics.agreement import calibration_error, reliability
 from oodseg.metrics.binned_pixels import BinnedPixels
 from oodseg.metrics.bootstrap import interval, measurable, resample_weights
 from oodseg.metrics.components import TRACK_SIZES, ComponentCounter, ComponentMetrics, MinimumSizes
@@ -8,6 +9,7 @@ from oodseg.metrics.failure import (
     ImageFailureMetrics,
     PixelFailureMetrics,
     image_dice,
+    image_failure_intervals,
     image_failure_metrics,
     image_iou,
     pixel_failure_metrics,
@@ -15,6 +17,7 @@ from oodseg.metrics.failure import (
 from oodseg.metrics.image_means import ImageMeans
 from oodseg.metrics.instances import InstanceCounter, InstanceMetrics, objects_of_mask
 from oodseg.metrics.pixel import PixelCurve, PixelMetrics, pixel_metrics
+from oodseg.metrics.risk_coverage import aurc, excess_aurc, risk_coverage
 from oodseg.metrics.s2m import PRESETS, Preset, S2MCurve, S2MMetrics, ScoreExtremes
 
 __all__ = [
@@ -36,7 +39,11 @@ __all__ = [
     "S2MCurve",
     "S2MMetrics",
     "ScoreExtremes",
+    "aurc",
+    "calibration_error",
+    "excess_aurc",
     "image_dice",
+    "image_failure_intervals",
     "image_failure_metrics",
     "image_iou",
     "interval",
@@ -44,5 +51,7 @@ __all__ = [
     "objects_of_mask",
     "pixel_failure_metrics",
     "pixel_metrics",
+    "reliability",
     "resample_weights",
+    "risk_coverage",
 ]

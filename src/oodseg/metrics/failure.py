@@ -7,22 +7,27 @@ Definitions follow SynthCP (Xia et al., ECCV 2020, arXiv 2003.08440):
   positive) is measured image by image and averaged over images that hold both kinds.
 - Images: a class is measured over the images whose truth holds it. MAE and STD are mean and standard
   deviation of |estimated - true| IoU, Pearson and Spearman correlate the two; then the mean over classes.
-  The same at the level of an image's mean IoU.
+  The same at the level of an image's mean IoU. Beside these, the figures that later benchmarks ask for:
+  AURC and excess AURC of the risk 1 - true IoU (`oodseg.metrics.risk_coverage`), and the calibration error
+  of the estimates (`oodseg.metrics.agreement`).
 
 For volumes IoU reads Dice throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.metrics.agreement import calibration_error, correlation, rank_correlation
+from oodseg.metrics.bootstrap import interval, resample_weights
 from oodseg.metrics.image_means import ImageMeans
 from oodseg.metrics.pixel import IGNORE, PixelCurve
+from oodseg.metrics.risk_coverage import aurc, excess_aurc
 
 F64 = NDArray[np.float64]
 _NAN = float("nan")
@@ -110,20 +115,24 @@ def pixel_failure_metrics(
 
 @dataclass(frozen=True)
 class ImageFailureMetrics:
-    """Image-level figures of a set.
+    """Image-level figures of a set; those named `mean_...` are of the images' mean IoU.
 
     Attributes:
         mae: Mean over classes of the mean |estimated - true|, 0..1.
         std: Mean over classes of the standard deviation of |estimated - true|, 0..1.
         pearson: Mean over classes of Pearson's correlation, -1..1.
         spearman: Mean over classes of Spearman's rank correlation, -1..1.
-        mean_mae: Mean |estimated - true| of the images' mean IoU.
-        mean_pearson: Pearson's correlation of the images' estimated and true mean IoU.
-        mean_spearman: Spearman's rank correlation of the same.
-        class_mae: Float64 `[C]`; NaN of a class that no image holds.
-        class_std: Float64 `[C]`; likewise.
-        class_pearson: Float64 `[C]`; NaN where `correlation` is not defined.
-        class_spearman: Float64 `[C]`; likewise.
+        aurc: Mean over classes of the area under the risk-coverage curve, 0..1; low is good.
+        excess_aurc: Mean over classes of what of it a perfect order would have spared, 0..1.
+        calibration_error: Mean over classes of the calibration error, 0..1.
+        mean_mae: Mean |estimated - true|.
+        mean_pearson: Pearson's correlation of estimated and true.
+        mean_spearman: Spearman's rank correlation.
+        mean_aurc: Area under the risk-coverage curve.
+        mean_excess_aurc: What of it a perfect order would have spared.
+        mean_calibration_error: Calibration error.
+        by_class: The first seven figures by name, float64 `[C]` each; NaN of a class that no image holds, and
+            where `correlation` is not defined.
         images: Images with at least one class.
     """
 
@@ -131,14 +140,28 @@ class ImageFailureMetrics:
     std: float
     pearson: float
     spearman: float
+    aurc: float
+    excess_aurc: float
+    calibration_error: float
     mean_mae: float
     mean_pearson: float
     mean_spearman: float
-    class_mae: F64
-    class_std: F64
-    class_pearson: F64
-    class_spearman: F64
+    mean_aurc: float
+    mean_excess_aurc: float
+    mean_calibration_error: float
+    by_class: Mapping[str, F64]
     images: int
+
+
+_FIGURES: dict[str, Callable[[F64, F64], float]] = {
+    "mae": lambda guess, true: float(np.abs(guess - true).mean()) if true.size else _NAN,
+    "std": lambda guess, true: float(np.abs(guess - true).std()) if true.size else _NAN,
+    "pearson": correlation,
+    "spearman": rank_correlation,
+    "aurc": lambda guess, true: aurc(guess, 1 - true),
+    "excess_aurc": lambda guess, true: excess_aurc(guess, 1 - true),
+    "calibration_error": calibration_error,
+}
 
 
 def image_failure_metrics(
@@ -163,54 +186,46 @@ def image_failure_metrics(
     if means.shape != guess.shape[:1]:
         raise ValueError(f"estimated_mean must be [N]: {means.shape} for {guess.shape[0]} images")
     guess = np.nan_to_num(guess, nan=0.0)
-    held = [np.flatnonzero(~np.isnan(truth[:, k])) for k in range(truth.shape[1])]
-    gaps = [np.abs(guess[rows, k] - truth[rows, k]) for k, rows in enumerate(held)]
+    held = ~np.isnan(truth).T
     pairs = [(guess[rows, k], truth[rows, k]) for k, rows in enumerate(held)]
-    class_mae = np.array([gap.mean() if gap.size else _NAN for gap in gaps])
-    class_std = np.array([gap.std() if gap.size else _NAN for gap in gaps])
-    class_pearson = np.array([correlation(*pair) for pair in pairs])
-    class_spearman = np.array([rank_correlation(*pair) for pair in pairs])
+    by_class = {
+        name: np.array([figure(*pair) for pair in pairs], np.float64) for name, figure in _FIGURES.items()
+    }
     true_means = _mean_of_known(truth, 1)
     usable = ~np.isnan(true_means)
     guessed, known = np.nan_to_num(means[usable], nan=0.0), true_means[usable]
-    return ImageFailureMetrics(
-        mae=float(_mean_of_known(class_mae)),
-        std=float(_mean_of_known(class_std)),
-        pearson=float(_mean_of_known(class_pearson)),
-        spearman=float(_mean_of_known(class_spearman)),
-        mean_mae=float(np.abs(guessed - known).mean()) if known.size else _NAN,
-        mean_pearson=correlation(guessed, known),
-        mean_spearman=rank_correlation(guessed, known),
-        class_mae=class_mae,
-        class_std=class_std,
-        class_pearson=class_pearson,
-        class_spearman=class_spearman,
-        images=int(usable.sum()),
-    )
+    over_classes = {name: float(_mean_of_known(values)) for name, values in by_class.items()}
+    of_means = {f"mean_{name}": figure(guessed, known) for name, figure in _FIGURES.items() if name != "std"}
+    return ImageFailureMetrics(**over_classes, **of_means, by_class=by_class, images=int(usable.sum()))
 
 
-def correlation(estimated: F64, true: F64) -> float:
-    """Pearson's correlation, -1..1.
+def image_failure_intervals(
+    estimated: NDArray[Any],
+    true: NDArray[Any],
+    estimated_mean: NDArray[Any] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Computes 95 % bootstrap intervals over images of every figure of `image_failure_metrics`, by name.
 
-    Estimates that never vary say nothing and count 0, where a correlation has no value: else a detector
-    could leave its hard classes out of the mean by always saying the same. NaN with fewer than two
-    images, or where the truth never varies: then there is nothing to correlate with.
+    Args:
+        estimated: As there, and the next two likewise.
+        true: As there.
+        estimated_mean: As there.
+        resamples: Number of resampled sets.
+        seed: Same seed, same sets.
+
+    Raises:
+        ValueError: Shapes differ, or there is no image.
     """
-    if true.size < 2 or np.ptp(true) == 0:
-        return _NAN
-    if np.ptp(estimated) == 0:
-        return 0.0
-    # scipy.stats takes a second to import, and few figures need it.
-    from scipy.stats import pearsonr
-
-    return float(pearsonr(estimated, true).statistic)
-
-
-def rank_correlation(estimated: F64, true: F64) -> float:
-    """Spearman's rank correlation: `correlation` of the ranks, where equal values share their mean rank."""
-    from scipy.stats import rankdata
-
-    return correlation(rankdata(estimated), rankdata(true))
+    guess, truth = np.asarray(estimated), np.asarray(true)
+    means = None if estimated_mean is None else np.asarray(estimated_mean)
+    drawn = []
+    for weights in resample_weights(len(truth), resamples, seed):
+        rows = np.repeat(np.arange(len(truth)), weights.astype(np.int64))
+        drawn.append(image_failure_metrics(guess[rows], truth[rows], None if means is None else means[rows]))
+    names = [each.name for each in fields(ImageFailureMetrics) if each.name not in {"by_class", "images"}]
+    return {name: interval(np.array([vars(each)[name] for each in drawn])) for name in names}
 
 
 def image_iou(

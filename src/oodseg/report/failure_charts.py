@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from oodseg.metrics.risk_coverage import risk_coverage
 from oodseg.report.charts import Bars, Line, bar_chart, line_chart
 from oodseg.report.failure_list import FailureList
 from oodseg.report.failure_record import FailureRecord
@@ -31,7 +32,7 @@ def draw(listed: FailureList) -> list[Markup]:
         ),
         line_chart(
             "Expected wrong pixels where only the best are kept",
-            [Line("expected wrong pixels", *risk_coverage(records))],
+            [Line("expected wrong pixels", *expected_risk(records))],
             f"share of {unit} kept, best estimated mean {overlap} first",
             "share of wrong pixels",
             top=None,
@@ -51,20 +52,19 @@ def cumulative(values: F64) -> tuple[F64, F64]:
     return np.repeat(np.concatenate([[0.0], ordered, [1.0]]), 2)[1:-1], np.repeat(shares, 2)
 
 
-def risk_coverage(records: Sequence[FailureRecord]) -> tuple[F64, F64]:
+def expected_risk(records: Sequence[FailureRecord]) -> tuple[F64, F64]:
     """Computes the share of pixels expected to be wrong among the best images, for every number of them.
 
-    Images are kept in the order of their estimated mean, best first (risk-coverage curve: Geifman and
-    El-Yaniv, NeurIPS 2017, with the estimated in place of the true risk); those without an estimate are left
-    out. Every image counts by its pixels.
+    Images are kept in the order of their estimated mean, best first: `oodseg.metrics.risk_coverage` with the
+    estimated in place of the true risk. Those without an estimate are left out. Every image counts by its
+    pixels.
 
     Returns:
         Coverage, ascending to 1, and risk, both float64 `[N]`.
     """
-    kept = sorted((r for r in records if r.mean is not None), key=lambda r: -(r.mean or 0.0))
-    pixels = np.array([r.height * r.width for r in kept], np.float64)
-    wrong = np.array([r.wrong for r in kept]) * pixels
-    return np.arange(1, len(kept) + 1) / len(kept), np.cumsum(wrong) / np.cumsum(pixels)
+    kept = [(r.mean, r.wrong, r.height * r.width) for r in records if r.mean is not None]
+    means, wrong, pixels = np.array(kept, np.float64).reshape(-1, 3).T
+    return risk_coverage(means, wrong, pixels)
 
 
 def _by_class(records: Sequence[FailureRecord], classes: Sequence[str]) -> list[tuple[str, float, str]]:
