@@ -4,6 +4,7 @@ from oodseg.metrics.agreement import calibration_error, reliability
 from oodseg.metrics.binned_pixels import BinnedPixels
 from oodseg.metrics.bootstrap import interval, measurable, resample_weights
 from oodseg.metrics.components import TRACK_SIZES, ComponentCounter, ComponentMetrics, MinimumSizes
+from oodseg.metrics.conformal import conformal_quantile, controlled, coverage, images_needed, outside
 from oodseg.metrics.failure import (
     FailureCurve,
     ImageFailureMetrics,
@@ -41,14 +42,19 @@ __all__ = [
     "ScoreExtremes",
     "aurc",
     "calibration_error",
+    "conformal_quantile",
+    "controlled",
+    "coverage",
     "excess_aurc",
     "image_dice",
     "image_failure_intervals",
     "image_failure_metrics",
     "image_iou",
+    "images_needed",
     "interval",
     "measurable",
     "objects_of_mask",
+    "outside",
     "pixel_failure_metrics",
     "pixel_metrics",
     "reliability",
