@@ -18,12 +18,17 @@ class OodObject:
         box: The prompt the outline was drawn from, `(x0, y0, x1, y1)` in pixels of the image.
         confidence: Confidence of that box, 0..1.
         area: Pixels in the mask, at least 1.
+        track: Its identity over the frames of a video, from 1; None in single images.
+        frame_confidence: In a video, where `confidence` is that of the track so far, that of the box in this
+            frame; None where this frame has no such box and the outline follows from those of other frames.
     """
 
     rle: dict[str, Any] = field(repr=False)
     box: tuple[float, float, float, float]
     confidence: float
     area: int
+    track: int | None = None
+    frame_confidence: float | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -46,6 +46,8 @@ class Prediction:
         timings: Milliseconds per stage: `read`, `detector`, `prompts`, `masks`, `total`.
         open_image: Gives the image again, uint8 `[H, W, 3]` RGB, from its file where it came from one; None
             if it was not kept.
+        time: Of a frame of a video, seconds since its start; None for single images.
+        unconfirmed: Of a frame of a video, boxes that no other frame confirms; not part of `objects`.
     """
 
     path: Path | None
@@ -56,6 +58,8 @@ class Prediction:
     warnings: Sequence[str] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     open_image: Callable[[], NDArray[np.uint8]] | None = None
+    time: float | None = None
+    unconfirmed: Sequence[OodObject] = ()
 
     def __post_init__(self) -> None:
         # Sorted here, so that the overlap rule below can rely on it; stable, so that ties keep their order.
