@@ -95,6 +95,15 @@ def test_unknown_and_empty_splits(root):
         DutsIndex(root, "held_out")
 
 
+@pytest.mark.parametrize("value", [1, 255])
+def test_masks_hold_0_and_1_or_0_and_255(root, value):
+    item = DutsIndex(root, "train")[0]
+    mask = np.zeros((30, 40), np.uint8)
+    mask[10:20, 10:20] = value
+    Image.fromarray(mask).save(item.mask)
+    assert np.array_equal(item.read_mask(), mask > 0)
+
+
 @pytest.mark.parametrize(("part", "read"), [("images", "read_image"), ("masks", "read_mask")])
 def test_a_damaged_file_is_named(root, part, read):
     item = DutsIndex(root, "train")[0]

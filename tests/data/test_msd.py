@@ -109,6 +109,9 @@ def test_a_slice_that_was_spoilt(tmp_path):
     cv2.imwrite(str(one.label), np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(DatasetError, match="cannot be read: run"):
         one.read()
+    one.image.write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"images.*cannot be read: run"):
+        one.read()
 
 
 def test_a_window_must_open(tmp_path):

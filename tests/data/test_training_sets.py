@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import CLASSES, IGNORE
@@ -48,6 +49,25 @@ def test_idd_codes_are_ours(tmp_path, code, expected) -> None:
 ])  # fmt: skip
 def test_cityscapes_codes(tmp_path, code, name) -> None:
     assert mapped(tmp_path, "cityscapes_sample", code) == NAMES[name]
+
+
+def test_codes_do_not_depend_on_how_the_label_is_stored(tmp_path) -> None:
+    street(tmp_path, "one", (16, 16), [3, 8, 1, 0, 11], 0)
+    path = tmp_path / "labels" / "one.png"
+    image = StreetImage("camvid_classes", tmp_path / "images" / "one.jpg", path)
+    expected = image.read()[1]
+    assert set(np.unique(expected)) == {0, 1, 3, 8, IGNORE}
+    grey = Image.open(path)
+    grey.load()
+    colours = np.random.default_rng(0).integers(0, 256, 768).tolist()
+    palette = Image.fromarray(np.asarray(grey), "P")
+    palette.putpalette(colours)
+    for stored in (palette, grey.convert("RGB"), grey.convert("RGBA")):
+        stored.save(path)
+        assert np.array_equal(image.read()[1], expected)
+    palette.convert("RGB").save(path)
+    with pytest.raises(DatasetError, match=r"one\.png is a colour image"):
+        image.read()
 
 
 def test_splits_share_no_image_and_no_drive(root) -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from oodseg.core.errors import ImageError
-from oodseg.io.images import as_image, find_images, read_image, resize, to_tensor
+from oodseg.io.images import as_image, find_images, read_image, read_size, resize, to_tensor
 
 
 @pytest.fixture
@@ -74,8 +74,17 @@ def test_transparency_lies_on_white(tmp_path, noise):
 def test_exif_orientation(tmp_path, noise, orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    found = read_image(saved(tmp_path, "a.png", Image.fromarray(noise), exif=exif))
-    assert np.array_equal(found, turn(noise))
+    path = saved(tmp_path, "a.png", Image.fromarray(noise), exif=exif)
+    assert np.array_equal(read_image(path), turn(noise))
+    assert read_size(path) == turn(noise).shape[:2]
+
+
+def test_the_size_comes_from_the_header(tmp_path):
+    (tmp_path / "a.png").write_bytes(png_header(640, 480))
+    assert read_size(tmp_path / "a.png") == (480, 640)
+    (tmp_path / "a.png").write_bytes(png_header(20_000, 20_000))
+    with pytest.raises(ImageError, match=r"a\.png is too large"):
+        read_size(tmp_path / "a.png")
 
 
 def test_broken_exif_does_not_matter(tmp_path, noise):
@@ -95,6 +104,24 @@ def test_float_tiff(tmp_path):
     assert np.array_equal(found[:, :, 0], np.rint(values * 255))
     with pytest.raises(ImageError, match=r"b\.tiff holds floating-point pixels outside 0\.\.1"):
         read_image(saved(tmp_path, "b.tiff", Image.fromarray(values * 900)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_colour_tiff(tmp_path, noise, dtype):
+    cv2.imwrite(str(tmp_path / "a.tiff"), noise[:, :, ::-1].astype(dtype) / 255)
+    assert np.array_equal(read_image(tmp_path / "a.tiff"), noise)
+    cv2.imwrite(str(tmp_path / "b.tiff"), noise.astype(dtype))
+    with pytest.raises(ImageError, match=r"b\.tiff holds floating-point pixels outside 0\.\.1"):
+        read_image(tmp_path / "b.tiff")
+    cv2.imwrite(str(tmp_path / "c.tiff"), noise[:4].astype(dtype) / 255)
+    with pytest.raises(ImageError, match=r"c\.tiff is too small"):
+        read_image(tmp_path / "c.tiff")
+
+
+def test_a_damaged_tiff_is_no_image(tmp_path):
+    (tmp_path / "a.tiff").write_bytes(b"II*\0" + bytes(40))
+    with pytest.raises(ImageError, match=r"a\.tiff is not an image|broken header"):
+        read_image(tmp_path / "a.tiff")
 
 
 def png_header(width, height):

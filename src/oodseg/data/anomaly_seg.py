@@ -15,7 +15,8 @@ import numpy as np
 
 from oodseg.core.errors import DatasetError
 from oodseg.data.files import image_of, natural
-from oodseg.data.frames import BenchmarkSet, Frame, codes, read_label
+from oodseg.data.frames import BenchmarkSet, Frame, codes
+from oodseg.io.labels import read_label
 
 STREET_HAZARDS = codes(normal=tuple(range(1, 14)), anomaly=(14,))
 BDD = codes(normal=tuple(range(16)), anomaly=(16, 17, 18), ignore=(255,))

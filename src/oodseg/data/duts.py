@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.fingerprint import stable_number
+from oodseg.io.masks import half_as_bright, read_brightness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ class DutsItem:
         wnid: WordNet id, the part of the stem before `_`.
         nonstreet: Listed in `nonstreet.tsv` with a name: no street class, by that name.
         image: Path of the JPEG.
-        mask: Path of the PNG (255 = object).
+        mask: Path of the PNG (object white, or 1).
     """
 
     stem: str
@@ -76,13 +77,10 @@ class DutsItem:
         Raises:
             DatasetError: The file cannot be read as a mask.
         """
-        import cv2
-
-        mask = cv2.imread(str(self.mask), cv2.IMREAD_GRAYSCALE)
-        if mask is None:
-            raise DatasetError(f"{self.mask} cannot be read as a mask: fetch DUTS-TR anew")
-        inside: NDArray[np.bool_] = mask > 127
-        return inside
+        try:
+            return half_as_bright(read_brightness(self.mask))
+        except ImageError as error:
+            raise DatasetError(f"{self.mask} cannot be read as a mask: fetch DUTS-TR anew") from error
 
 
 class DutsIndex:

@@ -15,8 +15,9 @@ import numpy as np
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
 from oodseg.data.files import by_name, image_of
-from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame, read_label
+from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame
 from oodseg.io.images import read_image
+from oodseg.io.labels import read_label
 
 _OVERLAY, COMPOSED = "_rgb.npz", "oodseg-composed"
 

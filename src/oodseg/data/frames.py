@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
+from oodseg.io.labels import read_label
 
 IN_DISTRIBUTION, ANOMALY, IGNORE = 0, 1, 255
 CODE_NAMES = {IN_DISTRIBUTION: "in-distribution", ANOMALY: "anomaly", IGNORE: "ignore"}
@@ -93,29 +93,6 @@ def codes(**meaning: tuple[int, ...]) -> Mapping[int, int]:
 
 BINARY = codes(normal=(0,), anomaly=(1,), ignore=(255,))
 ROAD_ANOMALY = codes(normal=(0,), anomaly=(2,), ignore=(255,))
-
-
-def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
-    """Reads a label image (grey, palette or 1-bit PNG) as codes, uint16 `[H, W]`.
-
-    Raises:
-        DatasetError: Missing, damaged, or a colour image.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    path = Path(path)
-    if not path.is_file():
-        raise DatasetError(f"the label {path} is missing: unpack the set again")
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DatasetError(f"the label {path} cannot be read ({error}): unpack the set again") from error
-    if values.ndim != 2:
-        raise DatasetError(
-            f"the label {path} is a colour image: use the label that holds class codes (one grey channel)"
-        )
-    return values.astype(np.uint16)
 
 
 def translate(raw: NDArray[np.uint16], table: Mapping[int, int], path: Path | None) -> NDArray[np.uint8]:

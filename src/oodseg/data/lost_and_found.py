@@ -17,7 +17,8 @@ from pathlib import Path
 
 from oodseg.core.errors import DatasetError
 from oodseg.data.files import by_name, image_of, natural
-from oodseg.data.frames import BINARY, BenchmarkSet, Frame, codes, read_label
+from oodseg.data.frames import BINARY, BenchmarkSet, Frame, codes
+from oodseg.io.labels import read_label
 
 LABEL_IDS = codes(normal=(1,), anomaly=tuple(range(2, 44)), ignore=(0, 255))
 _IMAGE, _LABEL = "_leftImg8bit", "_gtCoarse_labelIds.png"

@@ -12,7 +12,8 @@ import numpy as np
 
 from oodseg.core.errors import DatasetError
 from oodseg.data.files import by_name, images
-from oodseg.data.frames import BINARY, ROAD_ANOMALY, BenchmarkSet, Frame, read_label
+from oodseg.data.frames import BINARY, ROAD_ANOMALY, BenchmarkSet, Frame
+from oodseg.io.labels import read_label
 
 # Told from the folder's name, letters and digits only; the first word found wins.
 _BENCHMARKS = (

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, ImageError
 from oodseg.data.msd import SLICES_FILE, SPLITS
+from oodseg.io.images import read_image
+from oodseg.io.labels import read_label
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,13 @@ class LabelledSlice:
         Raises:
             DatasetError: A file cannot be read.
         """
-        grey, labels = _read(self.image), _read(self.label)
-        return np.repeat(grey[:, :, None], 3, axis=2), labels
+        try:
+            image, labels = read_image(self.image), _read_classes(self.label)
+        except ImageError as error:
+            raise DatasetError(_cut_again(self.image)) from error
+        if image.shape[:2] != labels.shape:
+            raise DatasetError(_cut_again(self.label))
+        return image, labels
 
     def read_prediction(self) -> NDArray[np.uint8] | None:
         """Predicted classes, uint8 `[H, W]`; None if no prediction came with the scan.
@@ -45,7 +52,7 @@ class LabelledSlice:
         Raises:
             DatasetError: The file cannot be read.
         """
-        return None if self.prediction is None else _read(self.prediction)
+        return None if self.prediction is None else _read_classes(self.prediction)
 
 
 def labelled_slices(root: Path) -> tuple[tuple[str, ...], dict[str, list[LabelledSlice]]]:
@@ -89,10 +96,12 @@ def _split(folder: Path, predictions: bool) -> list[LabelledSlice]:
     return found
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    import cv2
+def _read_classes(path: Path) -> NDArray[np.uint8]:
+    found = read_label(path)
+    if found.max() > 255:
+        raise DatasetError(_cut_again(path))
+    return found.astype(np.uint8)
 
-    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint8 or found.ndim != 2:
-        raise DatasetError(f"{path} cannot be read: run `oodseg train slices` again into another folder")
-    return np.asarray(found, np.uint8)
+
+def _cut_again(path: Path) -> str:
+    return f"{path} cannot be read: run `oodseg train slices` again into another folder"

@@ -11,12 +11,14 @@ Folder (see the model card for terms)::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import CODES, IGNORE
+from oodseg.io.labels import read_label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,28 +50,27 @@ class StreetImage:
         Labels of `"camvid_classes"` are indices into `CAMVID_CLASSES`.
 
         Raises:
-            DatasetError: A file cannot be read, or the two differ in size.
+            DatasetError: A file cannot be read, the label is a colour image, or the two differ in size.
         """
         import cv2
 
-        image, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), cv2.imread(str(self.label), 0)
-        if image is None or codes is None:
-            raise DatasetError(
-                f"{self.image if image is None else self.label} cannot be read: fetch the set anew"
-            )
+        image, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), read_label(self.label)
+        if image is None:
+            raise DatasetError(f"{self.image} cannot be read: fetch the set anew")
         if self.source == "cityscapes_640":  # stored squeezed from twice as wide as high
             height = image.shape[0]
             image = cv2.resize(image, (2 * height, height), interpolation=cv2.INTER_LINEAR)
             codes = cv2.resize(codes, (2 * height, height), interpolation=cv2.INTER_NEAREST)
         if image.shape[:2] != codes.shape:
             raise DatasetError(f"{self.label} is not of the size of its image {self.image}")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), cv2.LUT(codes, _table(self.source))
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), _table(self.source)[codes]
 
 
+@cache
 def _table(source: str) -> NDArray[np.uint8]:
     import numpy as np
 
-    table = np.full(256, IGNORE, np.uint8)
+    table = np.full(1 << 16, IGNORE, np.uint8)  # one entry for every code of a label image
     for code, mapped in CODES[source].items():
         table[code] = mapped
     return table

@@ -30,14 +30,20 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff",
 # Pillow tries only these decoders: others are rarely what a street image comes in, and some start programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 _WIDE_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+_TIFF = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
+_ORIENTATION, _FIRST_ON_ITS_SIDE = 0x0112, 5  # EXIF
 _bomb_check = threading.Lock()
+
+
+class _UnknownFormat(ImageError):
+    """A file that Pillow takes for no image."""
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Reads an image from disk.
 
     JPEG, PNG, WebP, BMP, TIFF and PPM; grey, palette, transparent, 8 or 16 bits per channel (0..65535 becomes
-    0..255); rotated as its EXIF orientation says.
+    0..255), or floats in 0..1; rotated as its EXIF orientation says.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
@@ -47,39 +53,82 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             to 100 megapixels (seen in the header, before anything is decoded).
     """
     path = Path(path)
+    try:
+        return _to_rgb(load_image(path), str(path))
+    except _UnknownFormat:
+        pixels = _read_tiff(path)
+        if pixels is None:
+            raise
+        return pixels
+
+
+def load_image(path: str | os.PathLike[str]) -> Image.Image:
+    """Reads an image as Pillow has it, upright and decoded, in the file's own mode.
+
+    Raises:
+        ImageError: See `read_image`.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        return _upright(image, str(path))
+
+
+def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Reads height and width of an image as stored, turned by 90 degrees where `read_image` would turn it.
+
+    Raises:
+        ImageError: As `read_image`, as far as the header tells.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        _check_size(image.height, image.width, str(path))
+        turned = orientation_of(image) >= _FIRST_ON_ITS_SIDE
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation: 1 upright (or not said), 2 to 4 mirrored or upside down, 5 to 8 on its side."""
+    with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
+        found = image.getexif().get(_ORIENTATION, 1)
+        return found if found in range(1, 9) else 1
+    return 1
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Opens the header of an image file."""
     if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
         raise ImageError(f"{path} is a folder, not an image: name an image inside it")
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes): copy or download it again")
-        with path.open("rb") as file:
-            return _decode(file, str(path))
+        file = path.open("rb")
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist: check the path for typing errors") from None
     except OSError as error:
         raise ImageError(
             f"{path} cannot be opened ({error.strerror or error}): check its permissions"
         ) from error
+    with file, _header(file, str(path)) as image:
+        yield image
 
 
-def _decode(file: Any, name: str) -> NDArray[np.uint8]:
+def _header(file: Any, name: str) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _without_bomb_check():
-            image = Image.open(file, formats=_FORMATS)
+        with without_bomb_check():
+            return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
-        raise ImageError(
+        raise _UnknownFormat(
             f"{name} is not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
         ) from None
     except Exception as error:  # decoders raise all kinds of errors when the header is broken
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
-    with image:
-        return _to_rgb(image, name)
 
 
 @contextmanager
-def _without_bomb_check() -> Iterator[None]:
+def without_bomb_check() -> Iterator[None]:
     """Switches off Pillow's own limit while a header is read: ours is lower and says what to do."""
     from PIL import Image
 
@@ -104,8 +153,9 @@ def _check_size(height: int, width: int, name: str) -> None:
         )
 
 
-def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """Decodes an image and turns it as its EXIF orientation says."""
+    from PIL import ImageOps
 
     _check_size(image.height, image.width, name)
     try:
@@ -116,11 +166,19 @@ def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         ) from None
     except Exception as error:  # as for headers: OSError, SyntaxError, struct.error, IndexError, ...
         raise ImageError(f"{name} is truncated or damaged ({error}): copy or export it again") from error
+    turned = image
     # A broken EXIF block does not make the pixels unreadable.
     with suppress(Exception):
-        image = ImageOps.exif_transpose(image)
+        turned = ImageOps.exif_transpose(image)
+    turned.format = image.format
+    return turned
+
+
+def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
     if image.mode in _WIDE_GREY:
-        grey = _wide_grey_to_8_bit(np.asarray(image), name)
+        grey = _wide_to_8_bit(np.asarray(image), name)
         return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
     if image.has_transparency_data:
         above = image.convert("RGBA")
@@ -128,7 +186,23 @@ def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _read_tiff(path: Path) -> NDArray[np.uint8] | None:
+    """A TIFF of a kind that Pillow cannot read, such as floats in RGB; None if it is no TIFF at all."""
+    import cv2
+
+    data = np.fromfile(path, np.uint8)
+    if data[:4].tobytes() not in _TIFF:
+        return None
+    values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if values is None or values.ndim != 3:
+        return None
+    _check_size(values.shape[0], values.shape[1], str(path))
+    if values.dtype != np.uint8:
+        values = _wide_to_8_bit(values, str(path))
+    return np.ascontiguousarray(values[:, :, 2::-1])  # BGR, and alpha where there is one
+
+
+def _wide_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if np.issubdtype(values.dtype, np.floating):
         low, high = float(np.nanmin(values, initial=np.inf)), float(np.nanmax(values, initial=-np.inf))
         if not (low >= 0.0 and high <= 1.0):
@@ -144,21 +218,6 @@ def _wide_grey_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
             "save it with 8 or 16 bits a channel"
         )
     return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
-
-
-def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
-    """Reads a mask drawn as an image: True where it is not black.
-
-    Returns:
-        Bool `[H, W]`.
-
-    Raises:
-        ImageError: As `read_image`, or the mask covers everything.
-    """
-    mask: NDArray[np.bool_] = read_image(path).max(axis=2) > 127
-    if mask.all():
-        raise ImageError(f"{os.fspath(path)} is white all over: paint black what is to be looked at")
-    return mask
 
 
 def as_image(image: Any, name: str = "the image") -> NDArray[np.uint8]:
@@ -186,7 +245,7 @@ def as_image(image: Any, name: str = "the image") -> NDArray[np.uint8]:
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        return _to_rgb(image, name)
+        return _to_rgb(_upright(image, name), name)
     raise ImageError(
         f"{name} is a {type(image).__name__}: "
         "pass a path, a PIL image or a uint8 array [H, W, 3] in RGB order"

@@ -14,7 +14,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import read_spec
-from oodseg.io.images import read_mask
+from oodseg.io.masks import read_mask
 from oodseg.pipeline import S2M
 
 if TYPE_CHECKING:

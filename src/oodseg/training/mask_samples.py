@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
 from oodseg.data.duts import DutsIndex, DutsItem
+from oodseg.io.labels import read_label
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
 from oodseg.training.degrade import degrade, shift_colours, simulate_score
@@ -173,8 +174,8 @@ class ShotMaker:
         """A vehicle or living thing of a labelled street image that looks like a single one."""
         path, label, codes = self.labelled[int(rng.integers(len(self.labelled)))]
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        labels = cv2.imread(str(label), cv2.IMREAD_UNCHANGED)
-        if image is None or labels is None or image.shape[:2] != labels.shape[:2]:
+        labels = read_label(label)
+        if image is None or image.shape[:2] != labels.shape:
             raise DatasetError(f"{path} and {label} are no matching pair: fetch them anew")
         code = codes[int(rng.integers(len(codes)))]
         _, components, stats, _ = cv2.connectedComponentsWithStats((labels == code).astype(np.uint8))

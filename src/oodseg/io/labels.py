@@ -1,0 +1,140 @@
+"""Reads label images: the code of every pixel, however the file stores it.
+
+A code is the grey value that a viewer shows, 0..255, or up to 65535 where 16 bits hold more than that. So it
+stays the same when a tool stores the image in fewer bits, with a palette of greys, or as RGB. Where a palette
+has colours, as labelling tools write it, the codes are its indices.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import DatasetError
+from oodseg.io.images import MAX_PIXELS, without_bomb_check
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+_FORMATS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "JPEG")
+_PLAIN = frozenset({"L", "LA", "RGB", "RGBA", "F"})
+_WHOLE = 1e-3  # how far a number may be from a whole one, as floats and slopes store those
+
+
+def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
+    """Reads a label image: grey in 1 to 16 bits, a palette, or a copy of grey in RGB or RGBA.
+
+    Returns:
+        Codes, uint16 `[H, W]`, upright as its EXIF orientation says.
+
+    Raises:
+        DatasetError: Missing, damaged, too large, a JPEG, or a colour image.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f"the label {path} is missing: unpack the set again")
+    try:
+        with without_bomb_check():
+            image = Image.open(path, formats=_FORMATS)
+        with image:
+            return _read_codes(image, path)
+    except DatasetError:
+        raise
+    except Exception as error:  # decoders raise all kinds of errors
+        raise DatasetError(f"the label {path} cannot be read ({error}): unpack the set again") from error
+
+
+def whole_numbers(values: NDArray[Any], largest: int) -> NDArray[Any] | None:
+    """Rounds numbers that are whole to about a thousandth; None if some are not, or not in 0..`largest`."""
+    rounded = values if values.dtype.kind in "biu" else np.rint(values)
+    near = rounded is values or bool((np.abs(values - rounded) <= _WHOLE).all())  # false for NaN
+    return rounded if near and rounded.min() >= 0 and rounded.max() <= largest else None
+
+
+def _read_codes(stored: ImageFile, path: Path) -> NDArray[np.uint16]:
+    from PIL import ImageOps
+
+    if stored.format == "JPEG":
+        raise DatasetError(
+            f"the label {path} is a JPEG, whose compression changes codes: export it as PNG from the source"
+        )
+    if stored.width * stored.height > MAX_PIXELS:
+        raise DatasetError(
+            f"the label {path} is too large ({stored.width}x{stored.height} pixels, at most "
+            f"{MAX_PIXELS // 1_000_000} megapixels): shrink it or cut it into tiles, and its image with it"
+        )
+    # Of colours in 16 bits Pillow keeps the upper 8.
+    wide = ";16" in str(stored.tile) and not stored.mode.startswith("I")
+    stored.load()
+    image: Image = stored
+    with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
+        image = ImageOps.exif_transpose(stored)
+    if image.mode == "P":
+        return _palette_codes(image)
+    values = _read_wide(path) if wide else np.asarray(_plain(image))
+    codes = whole_numbers(values if values.ndim == 2 else _grey(values, path), 65535)
+    if codes is None:
+        raise DatasetError(
+            f"the label {path} holds numbers that are no codes: use the label that holds whole numbers"
+        )
+    return _narrow(codes.astype(np.uint16))
+
+
+def _plain(image: Image) -> Image:
+    """The image in a mode whose array holds grey, or channels of colour and then alpha."""
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in _PLAIN or image.mode.startswith("I") else image.convert("RGBA")
+
+
+def _palette_codes(image: Image) -> NDArray[np.uint16]:
+    """Grey values where the palette has no colours and tells the indices apart, else the indices."""
+    indices = np.asarray(image)
+    colours = np.zeros((256, 3), np.uint8)
+    stored = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    colours[: len(stored)] = stored
+    grey = colours[:, 0]
+    used = np.unique(indices)
+    if (colours != grey[:, None]).any() or len(np.unique(grey[used])) < len(used):
+        return np.asarray(indices, np.uint16)
+    return np.asarray(grey[indices], np.uint16)
+
+
+def _read_wide(path: Path) -> NDArray[Any]:
+    import cv2
+
+    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError("colours in 16 bits")
+    return np.asarray(values)
+
+
+def _grey(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """The one channel that all are copies of, `[H, W]`."""
+    has_alpha = values.shape[2] in {2, 4}
+    colours = values[..., :-1] if has_alpha else values
+    grey = colours[..., 0]
+    if (colours != grey[..., None]).any():
+        raise DatasetError(
+            f"the label {path} is a colour image: use the label that holds class codes (one grey channel)"
+        )
+    # Transparent black is what painting programs make of what was never painted.
+    if has_alpha and grey[values[..., -1] < np.iinfo(values.dtype).max].any():
+        raise DatasetError(
+            f"the label {path} is transparent where it holds codes: save it without an alpha channel"
+        )
+    return np.asarray(grey)
+
+
+def _narrow(codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Undoes the copying of 8 bits into 16: 1 as 257, 255 as 65535."""
+    copied = codes.max() > 255 and not (codes % np.uint16(257)).any()
+    return np.asarray(codes // np.uint16(257) if copied else codes)

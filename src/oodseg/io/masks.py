@@ -1,0 +1,63 @@
+"""Reads masks that were painted: what is not black, and not transparent, counts."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import ImageError
+from oodseg.io.images import load_image
+
+_LOSSY = frozenset({"JPEG", "WEBP"})
+
+
+def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
+    """Reads a mask drawn as an image: True where it is painted in any colour but black.
+
+    It may hold 0 and 1, 0 and 255, a palette or colours; transparent pixels are not painted. In JPEG and
+    WebP, whose compression leaves traces around what was painted, pixels must be half as bright as the
+    brightest.
+
+    Returns:
+        Bool `[H, W]`.
+
+    Raises:
+        ImageError: As `read_image`, or the mask covers everything or nothing.
+    """
+    bright, lossy = _brightness(path)
+    mask: NDArray[np.bool_] = half_as_bright(bright) if lossy else bright > 0
+    if mask.all():
+        raise ImageError(f"{os.fspath(path)} is white all over: paint black what is to be looked at")
+    if not mask.any():
+        raise ImageError(
+            f"{os.fspath(path)} is black all over: paint what it is to cover in any colour but black"
+        )
+    return mask
+
+
+def read_brightness(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
+    """Reads how brightly a mask is painted: its brightest channel, uint16 `[H, W]`; 0 where transparent.
+
+    Raises:
+        ImageError: As `read_image`.
+    """
+    return _brightness(path)[0]
+
+
+def half_as_bright(brightness: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Tells which pixels are half as bright as the brightest, bool `[H, W]`: a mask with soft edges."""
+    return np.asarray(brightness > brightness.max() // 2)
+
+
+def _brightness(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint16], bool]:
+    """Brightness, and whether the file's compression may have changed it."""
+    image = load_image(path)
+    lossy = image.format in _LOSSY
+    if image.mode == "F" or image.mode.startswith("I"):
+        grey = np.ceil(np.nan_to_num(np.asarray(image, np.float32)))
+        return grey.clip(0, 65535).astype(np.uint16), lossy
+    values = np.asarray(image.convert("RGBA"))
+    bright = np.where(values[..., 3] > 0, values[..., :3].max(axis=2), 0)
+    return bright.astype(np.uint16), lossy
