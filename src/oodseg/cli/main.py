@@ -17,6 +17,8 @@ from oodseg.cli.demo import demo
 from oodseg.cli.evaluate import evaluate
 from oodseg.cli.export import HELP as EXPORT_HELP
 from oodseg.cli.export import export
+from oodseg.cli.export_labels import HELP as EXPORT_LABELS_HELP
+from oodseg.cli.export_labels import export_labels
 from oodseg.cli.failures import HELP as FAILURES_HELP
 from oodseg.cli.failures import failures
 from oodseg.cli.fit import HELP as FIT_HELP
@@ -77,6 +79,7 @@ train_app.command("volumes")(train_volumes)
 app.add_typer(train_app, name="train")
 app.command()(models)
 app.command(help=EXPORT_HELP)(export)
+app.command("export-labels", help=EXPORT_LABELS_HELP)(export_labels)
 app.command(help=BENCH_HELP)(bench)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,42 @@ class OodObject:
 
         x, y, width, height = (float(value) for value in rle_tools.toBbox(self.rle))
         return x, y, width, height
+
+    @classmethod
+    def from_rle(cls, rle: Mapping[str, Any], confidence: float = 1.0) -> OodObject:
+        """Makes the object of a mask that came without a prompt: its box is the tightest one.
+
+        Args:
+            rle: COCO run lengths, compressed (`counts` is text or bytes) or not (`counts` is a list).
+            confidence: 0..1.
+
+        Raises:
+            ValueError: The mask is empty, or these are no run lengths.
+        """
+        from pycocotools import mask as rle_tools
+
+        height, width = (int(side) for side in rle["size"])
+        counts = rle["counts"]
+        if isinstance(counts, list):
+            if sum(counts) != height * width or min(counts, default=0) < 0:
+                raise ValueError(f"the run lengths do not add up to {width}x{height} pixels")
+            counts = rle_tools.frPyObjects({"size": [height, width], "counts": counts}, height, width)[
+                "counts"
+            ]
+        text = counts.decode("ascii") if isinstance(counts, bytes) else str(counts)
+        compressed = {"size": [height, width], "counts": text}
+        area = int(rle_tools.area(compressed))
+        if not area:
+            raise ValueError("the mask is empty")
+        x, y, columns, rows = (float(value) for value in rle_tools.toBbox(compressed))
+        return cls(compressed, (x, y, x + columns, y + rows), float(confidence), area)
+
+    @classmethod
+    def from_mask(cls, mask: ArrayLike, confidence: float = 1.0) -> OodObject:
+        """Makes the object of a mask, bool `[H, W]`, that came without a prompt; see `from_rle`."""
+        from pycocotools import mask as rle_tools
+
+        return cls.from_rle(rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8)), confidence)
 
 
 def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) -> list[OodObject]:

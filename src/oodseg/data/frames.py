@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,7 @@ class Frame:
         image_path: The image, or None where only labels are at hand.
         label_path: The label image, or None where the truth is hidden (a test split).
         codes: What the label file's codes mean: code to 0 in-distribution, 1 anomaly or 255 ignore.
+        draw: Gives the codes, uint16 `[H, W]`, where `label_path` is no label image but holds outlines.
         groups: Of what kinds the image is, such as `{"weather": "rain"}`; figures are broken down by them.
     """
 
@@ -34,6 +35,7 @@ class Frame:
     label_path: Path | None
     codes: Mapping[int, int] = field(repr=False)
     groups: Mapping[str, str] = field(default_factory=dict, repr=False)
+    draw: Callable[[], NDArray[np.uint16]] | None = field(default=None, repr=False)
 
     @property
     def label(self) -> NDArray[np.uint8]:
@@ -55,7 +57,18 @@ class Frame:
             raise DatasetError(
                 f"'{self.name}' has no label (its truth is not published): evaluate a split that has"
             )
-        return read_label(self.label_path)
+        return read_label(self.label_path) if self.draw is None else self.draw()
+
+    @property
+    def label_bytes(self) -> bytes:
+        """What the truth is made from: the label file, or the drawn codes; nothing where it is hidden.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        if self.label_path is None:
+            return b""
+        return self.label_path.read_bytes() if self.draw is None else self.draw().tobytes()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from oodseg.core.errors import DatasetError
 from oodseg.data import (
     anomaly_seg,
+    exported,
     fishyscapes_static,
     lost_and_found,
     plain,
@@ -112,6 +113,13 @@ LAYOUTS: dict[str, Layout] = {
         ("unknown",),
         plain.matches,
         plain.read,
+    ),
+    exported.KEY: Layout(
+        "Labels out of a tool",
+        "as COCO instances; see `oodseg export-labels --help`",
+        (exported.SPLIT,),
+        exported.matches,
+        exported.read,
     ),
 }
 

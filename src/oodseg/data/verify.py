@@ -73,11 +73,8 @@ def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verificat
 
 
 def fingerprint(frames: Iterable[Frame]) -> str:
-    """SHA-256 over the frames' names and label files, in order."""
-    return hash_stream(
-        frame.name.encode() + b"\0" + (b"" if frame.label_path is None else frame.label_path.read_bytes())
-        for frame in frames
-    )
+    """SHA-256 over the frames' names and labels, in order."""
+    return hash_stream(frame.name.encode() + b"\0" + frame.label_bytes for frame in frames)
 
 
 def _check_size(frame: Frame, height: int, width: int) -> None:

@@ -1,0 +1,55 @@
+"""`oodseg export-labels`: what was found, in the format of a labelling tool."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oodseg.cli.printing import print_facts, say
+
+HELP = """Write what `oodseg predict` found in the format of a labelling tool.
+
+The masks come back from the tool pixel by pixel; where a format cannot hold them (polygons have no holes), \
+a note says what is lost. When they are corrected, export them from the tool in the same format: \
+`oodseg evaluate` reads the folder as ground truth.
+
+[bold]Examples[/bold]
+
+oodseg export-labels oodseg-results --format cvat --out to-correct
+
+oodseg evaluate corrected
+"""
+
+
+class Images(StrEnum):
+    """Names what becomes of the images."""
+
+    COPY = "copy"
+    LINK = "link"
+    NONE = "none"
+
+
+def export_labels(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Folder that `oodseg predict` wrote.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the labels.")],
+    format: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="One of: coco."),
+    ] = "coco",
+    images: Annotated[
+        Images, typer.Option(help="Put the images beside the labels: copies, symbolic links, or none.")
+    ] = Images.COPY,
+) -> None:
+    """Write what was found in the format of a labelling tool; `HELP` is what the user sees."""
+    from oodseg.core.progress import progress_bar
+    from oodseg.exchange import write
+
+    with progress_bar() as bar:
+        found = write(results, out, format, images=images.value, progress=bar)
+    print_facts([("images", str(found.images)), ("unknown objects", str(found.objects))])
+    for note in found.notes:
+        say(f"note: {note}", "yellow")
+    say(f"wrote {found.title} to {found.out}")

@@ -1,0 +1,63 @@
+"""Labels as a tool exported them, in one of the formats of `oodseg.exchange`: masks corrected by people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from natsort import natsorted
+from numpy.typing import NDArray
+
+from oodseg.core.errors import DatasetError
+from oodseg.core.registry import names
+from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame
+from oodseg.exchange.format import Format
+from oodseg.exchange.labels import LabelledImage
+from oodseg.exchange.transfer import ROOM, format_of
+
+KEY, SPLIT = "exported", "unknown"
+
+
+def matches(root: Path) -> bool:
+    """Tells whether a folder holds labels of any such format."""
+    return next(_formats(root), None) is not None
+
+
+def read(root: Path, split: str) -> BenchmarkSet:
+    """Lists the images; everything outlined is anomalous, but for what is labelled `ignore`.
+
+    Raises:
+        DatasetError: The labels are damaged, or of no image.
+    """
+    found = next(_formats(root))
+    images = natsorted(found.read(root), key=lambda image: image.name)
+    if not images:
+        raise DatasetError(
+            f"{root} holds labels of {found.title}, but of no image: export it from the tool again"
+        )
+    frames = tuple(
+        Frame(image.stem, image.path, root, BINARY, draw=lambda image=image: draw(image))  # type: ignore[misc]
+        for image in images
+    )
+    licence = "as the data's publishers state"
+    return BenchmarkSet(
+        KEY, f"{root.resolve().name} ({found.title})", split, root, frames, licence, "anomaly"
+    )
+
+
+def draw(image: LabelledImage) -> NDArray[np.uint16]:
+    """Draws the label of an image: 0, 1 on every object, 255 on what does not count, uint16 `[H, W]`."""
+    label = np.full((image.height, image.width), 0, np.uint16)
+    for each in image.ignored:
+        label[each.mask] = IGNORE
+    for each in image.objects:
+        label[each.mask] = ANOMALY
+    return label
+
+
+def _formats(root: Path) -> Iterator[Format]:
+    for name in names(ROOM):
+        found = format_of(name)
+        if not found.submission and found.matches(root):
+            yield found

@@ -1,0 +1,16 @@
+"""Into and out of the tools that people label and look at data with.
+
+Every format is one file with a writer and a reader. Masks come back pixel by pixel, but where a format
+cannot hold them, which `Export.notes` says.
+"""
+
+from oodseg.exchange.format import Format
+from oodseg.exchange.labels import LabelledImage
+from oodseg.exchange.results import read_results
+from oodseg.exchange.transfer import Export, read, write
+
+FORMATS: dict[str, str | Format] = {
+    "coco": "oodseg.exchange.coco:FORMAT",
+}
+
+__all__ = ["FORMATS", "Export", "Format", "LabelledImage", "read", "read_results", "write"]

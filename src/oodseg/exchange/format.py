@@ -1,0 +1,72 @@
+"""What a format of a labelling tool is, and what all formats have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oodseg.core.errors import DatasetError
+from oodseg.exchange.labels import LabelledImage
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of labels on disk.
+
+    Attributes:
+        title: What people call it.
+        shape: The files that make it recognisable, for people.
+        write: Writes labels below a folder; returns what the format could not hold, one sentence each.
+        read: Reads all labels below a folder.
+        matches: Whether a folder holds labels of this format.
+        images: Folder for the images, from the folder of the labels; None where none belong beside them.
+        submission: Whether it is for the server of a benchmark: predictions, which are never ground truth.
+    """
+
+    title: str
+    shape: str
+    write: Callable[[Sequence[LabelledImage], Path], list[str]]
+    read: Callable[[Path], list[LabelledImage]]
+    matches: Callable[[Path], bool]
+    images: str | None = "images"
+    submission: bool = False
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turns whatever goes wrong while labels are parsed into one sentence.
+
+    Args:
+        path: The file.
+        what: What it should be, such as `"annotations of CVAT"`.
+
+    Raises:
+        DatasetError: It cannot be read, or is something else.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        fault = f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error)
+        raise DatasetError(f"{path} holds no {what} ({fault}): export it from the tool again") from error
+
+
+def load_json(path: Path) -> Any:
+    """Loads a JSON file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no JSON.
+    """
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def peek_json(path: Path) -> Any:
+    """Loads a JSON file, None if that cannot be done."""
+    try:
+        return load_json(path)
+    except (OSError, ValueError):
+        return None

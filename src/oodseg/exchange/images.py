@@ -1,0 +1,123 @@
+"""Puts images beside their labels, and finds them there again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from oodseg.core.errors import ConfigError, ImageError
+from oodseg.core.files import atomic_path
+from oodseg.exchange.labels import LabelledImage
+from oodseg.io.images import SUFFIXES
+
+Placement = Literal["copy", "link", "none"]
+_ORIENTATION = 0x0112  # EXIF
+_FOLDERS = ("images", "", "data", "images/default")
+
+
+def place_image(image: LabelledImage, folder: Path, placement: Placement) -> None:
+    """Puts an image where its labels expect it.
+
+    An image that EXIF turns is written upright, because tools differ in whether they turn it.
+
+    Args:
+        image: Its name says where below the folder.
+        folder: Made if missing.
+        placement: `"copy"`, `"link"` (a symbolic link) or `"none"`.
+
+    Raises:
+        ImageError: The image is gone.
+        OodsegError: It cannot be written.
+    """
+    if placement == "none":
+        return
+    if image.path is None or not image.path.is_file():
+        raise ImageError(
+            f"the image {image.path or image.name} is gone: put it back, or leave images out (--images none)"
+        )
+    target = folder / image.name
+    if target.exists() and os.path.samefile(target, image.path):
+        return
+    with atomic_path(target) as temporary:
+        if _is_turned(image.path):
+            _write_upright(image.path, temporary, target.suffix)
+        elif placement == "link":
+            temporary.symlink_to(image.path.resolve())
+        else:
+            shutil.copyfile(image.path, temporary)
+
+
+def check_names(images: list[LabelledImage]) -> None:
+    """Checks that every image has a name of its own that stays within the folder, whatever its suffix.
+
+    Raises:
+        ConfigError: One has not.
+    """
+    seen: dict[str, str] = {}
+    for image in images:
+        parts = PurePosixPath(image.name)
+        if parts.is_absolute() or ".." in parts.parts or not parts.name:
+            raise ConfigError(
+                f"'{image.name}' cannot name an image: use a path below the folder of all images"
+            )
+        other = seen.setdefault(image.stem.casefold(), image.name)
+        if other is not image.name:
+            raise ConfigError(
+                f"{other} and {image.name} differ in nothing but suffix or case, and so would their labels: "
+                "rename one of them"
+            )
+
+
+def find_image(root: Path, name: str, *folders: str) -> Path | None:
+    """Finds the image that labels are for, whatever its suffix (tools often convert).
+
+    Args:
+        root: Folder of the labels.
+        name: Of the image, as the labels have it.
+        folders: Where below `root` to look first.
+    """
+    for known in (name, PurePosixPath(name).name):
+        for folder in dict.fromkeys((*folders, *_FOLDERS)):
+            path = root / folder / known
+            if path.is_file():
+                return path
+            for suffix in sorted(SUFFIXES):
+                if (other := path.with_suffix(suffix)).is_file():
+                    return other
+    return None
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of an image, upright, from its header.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read ({error}): copy or export it again") from error
+
+
+def _is_turned(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except OSError:  # copied as it is; whoever opens it will complain
+        return False
+
+
+def _write_upright(path: Path, target: Path, suffix: str) -> None:
+    from PIL import Image, ImageOps
+
+    kind = Image.registered_extensions().get(suffix.lower(), "PNG")
+    with Image.open(path) as image:
+        ImageOps.exif_transpose(image).save(target, format=kind, quality=95)

@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+from label_cases import SIZE, assert_same, found, ring
+from PIL import Image
+
+from oodseg.core.errors import ConfigError, DatasetError, ImageError
+from oodseg.core.prediction import Prediction
+from oodseg.core.registry import names
+from oodseg.exchange import LabelledImage, read, read_results, write
+from oodseg.exchange.transfer import format_of
+
+FORMATS = names("exchange")
+
+
+def test_a_folder_of_results_is_taken(tmp_path):
+    photo = tmp_path / "street.png"
+    Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(photo)
+    mask = ring(4, 4, 12)
+    prediction = Prediction.from_masks(mask[None], [[3, 3, 17, 17]], [0.8], path=photo)
+    prediction.save(tmp_path / "found", np.full((*SIZE, 3), 90, np.uint8))
+    (tmp_path / "found" / "images").mkdir()
+    photo.rename(tmp_path / "found" / "images" / "street.png")
+    export = write(tmp_path / "found", tmp_path / "out")
+    assert (export.images, export.objects, export.notes) == (1, 1, ())
+    (image,) = read(tmp_path / "out")
+    assert (image.objects[0].mask == mask).all()
+    assert image.objects[0].confidence == 0.8
+    assert image.path == tmp_path / "out" / "images" / "street.png"
+
+
+def test_predictions_are_taken(tmp_path):
+    mask = ring(4, 4, 12)
+    prediction = Prediction.from_masks(mask[None], [[3, 3, 17, 17]], [0.8])
+    write([prediction], tmp_path, images="none")
+    assert read(tmp_path)[0].objects[0].rle == prediction.objects[0].rle
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_holds_nothing_at_all(name, tmp_path):
+    assert write([], tmp_path / "out", name).images == 0
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_recognised_and_by_no_other(name, labelled, tmp_path):
+    write(labelled, tmp_path / "out", name)
+    assert [each for each in FORMATS if format_of(each).matches(tmp_path / "out")] == [name]
+    assert [each for each in FORMATS if format_of(each).matches(tmp_path / "photos")] == []
+
+
+@pytest.mark.parametrize("placement", ["copy", "link"])
+def test_images_lie_beside_their_labels(labelled, tmp_path, placement):
+    write(labelled, tmp_path / "out", images=placement)
+    placed = tmp_path / "out" / "images" / "sub" / "a.png"
+    assert placed.is_symlink() == (placement == "link")
+    assert placed.read_bytes() == labelled[2].path.read_bytes()
+    write(read(tmp_path / "out"), tmp_path / "out", images=placement)  # onto themselves
+    assert_same(read(tmp_path / "out"), labelled)
+
+
+def test_an_image_that_exif_turns_is_written_upright(tmp_path):
+    pixels = np.zeros((60, 40, 3), np.uint8)  # lies on its side
+    pixels[:30] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    write([LabelledImage("turned.jpg", 40, 60, path=tmp_path / "turned.jpg")], tmp_path / "out")
+    with Image.open(tmp_path / "out" / "images" / "turned.jpg") as image:
+        assert image.size == (60, 40)
+        assert image.getexif().get(0x0112, 1) == 1
+        upright = np.asarray(image)
+    assert upright[:, 35:].min() > 200
+    assert upright[:, :25].max() < 50
+
+
+def test_progress_is_told(labelled, tmp_path):
+    told = []
+    write(labelled, tmp_path / "out", progress=lambda *step: told.append(step))
+    assert told == [("placing images", done, 3) for done in (1, 2, 3)]
+
+
+def test_an_image_that_is_gone_is_one_sentence(labelled, tmp_path):
+    labelled[1].path.unlink()
+    with pytest.raises(ImageError, match=r"b\.png is gone: put it back"):
+        write(labelled, tmp_path / "out")
+    write(labelled, tmp_path / "out", images="none")
+
+
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        (("a.jpg", "A.png"), "a.jpg and A.png differ"),
+        (("../a.jpg",), "'../a.jpg' cannot name"),
+        (("/a.jpg",), "'/a.jpg' cannot name"),
+    ],
+)
+def test_names_that_cannot_be_kept_apart(names, word, tmp_path):
+    with pytest.raises(ConfigError, match=word):
+        write([LabelledImage(name, *SIZE) for name in names], tmp_path / "out", images="none")
+
+
+def test_faults_are_one_sentence(labelled, tmp_path):
+    with pytest.raises(ConfigError, match="no 'cocoa' among the exchange; choose one of: coco"):
+        write(labelled, tmp_path / "out", "cocoa")
+    with pytest.raises(DatasetError, match=r"holds no predictions\.json"):
+        write(tmp_path / "photos", tmp_path / "out")
+    with pytest.raises(DatasetError, match="does not exist"):
+        read(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="is a file"):
+        write(labelled, labelled[0].path)
+    (tmp_path / "predictions.json").write_text(json.dumps({"images": [{}]}))
+    with pytest.raises(
+        DatasetError, match=r"predictions\.json holds no results of `oodseg predict` \(KeyError"
+    ):
+        read_results(tmp_path)
+
+
+def test_labels_other_than_ignore_are_unknown():
+    pairs = [("dog", found(ring(0, 0, 9), 1)), (" Ignore", found(ring(9, 9, 9), 1))]
+    image = LabelledImage.from_labelled("a/b.c.png", *SIZE, pairs)
+    assert (len(image.objects), len(image.ignored), image.stem) == (1, 1, "a/b.c")
