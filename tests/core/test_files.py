@@ -21,6 +21,13 @@ def test_names_that_are_no_utf8_come_back(tmp_path):
     assert json.loads((tmp_path / "a.json").read_bytes())["file_name"] == name
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "b_" + "\N{CJK UNIFIED IDEOGRAPH-8857}" * 81 + ".png"])
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
+    write_bytes(tmp_path / name, b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"whole"
+
+
 def test_json_refuses_what_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))

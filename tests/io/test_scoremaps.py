@@ -7,7 +7,7 @@ import torch
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
 from oodseg.detectors import ScoreNormalizer
-from oodseg.io.scoremaps import ScoreMap, as_score_map, find_score_map, fit_normalizer, read_score_map
+from oodseg.io.scoremaps import ScoreMap, as_score_map, fit_normalizer, read_score_map
 
 
 @pytest.fixture
@@ -140,20 +140,6 @@ def test_which_sizes_cover_a_image(shape, fits):
     else:
         with pytest.raises(ScoreMapError, match=f"a.npy is {shape[1]}x{shape[0]} pixels but .* 1280x720"):
             found.check_size(720, 1280)
-
-
-def test_find_score_map_by_name(tmp_path):
-    (tmp_path / "town").mkdir()
-    for name in ("town/1.npy", "2.png", "3.npy", "3.png"):
-        (tmp_path / name).write_bytes(b"x")
-    assert find_score_map(tmp_path, "town/1", "1") == tmp_path / "town" / "1.npy"
-    assert find_score_map(tmp_path, "city/2", "2") == tmp_path / "2.png"
-    with pytest.raises(ScoreMapError, match=r"several score maps for '3' \(3\.npy, 3\.png\)"):
-        find_score_map(tmp_path, "3")
-    with pytest.raises(ScoreMapError, match="no score map named '4'"):
-        find_score_map(tmp_path, "town/4", "4")
-    with pytest.raises(ScoreMapError, match="does not exist"):
-        find_score_map(tmp_path / "none", "1")
 
 
 def test_fit_normalizer_agrees_with_all_values_at_once(tmp_path, rng):

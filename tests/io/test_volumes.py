@@ -153,6 +153,16 @@ def test_labels(tmp_path):
     assert np.array_equal(labels.values, truth)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_labels_stored_through_a_slope(tmp_path, dtype):
+    image = nibabel.Nifti1Image(body().astype(np.float64) * 3, np.diag([0.8, 0.9, 3.0, 1.0]))
+    image.set_data_dtype(dtype)  # saved as whole numbers times a slope that is none
+    nibabel.save(image, tmp_path / "labels.nii")
+    stored = np.asarray(nibabel.load(tmp_path / "labels.nii").dataobj)
+    assert not np.array_equal(stored, np.rint(stored))
+    assert np.array_equal(read_labels(tmp_path / "labels.nii").values, body() * 3)
+
+
 @pytest.mark.parametrize(
     ("values", "options", "words"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,10 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(target)
     # Same folder, because os.replace is only atomic within one file system; the process id keeps two runs
-    # that write the same file out of each other's way.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # that write the same file out of each other's way. A checksum stands for the name, which may be as long
+    # as the file system allows already.
+    name = zlib.crc32(os.fsencode(target.name))
+    temporary = target.with_name(f".{name:08x}.{os.getpid()}.part")
     with output_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -17,7 +17,7 @@ from oodseg.core.display import plot_objects, to_html
 from oodseg.core.encoding import encode_png
 from oodseg.core.errors import ImageError
 from oodseg.core.objects import OodObject, encode_objects
-from oodseg.core.overlay import caption, draw_overlay
+from oodseg.core.overlay import caption, check_pixels, draw_overlay
 from oodseg.core.saving import save_prediction
 from oodseg.core.tables import to_dataframe, to_detections
 
@@ -233,9 +233,11 @@ class Prediction:
         return save_prediction(Path(folder), self.title, files, self.objects)
 
     def _checked(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if image.dtype != np.uint8 or image.shape != (self.height, self.width, 3):
+        expected = (self.height, self.width, 3)
+        if isinstance(image, np.ndarray) and (image.dtype != np.uint8 or image.shape != expected):
             raise ImageError(
                 f"{self.title} is {image.dtype} {list(image.shape)} now, the objects were found in uint8 "
-                f"[{self.height}, {self.width}, 3]: pass the image they were found in"
+                f"{list(expected)}: pass the image they were found in"
             )
+        check_pixels(image)
         return image

@@ -15,7 +15,8 @@ from oodseg.core.errors import DatasetError
 from oodseg.core.files import output_errors
 from oodseg.data import Frame
 from oodseg.io.images import read_image, to_tensor
-from oodseg.io.scoremaps import find_score_map, read_score_map
+from oodseg.io.score_files import ScoreFiles
+from oodseg.io.scoremaps import read_score_map
 from oodseg.metrics.components import drop_small, label_components
 from oodseg.metrics.instances import objects_of_mask
 from oodseg.metrics.s2m import ScoreExtremes
@@ -174,7 +175,8 @@ class FolderSource:
             ScoreMapError: A frame without a score file, or with several.
         """
         self.name = name
-        self._paths = [find_score_map(folder, frame.name, Path(frame.name).name) for frame in frames]
+        files = ScoreFiles(folder)
+        self._paths = [files.find(frame.name, Path(frame.name).name) for frame in frames]
 
     def score(self, index: int, shape: tuple[int, int]) -> F32:
         """The score file's map."""

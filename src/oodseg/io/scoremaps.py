@@ -193,35 +193,6 @@ def _read_hdf5(path: Path) -> NDArray[Any]:
         return np.asarray(file[_HDF5_KEY])
 
 
-def find_score_map(folder: str | os.PathLike[str], *names: str) -> Path:
-    """Finds the score map of an image by name.
-
-    Args:
-        folder: Where the score maps lie.
-        names: The image's name without suffix, tried in turn: its path below the images' common folder
-            (`town/0001`), then its stem alone (`0001`).
-
-    Raises:
-        ScoreMapError: No such folder, no map of that name, or several.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ScoreMapError(f"the score map folder {folder} does not exist: check the path for typing errors")
-    for name in names:
-        found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
-        if len(found) > 1:
-            raise ScoreMapError(
-                f"{folder} holds several score maps for '{name}' ({', '.join(path.name for path in found)}): "
-                "keep one of them"
-            )
-        if found:
-            return found[0]
-    raise ScoreMapError(
-        f"{folder} holds no score map named '{names[-1]}' ({', '.join(SUFFIXES)}): "
-        "name each score map like its image"
-    )
-
-
 def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int = 0) -> ScoreNormalizer:
     """Fits the score statistics over a folder (and its sub folders) of score maps.
 

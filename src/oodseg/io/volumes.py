@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError
 from oodseg.core.files import write_bytes
 from oodseg.io.images import MIN_SIDE
+from oodseg.io.labels import whole_numbers
 
 SUFFIXES = (".nii", ".nii.gz")
 _AFFINE_TOLERANCE = 1e-2  # millimetres; files round their affines differently
@@ -84,7 +85,7 @@ def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Vol
     """Reads a label volume.
 
     Args:
-        path: NIfTI file of whole numbers 0..255.
+        path: NIfTI file of whole numbers 0..255, to about a thousandth.
         scan: The scan it belongs to; checked if given.
 
     Returns:
@@ -97,13 +98,13 @@ def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Vol
     """
     path = Path(path)
     raw, affine = _load(path)
-    low, high = float(raw.min()), float(raw.max())
-    if not (low >= 0 and high <= 255 and np.array_equal(raw, np.rint(raw))):
+    codes = whole_numbers(raw, 255)  # a slope in the header leaves small errors
+    if codes is None:
         raise DatasetError(
-            f"{path} holds values from {low:g} to {high:g} that are no labels: give a volume of whole "
-            "numbers 0..255, one a structure (was the scan given in its place?)"
+            f"{path} holds values from {float(raw.min()):g} to {float(raw.max()):g} that are no labels: give "
+            "a volume of whole numbers 0..255, one a structure (was the scan given in its place?)"
         )
-    labels = _canonical(path, raw.astype(np.uint8), affine)
+    labels = _canonical(path, codes.astype(np.uint8), affine)
     if scan is not None:
         check_match(scan, labels)
     return labels

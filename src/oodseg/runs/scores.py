@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from oodseg.io.scoremaps import find_score_map, fit_normalizer
+from oodseg.io.score_files import ScoreFiles
+from oodseg.io.scoremaps import fit_normalizer
 from oodseg.runs.items import Item, Source
 
 
@@ -27,8 +28,8 @@ class ScoreFolder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], source: Source) -> None:
-        self._folder = Path(folder)
-        self.normalizer = fit_normalizer(self._folder)
+        self._files = ScoreFiles(folder)
+        self.normalizer = fit_normalizer(folder)
         known = source.items if isinstance(source.items, Sequence) else []
         self._stems = Counter(item.path.stem for item in known if item.path is not None)
 
@@ -36,7 +37,7 @@ class ScoreFolder:
     def settings(self) -> dict[str, Any]:
         """JSON-able: what the results depend on."""
         mean, std = self.normalizer.mean, self.normalizer.std
-        return {"folder": str(self._folder.absolute()), "mean": mean, "std": std}
+        return {"folder": str(self._files.folder.absolute()), "mean": mean, "std": std}
 
     def find(self, item: Item) -> Path:
         """The map of an image: by its name in the run, else by its stem if no other image has that.
@@ -49,4 +50,4 @@ class ScoreFolder:
             names.append(str(PurePosixPath(item.key).with_name(item.path.stem)))
             if self._stems[item.path.stem] == 1:
                 names.append(item.path.stem)
-        return find_score_map(self._folder, *names)
+        return self._files.find(*names)

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from oodseg.core.errors import ImageError
 from oodseg.core.objects import encode_objects
 from oodseg.core.overlay import COLOURS, caption, draw_objects, draw_overlay
 
@@ -119,3 +122,18 @@ def test_two_objects_at_one_place_can_both_be_read():
     found = draw_objects(image, objects((300, 400), (100, 100, 200, 200), (100, 100, 200, 200)))
     for colour in COLOURS[:2]:
         assert (np.abs(found.astype(int) - colour).max(axis=2) < 30).sum() > 60
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("street.jpg", "not as a str: oodseg.read_image"),
+        (Path("street.jpg"), "not as a PosixPath|WindowsPath"),
+        (np.zeros((40, 60, 3), np.float32), r"not float32 \[40, 60, 3\]"),
+        (np.zeros((40, 60), np.uint8), r"not uint8 \[40, 60\]"),
+    ],
+)
+@pytest.mark.parametrize("draw", [draw_overlay, draw_objects])
+def test_what_is_no_array_of_pixels_is_refused_in_a_sentence(draw, image, words):
+    with pytest.raises(ImageError, match=words):
+        draw(image, [])

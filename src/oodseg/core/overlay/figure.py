@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.core.errors import ImageError
 from oodseg.core.objects import OodObject
 from oodseg.core.overlay.contours import View, cut_out, margin_for, paint
 from oodseg.core.overlay.insets import choose_insets, draw_insets, fitting, tile_side
@@ -23,6 +25,24 @@ def caption(count: int) -> str:
     return "no unknown object" if count == 0 else f"{count} unknown object{'s' if count > 1 else ''}"
 
 
+def check_pixels(image: Any) -> None:
+    """Checks that an image is there as pixels, not as a path or in another form.
+
+    Raises:
+        ImageError: It is no uint8 array `[H, W, 3]`.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"an image is drawn on as an array uint8 [H, W, 3] in RGB order, not as a "
+            f"{type(image).__name__}: oodseg.read_image(PATH) gives one"
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(
+            f"an image is drawn on as an array uint8 [H, W, 3] in RGB order, not {image.dtype} "
+            f"{list(image.shape)}: oodseg.read_image(PATH) gives one"
+        )
+
+
 def draw_objects(image: NDArray[np.uint8], objects: Sequence[OodObject]) -> NDArray[np.uint8]:
     """Draws contours and labels over an image; the rest of it stays as it is.
 
@@ -32,7 +52,11 @@ def draw_objects(image: NDArray[np.uint8], objects: Sequence[OodObject]) -> NDAr
 
     Returns:
         uint8 `[H, W, 3]` RGB, of the size of the image: for frames of a video and axes in its own pixels.
+
+    Raises:
+        ImageError: The image is no such array.
     """
+    check_pixels(image)
     return _draw(image, objects, 1.0, style_for(*image.shape[:2]))
 
 
@@ -49,9 +73,13 @@ def draw_overlay(
 
     Returns:
         uint8 `[H', W', 3]` RGB, higher than the image is.
+
+    Raises:
+        ImageError: The image is no such array.
     """
     import cv2
 
+    check_pixels(image)
     height, width = image.shape[:2]
     scale = ceil(_LEAST_SIDE / max(height, width)) if side is None else side / max(height, width)
     scene = image
