@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         MissingDependencyError,
         OodsegError,
         ScoreMapError,
+        VideoError,
         WeightsError,
     )
     from oodseg.core.normalization import ScoreNormalizer
@@ -48,6 +49,7 @@ __all__ = [
     "Prediction",
     "ScoreMapError",
     "ScoreNormalizer",
+    "VideoError",
     "WeightsError",
     "__version__",
     "evaluate",
@@ -71,6 +73,7 @@ _HOMES = {
     "Prediction": "oodseg.core.prediction",
     "ScoreMapError": "oodseg.core.errors",
     "ScoreNormalizer": "oodseg.core.normalization",
+    "VideoError": "oodseg.core.errors",
     "WeightsError": "oodseg.core.errors",
     "evaluate": "oodseg.evaluation.run",
     "load_failure_detector": "oodseg.failures.storage",

@@ -11,6 +11,10 @@ class ImageError(OodsegError):
     """An image that cannot be read or makes no sense (missing, truncated, empty, too small, too large)."""
 
 
+class VideoError(OodsegError):
+    """A video that cannot be read or makes no sense (missing, truncated, without frames, changing size)."""
+
+
 class ScoreMapError(OodsegError):
     """An anomaly score map of the wrong shape, or one that holds no usable values."""
 
