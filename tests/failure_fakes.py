@@ -44,7 +44,7 @@ class RedIsWrong(Judge):
         error = (pixels[0] - pixels[1:].max(0)).clip(0, 1).astype(np.float32)
         quality = np.array([1 - error[labels == k].mean() for k in (0, 1)], np.float32)
         made = np.rint(255 * (1 - pixels.transpose(1, 2, 0))).astype(np.uint8)
-        return Assessment(labels, error, made, quality, float(quality.mean()))
+        return self.with_interval(Assessment(labels, error, made, quality, float(quality.mean())))
 
 
 class GreyIsTruth(SegmenterAssessor):
@@ -61,7 +61,7 @@ class GreyIsTruth(SegmenterAssessor):
         dice = np.nan_to_num(image_dice(labels, truth, 3)).astype(np.float32)
         dice[~np.isin(np.arange(3), labels)] = np.nan
         error = (labels != truth).astype(np.float32)
-        return Assessment(labels, error, None, dice, float(np.nanmean(dice)))
+        return self.with_interval(Assessment(labels, error, None, dice, float(np.nanmean(dice))))
 
 
 def register(monkeypatch) -> None:

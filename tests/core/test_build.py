@@ -148,6 +148,7 @@ def test_options_of_other_parts(tmp_path):
             "'energy' among the scores has no option 'temp'; it takes: temperature",
         ),
         ("detectors", {"name": "logit", "segmenter": "street", "normalizer": 3}, "written as {mean: NUMBER"),
+        ("failures", {"name": "msp", "segmenter": "street", "intervals": {"level": 1}}, "mapping of level"),
         ("prompts", {"name": "components", "area": 7}, "'components' among the prompts has no option 'area'"),
         ("masks", "grabcut:source", "'grabcut' among the masks has no option 'source'"),
         ("masks", "nothing:source", "no 'nothing' among the masks"),

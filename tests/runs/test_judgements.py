@@ -55,7 +55,7 @@ def count_calls(monkeypatch):
 
 def test_ranked_lists(photos, out):
     run = judge(photos, out)
-    assert [name for name, _ in run.worst()] == WORST_FIRST
+    assert [each.name for each in run.worst()] == WORST_FIRST
     assert (run.images, run.failures, run.page) == (4, {}, out / "index.html")
     found = json.loads((out / "failures.json").read_text())
     assert [each["file_name"] for each in found["images"]] == WORST_FIRST
@@ -220,4 +220,4 @@ def test_msp_works_with_a_segmenter_of_the_zoo(photos, out, monkeypatch):
 def test_images_in_memory(out):
     red = np.full((HEIGHT, WIDTH, 3), (255, 0, 0), np.uint8)
     run = oodseg.runs.judge(iter([("red", red), ("black", red * 0)]), "red_is_wrong", out)
-    assert [name for name, _ in run.worst()] == ["red", "black"]
+    assert [each.name for each in run.worst()] == ["red", "black"]

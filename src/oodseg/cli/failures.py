@@ -89,8 +89,11 @@ def show(run: JudgeRun) -> None:
     worst = run.worst()
     if worst:
         say(f"most worth a look (estimated mean {run.listed.overlap}):", "bold")
-    for name, mean in worst:
-        say(f"  {mean:.2f}  {name}")
+    for each in worst:
+        ends = each.record.interval
+        say(f"  {each.record.mean:.2f}{f' ({ends[0]:.2f} to {ends[1]:.2f})' if ends else ''}  {each.name}")
+    if run.listed.promise:
+        say(f"in brackets: {run.listed.promise}")
     for reason in run.failures.values():
         say(f"failed: {reason}", "red")
     say(f"wrote {run.page} and the files beside it")

@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 from oodseg.cli.bench import HELP as BENCH_HELP
 from oodseg.cli.bench import bench
+from oodseg.cli.calibrate import HELP as CALIBRATE_HELP
+from oodseg.cli.calibrate import calibrate
 from oodseg.cli.datasets import datasets_app
 from oodseg.cli.demo import demo
 from oodseg.cli.evaluate import evaluate
@@ -72,6 +74,7 @@ app.command()(evaluate)
 app.command(help=FAILURES_HELP)(failures)
 app.command(help=VOLUMES_HELP)(volumes)
 app.command(help=FIT_HELP)(fit)
+app.command(help=CALIBRATE_HELP)(calibrate)
 app.add_typer(datasets_app, name="datasets")
 for each in (resynthesis, comparator, unknown, slices):
     train_app.command()(each)

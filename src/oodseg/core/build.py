@@ -8,6 +8,7 @@ from typing import Any
 
 from oodseg.core.bundle import bundled_names, find_bundle, load_weights, read_config
 from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.intervals import QualityIntervals
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import (
     Detector,
@@ -155,7 +156,7 @@ def _call(
 ) -> Any:
     arguments = dict(options)
     owner = f"'{name}' among the {room}"
-    normalizer = arguments.pop("normalizer", None) if room == "detectors" else None
+    learned = {key: arguments.pop(key, None) for key in _LATER.get(room, {})}
     known = parameters(maker)
     missing = [key for key, each in known.items() if each.default is each.empty and key not in arguments]
     if missing == ["source"]:
@@ -169,8 +170,9 @@ def _call(
         elif isinstance(kind, type) and isinstance(value, Mapping):
             arguments[key] = _settings(kind, value, f"{key} of {owner}", weights_follow)
     built = maker(**arguments)
-    if normalizer is not None:
-        built.normalizer = _statistics(normalizer, owner)
+    for key, value in learned.items():
+        if value is not None:
+            setattr(built, key, _LATER[room][key](value, owner))
     return built
 
 
@@ -194,6 +196,22 @@ def _statistics(given: Any, owner: str) -> ScoreNormalizer:
     if not isinstance(given, Mapping) or set(given) != {"mean", "std"}:
         raise ConfigError(f"the normalizer of {owner} is written as {{mean: NUMBER, std: NUMBER}}")
     return ScoreNormalizer(float(given["mean"]), float(given["std"]))
+
+
+def _intervals(given: Any, owner: str) -> QualityIntervals:
+    if isinstance(given, QualityIntervals):
+        return given
+    wanted = list(parameters(QualityIntervals))
+    if not isinstance(given, Mapping) or set(given) != set(wanted):
+        raise ConfigError(f"the intervals of {owner} are written as a mapping of {', '.join(wanted)}")
+    return QualityIntervals(**given)
+
+
+# What parts of a room learn after they are built, whatever their constructor: how each is read.
+_LATER: dict[str, dict[str, Callable[[Any, str], Any]]] = {
+    "detectors": {"normalizer": _statistics},
+    "failures": {"intervals": _intervals},
+}
 
 
 def _with_weights(room: str, name: str, options: Mapping[str, Any]) -> Any:
@@ -241,8 +259,7 @@ def _checked(room: str, maker: Callable[..., Any], spec: Mapping[str, Any]) -> d
     known = list(parameters(maker))
     if _is_learned(maker) and "source" not in known:
         known.append("source")
-    if room == "detectors" and "normalizer" not in known:
-        known.append("normalizer")
+    known += [key for key in _LATER.get(room, {}) if key not in known]
     check_known(options, known, f"'{spec['name']}' among the {room}")
     return options
 

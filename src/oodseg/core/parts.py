@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oodseg.core.base import Fittable, Learned, Part, describe, parameters, plain
@@ -17,6 +18,7 @@ from oodseg.core.values import Assessment, BoxPrompts, MaskQueries, Segmentation
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from oodseg.core.intervals import QualityIntervals
     from oodseg.core.normalization import ScoreNormalizer
 
 __all__ = [
@@ -172,9 +174,24 @@ class Judge(Part):
 
     Attributes:
         classes: Names of the C classes.
+        intervals: Where the true quality of an image lies; None until they are fitted. They are saved with
+            the judge, and the grammar takes them as its argument `intervals`, whatever its constructor.
     """
 
     classes: tuple[str, ...]
+    intervals: QualityIntervals | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `Part.config`; with the intervals, if there are any."""
+        known = {} if self.intervals is None else {"intervals": plain(self.intervals)}
+        return {**super().config, **known}
+
+    def with_interval(self, found: Assessment) -> Assessment:
+        """Adds the interval of the mean quality to an assessment, if intervals were fitted."""
+        if self.intervals is None:
+            return found
+        return replace(found, interval=self.intervals.around(found.mean_iou, float(found.error.mean())))
 
     @abstractmethod
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
@@ -184,6 +201,9 @@ class Judge(Part):
             image: Float `[3, H, W]`, RGB in 0..1, any size.
             labels: Integers `[H, W]`, indices into `classes`: the segmentation to judge; None for that of
                 the judge's own segmenter.
+
+        Returns:
+            What it found, handed through `with_interval`.
 
         Raises:
             ConfigError: It needs labels and was given none, or the other way round.

@@ -97,6 +97,7 @@ class Assessment:
         class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
             predicted.
         mean_iou: Their estimated mean over the classes in the truth; one that is missed counts as 0.
+        interval: Where the true mean lies by the detector's `intervals`, within 0..1; None without any.
     """
 
     labels: NDArray[np.uint8]
@@ -104,3 +105,4 @@ class Assessment:
     resynthesis: NDArray[np.uint8] | None
     class_iou: NDArray[np.float32]
     mean_iou: float
+    interval: tuple[float, float] | None = None

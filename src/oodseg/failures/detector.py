@@ -85,13 +85,14 @@ class SegmenterAssessor(ModulePart, Judge):
         predicted = found.labels.cpu().numpy().astype(np.uint8)
         error = self.calibration.error(found.score.float().cpu().numpy())
         quality = self.calibration.quality(self.class_measure(found))
-        return Assessment(
+        assessed = Assessment(
             labels=predicted,
             error=error,
             resynthesis=_as_image(found.resynthesis, predicted.shape),
             class_iou=quality,
             mean_iou=self.calibration.mean_quality(quality),
         )
+        return self.with_interval(assessed)
 
     def class_measure(self, found: Measurement) -> NDArray[np.float64]:
         """Returns the measured quality of every class: float `[C]`, NaN where a class is not predicted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def load_failure_detector(
                 "or take a score that needs no training, such as msp"
             )
         detector.segmenter = segmenter
+        detector.intervals = None  # they are about the segmenter that it was saved with
     return detector.to(device)
 
 
@@ -104,6 +106,29 @@ def save_failure_detector(
         ]
         write_bytes(card, "\n".join(lines).encode())
     write_json(folder / "config.json", config, indent=1)
+
+
+def copy_failure_detector(
+    detector: Judge, source: str | os.PathLike[str], folder: str | os.PathLike[str]
+) -> None:
+    """Writes a failure detector that was changed, with the notes and the model card of where it comes from.
+
+    Args:
+        detector: The detector.
+        source: Bundled name or folder that it was loaded from; the name of a baseline has nothing to copy.
+        folder: Where to.
+
+    Raises:
+        OodsegError: The folder cannot be written.
+    """
+    notes: dict[str, Any] = {}
+    with suppress(WeightsError):
+        known = {"format", "oodseg", "classes", "weights", _ENTRY}
+        notes = {key: each for key, each in read_failure_config(source).items() if key not in known}
+        card = find_failure_detector(source) / "README.md"
+        if card.is_file():
+            write_bytes(Path(folder) / card.name, card.read_bytes())
+    save_failure_detector(detector, folder, notes)
 
 
 def read_failure_config(name_or_folder: str | os.PathLike[str]) -> dict[str, Any]:

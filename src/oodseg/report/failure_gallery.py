@@ -29,6 +29,7 @@ def render(listed: FailureList) -> str:
         overlap=listed.overlap,
         failures=list(listed.failures.values()),
         dice=listed.info.get("dice"),
+        promise=listed.promise,
         charts=draw(listed),
     )
 
@@ -39,6 +40,7 @@ def _card(entry: FailureEntry, colours: Mapping[str, Colour]) -> dict[str, Any]:
     return {
         "name": entry.name,
         "mean": record.mean,
+        "interval": record.interval,
         "wrong": record.wrong,
         "classes": [
             {"name": name, "value": value, "colour": colours[name]}

@@ -33,7 +33,8 @@ class FailureList:
         failures: By name: why an image could not be assessed.
         classes: Names of the classes.
         overlap: What is estimated: `"IoU"`, or `"Dice"` of slices.
-        info: JSON-able: what is known of the run; `dice` (structure to estimate) is of a whole volume.
+        info: JSON-able: what is known of the run; `dice` (structure to estimate) is of a whole volume,
+            `intervals` holds what the intervals of the mean promise.
     """
 
     entries: Sequence[FailureEntry]
@@ -46,6 +47,12 @@ class FailureList:
     def unit(self) -> str:
         """Names the kind of image, in the singular."""
         return "slice" if self.overlap == "Dice" else "image"
+
+    @property
+    def promise(self) -> str | None:
+        """Says what the intervals promise, and on what condition; None without intervals."""
+        intervals: Mapping[str, Any] = self.info.get("intervals") or {}
+        return intervals.get("promise")
 
 
 def rank(entries: Iterable[FailureEntry]) -> list[FailureEntry]:

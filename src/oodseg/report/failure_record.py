@@ -28,6 +28,7 @@ class FailureRecord:
         wrong: Expected share of wrong pixels, 0..1.
         panel: Width and height of the panel, pixels.
         milliseconds: Reading to assessment.
+        interval: Lower and upper end of the interval of the true mean; None without one.
     """
 
     height: int
@@ -38,6 +39,7 @@ class FailureRecord:
     wrong: float
     panel: Sequence[int]
     milliseconds: float
+    interval: Sequence[float] | None = None
 
 
 def record_of(
@@ -73,4 +75,5 @@ def record_of(
         round(float(assessment.error.mean()), 4),
         panel,
         round(milliseconds, 1),
+        None if assessment.interval is None else tuple(round(each, 4) for each in assessment.interval),
     )

@@ -39,6 +39,7 @@ def _document(listed: FailureList) -> dict[str, Any]:
             "rank": number,
             "file_name": entry.name,
             f"estimated_mean_{word}": entry.record.mean,
+            f"mean_{word}_interval": entry.record.interval,
             f"estimated_{word}": dict(entry.record.by_class),
             "predicted_pixels": dict(entry.record.pixels),
             "expected_wrong_share": entry.record.wrong,
@@ -55,12 +56,14 @@ def _table(listed: FailureList) -> str:
     writer = csv.writer(out, lineterminator="\n")
     names = [name for name in listed.classes if any(name in each.record.by_class for each in listed.entries)]
     word = listed.overlap.lower()
+    ends = [f"mean_{word}_low", f"mean_{word}_high"] if listed.promise else []
     writer.writerow(
-        ["rank", "file_name", f"estimated_mean_{word}", "expected_wrong_share"]
+        ["rank", "file_name", f"estimated_mean_{word}", *ends, "expected_wrong_share"]
         + [f"{word}_{name}" for name in names]
     )
     for number, entry in enumerate(listed.entries, start=1):
         record = entry.record
-        values = [record.mean, record.wrong, *(record.by_class.get(name) for name in names)]
+        interval = record.interval or (None, None) if ends else ()
+        values = [record.mean, *interval, record.wrong, *(record.by_class.get(name) for name in names)]
         writer.writerow([number, entry.name, *("" if each is None else f"{each:.4f}" for each in values)])
     return out.getvalue()

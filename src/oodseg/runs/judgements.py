@@ -74,15 +74,14 @@ class JudgeRun:
         found: Mapping[str, float | None] = self.listed.info.get("dice", {})
         return found
 
-    def worst(self, count: int = 5) -> list[tuple[str, float]]:
-        """Names and estimated means of the images most worth a look."""
-        return [
-            (each.name, each.record.mean) for each in self.listed.entries if each.record.mean is not None
-        ][:count]
+    def worst(self, count: int = 5) -> list[FailureEntry]:
+        """The images most worth a look, of those with an estimated mean."""
+        return [each for each in self.listed.entries if each.record.mean is not None][:count]
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values of what a person wants to know, in order."""
-        unit, means = self.listed.unit, [value for _, value in self.worst(self.images)]
+        unit = self.listed.unit
+        means = [each.record.mean for each in self.listed.entries if each.record.mean is not None]
         rows = [(f"{unit}s", str(self.images))]
         if means:
             rows.append((f"median estimated mean {self.listed.overlap}", f"{median(means):.2f}"))
@@ -222,6 +221,7 @@ class Judging(Work[FailureRecord]):
             "images": None if self._root is None else str(self._root),
             "complete": complete,
             "settings": store.settings,
+            "intervals": self._intervals(),
             **self.conclude(names, complete),
         }
         failures = {names[key]: reason for key, reason in store.failures.items()}
@@ -231,6 +231,13 @@ class Judging(Work[FailureRecord]):
     def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
         """JSON-able: what the images together say; see `Work.finish`."""
         return {}
+
+    def _intervals(self) -> dict[str, Any] | None:
+        found = self._detector.intervals
+        if found is None:
+            return None
+        about = {"level": found.level, "quality": found.quality, "images": found.images, "data": found.data}
+        return {**about, "promise": found.promise()}
 
     def summed_up(self, tally: Tally) -> JudgeRun:
         """Returns the result of a run, once it is finished."""
