@@ -12,6 +12,7 @@ from oodseg.exchange import LabelledImage, read, read_results, write
 from oodseg.exchange.transfer import format_of
 
 FORMATS = names("exchange")
+LOSSY = {"yolo", "smiyc", "oodis"}
 
 
 def test_a_folder_of_results_is_taken(tmp_path):
@@ -40,6 +41,12 @@ def test_predictions_are_taken(tmp_path):
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_holds_nothing_at_all(name, tmp_path):
     assert write([], tmp_path / "out", name).images == 0
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in LOSSY])
+def test_masks_come_back_pixel_by_pixel(name, labelled, tmp_path):
+    assert write(labelled, tmp_path / "out", name).notes == ()
+    assert_same(read(tmp_path / "out"), labelled)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -77,7 +84,10 @@ def test_an_image_that_exif_turns_is_written_upright(tmp_path):
 def test_progress_is_told(labelled, tmp_path):
     told = []
     write(labelled, tmp_path / "out", progress=lambda *step: told.append(step))
-    assert told == [("placing images", done, 3) for done in (1, 2, 3)]
+    assert told == [
+        *(("placing images", done, 3) for done in (1, 2, 3)),
+        *(("writing labels", done, 3) for done in (0, 1, 2)),
+    ]
 
 
 def test_an_image_that_is_gone_is_one_sentence(labelled, tmp_path):

@@ -116,7 +116,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     exported.KEY: Layout(
         "Labels out of a tool",
-        "as COCO instances; see `oodseg export-labels --help`",
+        "COCO, CVAT, Label Studio, LabelMe, ...: what `oodseg export-labels` writes",
         (exported.SPLIT,),
         exported.matches,
         exported.read,

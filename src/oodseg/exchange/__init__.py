@@ -11,6 +11,10 @@ from oodseg.exchange.transfer import Export, read, write
 
 FORMATS: dict[str, str | Format] = {
     "coco": "oodseg.exchange.coco:FORMAT",
+    "coco-panoptic": "oodseg.exchange.panoptic:FORMAT",
+    "cvat": "oodseg.exchange.cvat:FORMAT",
+    "label-studio": "oodseg.exchange.label_studio:FORMAT",
+    "labelme": "oodseg.exchange.labelme:FORMAT",
 }
 
 __all__ = ["FORMATS", "Export", "Format", "LabelledImage", "read", "read_results", "write"]

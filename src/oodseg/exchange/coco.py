@@ -10,7 +10,7 @@ every mask.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ FILE = "annotations/instances_default.json"
 IGNORED_ID = CATEGORY_ID + 1
 
 
-def write(images: Sequence[LabelledImage], out: Path) -> list[str]:
+def write(images: Iterable[LabelledImage], out: Path) -> list[str]:
     """Writes one file for all images; nothing is lost."""
     document = coco_document(
         (

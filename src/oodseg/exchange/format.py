@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,11 @@ from oodseg.core.errors import DatasetError
 from oodseg.exchange.labels import LabelledImage
 
 
+def in_images(name: str) -> str:
+    """Where most tools want an image: in `images/`."""
+    return f"images/{name}"
+
+
 @dataclass(frozen=True)
 class Format:
     """One format of labels on disk.
@@ -20,19 +25,20 @@ class Format:
     Attributes:
         title: What people call it.
         shape: The files that make it recognisable, for people.
-        write: Writes labels below a folder; returns what the format could not hold, one sentence each.
+        write: Writes labels below a folder, each image as it comes; returns what the format could not hold,
+            one sentence each.
         read: Reads all labels below a folder.
         matches: Whether a folder holds labels of this format.
-        images: Folder for the images, from the folder of the labels; None where none belong beside them.
+        place: Where an image of that name lies, from the folder of the labels; None where none belong there.
         submission: Whether it is for the server of a benchmark: predictions, which are never ground truth.
     """
 
     title: str
     shape: str
-    write: Callable[[Sequence[LabelledImage], Path], list[str]]
+    write: Callable[[Iterable[LabelledImage], Path], list[str]]
     read: Callable[[Path], list[LabelledImage]]
     matches: Callable[[Path], bool]
-    images: str | None = "images"
+    place: Callable[[str], str] | None = in_images
     submission: bool = False
 
 
@@ -49,7 +55,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
         fault = f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error)
         raise DatasetError(f"{path} holds no {what} ({fault}): export it from the tool again") from error
 

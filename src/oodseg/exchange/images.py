@@ -17,14 +17,14 @@ _ORIENTATION = 0x0112  # EXIF
 _FOLDERS = ("images", "", "data", "images/default")
 
 
-def place_image(image: LabelledImage, folder: Path, placement: Placement) -> None:
+def place_image(image: LabelledImage, target: Path, placement: Placement) -> None:
     """Puts an image where its labels expect it.
 
     An image that EXIF turns is written upright, because tools differ in whether they turn it.
 
     Args:
-        image: Its name says where below the folder.
-        folder: Made if missing.
+        image: It knows where it lies.
+        target: Where it belongs; missing folders are made.
         placement: `"copy"`, `"link"` (a symbolic link) or `"none"`.
 
     Raises:
@@ -37,7 +37,6 @@ def place_image(image: LabelledImage, folder: Path, placement: Placement) -> Non
         raise ImageError(
             f"the image {image.path or image.name} is gone: put it back, or leave images out (--images none)"
         )
-    target = folder / image.name
     if target.exists() and os.path.samefile(target, image.path):
         return
     with atomic_path(target) as temporary:
@@ -78,14 +77,13 @@ def find_image(root: Path, name: str, *folders: str) -> Path | None:
         name: Of the image, as the labels have it.
         folders: Where below `root` to look first.
     """
-    for known in (name, PurePosixPath(name).name):
-        for folder in dict.fromkeys((*folders, *_FOLDERS)):
-            path = root / folder / known
-            if path.is_file():
-                return path
-            for suffix in sorted(SUFFIXES):
-                if (other := path.with_suffix(suffix)).is_file():
-                    return other
+    for folder in dict.fromkeys((*folders, *_FOLDERS)):
+        path = root / folder / name
+        if path.is_file():
+            return path
+        for suffix in sorted(SUFFIXES):
+            if (other := path.with_suffix(suffix)).is_file():
+                return other
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,14 +83,20 @@ def write(
     else:
         labelled = [from_prediction(each) if isinstance(each, Prediction) else each for each in source]
     check_names(labelled)
-    if chosen.images is not None:
+    if chosen.place is not None:
         for done, image in enumerate(labelled, start=1):
-            place_image(image, target / chosen.images, images)
+            place_image(image, target / chosen.place(image.name), images)
             report("placing images", done, len(labelled))
-    notes = chosen.write(labelled, target)
+    notes = chosen.write(_told(labelled, report), target)
     return Export(
         target, chosen.title, len(labelled), sum(len(each.objects) for each in labelled), tuple(notes)
     )
+
+
+def _told(labelled: Sequence[LabelledImage], report: Progress) -> Iterator[LabelledImage]:
+    for done, image in enumerate(labelled):
+        report("writing labels", done, len(labelled))
+        yield image
 
 
 def read(folder: str | os.PathLike[str], format: str | None = None) -> list[LabelledImage]:
