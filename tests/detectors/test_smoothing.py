@@ -7,10 +7,20 @@ from oodseg.detectors.smoothing import gaussian_blur
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
-def test_against_scipy(rng, sigma) -> None:
-    score = rng.normal(size=(2, 20, 31))
-    expected = [gaussian_filter(each, sigma, radius=round(3 * sigma), mode="nearest") for each in score]
-    np.testing.assert_allclose(gaussian_blur(torch.from_numpy(score), sigma).numpy(), expected, atol=1e-9)
+@pytest.mark.parametrize(("mirror", "mode"), [(False, "nearest"), (True, "mirror")])
+@pytest.mark.parametrize("shape", [(2, 20, 31), (1, 2, 1)])
+def test_against_scipy(rng, sigma, mirror, mode, shape) -> None:
+    score = rng.normal(size=shape)
+    expected = [gaussian_filter(each, sigma, radius=round(3 * sigma), mode=mode) for each in score]
+    found = gaussian_blur(torch.from_numpy(score), sigma, mirror=mirror)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-9)
+
+
+def test_mirrored_as_in_torchvision() -> None:
+    from torchvision.transforms import GaussianBlur
+
+    score = torch.randn(1, 9, 12)
+    torch.testing.assert_close(gaussian_blur(score, 1.0, mirror=True), GaussianBlur(7, sigma=1)(score))
 
 
 def test_sigma_one_is_the_seven_by_seven_kernel() -> None:

@@ -87,6 +87,21 @@ def _other_segmenters() -> list[KnownModel]:
         )
         for name in ("deeplabv3_resnet50", "deeplabv3_resnet101", "lraspp_mobilenet_v3_large", "fcn_resnet50")
     ]
+    found += [
+        KnownModel(
+            f"{name} ({release})",
+            "segmenters",
+            "deepwv3plus",
+            "see its release; trained on Cityscapes, non-commercial",
+            note="a file of the release; give its path",
+        )
+        for release, name in (
+            ("NVIDIA, SynBoost", "cityscapes_best.pth"),
+            ("Meta-OoD", "DeepLabV3+_WideResNet38_epoch_4_alpha_0.9.pth"),
+            ("PEBAL", "best_ad_ckpt.pth"),
+            ("RPL+CoroCL", "rev3.pth"),
+        )
+    ]
     return found
 
 

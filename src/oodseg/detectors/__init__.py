@@ -6,6 +6,7 @@ from oodseg.core.parts import Detector
 DETECTORS: dict[str, str] = {
     "street": "oodseg.detectors.street:StreetDetector",
     "logit": "oodseg.detectors.logit:LogitDetector",
+    "rpl": "oodseg.detectors.published:rpl",
     "synthcp": "oodseg.failures.synthcp_detector:SynthCPDetector",
 }
 

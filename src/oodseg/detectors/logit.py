@@ -78,7 +78,7 @@ class LogitDetector(ModulePart, Detector, Fittable):
         """Scores a batch; see `Detector.score`."""
         height, width = images.shape[-2:]
         score = resize_scores(self.rule(self._segment(images), (height, width)).float(), (height, width))
-        return gaussian_blur(score, self.smooth) if self.smooth else score
+        return gaussian_blur(score, self.smooth, mirror=True) if self.smooth else score
 
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Fits the score's statistics, if it has any, and then the normalizer, one batch at a time.

@@ -7,16 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def gaussian_blur(score: Tensor, sigma: float, dilation: int = 1) -> Tensor:
+def gaussian_blur(score: Tensor, sigma: float, dilation: int = 1, mirror: bool = False) -> Tensor:
     """Smooths a score map by a Gaussian cut off at three standard deviations (7x7 for sigma 1).
 
-    PEBAL, RPL and S2M smooth their energy with sigma 1; standardized max logits with sigma 1 and a
-    dilation of 6 (Jung et al., ICCV 2021). Borders are continued by their outermost pixels.
+    PEBAL, RPL and S2M smooth their energy with sigma 1 and mirrored borders (torchvision's GaussianBlur);
+    standardized max logits with sigma 1, a dilation of 6 and repeated borders (Jung et al., ICCV 2021).
 
     Args:
         score: Float `[B, H, W]`.
         sigma: Standard deviation in taps, above 0.
         dilation: Distance of the taps in pixels.
+        mirror: Whether borders are continued by mirroring about their outermost pixels, rather than by
+            repeating these.
 
     Returns:
         Float `[B, H, W]`.
@@ -25,6 +27,16 @@ def gaussian_blur(score: Tensor, sigma: float, dilation: int = 1) -> Tensor:
     offsets = torch.arange(-reach, reach + 1, dtype=score.dtype, device=score.device)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    padded = F.pad(score[:, None], (reach * dilation,) * 4, mode="replicate")
-    rows = F.conv2d(padded, kernel.view(1, 1, 1, -1), dilation=dilation)
-    return F.conv2d(rows, kernel.view(1, 1, -1, 1), dilation=dilation)[:, 0]
+    rows, columns = (_continued(side, reach * dilation, mirror).to(score.device) for side in score.shape[1:])
+    padded = score[:, None, rows][..., columns]
+    blurred = F.conv2d(padded, kernel.view(1, 1, 1, -1), dilation=dilation)
+    return F.conv2d(blurred, kernel.view(1, 1, -1, 1), dilation=dilation)[:, 0]
+
+
+def _continued(side: int, reach: int, mirror: bool) -> Tensor:
+    """Indices of a side that is continued by `reach` at both ends, however short it is."""
+    steps = torch.arange(-reach, side + reach)
+    if not mirror:
+        return steps.clamp(0, side - 1)
+    period = max(1, 2 * (side - 1))
+    return torch.minimum(steps % period, period - steps % period)

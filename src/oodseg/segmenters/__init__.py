@@ -14,6 +14,7 @@ SEGMENTERS: dict[str, str] = {
     "oneformer": "oodseg.segmenters.hub_masks:OneFormerSegmenter",
     "eomt": "oodseg.segmenters.eomt:EomtSegmenter",
     "torchvision": "oodseg.segmenters.torchvision_models:TorchvisionSegmenter",
+    "deepwv3plus": "oodseg.segmenters.deepwv3plus:DeepWV3PlusSegmenter",
     "onnx": "oodseg.segmenters.onnx_file:OnnxSegmenter",
     "tiled": "oodseg.segmenters.tiled:TiledSegmenter",
     "given": "oodseg.segmenters.given:GivenLabels",

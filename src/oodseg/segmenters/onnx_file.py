@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmentation
 from oodseg.nn.hub import portable_source
+from oodseg.nn.onnx_session import first_line, fixed_sides, float_type, open_session
 from oodseg.nn.tensors import resize, to_multiple
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names
-
-_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class OnnxSegmenter(WrappedSegmenter):
@@ -50,15 +48,15 @@ class OnnxSegmenter(WrappedSegmenter):
         classes: Sequence[str] | str | None = None,
         multiple: int = 32,
     ) -> None:
-        session = _open(source)
+        session = open_session(source)
         given = session.get_inputs()[0]
         shape = list(given.shape)
         if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
             raise ConfigError(f"{source} takes {shape}: export a network that takes images [B, 3, H, W]")
         super().__init__(session, (), mean, std)
         self.source, self.multiple = source, int(multiple)
-        self._input, self._dtype = given.name, np.float16 if "float16" in given.type else np.float32
-        self._batch, _, *self._size = (each if isinstance(each, int) else None for each in shape)
+        self._input, self._dtype = given.name, float_type(given)
+        self._batch, _, *self._size = fixed_sides(given)
         # The file need not give the number of classes; its output for a black image does.
         probe = np.zeros((1, 3, *(each or 4 * max(16, self.multiple) for each in self._size)), self._dtype)
         self.classes = class_names(classes, self._run(probe).shape[1])
@@ -91,7 +89,7 @@ class OnnxSegmenter(WrappedSegmenter):
         try:
             logits = np.asarray(self.network.run(None, {self._input: inputs})[0])
         except Exception as error:  # onnxruntime's errors have no common base
-            fault, (height, width) = str(error).strip().splitlines()[0], inputs.shape[-2:]
+            fault, (height, width) = first_line(error), inputs.shape[-2:]
             raise ConfigError(
                 f"{self.source} cannot take images of {width}x{height} pixels ({fault}): "
                 "export it with open sizes, or set `multiple` to its stride"
@@ -102,23 +100,3 @@ class OnnxSegmenter(WrappedSegmenter):
                 "export the network without its argmax"
             )
         return logits.astype(np.float32)
-
-
-def _open(source: str) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingDependencyError(
-            'ONNX files need onnxruntime: install it with `pip install "oodseg[onnx]"`'
-        ) from None
-    if not Path(source).is_file():
-        raise WeightsError(f"the ONNX file {source} does not exist: check the path for typing errors")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    providers = [each for each in _PROVIDERS if each in onnxruntime.get_available_providers()]
-    try:
-        return onnxruntime.InferenceSession(source, options, providers=providers)
-    except Exception as error:  # onnxruntime's errors have no common base
-        fault = str(error).strip().splitlines()[0]
-        raise WeightsError(f"{source} is no ONNX file that can be run ({fault}): export it again") from error

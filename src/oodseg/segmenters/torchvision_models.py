@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.parts import Segmentation
+from oodseg.nn.checkpoints import read_state_dict
 from oodseg.nn.hub import portable_source
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names, input_of
 
@@ -45,7 +45,7 @@ class TorchvisionSegmenter(WrappedSegmenter):
                 f"torchvision has no segmenter '{source}'; choose one of: {', '.join(sorted(names))}"
             )
         path, known = (Path(weights), None) if weights else _cached(source)
-        state = _read_state(path)
+        state = read_state_dict(path)
         layer = next((each for each in _CLASSIFIERS if f"{each}.weight" in state), None)
         if layer is None:
             raise WeightsError(f"{path} is no state dict of {source}: save the network's state_dict()")
@@ -103,25 +103,3 @@ def _cached(source: str) -> tuple[Path, list[str]]:
             "option weights"
         )
     return path, list(weights.meta["categories"])
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        fault = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"the weights {path} cannot be read ({fault}): give a state dict as .safetensors or .pth"
-        ) from error
-    # Training scripts wrap the state dict; torchvision's own call it "model".
-    for key in ("model", "state_dict"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    if not isinstance(loaded, Mapping) or not all(isinstance(each, Tensor) for each in loaded.values()):
-        raise WeightsError(f"{path} is no state dict: save the network's state_dict()")
-    return dict(loaded)

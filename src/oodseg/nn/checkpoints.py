@@ -1,0 +1,60 @@
+"""Reads state dicts that other trainings wrote, without executing anything in them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oodseg.core.errors import WeightsError
+
+# What training scripts call the state dict in a file that holds more.
+_KEYS = ("model", "state_dict", "model_state")
+# Scripts also save figures as numpy's scalars; building one runs no code of the file's. Older files name
+# the function by the module that it used to be in.
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+_NUMPY: list[Any] = [
+    _SCALAR,
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("float64", "float32", "int64")),
+]
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Reads a state dict, also one that a training script has wrapped.
+
+    Args:
+        path: `.safetensors`; or anything that `torch.save` wrote, which is opened with `weights_only`. A
+            mapping with one of the keys `model`, `state_dict` and `model_state` stands for what lies there.
+
+    Returns:
+        Tensors by name, on the CPU.
+
+    Raises:
+        WeightsError: The file cannot be read without executing it, or is no state dict.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        with torch.serialization.safe_globals(_NUMPY):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        fault = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"the weights {path} cannot be read ({fault}): give a state dict as .safetensors or .pth"
+        ) from error
+    for key in _KEYS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping) or not all(isinstance(each, Tensor) for each in loaded.values()):
+        raise WeightsError(f"{path} is no state dict: save the network's state_dict()")
+    return dict(loaded)

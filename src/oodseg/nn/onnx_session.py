@@ -1,0 +1,64 @@
+"""Opens and runs ONNX files with onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oodseg.core.errors import MissingDependencyError, WeightsError
+
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def open_session(source: str | Path) -> Any:
+    """Opens an ONNX file, on a GPU where onnxruntime has one.
+
+    Returns:
+        An `onnxruntime.InferenceSession`.
+
+    Raises:
+        MissingDependencyError: onnxruntime is not installed.
+        WeightsError: The file is missing or no ONNX file.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingDependencyError(
+            'ONNX files need onnxruntime: install it with `pip install "oodseg[onnx]"`'
+        ) from None
+    if not Path(source).is_file():
+        raise WeightsError(f"the ONNX file {source} does not exist: check the path for typing errors")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    providers = [each for each in _PROVIDERS if each in onnxruntime.get_available_providers()]
+    try:
+        return onnxruntime.InferenceSession(str(source), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise WeightsError(
+            f"{source} is no ONNX file that can be run ({first_line(error)}): export it again"
+        ) from error
+
+
+def fixed_sides(given: Any) -> list[int | None]:
+    """The sizes of an input or output of a session; None for those that the file leaves open."""
+    return [side if isinstance(side, int) else None for side in given.shape]
+
+
+def float_type(given: Any) -> type[np.floating[Any]]:
+    """The numpy type that a float input of a session takes."""
+    return np.float16 if "float16" in given.type else np.float32
+
+
+def as_float32(outputs: list[Any]) -> list[NDArray[np.float32]]:
+    """The outputs of a run, in float32."""
+    return [np.asarray(each).astype(np.float32) for each in outputs]
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what onnxruntime says."""
+    return str(error).strip().splitlines()[0]
