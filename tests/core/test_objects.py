@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle_tools
 
-from oodseg.core.objects import encode_objects
+from oodseg.core import objects
+from oodseg.core.objects import OodObject, encode_objects
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -38,6 +39,36 @@ def test_run_lengths_come_back_and_agree_with_their_definition(mask):
     rows, columns = np.nonzero(mask)
     x, y = columns.min(), rows.min()
     assert one.bbox == (x, y, columns.max() + 1 - x, rows.max() + 1 - y)
+
+
+@given(SHAPES.flatmap(lambda shape: arrays.arrays(bool, shape)), st.sampled_from(["text", "bytes", "list"]))
+@settings(deadline=None)
+def test_an_object_is_made_of_run_lengths_in_any_form(mask, form):
+    rle = rle_tools.encode(np.asfortranarray(mask, np.uint8))
+    assert objects.run_lengths(rle["counts"].decode()) == run_lengths(mask)
+    forms = {"text": rle["counts"].decode(), "bytes": rle["counts"], "list": run_lengths(mask)}
+    given_rle = {"size": rle["size"], "counts": forms[form]}
+    if not mask.any():
+        with pytest.raises(ValueError, match="the mask is empty"):
+            OodObject.from_rle(given_rle)
+        return
+    (expected,) = encode_objects(mask[None], [[0, 0, 1, 1]], [0.5])
+    found = OodObject.from_rle(given_rle, 0.5)
+    assert (found.rle, found.area, found.confidence) == (expected.rle, expected.area, 0.5)
+    x, y, width, height = expected.bbox
+    assert found.box == (x, y, x + width, y + height)
+    assert OodObject.from_mask(mask, 0.5) == found
+
+
+@pytest.mark.parametrize("counts", ["", "0", [1, 2], [-1, 13], b"52203"])
+def test_run_lengths_of_another_size_are_an_error(counts):
+    with pytest.raises(ValueError, match="do not add up to 4x3 pixels"):
+        OodObject.from_rle({"size": [3, 4], "counts": counts})
+
+
+def test_run_lengths_that_end_early_are_an_error():
+    with pytest.raises(ValueError, match="end within a number"):
+        OodObject.from_rle({"size": [3, 4], "counts": "P"})
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,11 @@ def export_labels(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the labels.")],
     format: Annotated[
         str,
-        typer.Option(metavar="NAME", help="One of: coco, coco-panoptic, cvat, label-studio, labelme."),
+        typer.Option(
+            metavar="NAME",
+            help="One of: coco, coco-panoptic, cvat, fiftyone, huggingface, label-studio, labelme, oodis, "
+            "smiyc, supervisely, yolo.",
+        ),
     ] = "coco",
     images: Annotated[
         Images, typer.Option(help="Put the images beside the labels: copies, symbolic links, or none.")

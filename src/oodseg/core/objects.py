@@ -62,17 +62,18 @@ class OodObject:
 
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
-        if isinstance(counts, list):
-            if sum(counts) != height * width or min(counts, default=0) < 0:
-                raise ValueError(f"the run lengths do not add up to {width}x{height} pixels")
-            counts = rle_tools.frPyObjects({"size": [height, width], "counts": counts}, height, width)[
-                "counts"
-            ]
-        text = counts.decode("ascii") if isinstance(counts, bytes) else str(counts)
-        compressed = {"size": [height, width], "counts": text}
-        area = int(rle_tools.area(compressed))
+        text = counts.decode("ascii") if isinstance(counts, bytes) else counts
+        runs = run_lengths(text) if isinstance(text, str) else list(text)
+        # The library fills what is missing with whatever lies in memory.
+        if sum(runs) != height * width or min(runs, default=0) < 0:
+            raise ValueError(f"the run lengths do not add up to {width}x{height} pixels")
+        area = sum(runs[1::2])
         if not area:
             raise ValueError("the mask is empty")
+        compressed = {"size": [height, width], "counts": text}
+        if not isinstance(text, str):
+            found = rle_tools.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+            compressed["counts"] = found["counts"].decode("ascii")
         x, y, columns, rows = (float(value) for value in rle_tools.toBbox(compressed))
         return cls(compressed, (x, y, x + columns, y + rows), float(confidence), area)
 
@@ -82,6 +83,32 @@ class OodObject:
         from pycocotools import mask as rle_tools
 
         return cls.from_rle(rle_tools.encode(np.asfortranarray(mask, dtype=np.uint8)), confidence)
+
+
+def run_lengths(counts: str) -> list[int]:
+    """Unpacks COCO's compressed run lengths, the first of zeros.
+
+    Every character holds five bits of a number, lowest first, and whether more follow; from the fourth run
+    on, numbers are differences from the run before the last.
+
+    Raises:
+        ValueError: The text ends within a number.
+    """
+    runs: list[int] = []
+    number = shift = 0
+    for character in counts:
+        chunk = ord(character) - 48
+        number |= (chunk & 31) << shift
+        shift += 5
+        if chunk & 32:
+            continue
+        if chunk & 16:  # negative
+            number -= 1 << shift
+        runs.append(number + runs[-2] if len(runs) > 2 else number)
+        number = shift = 0
+    if shift:
+        raise ValueError("the run lengths end within a number")
+    return runs
 
 
 def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) -> list[OodObject]:

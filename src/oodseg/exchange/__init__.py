@@ -4,6 +4,7 @@ Every format is one file with a writer and a reader. Masks come back pixel by pi
 cannot hold them, which `Export.notes` says.
 """
 
+from oodseg.exchange.detections import from_supervision, to_supervision
 from oodseg.exchange.format import Format
 from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.results import read_results
@@ -13,8 +14,24 @@ FORMATS: dict[str, str | Format] = {
     "coco": "oodseg.exchange.coco:FORMAT",
     "coco-panoptic": "oodseg.exchange.panoptic:FORMAT",
     "cvat": "oodseg.exchange.cvat:FORMAT",
+    "fiftyone": "oodseg.exchange.fiftyone:FORMAT",
+    "huggingface": "oodseg.exchange.hugging_face:FORMAT",
     "label-studio": "oodseg.exchange.label_studio:FORMAT",
     "labelme": "oodseg.exchange.labelme:FORMAT",
+    "oodis": "oodseg.exchange.oodis:FORMAT",
+    "smiyc": "oodseg.exchange.smiyc:FORMAT",
+    "supervisely": "oodseg.exchange.supervisely:FORMAT",
+    "yolo": "oodseg.exchange.yolo:FORMAT",
 }
 
-__all__ = ["FORMATS", "Export", "Format", "LabelledImage", "read", "read_results", "write"]
+__all__ = [
+    "FORMATS",
+    "Export",
+    "Format",
+    "LabelledImage",
+    "from_supervision",
+    "read",
+    "read_results",
+    "to_supervision",
+    "write",
+]
