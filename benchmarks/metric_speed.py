@@ -29,6 +29,7 @@ from oodseg.metrics import (
     resample_weights,
 )
 from oodseg.metrics.components import match_components
+from oodseg.metrics.pixel import cut
 
 
 def scenes(count: int, height: int, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -66,7 +67,7 @@ def full_set(count: int, height: int, width: int) -> tuple[float, dict[str, floa
     for score, label in scenes(count, height, width):
         start = time.perf_counter()
         confidence = extremes.normalize(score)
-        mask = score > np.float32(pixel.mask_threshold)
+        mask = cut(score, pixel.threshold)
         s2m.update(confidence, label)
         binned.update(score, label)
         components.update(mask, label)

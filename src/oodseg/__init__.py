@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         VideoError,
         WeightsError,
     )
+    from oodseg.core.input_warnings import InputWarning
     from oodseg.core.normalization import ScoreNormalizer
     from oodseg.core.objects import OodObject
     from oodseg.core.prediction import Prediction
@@ -42,6 +43,7 @@ __all__ = [
     "DatasetError",
     "EverythingSegmenter",
     "ImageError",
+    "InputWarning",
     "LogitDetector",
     "MissingDependencyError",
     "OodObject",
@@ -66,6 +68,7 @@ _HOMES = {
     "DatasetError": "oodseg.core.errors",
     "EverythingSegmenter": "oodseg.masks.everything",
     "ImageError": "oodseg.core.errors",
+    "InputWarning": "oodseg.core.input_warnings",
     "LogitDetector": "oodseg.detectors.logit",
     "MissingDependencyError": "oodseg.core.errors",
     "OodObject": "oodseg.core.objects",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.objects import OodObject, encode_objects
 from oodseg.core.parts import Detector, Fittable, Sight, statistics_of
@@ -81,11 +82,13 @@ class S2M(Stages):
         import torch
 
         watch = Stopwatch(time.perf_counter())
-        pixels = as_image(image)
+        with collect_warnings() as warnings:
+            pixels = as_image(image)
+            scores = None if score_map is None else score_map_for(score_map, *pixels.shape[:2]).scores
         ignored = None if self.ignore is None else ignored_in(self.ignore, *pixels.shape[:2])
         watch.lap("read")
         with torch.inference_mode(), self._encoding(pixels) as encode:
-            normalized, features, warnings = self._scores(pixels, score_map, score_normalizer)
+            normalized, features = self._scores(pixels, scores, score_normalizer)
             if ignored is not None:
                 unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
                 normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
@@ -154,18 +157,17 @@ class S2M(Stages):
         return encoder_stream(self.device) if self.encodes_concurrently else nullcontext()
 
     def _scores(
-        self, image: NDArray[np.uint8], score_map: Any, normalizer: ScoreNormalizer | None
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None, list[str]]:
+        self, image: NDArray[np.uint8], scores: NDArray[Any] | None, normalizer: ScoreNormalizer | None
+    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         """Normalised scores `[h, w]` at the working size, and the features behind them."""
         import torch
 
         normalizer = self.prompts.scale or normalizer
         height, width = self.working_size(*image.shape[:2])
-        if score_map is not None:
-            checked = score_map_for(score_map, *image.shape[:2])
-            raw = torch.from_numpy(resize(checked.scores, height, width)).to(self.device)
-            normalizer = normalizer or ScoreNormalizer.fit([raw])
-            return normalizer(raw), None, list(checked.warnings)
+        if scores is not None:
+            raw = torch.from_numpy(resize(scores, height, width))
+            # Before the device gets them: not every GPU has 64 bits.
+            return (normalizer or ScoreNormalizer.fit([raw]))(raw).to(self.device), None
         detector = self._needed_detector()
         normalizer = normalizer or statistics_of(detector)
         sight = self.look(image)
@@ -174,7 +176,7 @@ class S2M(Stages):
             raise ScoreMapError(
                 f"the detector '{detector.name}' gave scores that are not finite: its weights may be damaged"
             )
-        return normalizer(raw), sight.features, []
+        return normalizer(raw), sight.features
 
     def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
         """The detector's scores of an image at the working size, not normalised.

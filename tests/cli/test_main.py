@@ -1,8 +1,11 @@
 import errno
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import oodseg
@@ -107,3 +110,34 @@ def test_main_exits_with_the_code_of_the_verb(monkeypatch, capsys):
         module.main()
     assert stopped.value.code == 2
     assert "nowhere.jpg does not exist" in capsys.readouterr().err
+
+
+def test_warnings_about_inputs_are_printed_by_every_verb(tmp_path):
+    label = np.zeros((24, 32), np.uint8)
+    label[4:12, 4:12] = 1
+    score = np.random.default_rng(0).normal(size=(24, 32)) - label
+    for name in "abcde":
+        for folder, pixels in (("labels", label), ("images", np.dstack([label] * 3))):
+            path = tmp_path / "set" / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+        score[0, 0] = np.nan
+        (tmp_path / "scores").mkdir(exist_ok=True)
+        np.save(tmp_path / "scores" / f"{name}.npy", score)
+    options = [
+        "--pipeline",
+        "none",
+        "--scores",
+        f"mine={tmp_path / 'scores'}",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path / "set"), *options, "--resamples", "5"])
+    assert result.exit_code == 0, result.output
+    notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert "a.npy: 1 of 768 scores were NaN" in notes[0]
+    assert notes[2].endswith("were replaced (and 2 more like it)")
+    assert "'mine' are lower on anomalies" in notes[3]
+    (record,) = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["datasets"]
+    assert len(record["warnings"]) == 6
+    assert "(and 2 more like it)" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

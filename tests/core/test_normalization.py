@@ -25,6 +25,14 @@ def test_fit_stays_exact_far_from_zero() -> None:
     assert fitted.std == pytest.approx(np.arange(1000).std(), rel=1e-9)
 
 
+def test_small_differences_far_from_zero_survive() -> None:
+    values = 1e9 + torch.arange(100, dtype=torch.float64) / 1000
+    found = ScoreNormalizer.fit([values])(values)
+    assert found.dtype == torch.float32
+    assert (found.diff() > 0).all()
+    assert found.mean().abs() < 1e-3
+
+
 def test_fit_leaves_out_what_is_not_finite() -> None:
     maps = [torch.tensor([1.0, float("nan"), 3.0]), torch.tensor([float("inf")]), torch.tensor([5.0])]
     fitted = ScoreNormalizer.fit(maps)

@@ -1,11 +1,13 @@
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from oodseg.core.errors import ConfigError, DatasetError, OodsegError, ScoreMapError
+from oodseg.core.input_warnings import InputWarning
 from oodseg.core.prediction import Prediction
 from oodseg.data import open_dataset
 from oodseg.evaluation import evaluate, evaluate_folder
@@ -149,6 +151,37 @@ def test_score_folders_stand_beside_the_pipeline(folder, tmp_path):
     found = evaluate(open_dataset(folder), FakePipeline(), score_folders={"RPL": scores}, resamples=10)
     assert [m.name for m in found.methods][3:] == ["RPL", "RPL + components"]
     assert found.methods[3].value("pixel", "auprc") > 0.9
+
+
+def test_what_is_wrong_with_score_files_is_said_and_kept(folder, tmp_path):
+    scores = write_scores(folder, tmp_path / "maps", scale=-1.0)
+    mended = np.load(scores / "p1.npy")
+    mended[0, :4] = np.nan
+    np.save(scores / "p1.npy", mended)
+    (scores / "p2.npy").unlink()
+    Image.fromarray(np.arange(40 * 60, dtype=np.uint16).reshape(40, 60).astype(np.uint8)).save(
+        scores / "p2.png"
+    )
+    with pytest.warns(InputWarning) as told:
+        found = evaluate(open_dataset(folder), score_folders={"mine": scores}, resamples=10)
+    expected = (r"p1\.npy: 4 of 2400 scores were NaN", r"p2\.png has only 256 levels", r"'mine' are lower on")
+    for sentences in ([str(each.message) for each in told], found.warnings, found.to_dict()["warnings"]):
+        for words in expected:
+            assert any(re.search(words, each) for each in sentences), words
+    assert len(found.warnings) == len(expected)
+
+
+def test_small_differences_of_large_scores_count(folder, tmp_path):
+    near, far = tmp_path / "near", tmp_path / "far"
+    write_scores(folder, near)
+    far.mkdir()
+    for path in near.iterdir():
+        np.save(far / path.name, np.load(path).astype(np.float64) * 1e-3 + 1e6)
+    found = evaluate(open_dataset(folder), score_folders={"near": near, "far": far}, resamples=10)
+    for method, other in zip(found.methods[:2], found.methods[2:], strict=True):
+        for family, figures in method.figures.items():
+            for name, figure in figures.items():
+                assert other.value(family, name) == pytest.approx(figure.value, abs=2e-3), (family, name)
 
 
 def test_labels_and_scores_alone_are_enough(folder, tmp_path):

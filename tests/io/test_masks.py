@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from oodseg.core.errors import ImageError
+from oodseg.core.input_warnings import InputWarning
 from oodseg.io.masks import half_as_bright, read_brightness, read_mask
 
 PAINTED = np.zeros((20, 30), bool)
@@ -56,16 +57,21 @@ def test_traces_of_compression_are_not_painted(tmp_path):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (Image.new("L", (20, 20)), "black all over"),
-        (Image.new("RGBA", (20, 20), (255, 0, 0, 0)), "black all over"),
         (Image.new("L", (20, 20), 255), "white all over"),
         (Image.new("L", (20, 2)), "too small"),
     ],
 )
-def test_masks_that_say_nothing_are_refused(tmp_path, image, message):
+def test_masks_that_cannot_be_meant_are_refused(tmp_path, image, message):
     image.save(tmp_path / "mask.png")
     with pytest.raises(ImageError, match=rf"mask\.png is {message}"):
         read_mask(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("image", [Image.new("L", (20, 20)), Image.new("RGBA", (20, 20), (255, 0, 0, 0))])
+def test_a_mask_in_which_nothing_is_painted_is_said(tmp_path, image):
+    image.save(tmp_path / "mask.png")
+    with pytest.warns(InputWarning, match=r"mask\.png is black all over"):
+        assert not read_mask(tmp_path / "mask.png").any()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
+from oodseg.core.input_warnings import InputWarning, collect_warnings
 from oodseg.detectors import ScoreNormalizer
 from oodseg.io.scoremaps import ScoreMap, as_score_map, fit_normalizer, read_score_map
 
@@ -28,13 +29,15 @@ def test_npy_and_npz(tmp_path, scores):
 def test_png_of_16_and_of_8_bits(tmp_path):
     levels = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40) * 68
     cv2.imwrite(str(tmp_path / "a.png"), levels)
-    found = read_score_map(tmp_path / "a.png")
+    with collect_warnings(forward=False) as warned:
+        found = read_score_map(tmp_path / "a.png")
     assert np.allclose(found.scores, levels / 65535)
-    assert found.warnings == ()
+    assert found.scores.dtype == np.float32
+    assert warned == []
     cv2.imwrite(str(tmp_path / "b.png"), (levels // 257).astype(np.uint8))
-    found = read_score_map(tmp_path / "b.png")
+    with pytest.warns(InputWarning, match=r"b\.png has only 256 levels"):
+        found = read_score_map(tmp_path / "b.png")
     assert np.allclose(found.scores, (levels // 257) / 255)
-    assert "only 256 levels" in found.warnings[0]
 
 
 def test_hdf5(tmp_path, scores, monkeypatch):
@@ -55,16 +58,51 @@ def test_values_that_are_mended(scores):
     scores[0, :3] = [np.nan, np.inf, -np.inf]
     low, high = scores[1:].min(), scores[1:].max()
     low, high = min(low, scores[0, 3:].min()), max(high, scores[0, 3:].max())
-    found = as_score_map(scores, "a.npy")
+    with pytest.warns(InputWarning, match=r"a\.npy: 3 of 960 scores were NaN or infinite and were replaced"):
+        found = as_score_map(scores, "a.npy")
     assert found.scores[0, :3].tolist() == [low, high, low]
     assert np.array_equal(found.scores[1:], scores[1:])
-    assert found.warnings == ("a.npy: 3 of 960 scores were NaN or infinite and were replaced",)
 
 
-def test_doubles_beyond_float32_stay_finite():
-    values = np.zeros((20, 20))
-    values[0, 0] = 1e300
-    assert np.isfinite(as_score_map(values).scores).all()
+@pytest.mark.parametrize(
+    "values",
+    [
+        1e6 + np.linspace(0, 1e-3, 400),  # small differences of large numbers
+        1 - np.logspace(-16, -9, 400),  # a softmax that is sure of itself
+        np.logspace(-300, -100, 400),
+        np.logspace(100, 149, 400),
+        2.0**24 + np.arange(400),
+        (2**24 + np.arange(400)).astype(np.int64),
+        (2**24 + np.arange(400)).astype(np.uint32),
+    ],
+)
+def test_distinct_scores_stay_distinct_and_in_order(values):
+    with np.errstate(over="ignore"):
+        assert len(np.unique(values.astype(np.float32))) < len(np.unique(values))
+    found = as_score_map(values.reshape(20, 20)).scores.ravel()
+    assert np.isfinite(found).all()
+    assert np.array_equal(np.unique(found, return_inverse=True)[1], np.unique(values, return_inverse=True)[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.uint16, np.int64, bool])
+def test_what_32_bits_can_hold_is_held_in_32_bits(dtype):
+    values = (np.arange(400) % 2 if dtype is bool else np.arange(400)).astype(dtype).reshape(20, 20)
+    found = as_score_map(values).scores
+    assert found.dtype == np.float32
+    assert np.array_equal(found, values)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (2**60 + np.arange(400), "fall together in 64 bits"),
+        (np.arange(400, dtype=np.uint64) * np.uint64(1000) + np.uint64(2**63), "fall together in 64 bits"),
+        (np.logspace(100, 300, 400), "beyond 1e\\+150 were cut"),
+    ],
+)
+def test_distinct_scores_that_fall_together_are_said(values, words):
+    with pytest.warns(InputWarning, match=words):
+        assert np.isfinite(as_score_map(values.reshape(20, 20)).scores).all()
 
 
 @pytest.mark.parametrize(

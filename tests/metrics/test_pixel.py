@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from oodseg.metrics.pixel import PixelCurve, pixel_metrics
+from oodseg.metrics.pixel import PixelCurve, cut, pixel_metrics
 
 LABELS = arrays(np.uint8, (5, 8), elements=st.sampled_from([0, 1, 255]))
 SCORES = arrays(np.float32, (5, 8), elements=st.one_of(st.floats(-50, 50, width=32), st.integers(-3, 3)))
@@ -69,7 +69,7 @@ def test_many_pixels_move_into_the_histogram_and_agree():
 def test_the_mask_threshold_cuts_exactly_the_best_f1_mask(scores, labels):
     assume((labels == 1).any() and (labels == 0).any())
     found = pixel_metrics(scores, labels)
-    mask, keep = scores > np.float32(found.mask_threshold), labels != 255
+    mask, keep = cut(scores, found.threshold), labels != 255
     tp = (mask & (labels == 1)).sum()
     assert 2 * tp / ((mask & keep).sum() + (labels == 1).sum()) == pytest.approx(found.best_f1)
 
@@ -79,8 +79,35 @@ def test_a_map_of_two_values_keeps_its_top_plateau():
     score = np.array([[0.9, 0.9, 0.0, 0.0]], np.float32)
     found = pixel_metrics(score, label)
     assert found.threshold == pytest.approx(0.9)
-    assert ((score > found.mask_threshold) == (label == 1)).all()
+    assert (cut(score, found.threshold) == (label == 1)).all()
     assert found.best_f1 == 1.0
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6, 1e9])
+def test_float64_keeps_its_order(far):
+    rng = np.random.default_rng(0)
+    labels = (rng.random((3, 20, 20)) < 0.3).astype(np.uint8)
+    scores = far + 1e-6 * np.rint(rng.normal(labels, 1.0) * 1000)
+    curve = collect(scores, labels)
+    found = curve.compute()
+    assert found.exact
+    for name, value in reference(scores, labels).items():
+        assert getattr(found, name) == pytest.approx(value, abs=1e-9), name
+    mask = cut(scores, found.threshold)
+    assert 2 * (mask & (labels == 1)).sum() / (mask.sum() + labels.sum()) == pytest.approx(found.best_f1)
+    edges = curve.bin_edges()
+    assert len(edges) > 100
+    assert set(edges[1:]) <= set(scores.ravel())
+
+
+def test_float64_falls_together_in_the_histogram_within_its_stated_error():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((2, 20, 20)) < 0.3).astype(np.uint8)
+    scores = 1e9 + 1e-3 * rng.normal(labels, 1.0)
+    scores[0, 0, :2] = (1e80, -1e80)
+    found = collect(scores, labels, exact_limit=0).compute()
+    assert not found.exact
+    assert abs(found.auprc - reference(scores, labels)["auprc"]) <= found.auprc_error
 
 
 @pytest.mark.parametrize("label", [0, 1, 255])

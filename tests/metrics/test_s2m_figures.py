@@ -166,6 +166,20 @@ def test_extremes_bring_a_set_to_0_1(scores):
         assert not scaled.any()
 
 
+@pytest.mark.parametrize(
+    "scores",
+    [
+        1e9 + np.arange(20.0),
+        1.5e307 * np.arange(-10, 10),
+        np.linspace(-3e38, 3e38, 20, dtype=np.float32),
+    ],
+)
+def test_extremes_far_apart_or_far_from_zero(scores):
+    extremes = ScoreExtremes()
+    extremes.update(scores)
+    np.testing.assert_allclose(extremes.normalize(scores), np.linspace(0, 1, 20), atol=1e-6)
+
+
 def test_thresholds_are_hundredths():
     assert [f"{t:.2f}" for t in THRESHOLDS[[0, 1, 35, 100]]] == ["0.00", "0.01", "0.35", "1.00"]
 

@@ -36,15 +36,24 @@ from oodseg.cli.train_volumes import volumes as train_volumes
 from oodseg.cli.volumes import HELP as VOLUMES_HELP
 from oodseg.cli.volumes import volumes
 from oodseg.core.errors import OodsegError
+from oodseg.core.input_warnings import collect_warnings, shorten
 from oodseg.core.version import __version__
 
 _FAULT, _INTERRUPTED = 2, 130  # exit codes
 
 
 class _Verbs(TyperGroup):
-    """Turns errors a user can fix, and Ctrl-C, into one sentence and an exit code."""
+    """Turns errors a user can fix, and Ctrl-C, into a sentence and an exit code; prints warnings."""
 
     def invoke(self, ctx: Any) -> Any:
+        with collect_warnings(forward=False) as warned:
+            try:
+                return self._answer(ctx)
+            finally:
+                for sentence in shorten(warned):
+                    say(f"note: {sentence}", "yellow", stderr=True)
+
+    def _answer(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except OodsegError as error:

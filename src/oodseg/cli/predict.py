@@ -112,8 +112,6 @@ def show(run: PredictionRun) -> None:
     if run.note is not None:
         say(f"note: {run.note}", "yellow", stderr=True)
     print_facts(run.facts())
-    for warning in run.warnings:
-        say(f"note: {warning}", "yellow")
     for reason in run.failures.values():
         say(f"failed: {reason}", "red")
     say(f"wrote {run.coco_path} and the folders beside it")

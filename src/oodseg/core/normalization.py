@@ -41,7 +41,11 @@ class ScoreNormalizer:
 
     def __call__(self, scores: Tensor) -> Tensor:
         """Normalises scores of any shape; returns float32 of the same shape."""
-        return ((scores.float() - self.mean) / self.std).clamp(_LOW, _HIGH)
+        import torch
+
+        # In 64 bits where they came so: the mean may be large beside their differences.
+        values = scores if scores.dtype == torch.float64 else scores.float()
+        return ((values - self.mean) / self.std).clamp(_LOW, _HIGH).float()
 
     @classmethod
     def fit(cls, score_maps: Iterable[Tensor]) -> ScoreNormalizer:

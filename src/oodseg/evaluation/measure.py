@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import OodsegError
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.progress import Progress
 from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
@@ -18,10 +19,11 @@ from oodseg.metrics.binned_pixels import BinnedPixels
 from oodseg.metrics.bootstrap import interval, measurable
 from oodseg.metrics.components import ComponentCounter, MinimumSizes
 from oodseg.metrics.instances import InstanceCounter
-from oodseg.metrics.pixel import ANOMALY, F64, PixelCurve, PixelMetrics
+from oodseg.metrics.pixel import ANOMALY, F64, PixelCurve, PixelMetrics, Scores, cut
 from oodseg.metrics.s2m import PRESETS, S2MCurve, ScoreExtremes
 
 BINS = 50
+_REVERSED = 0.4  # an AUROC below this is no chance of a poor score
 
 
 class _Histogram:
@@ -30,7 +32,7 @@ class _Histogram:
     def __init__(self) -> None:
         self.counts = np.zeros((2, BINS), np.int64)
 
-    def update(self, score: NDArray[np.float32], label: NDArray[np.uint8]) -> None:
+    def update(self, score: Scores, label: NDArray[np.uint8]) -> None:
         bins = np.minimum((score * BINS).astype(np.int64), BINS - 1)
         for row in (0, ANOMALY):
             self.counts[row] += np.bincount(bins[label == row], minlength=BINS)
@@ -71,6 +73,12 @@ def measure(
         progress(source.name, index + 1, total)
 
     counters = _Counters(curve, kind, sizes)
+    if kind == "score" and counters.pixel.auroc < _REVERSED:
+        warn_input(
+            f"the scores '{source.name}' are lower on anomalies than elsewhere (AUROC "
+            f"{100 * counters.pixel.auroc:.0f} %): higher must mean more anomalous, so negate likelihoods "
+            "and confidences"
+        )
     for index, frame in enumerate(frames):
         label = frame.label
         scores = source.score(index, label.shape)
@@ -110,7 +118,7 @@ class _Counters:
 
     def update(
         self,
-        scores: NDArray[np.float32],
+        scores: Scores,
         confidence: NDArray[np.float32],
         objects: Objects | None,
         label: NDArray[np.uint8],
@@ -118,7 +126,7 @@ class _Counters:
         self.s2m.update(confidence, label)
         self._binned.update(scores, label)
         self._histogram.update(confidence, label)
-        self._components.update(scores > np.float32(self.pixel.mask_threshold), label)
+        self._components.update(cut(scores, self.pixel.threshold), label)
         boxes = alarms = None
         if objects is not None:
             self._instances = self._instances or InstanceCounter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,6 +161,7 @@ class Evaluation:
         methods: The rows.
         tiles: Thumbnails for the report, worst image first.
         meta: Version, seed, weights hash, preset, metric definitions.
+        warnings: What was mended, or looks wrong, in labels and scores, one sentence each.
     """
 
     dataset: BenchmarkSet
@@ -167,6 +169,7 @@ class Evaluation:
     methods: list[MethodResult]
     tiles: list[Tile]
     meta: dict[str, Any]
+    warnings: Sequence[str] = ()
 
     def __repr__(self) -> str:
         rows = ", ".join(method.name for method in self.methods)
@@ -186,6 +189,7 @@ class Evaluation:
                     "fingerprint": self.fingerprint,
                     "notes": self.dataset.notes,
                 },
+                "warnings": list(self.warnings),
                 **self.meta,
                 "methods": [
                     {

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.progress import Progress, silent
 from oodseg.core.version import __version__
 from oodseg.data import BenchmarkSet, Frame, open_dataset, verify
@@ -96,18 +97,15 @@ def evaluate(
         DatasetError: Not a data set, no labelled frame, a missing image, a label of the wrong size or code.
         ScoreMapError: A missing or broken score file.
     """
-    if not isinstance(dataset, BenchmarkSet):
-        dataset = open_dataset(dataset)
-    frames = tuple(frame for frame in dataset.frames if frame.label_path is not None)
-    if not frames:
-        raise DatasetError(f"{dataset.root} holds no labelled frame: there is nothing to measure against")
-    dataset = replace(dataset, frames=frames)
-    # Every label is read once before hours are spent on prediction: a wrong one shows now.
-    checked = verify(dataset)
     report = progress or silent
-    weights = resample_weights(len(frames), resamples, seed)
-    sizes = TRACK_SIZES[dataset.track]
-    with tempfile.TemporaryDirectory(prefix="oodseg-") as folder:
+    with collect_warnings() as warnings, tempfile.TemporaryDirectory(prefix="oodseg-") as folder:
+        if not isinstance(dataset, BenchmarkSet):
+            dataset = open_dataset(dataset)
+        dataset = _labelled(dataset)
+        # Every label is read once before hours are spent on prediction: a wrong one shows now.
+        checked = verify(dataset)
+        frames, sizes = dataset.frames, TRACK_SIZES[dataset.track]
+        weights = resample_weights(len(frames), resamples, seed)
         sources = _sources(folder, frames, pipeline, detector, score_folders or {}, pipeline_name, report)
         methods: list[MethodResult] = []
         for kind, source in sources:
@@ -118,20 +116,23 @@ def evaluate(
                 parts = ComponentSource(source, extremes, result.threshold, sizes.predicted)
                 methods.append(measure(parts, "components", frames, sizes, weights, report)[0])
         tiles = [tile(frames[i], i, [source for _, source in sources]) for i in _worst(methods, gallery)]
-    return Evaluation(
-        dataset,
-        checked.fingerprint,
-        methods,
-        tiles,
-        {
-            "oodseg_version": __version__,
-            "weights": weights_hash,
-            "seed": seed,
-            "resamples": resamples,
-            "preset": preset,
-            "definitions": DEFINITIONS,
-        },
-    )
+    meta = {
+        "oodseg_version": __version__,
+        "weights": weights_hash,
+        "seed": seed,
+        "resamples": resamples,
+        "preset": preset,
+        "definitions": DEFINITIONS,
+    }
+    return Evaluation(dataset, checked.fingerprint, methods, tiles, meta, warnings)
+
+
+def _labelled(dataset: BenchmarkSet) -> BenchmarkSet:
+    """The set without the frames whose truth is hidden."""
+    frames = tuple(frame for frame in dataset.frames if frame.label_path is not None)
+    if not frames:
+        raise DatasetError(f"{dataset.root} holds no labelled frame: there is nothing to measure against")
+    return replace(dataset, frames=frames)
 
 
 def evaluate_folder(

@@ -19,13 +19,13 @@ from oodseg.io.score_files import ScoreFiles
 from oodseg.io.scoremaps import read_score_map
 from oodseg.metrics.components import drop_small, label_components
 from oodseg.metrics.instances import objects_of_mask
+from oodseg.metrics.pixel import Scores, cut
 from oodseg.metrics.s2m import ScoreExtremes
 
 if TYPE_CHECKING:
     from oodseg.core.parts import Detector
     from oodseg.core.prediction import Prediction
 
-F32 = NDArray[np.float32]
 Objects = tuple[list[dict[str, Any]], list[float]]
 
 
@@ -41,8 +41,8 @@ class Source(Protocol):
     name: str
     bounded: bool
 
-    def score(self, index: int, shape: tuple[int, int]) -> F32:
-        """Score or confidence of a frame, float32 of the label's `[H, W]`."""
+    def score(self, index: int, shape: tuple[int, int]) -> Scores:
+        """Score or confidence of a frame, float32 or float64 of the label's `[H, W]`."""
         ...
 
     def objects(self, index: int, shape: tuple[int, int]) -> Objects | None:
@@ -86,7 +86,7 @@ class PipelineRun:
         """A frame's prediction without its score map; a fresh copy, so that what it caches is not kept."""
         return replace(self._predictions[index])
 
-    def score(self, index: int, shape: tuple[int, int]) -> F32:
+    def score(self, index: int, shape: tuple[int, int]) -> Scores:
         """The confidence map."""
         found = self.prediction(index)
         self._check(index, (found.height, found.width), shape)
@@ -97,7 +97,7 @@ class PipelineRun:
         found = self._predictions[index].objects
         return [thing.rle for thing in found], [thing.confidence for thing in found]
 
-    def detector_score(self, index: int, shape: tuple[int, int]) -> F32:
+    def detector_score(self, index: int, shape: tuple[int, int]) -> Scores:
         """The detector's normalised score map, resized bilinearly to the label's size."""
         return to_shape(np.load(self._path(index), allow_pickle=False), shape)
 
@@ -123,7 +123,7 @@ class DetectorOfPipeline:
         self.name = name
         self._run = run
 
-    def score(self, index: int, shape: tuple[int, int]) -> F32:
+    def score(self, index: int, shape: tuple[int, int]) -> Scores:
         """The detector's score."""
         return self._run.detector_score(index, shape)
 
@@ -154,7 +154,7 @@ class DetectorRun:
             _save(self._spool / f"{index}.npy", scores.cpu().numpy())
             progress(index + 1)
 
-    def score(self, index: int, shape: tuple[int, int]) -> F32:
+    def score(self, index: int, shape: tuple[int, int]) -> Scores:
         """The detector's score."""
         return to_shape(np.load(self._spool / f"{index}.npy", allow_pickle=False), shape)
 
@@ -178,7 +178,7 @@ class FolderSource:
         files = ScoreFiles(folder)
         self._paths = [files.find(frame.name, Path(frame.name).name) for frame in frames]
 
-    def score(self, index: int, shape: tuple[int, int]) -> F32:
+    def score(self, index: int, shape: tuple[int, int]) -> Scores:
         """The score file's map."""
         # Confidence maps are score files too, and 0 everywhere where nothing was found.
         found = read_score_map(self._paths[index], allow_constant=True)
@@ -203,13 +203,13 @@ class ComponentSource:
         self.name = f"{base.name} + components"
         self._base = base
         self._extremes = extremes
-        self._threshold = np.float32(threshold)
+        self._threshold = threshold
         self._minimum = minimum
 
-    def score(self, index: int, shape: tuple[int, int]) -> F32:
+    def score(self, index: int, shape: tuple[int, int]) -> Scores:
         """Every component filled with its confidence, 0 elsewhere."""
         scores = self._base.score(index, shape)
-        labels, areas = drop_small(*label_components(scores >= self._threshold), self._minimum)
+        labels, areas = drop_small(*label_components(cut(scores, self._threshold)), self._minimum)
         sums = np.bincount(labels.ravel(), self._extremes.normalize(scores).ravel(), minlength=areas.size)
         values = (sums / np.maximum(areas, 1)).astype(np.float32).clip(0.0, 1.0)
         values[0] = 0.0
@@ -218,7 +218,7 @@ class ComponentSource:
     def objects(self, index: int, shape: tuple[int, int]) -> Objects:
         """The components."""
         scores = self._base.score(index, shape)
-        return objects_of_mask(scores >= self._threshold, self._extremes.normalize(scores), self._minimum)
+        return objects_of_mask(cut(scores, self._threshold), self._extremes.normalize(scores), self._minimum)
 
 
 def _images(frames: Sequence[Frame]) -> list[Path]:
@@ -237,10 +237,11 @@ def _save(path: Path, scores: NDArray[Any]) -> None:
         np.save(path, scores.astype(np.float32))
 
 
-def to_shape(scores: F32, shape: tuple[int, int]) -> F32:
+def to_shape(scores: Scores, shape: tuple[int, int]) -> Scores:
     """Resizes a score map bilinearly to `[H, W]`; one of that size comes back as it is."""
     if scores.shape == shape:
         return scores
     import cv2
 
-    return np.asarray(cv2.resize(scores, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
+    resized: Scores = cv2.resize(scores, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return resized

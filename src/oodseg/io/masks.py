@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
+from oodseg.core.input_warnings import warn_input
 from oodseg.io.images import load_image
 
 _LOSSY = frozenset({"JPEG", "WEBP"})
@@ -21,19 +22,17 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
     brightest.
 
     Returns:
-        Bool `[H, W]`.
+        Bool `[H, W]`; all false, with an `InputWarning`, where nothing is painted.
 
     Raises:
-        ImageError: As `read_image`, or the mask covers everything or nothing.
+        ImageError: As `read_image`, or the mask covers everything.
     """
     bright, lossy = _brightness(path)
     mask: NDArray[np.bool_] = half_as_bright(bright) if lossy else bright > 0
     if mask.all():
         raise ImageError(f"{os.fspath(path)} is white all over: paint black what is to be looked at")
     if not mask.any():
-        raise ImageError(
-            f"{os.fspath(path)} is black all over: paint what it is to cover in any colour but black"
-        )
+        warn_input(f"{os.fspath(path)} is black all over, so it covers nothing: paint it in any other colour")
     return mask
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
+from oodseg.core.input_warnings import collect_warnings, warn_input
 from oodseg.core.normalization import ScoreNormalizer
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ SUFFIXES = (".npy", ".npz", ".png", ".hdf5", ".h5")
 _NPZ_KEYS = ("score", "scores", "anomaly_scores")
 _HDF5_KEY = "value"
 _MIN_SIDE = 16
+_LARGEST = 1e150  # its square, which statistics need, is a number still
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +35,13 @@ class ScoreMap:
     """A checked score map.
 
     Attributes:
-        scores: Float32 `[h, w]`, finite, higher = more anomalous; constant only if allowed.
+        scores: Float32 `[h, w]`, or float64 where float32 would change a score; finite, higher = more
+            anomalous; constant only if allowed.
         name: Its name in error messages: its path, if it has one.
-        warnings: What was mended, one sentence each.
     """
 
-    scores: NDArray[np.float32]
+    scores: NDArray[np.floating[Any]]
     name: str = "the score map"
-    warnings: tuple[str, ...] = ()
 
     def check_size(self, height: int, width: int) -> None:
         """Checks that the map covers an image of `height` x `width`.
@@ -95,20 +96,18 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
         raise
     except Exception as error:  # numpy, zipfile, Pillow and h5py each raise their own errors
         raise ScoreMapError(f"{path} cannot be read ({error}): write it again") from error
-    if path.suffix.lower() != ".png":
-        return as_score_map(values, str(path), allow_constant=allow_constant)
-    checked = as_score_map(values / np.iinfo(values.dtype).max, str(path), allow_constant=allow_constant)
-    if values.dtype == np.uint16:
-        return checked
-    coarse = f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart"
-    return replace(checked, warnings=(*checked.warnings, coarse))
+    if path.suffix.lower() == ".png":
+        if values.dtype == np.uint8:
+            warn_input(f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart")
+        values = (values / np.iinfo(values.dtype).max).astype(np.float32)
+    return as_score_map(values, str(path), allow_constant=allow_constant)
 
 
 def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bool = False) -> ScoreMap:
     """Checks scores that are in memory already (array `[h, w]` of numbers, higher = more anomalous).
 
-    NaN and -Inf become the lowest, +Inf the highest finite score, with a warning. For `allow_constant` see
-    `read_score_map`.
+    NaN and -Inf become the lowest, +Inf the highest finite score, with an `InputWarning`. Scores that are
+    distinct stay so, or there is another one. For `allow_constant` see `read_score_map`.
 
     Raises:
         ScoreMapError: Not one 2-D map of numbers, under 16 pixels per side, all NaN, or constant.
@@ -125,7 +124,6 @@ def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bo
             f"{name} is too small ({values.shape[1]}x{values.shape[0]} pixels): "
             "save the scores at the image's size"
         )
-    notes: tuple[str, ...] = ()
     scores = values.astype(np.float64)
     finite = np.isfinite(scores)
     if not finite.any():
@@ -141,9 +139,23 @@ def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bo
     bad = int(scores.size - np.count_nonzero(finite))
     if bad:
         scores = np.nan_to_num(scores, nan=low, posinf=high, neginf=low)
-        notes = (f"{name}: {bad} of {scores.size} scores were NaN or infinite and were replaced",)
-    limit = float(np.finfo(np.float32).max)
-    return ScoreMap(scores.clip(-limit, limit).astype(np.float32), name, notes)
+        warn_input(f"{name}: {bad} of {scores.size} scores were NaN or infinite and were replaced")
+    elif _falls_together(values, scores):
+        warn_input(
+            f"{name}: distinct scores fall together in 64 bits: take their mean off before saving them"
+        )
+    if max(abs(low), abs(high)) > _LARGEST:
+        scores = scores.clip(-_LARGEST, _LARGEST)
+        warn_input(f"{name}: scores beyond {_LARGEST:g} were cut to that: save their logarithm")
+    with np.errstate(over="ignore"):
+        narrow = scores.astype(np.float32)
+    return ScoreMap(narrow if np.array_equal(narrow, scores) else scores, name)
+
+
+def _falls_together(values: NDArray[Any], scores: NDArray[np.float64]) -> bool:
+    """Whether numbers of more digits than float64 has lost some of them."""
+    wider = values.dtype.itemsize > 8 or (values.dtype.kind in "iu" and values.dtype.itemsize == 8)
+    return wider and bool((values.astype(np.longdouble) != scores).any())
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
@@ -224,7 +236,8 @@ def _usable_maps(paths: list[Path]) -> Iterator[Tensor]:
 
     for path in paths:
         try:
-            scores = read_score_map(path).scores
+            with collect_warnings(forward=False):  # likewise
+                scores = read_score_map(path).scores
         except ScoreMapError:
             continue
         # A quarter of a million pixels per map settle a mean; every step-th row and column samples evenly.

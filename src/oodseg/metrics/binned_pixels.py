@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.metrics.pixel import F32, F64, I64, TPR, split
+from oodseg.metrics.pixel import F64, I64, TPR, Scores, split
 
 
 class BinnedPixels:
@@ -17,8 +17,8 @@ class BinnedPixels:
     between two of them lie at most about 1/512 of the pixels of either class, unless these share one score.
     """
 
-    def __init__(self, edges: F32) -> None:
-        """Starts empty; `edges` float32 `[E]` ascending, a bin reaching from one edge to the next."""
+    def __init__(self, edges: Scores) -> None:
+        """Starts empty; `edges` float `[E]` ascending, a bin reaching from one edge to the next."""
         self.edges = edges
         self._rows: list[I64] = []
 

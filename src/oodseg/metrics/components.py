@@ -9,8 +9,8 @@ touch it:
 
 The PPV of a predicted component is its share on ground truth. At each τ: TP = ground truth with sIoU >= τ,
 FN = the rest, FP = predictions with PPV < τ. The mask is cut at the pooled best-F1 threshold
-(`PixelMetrics.mask_threshold`). Everything comes from one table of overlapping label pairs, without a loop
-over components.
+(`PixelMetrics.threshold`). Everything comes from one table of overlapping label pairs, without a loop over
+components.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class FailureCurve:
         if ignore is not None:
             of_errors[ignore] = of_successes[ignore] = IGNORE
         self._error.update(error, of_errors)
-        self._success.update(-np.asarray(error, np.float32), of_successes)
+        self._success.update(-1.0 * np.asarray(error), of_successes)
         self._images.update(error, of_errors)
 
     def compute(self) -> PixelFailureMetrics:

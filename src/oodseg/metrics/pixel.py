@@ -25,6 +25,7 @@ _SIGN = np.uint32(0x80000000)
 TPR = 0.95
 
 F32 = NDArray[np.float32]
+Scores = NDArray[np.floating[Any]]
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -55,15 +56,6 @@ class PixelMetrics:
     exact: bool
     auprc_error: float
 
-    @property
-    def mask_threshold(self) -> float:
-        """Threshold t for which the mask `score > t` holds the pixels of `best_f1`.
-
-        The curve counts `score >= threshold` while masks are cut by `>`; with a map of few distinct
-        values that would lose its whole top plateau, so t is the next smaller float32.
-        """
-        return float(np.nextafter(np.float32(self.threshold), np.float32(-np.inf)))
-
 
 @dataclass(frozen=True)
 class _Steps:
@@ -81,14 +73,14 @@ class _Steps:
 class PixelCurve:
     """Collects the pixels of a set, image by image.
 
-    Memory is 4 bytes per pixel up to `exact_limit` pixels and constant (64 MB) beyond.
+    Memory is 4 bytes per pixel (8 in float64) up to `exact_limit` pixels and constant (64 MB) beyond.
     """
 
     def __init__(self, exact_limit: int = 1 << 26) -> None:
         """Starts empty; more than `exact_limit` pixels go into the histogram (0: at once)."""
         self._limit = exact_limit
-        self._positive: list[F32] = []
-        self._negative: list[F32] = []
+        self._positive: list[Scores] = []
+        self._negative: list[Scores] = []
         self._size = 0
         self._histogram: NDArray[np.int64] | None = None  # [2, bins], in-distribution and anomalous
         if exact_limit <= 0:
@@ -98,7 +90,7 @@ class PixelCurve:
         """Adds one image.
 
         Args:
-            score: Float `[H, W]`, finite, higher = more anomalous.
+            score: Float `[H, W]`, finite, higher = more anomalous; float64 keeps its precision.
             label: uint8 `[H, W]`: 0 in-distribution, 1 anomaly, 255 ignored.
 
         Raises:
@@ -173,18 +165,19 @@ class PixelCurve:
         kept = np.unique(kept)
         return along[kept], up[kept]
 
-    def bin_edges(self, bins: int = 512) -> F32:
-        """Returns float32 thresholds, ascending: about `bins` equal parts of the pixels of either class."""
+    def bin_edges(self, bins: int = 512) -> Scores:
+        """Returns thresholds, ascending, of the scores' type: about `bins` equal parts of either class."""
         steps = self._steps()
-        edges = [np.zeros(1, np.float32)]
+        edges: list[NDArray[Any]] = [np.zeros(1, np.float32)]
+        kept = np.result_type(np.float32, *self._positive, *self._negative)
         if steps.positives:
             wanted = np.linspace(1, steps.positives, bins)
-            edges.append(steps.values[np.searchsorted(steps.tp, wanted)].astype(np.float32))
+            edges.append(steps.values[np.searchsorted(steps.tp, wanted)].astype(kept))
         if steps.negatives:
             edges.append(self._negative_quantiles(bins))
         return np.unique(np.concatenate(edges))
 
-    def _negative_quantiles(self, bins: int) -> F32:
+    def _negative_quantiles(self, bins: int) -> Scores:
         if self._histogram is None:
             values = _sorted(self._negative)
             return values[np.linspace(0, values.size - 1, bins).astype(np.int64)]
@@ -231,7 +224,7 @@ class PixelCurve:
             self._count(negative, positive)
         self._positive, self._negative = [], []
 
-    def _count(self, negative: F32, positive: F32) -> None:
+    def _count(self, negative: Scores, positive: Scores) -> None:
         if self._histogram is None:
             return
         for row, values in enumerate((negative, positive)):
@@ -245,11 +238,22 @@ def pixel_metrics(score: NDArray[Any], label: NDArray[np.uint8]) -> PixelMetrics
     return curve.compute()
 
 
-def split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[F32, F32]:
-    """Returns the anomalous and the in-distribution scores as finite float32 vectors, -0.0 made 0.0."""
+def cut(score: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+    """Returns the mask `score >= threshold`, bool of the score's shape: the pixels that `best_f1` counts.
+
+    A map of few distinct values loses its whole top plateau by `>`. No score is rounded for it.
+    """
+    return np.asarray(score.astype(np.float64, copy=False) >= threshold)
+
+
+def split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[Scores, Scores]:
+    """Returns the anomalous and the in-distribution scores as finite vectors, -0.0 made 0.0.
+
+    They are float64 where the score is, else float32.
+    """
     if score.shape != label.shape:
         raise ValueError(f"score and label differ in shape: {score.shape} and {label.shape}")
-    values = score.astype(np.float32, copy=False)
+    values = score if score.dtype == np.float64 else score.astype(np.float32, copy=False)
     positive, negative = values[label == ANOMALY], values[label == 0]
     for part in (positive, negative):
         if part.size and not (np.isfinite(part.min()) and np.isfinite(part.max())):
@@ -257,7 +261,7 @@ def split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[F32, F32]:
     return positive + np.float32(0.0), negative + np.float32(0.0)
 
 
-def _sorted(chunks: list[F32]) -> F32:
+def _sorted(chunks: list[Scores]) -> Scores:
     """Sorts all chunks together, leaving the one sorted array in their place to save memory and time."""
     if len(chunks) != 1:
         joined = np.concatenate(chunks) if chunks else np.empty(0, np.float32)
@@ -266,8 +270,10 @@ def _sorted(chunks: list[F32]) -> F32:
     return chunks[0]
 
 
-def _bin_of(values: F32) -> NDArray[np.uint32]:
+def _bin_of(values: Scores) -> NDArray[np.uint32]:
     """Maps float32 to bins in the floats' own order: flip negatives, set the sign bit of the rest."""
+    if values.dtype != np.float32:
+        values = values.clip(np.finfo(np.float32).min, np.finfo(np.float32).max).astype(np.float32)
     bits = values.view(np.uint32)
     return np.where(bits >= _SIGN, ~bits, bits | _SIGN) >> _SHIFT
 

@@ -76,14 +76,16 @@ class ScoreExtremes:
 
     def normalize(self, score: NDArray[Any]) -> NDArray[np.float32]:
         """Maps a score map to float32 0..1 with the set's extremes; a constant set becomes 0."""
-        span = self.high - self.low
-        if not span > 0:
+        half = self.high / 2 - self.low / 2  # the whole may be beyond every float
+        if not half > 0:
             return np.zeros(score.shape, np.float32)
         scaled: NDArray[np.float32]
-        if 1.0 / span <= float(np.finfo(np.float32).max):
+        most = float(np.finfo(np.float32).max)
+        if score.dtype != np.float64 and 0.5 / most <= half <= most / 2:
+            span = self.high - self.low
             scaled = (score.astype(np.float32) - np.float32(self.low)) * np.float32(1.0 / span)
-        else:  # of a subnormal span, the inverse is beyond float32, and infinity times 0 is no number
-            scaled = ((score.astype(np.float64) - self.low) / span).astype(np.float32)
+        else:  # 32 bits hold neither the inverse of a subnormal span, nor all the digits of such scores
+            scaled = ((score.astype(np.float64) / 2 - self.low / 2) / half).astype(np.float32)
         return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from oodseg.core.input_warnings import shorten
 from oodseg.evaluation import Evaluation, MethodResult
 from oodseg.metrics.s2m import Preset
 from oodseg.report.charts import Bars, Line, bar_chart, histogram_chart, line_chart
@@ -75,7 +76,7 @@ def _set(found: Evaluation, rows: Sequence[Row], preset: Preset) -> dict[str, An
             "iou": best.value(family, "iou_best"),
             "threshold": best.best_thresholds[preset],
         },
-        "notes": notes_of(found),
+        "notes": [*notes_of(found), *shorten(found.warnings)],
         "table": _table([row for row in rows if row.dataset == data.title]),
         "charts": _charts(methods, preset),
         "sizes": _sizes(methods),
