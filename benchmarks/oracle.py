@@ -39,7 +39,8 @@ from oodseg import S2M
 from oodseg.core.parts import BoxPrompts, PromptGenerator, statistics_of
 from oodseg.core.prediction import Prediction
 from oodseg.data import open_dataset
-from oodseg.io.images import find_images, read_image, resize, to_tensor
+from oodseg.io.discovery import find_images
+from oodseg.io.images import read_image, resize, to_tensor
 from oodseg.metrics.components import TRACK_SIZES, drop_small, label_components
 from oodseg.metrics.instances import FOUND_IOU
 from oodseg.metrics.pixel import ANOMALY, IGNORE

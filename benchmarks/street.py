@@ -19,7 +19,7 @@ from rich.table import Table
 
 from oodseg import S2M
 from oodseg.evaluation import evaluate_folder
-from oodseg.io.images import find_images
+from oodseg.io.discovery import find_images
 
 KNOWN = ("roads_without_anomalies", "camvid/test/images", "idd_lite/val/images")
 

@@ -19,7 +19,8 @@ from oodseg.core.prediction import Prediction
 from oodseg.core.stages import Stages
 from oodseg.core.stopwatch import Stopwatch
 from oodseg.io.beside import ignored_in, score_map_for
-from oodseg.io.images import as_image, find_images, resize, to_tensor
+from oodseg.io.discovery import find_images
+from oodseg.io.images import as_image, resize, to_tensor
 from oodseg.nn.concurrency import encoder_stream, in_background
 
 if TYPE_CHECKING:

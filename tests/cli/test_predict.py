@@ -36,9 +36,10 @@ def test_all_options_reach_the_run(red, photos, out, tmp_path):
     options = ["--confidence-format", "npy", "--no-overlay", "--score-map", tmp_path, "--ignore-mask", mask]
     result = run(red, out, photos / "1.png", *options, "--masks", "grabcut", "--threads", "1")
     assert result.exit_code == 0, result.output
-    settings = coco_of(out)["info"]["settings"]
-    found = [settings[key] for key in ("confidence_format", "overlays", "masks")]
-    assert found == ["npy", False, "grabcut"]
+    info = coco_of(out)["info"]
+    settings = info["settings"]
+    assert info["files"] == {"masks": ".png", "confidence": ".npy"}
+    assert settings["masks"] == "grabcut"
     assert settings["scores"]["folder"] == str(tmp_path)
     assert len(settings["ignore_sha256"]) == 64
     assert (out / "confidence" / "1.npy").is_file()

@@ -93,6 +93,15 @@ def test_a_broken_off_save_leaves_whole_files(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_the_folder_of_a_run_is_left_alone(tmp_path):
+    image, settings = [("a", IMAGE)], {"pipeline": "fixed"}
+    oodseg.runs.predict(image, lambda image: predict(), tmp_path, settings=settings)
+    before = (tmp_path / "predictions.json").read_bytes()
+    with pytest.raises(OodsegError, match="holds the results of a run"):
+        predict().save(tmp_path)
+    assert (tmp_path / "predictions.json").read_bytes() == before
+
+
 def test_without_the_image_nothing_is_written(tmp_path):
     with pytest.raises(ImageError, match="pass the image"):
         predict(image=None).save(tmp_path / "out")

@@ -1,4 +1,3 @@
-import os
 import struct
 import zlib
 
@@ -9,7 +8,7 @@ import torch
 from PIL import Image
 
 from oodseg.core.errors import ImageError
-from oodseg.io.images import as_image, find_images, read_image, read_size, resize, to_tensor
+from oodseg.io.images import as_image, read_image, read_size, resize, to_tensor
 
 
 @pytest.fixture
@@ -225,42 +224,3 @@ def test_resize_keeps_means_and_constants(rng):
     assert resize(values, 40, 60) is values
     assert np.allclose(resize(np.full((10, 10, 3), 7.0, np.float32), 33, 17), 7)
     assert resize(np.zeros((10, 10, 3), np.uint8), 5, 20).shape == (5, 20, 3)
-
-
-def touch(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"x")
-
-
-def names_of(found, folder):
-    return [path.relative_to(folder).as_posix() for path in found]
-
-
-def test_find_images_in_natural_order(tmp_path):
-    touch(tmp_path, "10.png", "2.PNG", "1.jpg", "b/3.webp", "notes.txt", ".hidden.png", ".cache/4.png")
-    assert names_of(find_images(tmp_path), tmp_path) == ["1.jpg", "2.PNG", "10.png", "b/3.webp"]
-
-
-def test_find_images_each_once_and_without_the_results(tmp_path):
-    touch(tmp_path, "a.png", "out/masks/a.png", "output/b.png")
-    found = find_images([tmp_path, tmp_path / "a.png", tmp_path / "**" / "*.png"], exclude=tmp_path / "out")
-    assert names_of(found, tmp_path) == ["a.png", "output/b.png"]
-
-
-def test_find_images_takes_a_named_file_whatever_its_suffix(tmp_path):
-    touch(tmp_path, "scan", "a[1].png")
-    assert find_images([tmp_path / "scan", tmp_path / "a[1].png"]) == [
-        tmp_path / "a[1].png",
-        tmp_path / "scan",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("what", "words"),
-    [("none.jpg", "does not exist"), ("", "holds no image"), ("*.jpg", "matches no image")],
-)
-def test_find_images_finds_nothing(tmp_path, what, words):
-    touch(tmp_path, "notes.txt")
-    with pytest.raises(ImageError, match=words):
-        find_images(os.path.join(tmp_path, what))

@@ -1,42 +1,10 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from oodseg.core.errors import ConfigError, ImageError
-from oodseg.runs.items import open_source, output_names
+from oodseg.runs.items import open_source
 from redness import save_street, street
-
-
-def names_of(*paths):
-    root, names = output_names([Path(path) for path in paths])
-    return str(root), [str(names[Path(path)]) for path in paths]
-
-
-@pytest.mark.parametrize(
-    ("paths", "root", "names"),
-    [
-        (["/p/a.jpg"], "/p", ["a"]),
-        (["/p/a.jpg", "/p/b.jpg"], "/p", ["a", "b"]),
-        (["/p/x/a.jpg", "/p/y/a.jpg"], "/p", ["x/a", "y/a"]),
-        (["/p/a.jpg", "/p/a.png", "/p/b.png"], "/p", ["a.jpg", "a.png", "b"]),
-        (["/p/a.jpg", "/p/A.png"], "/p", ["a.jpg", "A.png"]),
-        (["/p/a.jpg", "/p/a.png", "/p/a.jpg.png"], "/p", ["a.jpg", "a.png", "a.jpg.png"]),
-        (["/p/a.b.jpg", "/p/a.c.jpg"], "/p", ["a.b", "a.c"]),
-        (["/p/scan"], "/p", ["scan"]),
-    ],
-)
-def test_names(paths, root, names):
-    assert names_of(*paths) == (root, names)
-
-
-@given(st.sets(st.from_regex(r"(x/|y/|x/y/)?[aA](\.b)?\.(jpg|png)(\.png)?", fullmatch=True), min_size=1))
-def test_names_never_collide(paths):
-    _, names = names_of(*(f"/p/{path}" for path in sorted(paths)))
-    assert len(set(names)) == len(paths)
 
 
 def test_a_folder_becomes_items_in_natural_order(tmp_path):
@@ -46,7 +14,7 @@ def test_a_folder_becomes_items_in_natural_order(tmp_path):
     assert [(item.key, item.name) for item in source.items] == [
         ("2", "2.png"), ("10", "10.png"), ("town/1", "town/1.png"),
     ]  # fmt: skip
-    assert (source.total, source.root) == (3, tmp_path)
+    assert (source.total, source.passed_over) == (3, None)
     item = source.items[0]
     assert np.array_equal(item.read(), street())
     before = item.identity()
@@ -54,10 +22,11 @@ def test_a_folder_becomes_items_in_natural_order(tmp_path):
     assert item.identity() != before
 
 
-def test_the_folder_of_results_is_left_out(tmp_path):
+def test_what_is_passed_over_is_said(tmp_path):
     save_street(tmp_path / "1.png")
-    save_street(tmp_path / "out" / "masks" / "1.png")
-    assert open_source(tmp_path, exclude=tmp_path / "out").total == 1
+    (tmp_path / "notes.txt").write_text("a")
+    for source in (tmp_path, [tmp_path]):
+        assert open_source(source).passed_over == "passed over: 1 file that is no image (notes.txt)"
 
 
 def test_an_iterator_is_read_one_by_one():

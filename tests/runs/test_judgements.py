@@ -190,6 +190,40 @@ def test_a_image_that_broke_leaves_nothing_of_an_earlier_run(photos, out):
     assert not list(out.rglob("some.*"))
 
 
+def test_a_list_loses_no_images_and_takes_no_others(photos, tmp_path, out):
+    judge(photos, out)
+    run = judge(photos / "some.png", out)
+    assert (run.images, run.done_before) == (1, 1)
+    assert [
+        each["file_name"] for each in json.loads((out / "failures.json").read_text())["images"]
+    ] == WORST_FIRST
+    save_image(tmp_path / "other" / "some.png", 3)
+    with pytest.raises(ConfigError, match="would replace: choose another folder"):
+        judge(tmp_path / "other", out)
+    with pytest.raises(ConfigError, match="detector was red_is_wrong, is msp"):
+        oodseg.runs.judge(photos, "msp", out)
+    with pytest.raises(ConfigError, match="holds results of `oodseg failures`"):
+        oodseg.runs.predict(photos, lambda image: None, out, settings={"pipeline": "mine"})
+
+
+def test_the_list_is_there_while_the_run_goes_on(photos, out, monkeypatch):
+    original, listed = RedIsWrong.assess, []
+
+    def looking(self, image, labels=None):
+        path = out / "failures.json"
+        listed.append(len(json.loads(path.read_text())["images"]) if path.exists() else 0)
+        return original(self, image, labels)
+
+    monkeypatch.setattr(RedIsWrong, "assess", looking)
+    judge(photos, out)
+    assert listed == [0, 1, 2, 3]
+
+
+def test_what_is_passed_over_is_noted(photos, out):
+    (photos / "labels.json").write_text("{}")
+    assert judge(photos, out).notes == ["passed over: 1 file that is no image (labels.json)"]
+
+
 def test_nothing_is_written_before_everything_is_there(photos, out):
     with pytest.raises(WeightsError, match="the failure detector nonsense does not exist"):
         oodseg.runs.judge(photos, "nonsense", out)
@@ -202,7 +236,7 @@ def test_nothing_is_written_before_everything_is_there(photos, out):
 
 def test_what_judges_by_default(photos, out):
     def detector(**options):
-        oodseg.runs.judge(photos / "some.png", out=out, **options)
+        oodseg.runs.judge(photos / "some.png", out=out, fresh=True, **options)
         return json.loads((out / "failures.json").read_text())["info"]["settings"]["detector"]
 
     assert detector(segmenter=TinySegmenter()) == "msp"

@@ -4,8 +4,8 @@ import pytest
 
 from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
 from oodseg.runs.items import Item, Source
-from oodseg.runs.loop import Work, work_through
-from oodseg.runs.store import RunStore
+from oodseg.runs.loop import Pace, Work, work_through
+from oodseg.runs.store import Plan, RunStore
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,16 @@ class Numbers(Work):
     stage, unit = "counting", "numbers"
 
     def __init__(self, out, faults=None):
-        super().__init__(RunStore(out, Note, {}, {"text": ".txt"}))
-        self.faults, self.finished = faults or {}, []
+        super().__init__(RunStore(out, Plan("count", Note, {}, {"text": ".txt"})))
+        self.faults, self.finished, self.kept = faults or {}, [], []
 
     def process(self, item):
         if item.key in self.faults:
             raise self.faults[item.key]
         return {"text": item.key.encode()}, Note(float(item.key))
+
+    def keep_up(self, names):
+        self.kept.append(list(names))
 
     def finish(self, names, complete):
         self.finished.append((list(names), complete))
@@ -79,3 +82,26 @@ def test_progress_counts_failures_too(tmp_path):
         Numbers(tmp_path, {"1": ImageError("x")}), source("1", "2", total=2), lambda *all: told.append(all)
     )
     assert told == [("counting", 1, 2), ("counting", 2, 2)]
+
+
+def test_the_list_is_kept_up_after_everything_new(tmp_path):
+    work = Numbers(tmp_path, {"2": ImageError("x")})
+    work_through(work, source("1", "2", "3"))
+    assert work.kept == [["1"], ["1", "2", "3"]]
+    again = Numbers(tmp_path)
+    work_through(again, source("1", "3"))
+    assert again.kept == []
+
+
+def test_a_slow_list_takes_a_twentieth_of_the_time():
+    now, calls = [0.0], []
+
+    def action():
+        calls.append(now[0])
+        now[0] += 1.0
+
+    pace = Pace(clock=lambda: now[0])
+    for _ in range(40):
+        pace.run(action)
+        now[0] += 1.0
+    assert calls == [0.0, 21.0]

@@ -28,7 +28,7 @@ def out(tmp_path):
 def test_writes_mask_confidence_overlay_and_coco(red, photos, out):
     run = oodseg.runs.predict(photos, red, out)
     assert (run.images, run.with_objects, run.objects, run.done_before) == (3, 3, 3, 0)
-    assert (run.failures, run.warnings, run.note) == ({}, [], None)
+    assert (run.failures, run.warnings, run.notes) == ({}, [], [])
     assert run.coco_path == out / "predictions.json"
     mask = cv2.imread(str(out / "masks" / "2.png"), cv2.IMREAD_UNCHANGED)
     truth = np.zeros((HEIGHT, WIDTH), bool)
@@ -94,8 +94,10 @@ def test_images_in_memory_may_have_names_and_are_done_once(red, out, monkeypatch
     calls = count_calls(monkeypatch)
     assert oodseg.runs.predict(images, red, out).done_before == 2
     images[1] = ("ulm/a", street((0, 0, 30, 30)))
-    run = oodseg.runs.predict(images, red, out)
-    assert (run.done_before, run.objects, len(calls)) == (1, 2, 1)
+    with pytest.raises(ConfigError, match="another image called 'ulm/a'"):
+        oodseg.runs.predict(images, red, out)
+    assert oodseg.runs.predict(images, red, out, fresh=True).objects == 2
+    assert len(calls) == 2
 
 
 def test_an_image_in_memory_that_cannot_be_used_is_named(red, out):
@@ -136,9 +138,12 @@ def test_a_pipeline_in_memory_runs_and_is_told_from_others(photos, out, monkeypa
     assert oodseg.runs.predict(photos, s2m, out).objects == 3
     assert oodseg.runs.predict(photos, make_pipeline(), out).done_before == 3
     s2m.detector.gain.data += 0.5
-    assert oodseg.runs.predict(photos, s2m, out).done_before == 0
+    with pytest.raises(ConfigError, match="another detector"):
+        oodseg.runs.predict(photos, s2m, out)
+    assert oodseg.runs.predict(photos, s2m, out, fresh=True).done_before == 0
     s2m.ignore = np.zeros((HEIGHT, WIDTH), bool)
-    assert oodseg.runs.predict(photos, s2m, out).done_before == 0
+    with pytest.raises(ConfigError, match="another ignore"):
+        oodseg.runs.predict(photos, s2m, out)
     with pytest.raises(ConfigError, match=r"put them into S2M"):
         oodseg.runs.predict(photos, s2m, out, masks="box")
 
@@ -159,7 +164,7 @@ def test_ignores_what_a_mask_covers(red, photos, out, tmp_path):
     covered = np.zeros((HEIGHT, WIDTH), bool)
     for columns, found in ((0, 3), (45, 3), (80, 0)):
         covered[:, :columns] = True
-        oodseg.runs.predict(photos, red, out, ignore=covered)
+        oodseg.runs.predict(photos, red, out, ignore=covered, fresh=True)
         objects = coco_of(out)["annotations"]
         assert len(objects) == found
         assert all(each["bbox"][0] >= columns for each in objects)
@@ -171,7 +176,7 @@ def test_ignores_what_a_mask_covers(red, photos, out, tmp_path):
 def test_an_unfitted_detector_is_fitted_first_on_the_images(photos, out):
     """What `LogitDetector` learns decides; without it, mean 0 and deviation 1 would stand there."""
     run = oodseg.runs.predict(photos, "street", out, detector="street+energy")
-    assert "fitted on 3 of these images" in run.note
+    assert "fitted on 3 of these images" in run.notes[0]
     settings = coco_of(out)["info"]["settings"]
     by_hand = S2M.from_pretrained("street", detector="street+energy")
     assert isinstance(by_hand.detector, LogitDetector)
@@ -196,12 +201,97 @@ def test_names_of_several_folders(red, tmp_path, out):
         save_street(tmp_path / "photos" / town / "1.png", BOX)
     oodseg.runs.predict(tmp_path / "photos", red, out)
     assert [each["file_name"] for each in coco_of(out)["images"]] == ["bern/1.png", "ulm/1.png"]
-    assert json.loads((out / "records" / "ulm" / "1.json").read_text())["height"] == HEIGHT
+    assert json.loads((out / "records" / "ulm" / "1.json").read_text())["record"]["height"] == HEIGHT
 
 
 def test_another_operating_point_is_another_run(photos, out):
     quiet = oodseg.runs.predict(photos, "street", out, masks="box")
     again = oodseg.runs.predict(photos, "street", out, masks="box")
-    thorough = oodseg.runs.predict(photos, "street", out, masks="box", operating_point="thorough")
+    with pytest.raises(ConfigError, match="operating_point was quiet, is thorough"):
+        oodseg.runs.predict(photos, "street", out, masks="box", operating_point="thorough")
+    thorough = oodseg.runs.predict(photos, "street", out / "2", masks="box", operating_point="thorough")
     assert (quiet.done_before, again.done_before, thorough.done_before) == (0, 3, 0)
     assert thorough.objects >= quiet.objects
+
+
+def test_fewer_images_take_nothing_away(red, photos, out):
+    oodseg.runs.predict(photos, red, out)
+    before = coco_of(out)
+    run = oodseg.runs.predict(photos / "2.png", red, out)
+    assert (run.images, run.done_before, run.objects) == (1, 1, 1)
+    assert coco_of(out) == before
+
+
+def test_images_keep_their_numbers_as_others_join(red, photos, tmp_path, out):
+    """Annotations of an image are found again after a run that adds to the folder."""
+    oodseg.runs.predict([photos / "2.png", photos / "3.png"], red, out)
+    oodseg.runs.predict(photos, red, out)
+    save_street(tmp_path / "more" / "0.png", BOX)
+    oodseg.runs.predict(tmp_path / "more", red, out)
+    coco = coco_of(out)
+    numbers = {each["file_name"]: each["id"] for each in coco["images"]}
+    assert numbers == {"2.png": 1, "3.png": 2, "1.png": 3, "0.png": 4}
+    assert sorted(each["image_id"] for each in coco["annotations"]) == [1, 2, 3, 4]
+    assert [each["id"] for each in coco["annotations"]] == [1, 2, 3, 4]
+    assert coco["info"]["images"] is None, "there are two folders"
+
+
+def test_other_images_of_the_same_names_are_refused(red, photos, tmp_path, out):
+    oodseg.runs.predict(photos, red, out)
+    before = {path: path.read_bytes() for path in out.rglob("*.*")}
+    with pytest.raises(ConfigError, match="would replace: choose another folder"):
+        oodseg.runs.predict(save_photos(tmp_path / "other", 1), red, out)
+    with pytest.raises(ConfigError, match="masks was none, is grabcut"):
+        oodseg.runs.predict(photos, red, out, masks="grabcut")
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == before
+
+
+def test_runs_are_numbered_where_no_folder_is_named(red, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = oodseg.runs.predict(photos, red)
+    second = oodseg.runs.predict(photos, red, masks="grabcut")
+    third = oodseg.runs.predict(save_photos(tmp_path / "other", 1), red)
+    names = [str(run.coco_path) for run in (first, second, third)]
+    folder = "oodseg-results"
+    assert names == [f"{folder}/{number}predictions.json" for number in ("", "2/", "3/")]
+    assert [len(run.notes) for run in (first, second, third)] == [0, 1, 1]
+    assert oodseg.runs.predict(photos, red, masks="grabcut").coco_path == second.coco_path
+    here = oodseg.runs.predict(".", red, "all")
+    assert (here.images, here.failures) == (4, {}), "not the results of the other runs"
+    assert "passed over: " in here.notes[0]
+
+
+def test_images_beside_and_below_the_results_are_found(red, photos, tmp_path, out):
+    """Whether the folder of results lies above the images, in them, or is theirs."""
+    save_street(photos / "town" / "4.png", BOX)
+    for number, folder in enumerate((tmp_path, photos, photos / "town")):
+        run = oodseg.runs.predict(photos, red, folder, settings={"pipeline": "red", "run": number})
+        assert (run.images, run.objects) == (4, 4)
+        again = oodseg.runs.predict(photos, red, folder, settings={"pipeline": "red", "run": number})
+        assert (again.images, again.done_before) == (4, 4)
+
+
+def test_a_model_that_has_changed_is_noticed(photos, out, tmp_path):
+    """It is named and not copied: nothing but its file tells."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    def save(value):
+        weights = helper.make_tensor("w", TensorProto.FLOAT, (2, 3, 1, 1), [value] * 6)
+        graph = helper.make_graph(
+            [helper.make_node("Conv", ["image", "w"], ["logits"])],
+            "net",
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, ("b", 3, "h", "w"))],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ("b", 2, "h", "w"))],
+            [weights],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, tmp_path / "net.onnx")
+
+    save(0.5)
+    options = {"detector": f"onnx:{tmp_path / 'net.onnx'}+energy", "prompts": "components", "masks": "box"}
+    oodseg.runs.predict(photos, "street", out, **options)
+    assert oodseg.runs.predict(photos, "street", out, **options).done_before == 3
+    save(0.25)
+    with pytest.raises(ConfigError, match=r"the model .*net\.onnx has changed"):
+        oodseg.runs.predict(photos, "street", out, **options)

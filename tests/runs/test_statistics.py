@@ -87,7 +87,7 @@ def test_fits_and_saves(base, photos, tmp_path) -> None:
     assert fitted.prompts.config["min_area"] == 33
     assert fitted.working_side == (32, 48)
     assert fitted.name == "mine"
-    assert oodseg.runs.predict(photos, out, tmp_path / "found").note is None
+    assert oodseg.runs.predict(photos, out, tmp_path / "found").notes == []
 
 
 def test_a_pipeline_in_memory_is_fitted_in_place(base, photos) -> None:

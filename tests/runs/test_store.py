@@ -4,7 +4,9 @@ from dataclasses import dataclass
 import pytest
 
 from oodseg.core.errors import ConfigError
-from oodseg.runs.store import RunStore
+from oodseg.core.run_file import read_run_file
+from oodseg.runs.items import Item
+from oodseg.runs.store import Plan, RunStore
 
 
 @dataclass(frozen=True)
@@ -14,25 +16,24 @@ class Note:
 
 
 FILES = {"text": b"hello", "data": b"\0\1"}
+KINDS = {"text": ".txt", "data": ".bin"}
 
 
-def make(out, settings=None, kinds=None, **options):
-    return RunStore(
-        out,
-        Note,
-        settings or {"pipeline": "red"},
-        kinds or {"text": ".txt", "data": ".bin"},
-        stale=[("data", ".bin"), ("data", ".npy")],
-        **options,
-    )
+def make(out, settings=None, kinds=None, fresh=False):
+    plan = Plan("note", Note, settings or {"pipeline": "red"}, kinds or KINDS, ("notes.json",), fresh)
+    return RunStore(out, plan)
+
+
+def item(key="town/a.b", origin="/photos/town/a.b.png"):
+    return Item(key, f"{key}.png", None, None, origin=origin)
 
 
 def write(store, key="town/a.b", identity=("x",)):
-    store.write(key, store.fingerprint(list(identity)), FILES, Note(["one"]))
+    store.write(item(key), store.fingerprint(list(identity)), FILES, Note(["one"]))
 
 
-def done(store, key="town/a.b", identity=("x",)):
-    return store.done(key, store.fingerprint(list(identity)))
+def done(store, key="town/a.b", identity=("x",), origin="/photos/town/a.b.png"):
+    return store.done(item(key, origin), store.fingerprint(list(identity)))
 
 
 def test_files_lie_under_kind_and_key(tmp_path):
@@ -48,10 +49,13 @@ def test_a_later_run_finds_what_is_done(tmp_path):
     later = make(tmp_path)
     assert done(later) == Note(["one"])
     assert later.records == {"town/a.b": Note(["one"])}
+    found = later.stored["town/a.b"]
+    assert (found.name, found.origin) == ("town/a.b.png", "/photos/town/a.b.png")
+    assert found.files == ("text/town/a.b.txt", "data/town/a.b.bin")
 
 
 @pytest.mark.parametrize("change", ["settings", "identity", "fresh", "file", "kinds", "key"])
-def test_what_changed_is_not_done(tmp_path, change):
+def test_what_changed_is_not_done_and_stays_until_it_is(tmp_path, change):
     write(make(tmp_path))
     later = make(
         tmp_path,
@@ -63,7 +67,19 @@ def test_what_changed_is_not_done(tmp_path, change):
         later.path("text", "town/a.b").unlink()
     key = "town/b" if change == "key" else "town/a.b"
     assert done(later, key, ("y",) if change == "identity" else ("x",)) is None
-    assert later.records == {}
+    assert list(later.stored) == ["town/a.b"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [("/photos/a.png", "/other/a.png"), (None, None), (None, "/a.png")]
+)
+def test_results_of_another_image_are_kept(tmp_path, before, now):
+    """Only where the same file has changed may its results be replaced without a word."""
+    store = make(tmp_path)
+    store.write(item("a", before), store.fingerprint(["x"]), FILES, Note([]))
+    with pytest.raises(ConfigError, match=r"would replace: choose another folder .*--overwrite"):
+        done(make(tmp_path), "a", ("y",), now)
+    assert done(make(tmp_path, fresh=True), "a", ("y",), now) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"fingerprint": 3}', "3"])
@@ -80,17 +96,17 @@ def test_a_record_with_foreign_fields_counts_as_not_done(tmp_path):
     assert done(make(tmp_path)) is None
 
 
-def test_other_settings_leave_no_stale_files(tmp_path):
+def test_other_kinds_of_files_leave_no_stale_ones(tmp_path):
     write(make(tmp_path))
     store = make(tmp_path, kinds={"data": ".npy"})
     write(store)
     assert sorted(path.name for path in (tmp_path / "data").rglob("*.*")) == ["a.b.npy"]
+    assert not list((tmp_path / "text").rglob("*.*"))
 
 
 def test_what_failed_leaves_nothing(tmp_path):
     write(make(tmp_path))
     store = make(tmp_path)
-    done(store)
     store.fail("town/a.b", "it is empty")
     assert store.failures == {"town/a.b": "it is empty"}
     assert store.records == {}
@@ -101,11 +117,24 @@ def test_a_record_is_taken_away_before_its_files_are_written(tmp_path):
     write(make(tmp_path))
     store = make(tmp_path)
     with pytest.raises(KeyError):
-        store.write("town/a.b", "f", {"text": b"only this"}, Note([]))
+        store.write(item(), "f", {"text": b"only this"}, Note([]))
     assert not (tmp_path / "records" / "town" / "a.b.json").exists()
 
 
-def test_out_is_a_file(tmp_path):
-    (tmp_path / "out").write_text("mine")
-    with pytest.raises(ConfigError, match="is a file"):
-        make(tmp_path / "out")
+def test_a_folder_says_what_it_holds(tmp_path):
+    store = make(tmp_path)
+    write(store)
+    store.begin(["older"])
+    about = read_run_file(tmp_path)
+    assert (about["verb"], about["settings"]) == ("note", {"pipeline": "red"})
+    assert about["results"] == ["older", "text", "data", "records", "notes.json"]
+    assert store.path("text", "town/a.b").is_file()
+
+
+def test_a_new_beginning_lets_all_results_go(tmp_path):
+    write(make(tmp_path))
+    (tmp_path / "mine.txt").write_text("mine")
+    store = make(tmp_path, {"pipeline": "blue"})
+    store.begin(anew=True)
+    assert store.stored == {}
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["mine.txt", "run.json"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oodseg.cli.choices import Device, NumberFormat
-from oodseg.cli.loading import (
-    DeviceOption,
-)
+from oodseg.cli.loading import DeviceOption, OutOption, OverwriteOption
 from oodseg.cli.printing import print_facts, say
 
 if TYPE_CHECKING:
@@ -37,9 +34,7 @@ ErrorFormatOption = Annotated[
 
 def failures(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images, folders or patterns.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path(
-        "oodseg-results/failures"
-    ),
+    out: OutOption = None,
     detector: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +55,7 @@ def failures(
         ),
     ] = None,
     error_format: ErrorFormatOption = NumberFormat.PNG,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo images that are done.")] = False,
+    overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
 ) -> None:
     """Say where a segmentation is likely wrong; `HELP` is what the user sees."""
@@ -85,6 +80,8 @@ def failures(
 
 def show(run: JudgeRun) -> None:
     """Prints the result of a run: counts, the worst images, what failed and why, and where to look."""
+    for note in run.notes:
+        say(f"note: {note}", "yellow", stderr=True)
     print_facts(run.facts())
     worst = run.worst()
     if worst:

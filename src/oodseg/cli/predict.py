@@ -14,6 +14,8 @@ from oodseg.cli.loading import (
     DeviceOption,
     MasksOption,
     OperatingPointOption,
+    OutOption,
+    OverwriteOption,
     PipelineOption,
     PromptsOption,
     ThreadsOption,
@@ -48,9 +50,7 @@ Anomaly scores of your own model: oodseg predict photos/ --score-map my_scores/
 def predict(
     ctx: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images, folders or patterns.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path(
-        "oodseg-results"
-    ),
+    out: OutOption = None,
     pipeline: PipelineOption = "street",
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
@@ -79,7 +79,7 @@ def predict(
         NumberFormat, typer.Option(help="16-bit PNG (0..65535 = 0..1) or float32 .npy.")
     ] = NumberFormat.PNG,
     overlay: Annotated[bool, typer.Option(help="Draw overlays.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo images that are done.")] = False,
+    overwrite: OverwriteOption = False,
     threads: ThreadsOption = None,
     device: DeviceOption = Device.CPU,
 ) -> None:
@@ -109,8 +109,8 @@ def predict(
 
 def show(run: PredictionRun) -> None:
     """Prints the result of a run: counts, what was mended, what failed and why, and where the files lie."""
-    if run.note is not None:
-        say(f"note: {run.note}", "yellow", stderr=True)
+    for note in run.notes:
+        say(f"note: {note}", "yellow", stderr=True)
     print_facts(run.facts())
     for reason in run.failures.values():
         say(f"failed: {reason}", "red")

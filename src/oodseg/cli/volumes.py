@@ -10,9 +10,7 @@ import typer
 
 from oodseg.cli.choices import Device, NumberFormat
 from oodseg.cli.failures import ErrorFormatOption, show
-from oodseg.cli.loading import (
-    DeviceOption,
-)
+from oodseg.cli.loading import DeviceOption, OutOption, OverwriteOption
 from oodseg.core.errors import ConfigError
 
 HELP = """Find where the labels of a scan are likely wrong, without any truth.
@@ -38,9 +36,7 @@ def volumes(
             metavar="NAME|DIR", help="A failure detector for volumes: a folder of `oodseg train volumes`."
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path(
-        "oodseg-results/volumes"
-    ),
+    out: OutOption = None,
     structure: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,7 +56,7 @@ def volumes(
         ),
     ] = None,
     error_format: ErrorFormatOption = NumberFormat.PNG,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo slices that are done.")] = False,
+    overwrite: OverwriteOption = False,
     device: DeviceOption = Device.CPU,
 ) -> None:
     """Say where the labels of a scan are likely wrong; `HELP` is what the user sees."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from oodseg.core.objects import OodObject
@@ -102,3 +104,12 @@ def add_to_document(
     number = replaced[0] if replaced else 1 + max((image["id"] for image in kept), default=0)
     images.append((number, file_name, height, width, coco_annotations(objects, number)))
     return coco_document(images, document["info"])
+
+
+def image_ids(path: Path) -> dict[str, int]:
+    """Reads the number of every image, by file name, from a COCO file; none if it is missing or broken."""
+    try:
+        images = json.loads(path.read_text(encoding="utf-8"))["images"]
+        return {str(image["file_name"]): int(image["id"]) for image in images}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}

@@ -13,6 +13,17 @@ from typing import Any
 
 from oodseg.core.errors import OodsegError
 
+_SYSTEM_NAMES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"}
+
+
+def is_system_file(name: str) -> bool:
+    """Tells whether operating systems leave files or folders of that name among a user's own.
+
+    Among them are the `._NAME` that macOS puts beside every `NAME` on foreign disks: they have the suffix of
+    an image and hold none.
+    """
+    return name.startswith("._") or name.casefold() in _SYSTEM_NAMES
+
 
 @contextmanager
 def output_errors(target: str | os.PathLike[str]) -> Iterator[None]:

@@ -227,7 +227,8 @@ class Prediction:
 
         Raises:
             ImageError: As `overlay`.
-            OodsegError: A file cannot be written, or `predictions.json` in the folder is no COCO file.
+            OodsegError: A file cannot be written, the folder is one of `oodseg predict`, or its
+                `predictions.json` is no COCO file.
         """
         files = {"masks": self.mask, "confidence": self.confidence, "overlays": self.overlay(image)}
         return save_prediction(Path(folder), self.title, files, self.objects)

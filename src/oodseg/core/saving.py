@@ -15,6 +15,7 @@ from oodseg.core.encoding import encode_confidence, encode_png
 from oodseg.core.errors import OodsegError
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.objects import OodObject
+from oodseg.core.run_file import read_run_file
 from oodseg.core.version import __version__
 
 COCO_FILE = "predictions.json"
@@ -36,8 +37,13 @@ def save_prediction(
         The COCO file.
 
     Raises:
-        OodsegError: A file cannot be written, or the folder holds a `predictions.json` that is no COCO file.
+        OodsegError: A file cannot be written, the folder is one of `oodseg predict`, or holds a
+            `predictions.json` that is no COCO file.
     """
+    if read_run_file(folder):
+        raise OodsegError(
+            f"{folder} holds the results of a run, which lists its own alone: choose another folder"
+        )
     target = folder / COCO_FILE
     height, width = files["masks"].shape
     # Built first: a folder that cannot take the objects gets no other file either.

@@ -103,9 +103,9 @@ class DutsIndex:
             if not (self.root / part).is_dir():
                 raise DatasetError(f"{self.root} is not a DUTS folder: it has no {part}/; check the path")
         nonstreet = _read_nonstreet(self.root / "nonstreet.tsv")
-        masks = {path.stem: path for path in (self.root / "masks").glob("*.png")}
+        masks = {path.stem: path for path in (self.root / "masks").glob("[!.]*.png")}
         self.items: list[DutsItem] = []
-        for image in sorted((self.root / "images").glob("*.jpg")):
+        for image in sorted((self.root / "images").glob("[!.]*.jpg")):
             wnid = image.stem.partition("_")[0]
             if split != "all" and is_held_out(wnid) != (split == "held_out"):
                 continue

@@ -8,19 +8,19 @@ from pathlib import Path
 from natsort import natsorted
 
 from oodseg.core.errors import DatasetError
-from oodseg.io.images import SUFFIXES
+from oodseg.io.formats import SUFFIXES
 
 
 def by_name(folder: Path) -> list[Path]:
     """Files of a folder in natural order (`2.png` before `10.png`) but hidden ones; none if it is missing."""
     if not folder.is_dir():
         return []
-    return natural(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return natural(path for path in folder.iterdir() if path.is_file())
 
 
 def natural(paths: Iterable[Path]) -> list[Path]:
-    """Sorts paths with runs of digits by value."""
-    return natsorted(paths, key=str)
+    """Sorts paths with runs of digits by value; hidden files, macOS's `._NAME` among them, are left out."""
+    return natsorted((path for path in paths if not path.name.startswith(".")), key=str)
 
 
 def images(folder: Path) -> dict[str, Path]:

@@ -131,7 +131,7 @@ def labelled_pairs(source: str, folder: Path) -> list[StreetImage]:
     if not (folder / "images").is_dir() or not (folder / "labels").is_dir():
         raise DatasetError(f"{folder} must hold images/ and labels/: check the data folder")
     pairs = []
-    for image in sorted((folder / "images").iterdir()):
+    for image in sorted((folder / "images").glob("[!.]*")):
         label = folder / "labels" / f"{image.stem}.png"
         if not label.is_file():
             raise DatasetError(f"{image} has no label {label}: fetch the set anew")

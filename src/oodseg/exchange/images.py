@@ -10,7 +10,7 @@ from typing import Literal
 from oodseg.core.errors import ConfigError, ImageError
 from oodseg.core.files import atomic_path
 from oodseg.exchange.labels import LabelledImage
-from oodseg.io.images import SUFFIXES
+from oodseg.io.formats import SUFFIXES
 
 Placement = Literal["copy", "link", "none"]
 _ORIENTATION = 0x0112  # EXIF

@@ -18,6 +18,7 @@ from oodseg.failures.storage import (
     bundled_failure_detectors,
     find_failure_detector,
     load_failure_detector,
+    read_failure_config,
 )
 
 
@@ -49,3 +50,10 @@ def failure_detector_sha256(name: str | os.PathLike[str]) -> str | None:
     with suppress(OodsegError):
         return hash_file(find_failure_detector(name) / "config.json")
     return None
+
+
+def failure_detector_parts(name: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads what a trained detector consists of, as its configuration describes it; empty for a baseline."""
+    with suppress(OodsegError):
+        return dict(read_failure_config(find_failure_detector(name)))
+    return {}

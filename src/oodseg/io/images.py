@@ -1,4 +1,4 @@
-"""Finds, checks, reads and resizes images.
+"""Checks, reads and resizes images.
 
 Every image becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
 viewers show them; of animated or multi-page files the first frame is taken.
@@ -6,19 +6,18 @@ viewers show them; of animated or multi-page files the first frame is taken.
 
 from __future__ import annotations
 
-import glob
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from natsort import natsorted, ns
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
+from oodseg.io.formats import missing_decoder, pillow_formats
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
-# Pillow tries only these decoders: others are rarely what a street image comes in, and some start programs.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM")
 _WIDE_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 _TIFF = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
 _ORIENTATION, _FIRST_ON_ITS_SIDE = 0x0112, 5  # EXIF
@@ -42,8 +38,8 @@ class _UnknownFormat(ImageError):
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Reads an image from disk.
 
-    JPEG, PNG, WebP, BMP, TIFF and PPM; grey, palette, transparent, 8 or 16 bits per channel (0..65535 becomes
-    0..255), or floats in 0..1; rotated as its EXIF orientation says.
+    JPEG, PNG, WebP, BMP, TIFF, PPM, GIF, AVIF, and HEIC with pillow-heif; grey, palette, transparent, 8 or 16
+    bits per channel (0..65535 becomes 0..255), or floats in 0..1; rotated as its EXIF orientation says.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
@@ -118,11 +114,13 @@ def _header(file: Any, name: str) -> Image.Image:
 
     try:
         with without_bomb_check():
-            return Image.open(file, formats=_FORMATS)
+            return Image.open(file, formats=pillow_formats())
     except UnidentifiedImageError:
-        raise _UnknownFormat(
-            f"{name} is not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
-        ) from None
+        file.seek(0)
+        fault = missing_decoder(file.read(12)) or (
+            "not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
+        )
+        raise _UnknownFormat(f"{name} is {fault}") from None
     except Exception as error:  # decoders raise all kinds of errors when the header is broken
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
 
@@ -270,65 +268,3 @@ def resize(image: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized: NDArray[Any] = cv2.resize(image, (width, height), interpolation=how)
     return resized
-
-
-def find_images(
-    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
-    exclude: str | os.PathLike[str] | None = None,
-) -> list[Path]:
-    """Lists images in natural order (`2.png` before `10.png`), each once.
-
-    Args:
-        paths: Files (taken whatever their suffix), folders (searched with their sub folders for image
-            suffixes, hidden files left out) and glob patterns (`**` included).
-        exclude: Folder left out of the search: the one that results are written to.
-
-    Raises:
-        ImageError: A path that does not exist, a folder without an image, a pattern without a match.
-    """
-    arguments = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    out = None if exclude is None else os.path.abspath(exclude)
-    found: dict[str, Path] = {}
-    for argument in arguments:
-        for path in _expand(os.fspath(argument), out):
-            found.setdefault(os.path.abspath(path), path)
-    return natsorted(found.values(), key=lambda path: path.parts, alg=ns.IGNORECASE)
-
-
-def _expand(argument: str, out: str | None) -> list[Path]:
-    path = Path(argument)
-    if os.path.isdir(path):
-        images = _images_below(path, out)
-        if not images:
-            raise ImageError(
-                f"the folder {path} holds no image ({', '.join(sorted(SUFFIXES))}): check the path"
-            )
-        return images
-    if os.path.lexists(path):
-        return [path]
-    if not glob.has_magic(argument):
-        raise ImageError(f"{path} does not exist: check the path for typing errors")
-    images = []
-    for match in map(Path, glob.glob(argument, recursive=True)):
-        if match.is_dir():
-            continue
-        if match.suffix.lower() in SUFFIXES and not _is_below(match, out):
-            images.append(match)
-    if not images:
-        raise ImageError(f"the pattern {argument} matches no image: check it, and quote it for your shell")
-    return images
-
-
-def _images_below(folder: Path, out: str | None) -> list[Path]:
-    images = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name[0] != "." and not _is_below(Path(parent, name), out)]
-        images += [
-            Path(parent, name) for name in files if name[0] != "." and Path(name).suffix.lower() in SUFFIXES
-        ]
-    return images
-
-
-def _is_below(path: Path, out: str | None) -> bool:
-    absolute = os.path.abspath(path)
-    return out is not None and (absolute == out or absolute.startswith(out + os.sep))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
 from oodseg.core.input_warnings import collect_warnings, warn_input
 from oodseg.core.normalization import ScoreNormalizer
+from oodseg.io.discovery import files_below
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -223,7 +224,11 @@ def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int
     folder = Path(folder)
     if not folder.is_dir():
         raise ScoreMapError(f"the score map folder {folder} does not exist: check the path for typing errors")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = sorted(
+        path
+        for path in files_below(folder)
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
     if not paths:
         raise ScoreMapError(f"{folder} holds no score map ({', '.join(SUFFIXES)}): check the path")
     if len(paths) > max_maps:

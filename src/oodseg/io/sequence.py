@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from oodseg.core.errors import ConfigError, ImageError
+from oodseg.io.discovery import find_images
 from oodseg.io.frames import Video, VideoFrame, same_size
-from oodseg.io.images import find_images, read_image
+from oodseg.io.images import read_image
 
 
 class ImageSequence(Video):

@@ -26,10 +26,19 @@ def write_failures(listed: FailureList, out: str | os.PathLike[str]) -> Path:
         OodsegError: A file cannot be written.
     """
     folder = Path(out)
-    write_json(folder / JSON_FILE, _document(listed), indent=1)
+    write_list(listed, folder)
     write_bytes(folder / CSV_FILE, _table(listed).encode("utf-8", "backslashreplace"))
     write_bytes(folder / PAGE_FILE, render(listed).encode("utf-8", "xmlcharrefreplace"))
     return folder / PAGE_FILE
+
+
+def write_list(listed: FailureList, folder: Path) -> None:
+    """Writes the list alone, as JSON.
+
+    Raises:
+        OodsegError: The file cannot be written.
+    """
+    write_json(folder / JSON_FILE, _document(listed), indent=1)
 
 
 def _document(listed: FailureList) -> dict[str, Any]:

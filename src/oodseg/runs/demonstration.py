@@ -16,8 +16,8 @@ from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes
 from oodseg.core.progress import Progress
 from oodseg.io.images import read_image, resize
-from oodseg.runs.items import output_names
 from oodseg.runs.loading import load
+from oodseg.runs.naming import output_names
 from oodseg.runs.predictions import predict
 from oodseg.synth.demo import HEIGHT, WIDTH, draw_scenes
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,10 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes
-from oodseg.io.images import as_image, find_images, read_image
+from oodseg.io.discovery import Discovery, discover
+from oodseg.io.images import as_image, read_image
 from oodseg.io.volumes import is_volume
+from oodseg.runs.naming import output_names
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Item:
         name: Its name in lists: for a file, its path below the folder common to all, suffix included.
         read: Gives the image, uint8 `[H, W, 3]` RGB; raises `ImageError`.
         identity: JSON-able: what the image is made from; another one means another image.
-        path: The file it comes from; None for an image in memory.
+        path: The file it comes from; None for an image in memory, or a part of a file.
+        origin: Absolute path of that file, or of the one that it is a part of; None for an image in memory.
         labels: Gives a segmentation of it to judge, uint8 `[H, W]`; None where there is none.
     """
 
@@ -37,6 +39,7 @@ class Item:
     read: Callable[[], NDArray[np.uint8]]
     identity: Callable[[], list[Any]]
     path: Path | None = None
+    origin: str | None = None
     labels: Callable[[], NDArray[np.uint8]] | None = None
 
 
@@ -47,15 +50,15 @@ class Source:
     Attributes:
         items: A sequence where all of them are known beforehand, else an iterator.
         total: How many there are; None if unknown.
-        root: The folder common to all files; None for images in memory.
+        passed_over: One line that counts and names what was found beside them and left out; None for nothing.
     """
 
     items: Iterable[Item]
     total: int | None = None
-    root: Path | None = None
+    passed_over: str | None = None
 
 
-def open_source(source: Any, exclude: str | os.PathLike[str] | None = None) -> Source:
+def open_source(source: Any) -> Source:
     """Takes whatever images may come as.
 
     Args:
@@ -63,14 +66,13 @@ def open_source(source: Any, exclude: str | os.PathLike[str] | None = None) -> S
             (`PIL.Image.Image`, or uint8 `[H, W, 3]` in RGB order); or an iterable of such images, each by
             itself or as a pair of a name and the image. An iterator of images is read as the run goes on,
             never as a whole.
-        exclude: Folder left out of the search: the one that results are written to.
 
     Raises:
         ImageError: A path that does not exist, a folder without an image, a pattern without a match.
         ConfigError: Files on several drives, files beside images in memory, a volume, or no source at all.
     """
     if isinstance(source, str | os.PathLike):
-        return _files(find_images(source, exclude))
+        return _files(discover(source))
     if _is_image(source):
         source = [source]
     try:
@@ -84,7 +86,7 @@ def open_source(source: Any, exclude: str | os.PathLike[str] | None = None) -> S
         paths = [*first, *iterator]
         if not all(isinstance(path, str | os.PathLike) for path in paths):
             raise ConfigError("files and images in memory do not go together: run once for each of them")
-        return _files(find_images(paths, exclude))
+        return _files(discover(paths))
     images = _in_memory(chain(first, iterator))
     if isinstance(source, Sequence):
         return Source(list(images), len(source))
@@ -111,6 +113,7 @@ def file_items(paths: Sequence[Path]) -> list[Item]:
             lambda path=path: read_image(path),  # type: ignore[misc]
             lambda path=path: [file_identity(path)],  # type: ignore[misc]
             path,
+            os.path.abspath(path),
         )
         for path in paths
     ]
@@ -125,38 +128,8 @@ def file_identity(path: Path) -> list[Any]:
     return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
 
-def output_names(paths: Sequence[Path]) -> tuple[Path, dict[Path, PurePath]]:
-    """Gives every file an output name of its own.
-
-    That is its path below the folder common to all, without the suffix; files that differ in nothing but the
-    suffix (or in case, which some file systems do not tell apart) keep it: `a.jpg.png`, `a.png.png`.
-
-    Args:
-        paths: Each once.
-
-    Returns:
-        The common folder, absolute, and the name of every file.
-
-    Raises:
-        ConfigError: The files lie on several drives.
-    """
-    if not paths:
-        return Path.cwd(), {}
-    absolute = {path: Path(os.path.abspath(path)) for path in paths}
-    try:
-        root = Path(os.path.commonpath([path.parent for path in absolute.values()]))
-    except ValueError:  # several drives
-        raise ConfigError("the images lie on several drives: run once for every drive") from None
-    full = {path: PurePath(each.relative_to(root)) for path, each in absolute.items()}
-    short = {path: name.with_suffix("") for path, name in full.items()}
-    times = Counter(str(name).casefold() for name in short.values())
-    names = {path: name if times[str(name).casefold()] == 1 else full[path] for path, name in short.items()}
-    # `a.jpg`, `a.png` and `a.jpg.png` side by side: only full names tell them apart.
-    return root, names if len(set(names.values())) == len(names) else full
-
-
-def _files(paths: Sequence[Path]) -> Source:
-    return Source(file_items(paths), len(paths), output_names(paths)[0])
+def _files(found: Discovery) -> Source:
+    return Source(file_items(found.paths), len(found.paths), found.summary)
 
 
 def _take_one(iterator: Iterator[Any]) -> Iterator[Any]:

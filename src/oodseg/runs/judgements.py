@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -28,19 +28,27 @@ from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_jpe
 from oodseg.core.parts import Part, describe
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
-from oodseg.failures.loading import choose_failure_detector, failure_detector_sha256
+from oodseg.failures.loading import (
+    choose_failure_detector,
+    failure_detector_parts,
+    failure_detector_sha256,
+)
 from oodseg.io.images import to_tensor
 from oodseg.report.failure_list import FailureEntry, FailureList, rank
 from oodseg.report.failure_panels import draw_panel, heat_map
 from oodseg.report.failure_record import FailureRecord, record_of
-from oodseg.report.failures import PAGE_FILE, write_failures
-from oodseg.runs.items import Item, Source, open_source
+from oodseg.report.failures import CSV_FILE, JSON_FILE, PAGE_FILE, write_failures, write_list
+from oodseg.runs.folder import common_root, open_run
+from oodseg.runs.items import Item, open_source
 from oodseg.runs.loop import Tally, Work, work_through
-from oodseg.runs.store import RunStore
+from oodseg.runs.model_files import model_files
+from oodseg.runs.store import Plan, RunStore
 
 if TYPE_CHECKING:
     from oodseg.core.parts import Judge, Segmenter
 
+DEFAULT_FOLDER = "oodseg-results/failures"
+ERROR_FILE = "error.nii.gz"  # of a whole volume
 _PANEL_QUALITY = 88
 _KINDS = ("error", "labels", "heat", "panels")
 
@@ -55,6 +63,7 @@ class JudgeRun:
         images: Images (slices) asked for.
         done_before: Of those, how many an earlier run had done already.
         milliseconds: Time of every image done by this run, reading to assessment.
+        notes: What one should know of the run as a whole, one sentence each.
     """
 
     page: Path
@@ -62,6 +71,7 @@ class JudgeRun:
     images: int
     done_before: int
     milliseconds: Sequence[float]
+    notes: Sequence[str] = ()
 
     @property
     def failures(self) -> Mapping[str, str]:
@@ -100,7 +110,7 @@ class JudgeRun:
 def judge(
     source: Any,
     detector: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] = "oodseg-results/failures",
+    out: str | os.PathLike[str] | None = None,
     *,
     segmenter: str | Mapping[str, Any] | Segmenter | None = None,
     device: str = "cpu",
@@ -116,46 +126,62 @@ def judge(
         source: What `oodseg.runs.predict` takes.
         detector: Bundled failure detector, folder of a trained one, or a baseline: `"msp"`, `"entropy"`,
             `"energy"`, `"max_logit"`. None for `"street"`, or `"msp"` where a segmenter is given.
-        out: Folder for the results.
+        out: Folder for the results; None for `oodseg-results/failures`, numbered as those of `predict`.
         segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`; None for the
             detector's own.
         device: Where both run: `"cpu"`, `"cuda"` or `"auto"`.
         error_format: `"png"` (16 bits) or `"npy"` (float32).
-        fresh: Whether to redo images that are done.
+        fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
         progress: Told after every image.
 
     Returns:
         The list, counts, and where the gallery lies.
 
     Raises:
+        ConfigError: `out` holds results of other settings, or of other images of the same names.
         OodsegError: No such source, detector or segmenter, or results that cannot be written.
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     detector = os.fspath(detector or ("street" if segmenter is None else "msp"))
-    opened = open_source(source, exclude=out)
+    opened = open_source(source)
     loaded = choose_failure_detector(detector, segmenter, device)
     described = describe(segmenter) if isinstance(segmenter, Part) else segmenter
     settings = {
         "detector": detector,
         "detector_sha256": failure_detector_sha256(detector),
         "segmenter": described,
+        "models": model_files(failure_detector_parts(detector), described),
+        "classes": list(loaded.classes),
     }
-    work = Judging(loaded, settings, out, opened, device=device, error_format=error_format, fresh=fresh)
-    return work.summed_up(work_through(work, opened, progress))
+    ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
+    work = Judging(ready.store, loaded, device=device)
+    run = work.summed_up(work_through(work, ready.source, progress))
+    return replace(run, notes=[note for note in (opened.passed_over, ready.note) if note is not None])
+
+
+def judging_plan(
+    settings: Mapping[str, Any], error_format: ConfidenceFormat, fresh: bool, verb: str = "failures"
+) -> Plan[FailureRecord]:
+    """What a run writes that judges segmentations.
+
+    Args:
+        settings: JSON-able: what the assessments depend on.
+        error_format: `"png"` (16 bits) or `"npy"` (float32).
+        fresh: Whether to redo images that are done.
+        verb: Command that writes it.
+    """
+    files = {"error": f".{error_format}", "labels": ".png", "heat": ".png", "panels": ".jpg"}
+    return Plan(verb, FailureRecord, settings, files, (JSON_FILE, CSV_FILE, PAGE_FILE, ERROR_FILE), fresh)
 
 
 class Judging(Work[FailureRecord]):
     """Assesses images, and lists them by how much they are worth a look.
 
     Args:
+        store: Where results go; of `judging_plan`.
         detector: The failure detector.
-        settings: JSON-able: what the assessments depend on.
-        out: Folder for the results.
-        source: The images.
-        device: Where the detector runs.
+        device: Where it runs.
         overlap: What is estimated: `"IoU"`, or `"Dice"` of slices.
-        error_format: `"png"` (16 bits) or `"npy"` (float32).
-        fresh: Whether to redo images that are done.
 
     Attributes:
         listed: What was found, once the run is finished.
@@ -165,30 +191,17 @@ class Judging(Work[FailureRecord]):
 
     def __init__(
         self,
+        store: RunStore[FailureRecord],
         detector: Judge,
-        settings: Mapping[str, Any],
-        out: str | os.PathLike[str],
-        source: Source,
         *,
         device: str = "cpu",
         overlap: str = "IoU",
-        error_format: ConfidenceFormat = "png",
-        fresh: bool = False,
     ) -> None:
-        known = {**settings, "classes": list(detector.classes), "overlap": overlap}
-        store = RunStore(
-            out,
-            FailureRecord,
-            {**known, "error_format": error_format},
-            {"error": f".{error_format}", "labels": ".png", "heat": ".png", "panels": ".jpg"},
-            stale=[("error", ".png"), ("error", ".npy")],
-            fresh=fresh,
-        )
         super().__init__(store)
         self.listed = FailureList([], {}, detector.classes, overlap, {})
         self.unit = f"{self.listed.unit}s"
-        self._detector, self._device, self._root = detector, choose_device(device), source.root
-        self._format: ConfidenceFormat = error_format
+        self._detector, self._device = detector, choose_device(device)
+        self._format: ConfidenceFormat = "npy" if store.plan.files["error"] == ".npy" else "png"
 
     def process(self, item: Item) -> tuple[dict[str, bytes], FailureRecord]:
         """See `Work.process`."""
@@ -207,26 +220,33 @@ class Judging(Work[FailureRecord]):
         size = (panel.shape[1], panel.shape[0])
         return files, record_of(found, self.listed.classes, size, milliseconds)
 
+    def keep_up(self, names: Mapping[str, str]) -> None:
+        """See `Work.keep_up`."""
+        write_list(self._list(names, False, {}), self.store.out)
+
     def finish(self, names: Mapping[str, str], complete: bool) -> None:
         """See `Work.finish`."""
+        self.listed = self._list(names, complete, self.conclude(names, complete))
+        write_failures(self.listed, self.store.out)
+
+    def _list(self, names: Mapping[str, str], complete: bool, conclusion: Mapping[str, Any]) -> FailureList:
         store = self.store
         entries = [
-            FailureEntry(name, store.records[key], {kind: self._link(kind, key) for kind in _KINDS})
-            for key, name in names.items()
-            if key in store.records
+            FailureEntry(each.name, each.record, {kind: self._link(kind, key) for kind in _KINDS})
+            for key, each in store.stored.items()
         ]
+        root = common_root(store.stored.values())
         info = {
             "description": "segmentations by how much they are worth a look, the worst first",
             "version": __version__,
-            "images": None if self._root is None else str(self._root),
+            "images": None if root is None else str(root),
             "complete": complete,
             "settings": store.settings,
             "intervals": self._intervals(),
-            **self.conclude(names, complete),
+            **conclusion,
         }
         failures = {names[key]: reason for key, reason in store.failures.items()}
-        self.listed = FailureList(rank(entries), failures, self.listed.classes, self.listed.overlap, info)
-        write_failures(self.listed, store.out)
+        return FailureList(rank(entries), failures, self.listed.classes, self.listed.overlap, info)
 
     def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
         """JSON-able: what the images together say; see `Work.finish`."""

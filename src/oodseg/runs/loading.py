@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodseg.core.bundle import find_bundle
+from oodseg.core.bundle import find_bundle, read_pipeline_config
 from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
 from oodseg.core.parts import Part, describe
-from oodseg.core.spec import read_spec
+from oodseg.core.spec import ROOMS, read_spec
 from oodseg.io.masks import read_mask
 from oodseg.pipeline import S2M
+from oodseg.runs.model_files import model_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +74,9 @@ def load(
     if not all(part is None or isinstance(part, str | Mapping) for part in chosen.values()):
         return s2m, _describe(s2m)
     known = {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), "operating_point": operating_point}
-    return s2m, {**known, **chosen, **_ignored(s2m)}
+    kept = read_pipeline_config(find_bundle(name))
+    used = [given.get(key, kept[key]) for key in ROOMS]
+    return s2m, {**known, **chosen, "models": model_files(*used), **_ignored(s2m)}
 
 
 def pipeline_sha256(name: str) -> str:
@@ -104,6 +107,7 @@ def _describe(pipeline: Any) -> dict[str, Any]:
         found[key] = _describe_part(part)
     if pipeline.detector is not None:
         found["detector"] = _describe_part(pipeline.detector)
+    found["models"] = model_files(*(found[key] for key in ROOMS if key in found))
     return found | _ignored(pipeline)
 
 

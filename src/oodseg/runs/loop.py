@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic
 
 from oodseg.core.errors import ImageError, OodsegError, ScoreMapError
@@ -44,9 +47,21 @@ class Work(ABC, Generic[RecordT]):
             ScoreMapError: Likewise.
         """
 
+    def keep_up(self, names: Mapping[str, str]) -> None:
+        """Brings the list of results up to date while the run goes on, so that one that is killed has it.
+
+        It is called after every input for as long as that takes no time to speak of.
+
+        Args:
+            names: As in `finish`.
+
+        Raises:
+            OodsegError: A file cannot be written.
+        """
+
     @abstractmethod
     def finish(self, names: Mapping[str, str], complete: bool) -> None:
-        """Writes what sums up the run.
+        """Writes what sums up the run, and earlier ones in the same folder.
 
         Args:
             names: Key to name of every input seen so far, in their order.
@@ -90,12 +105,13 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
         OodsegError: Results cannot be written; what was written before is whole and summed up.
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole and summed up.
     """
-    tally, report = Tally(), progress or silent
+    tally, report, pace = Tally(), progress or silent, Pace()
     try:
         for item in source.items:
             tally.names[item.key] = item.name
             try:
-                _one(work, item, tally)
+                if _one(work, item, tally):
+                    pace.run(partial(work.keep_up, tally.names))
             except (ImageError, ScoreMapError) as error:
                 work.store.fail(item.key, str(error))
             report(work.stage, tally.total, source.total)
@@ -114,12 +130,36 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
     return tally
 
 
-def _one(work: Work[RecordT], item: Item, tally: Tally) -> None:
-    """Processes one input, unless it is done."""
+def _one(work: Work[RecordT], item: Item, tally: Tally) -> bool:
+    """Processes one input, unless it is done; tells whether it was not."""
     fingerprint = work.store.fingerprint(work.identity(item))
-    if work.store.done(item.key, fingerprint) is not None:
+    if work.store.done(item, fingerprint) is not None:
         tally.done_before += 1
-        return
+        return False
     files, record = work.process(item)
-    work.store.write(item.key, fingerprint, files, record)
+    work.store.write(item, fingerprint, files, record)
     tally.milliseconds.append(record.milliseconds)
+    return True
+
+
+class Pace:
+    """Does something again and again: at every call while it is quick, then in a twentieth of the time.
+
+    Args:
+        clock: Gives the time in seconds.
+    """
+
+    _QUICK = 0.05  # seconds
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._next = clock, -math.inf
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Does it, unless its last time was too long and is not long enough ago."""
+        started = self._clock()
+        if started < self._next:
+            return
+        action()
+        ended = self._clock()
+        took = ended - started
+        self._next = -math.inf if took < self._QUICK else ended + 20 * took

@@ -5,8 +5,11 @@
     <out>/overlays/<key>.png      for people
     <out>/records/<key>.json      what resuming reads
     <out>/predictions.json        COCO: images, annotations, categories
+    <out>/run.json                the settings
 
-A key is an image's path below the folder common to all images, without the suffix.
+A key is an image's path below the folder common to all images, without the suffix. What the folder holds of
+earlier runs under the same settings stays; `predictions.json` lists it too, every image under a number that
+never changes.
 """
 
 from __future__ import annotations
@@ -15,25 +18,27 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodseg.core.coco import coco_document
+from oodseg.core.coco import coco_document, image_ids
 from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_png
 from oodseg.core.files import write_json
 from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
 from oodseg.pipeline import S2M
-from oodseg.runs.items import Item, Source, file_identity, open_source
+from oodseg.runs.folder import common_root, open_run
+from oodseg.runs.items import Item, file_identity, open_source
 from oodseg.runs.loading import load
 from oodseg.runs.loop import Tally, Work, work_through
 from oodseg.runs.scores import ScoreFolder
 from oodseg.runs.statistics import fit_to_inputs
-from oodseg.runs.store import RunStore
+from oodseg.runs.store import Plan, RunStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from oodseg.core.prediction import Prediction
 
 COCO_FILE = "predictions.json"
+DEFAULT_FOLDER = "oodseg-results"
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ class PredictionRun:
         milliseconds: Time of every image done by this run, reading to outlines.
         failures: By name: why an image gave no prediction.
         warnings: What was mended on the way.
-        note: A fallback that was applied first; None for none.
+        notes: What one should know of the run as a whole, one sentence each: what was passed over, which
+            fallback was applied.
     """
 
     coco_path: Path
@@ -86,7 +93,7 @@ class PredictionRun:
     milliseconds: list[float] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    note: str | None = None
+    notes: list[str] = field(default_factory=list)
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values of what a person wants to know, in order."""
@@ -104,7 +111,7 @@ class PredictionRun:
 def predict(
     source: Any,
     pipeline: str | os.PathLike[str] | Callable[..., Prediction] = "street",
-    out: str | os.PathLike[str] = "oodseg-results",
+    out: str | os.PathLike[str] | None = None,
     *,
     detector: Any = None,
     prompts: Any = None,
@@ -128,7 +135,8 @@ def predict(
         source: What `open_source` takes: a file, a folder, a pattern, a list of these, or images in memory.
         pipeline: Bundled name, folder, or a pipeline; any other callable, called as `s2m(image)` or
             `s2m(image, score_map=..., score_normalizer=...)`, needs `settings`.
-        out: Folder for the results.
+        out: Folder for the results; what it holds of an earlier run stays. None for `oodseg-results`, or the
+            first of `oodseg-results/2`, ... that holds no results of other settings or images.
         detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
         prompts: Likewise.
         masks: Likewise.
@@ -138,20 +146,20 @@ def predict(
         score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded.
         confidence_format: `"png"` (16 bits) or `"npy"` (float32).
         overlays: Whether overlays are drawn.
-        fresh: Whether to redo images that are done.
-        settings: JSON-able: names the pipeline in place of what is known of it; images done under other
-            settings are done again.
+        fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
+        settings: JSON-able: names the pipeline in place of what is known of it.
         progress: Told after every image: `with progress_bar() as bar: predict(..., progress=bar)`.
 
     Returns:
         Counts, failures and where the COCO file lies.
 
     Raises:
+        ConfigError: `out` holds results of other settings, or of other images of the same names.
         OodsegError: No such source or pipeline, an unusable folder of score maps, or results that cannot be
             written.
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
-    opened = open_source(source, exclude=out)
+    opened = open_source(source)
     s2m, known = load(
         pipeline,
         settings,
@@ -163,25 +171,24 @@ def predict(
         prompts=prompts,
         masks=masks,
     )
-    run = PredictionRun(Path(out) / COCO_FILE)
+    notes = [opened.passed_over]
     scores = None if score_maps is None else ScoreFolder(score_maps, opened)
     if scores is None and isinstance(s2m, S2M):
-        run.note = fit_to_inputs(s2m, opened.items)
-        if run.note is not None and s2m.detector is not None:
+        fallback = fit_to_inputs(s2m, opened.items)
+        notes.append(fallback)
+        if fallback is not None and s2m.detector is not None:
             fitted = statistics_of(s2m.detector)
             known["fitted"] = [fitted.mean, fitted.std]
     known["scores"] = None if scores is None else scores.settings
-    known |= {"confidence_format": confidence_format, "overlays": overlays}
-    store = RunStore(
-        out,
-        PredictionRecord,
-        known,
-        {"masks": ".png", "confidence": f".{confidence_format}"} | ({"overlays": ".png"} if overlays else {}),
-        stale=[("confidence", ".png"), ("confidence", ".npy"), ("overlays", ".png")],
-        fresh=fresh,
+    files = {"masks": ".png", "confidence": f".{confidence_format}"} | (
+        {"overlays": ".png"} if overlays else {}
     )
-    work = _Predicting(store, s2m, scores, opened)
-    return _summed_up(run, store, work_through(work, opened, progress))
+    plan = Plan("predict", PredictionRecord, known, files, (COCO_FILE,), fresh)
+    ready = open_run(plan, opened, out, DEFAULT_FOLDER)
+    work = _Predicting(ready.store, s2m, scores, confidence_format)
+    run = _summed_up(ready.store, work_through(work, ready.source, progress))
+    run.notes = [note for note in (*notes, ready.note) if note is not None]
+    return run
 
 
 class _Predicting(Work[PredictionRecord]):
@@ -192,10 +199,12 @@ class _Predicting(Work[PredictionRecord]):
         store: RunStore[PredictionRecord],
         s2m: Callable[..., Prediction],
         scores: ScoreFolder | None,
-        source: Source,
+        confidence_format: ConfidenceFormat,
     ) -> None:
         super().__init__(store)
-        self._s2m, self._scores, self._root = s2m, scores, source.root
+        self._s2m, self._scores, self._format = s2m, scores, confidence_format
+        self._ids = image_ids(store.out / COCO_FILE)
+        self._new_ids = count(1 + max(self._ids.values(), default=0))
 
     def identity(self, item: Item) -> list[Any]:
         if self._scores is None:
@@ -211,41 +220,57 @@ class _Predicting(Work[PredictionRecord]):
         else:
             score_map = self._scores.find(item)
             found = self._s2m(image, score_map=score_map, score_normalizer=self._scores.normalizer)
-        as_format: ConfidenceFormat = self.store.settings["confidence_format"]
         files = {
             "masks": encode_png(found.mask.astype(np.uint8) * np.uint8(255)),
-            "confidence": encode_confidence(found.confidence, as_format),
+            "confidence": encode_confidence(found.confidence, self._format),
         }
-        if self.store.settings["overlays"]:
+        if "overlays" in self.store.plan.files:
             files["overlays"] = encode_png(found.overlay(image))
         total = round(found.timings.get("total", 0.0) + read, 1)
         record = PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, list(found.warnings))
         return files, record
 
+    def keep_up(self, names: Mapping[str, str]) -> None:
+        self._write_coco(names, False)
+
     def finish(self, names: Mapping[str, str], complete: bool) -> None:
-        images = [
-            (number, name, record.height, record.width, record.annotations)
-            for number, (key, name) in enumerate(names.items(), start=1)
-            if (record := self.store.records.get(key)) is not None
-        ]
+        self._write_coco(names, complete)
+
+    def _write_coco(self, names: Mapping[str, str], complete: bool) -> None:
+        stored = self.store.stored
+        # Those of this run first, in its order: images in memory come as they please.
+        for key in dict.fromkeys([*names, *stored]):
+            if key in stored and stored[key].name not in self._ids:
+                self._ids[stored[key].name] = next(self._new_ids)
+        listed = sorted(stored.values(), key=lambda each: self._ids[each.name])
+        root = common_root(listed)
         info = {
             "description": "unknown objects found by oodseg",
             "version": __version__,
-            "images": None if self._root is None else str(self._root),
+            "images": None if root is None else str(root),
             "complete": complete,
             "settings": self.store.settings,
+            "files": dict(self.store.plan.files),
             "failures": [
                 {"file_name": names[key], "reason": reason} for key, reason in self.store.failures.items()
             ],
         }
+        images = [
+            (self._ids[each.name], each.name, each.record.height, each.record.width, each.record.annotations)
+            for each in listed
+        ]
         write_json(self.store.out / COCO_FILE, coco_document(images, info))
 
 
-def _summed_up(run: PredictionRun, store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:
-    records = [store.records[key] for key in tally.names if key in store.records]
-    run.images, run.done_before, run.milliseconds = tally.total, tally.done_before, tally.milliseconds
-    run.with_objects = sum(bool(each.annotations) for each in records)
-    run.objects = sum(len(each.annotations) for each in records)
-    run.warnings = [warning for each in records for warning in each.warnings]
-    run.failures = {tally.names[key]: reason for key, reason in store.failures.items()}
-    return run
+def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:
+    records = [store.stored[key].record for key in tally.names if key in store.stored]
+    return PredictionRun(
+        store.out / COCO_FILE,
+        tally.total,
+        tally.done_before,
+        sum(bool(each.annotations) for each in records),
+        sum(len(each.annotations) for each in records),
+        tally.milliseconds,
+        {tally.names[key]: reason for key, reason in store.failures.items()},
+        [warning for each in records for warning in each.warnings],
+    )

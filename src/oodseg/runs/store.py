@@ -1,25 +1,30 @@
 """Records, by key, what a run has finished, so that it can be interrupted anywhere and resumed later.
 
+    <out>/run.json               what wrote the folder, its settings, and the names of all that it writes
     <out>/<kind>/<key><suffix>   the files of an input, one folder per kind
     <out>/records/<key>.json     what is known of it: an input with a valid record is done
 
-An input's record is written after its other files, and every file is written whole or not at all.
+An input's record is written after its other files, and every file is written whole or not at all. What a
+folder holds of earlier runs stays, and is found in `records` beside what this run adds.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.files import output_errors, write_bytes, write_json
 from oodseg.core.fingerprint import hash_json
+from oodseg.core.run_file import RUN_FILE
 from oodseg.core.version import __version__
+from oodseg.runs.items import Item
 
-_RECORDS, _FINGERPRINT = "records", "fingerprint"
+RECORDS = "records"
 
 
 class Record(Protocol):
@@ -36,73 +41,129 @@ class Record(Protocol):
 RecordT = TypeVar("RecordT", bound=Record)
 
 
+@dataclass(frozen=True)
+class Plan(Generic[RecordT]):
+    """What a run writes.
+
+    Attributes:
+        verb: Command that writes it: a folder holds what one verb wrote.
+        record: Dataclass of the records.
+        settings: JSON-able: whatever the results depend on; a folder holds results of one setting.
+        files: Kind to suffix of the files that a finished input has, in the order they are written.
+        lists: Names of the files that sum up a run.
+        fresh: Whether inputs that are done count as not done, and other results in the folder may go.
+    """
+
+    verb: str
+    record: type[RecordT]
+    settings: Mapping[str, Any]
+    files: Mapping[str, str]
+    lists: tuple[str, ...] = ()
+    fresh: bool = False
+
+    @property
+    def results(self) -> list[str]:
+        """Names of all files and folders that it writes into its folder."""
+        return [*self.files, RECORDS, *self.lists]
+
+
+@dataclass(frozen=True)
+class Stored(Generic[RecordT]):
+    """An input that is done.
+
+    Attributes:
+        fingerprint: Of what it was made from.
+        name: Its name in lists.
+        origin: See `Item`.
+        files: Its files, as paths with `/` from the run's folder.
+        record: What is known of it.
+    """
+
+    fingerprint: str
+    name: str
+    origin: str | None
+    files: tuple[str, ...]
+    record: RecordT
+
+
 class RunStore(Generic[RecordT]):
     """Keeps the files and the record of every input under its key.
 
     Args:
         out: Folder to write to; made if missing.
-        record: Dataclass of the records.
-        settings: JSON-able: whatever the results depend on; inputs done under other settings are not done.
-        files: Kind to suffix of the files that a finished input has, in the order they are written.
-        stale: More pairs of kind and suffix that runs with other settings may have left.
-        fresh: Whether inputs that are done count as not done.
+        plan: What is written there.
 
     Attributes:
-        records: By key: the inputs known to be done.
+        stored: By key: all inputs with results in the folder, in the order of their keys, then as they came.
         failures: By key: why an input gave no result.
-
-    Raises:
-        ConfigError: `out` is a file.
     """
 
-    def __init__(
-        self,
-        out: str | os.PathLike[str],
-        record: type[RecordT],
-        settings: Mapping[str, Any],
-        files: Mapping[str, str],
-        *,
-        stale: Iterable[tuple[str, str]] = (),
-        fresh: bool = False,
-    ) -> None:
-        self.out = Path(out)
-        if self.out.exists() and not self.out.is_dir():
-            raise ConfigError(f"{self.out} is a file: choose a folder for the results")
-        self.settings = dict(settings)
-        self.records: dict[str, RecordT] = {}
+    def __init__(self, out: str | os.PathLike[str], plan: Plan[RecordT]) -> None:
+        self.out, self.plan = Path(out), plan
         self.failures: dict[str, str] = {}
-        self._record, self._files, self._fresh = record, dict(files), fresh
-        # The record first: files without one are no result, and a record must never lack its files.
-        self._every = [(_RECORDS, ".json"), *dict.fromkeys([*self._files.items(), *stale])]
+        self.stored: dict[str, Stored[RecordT]] = {}
+        folder = self.out / RECORDS
+        for path in sorted(folder.rglob("[!.]*.json")):
+            found = _read(path, plan.record)
+            if found is not None:
+                self.stored[path.relative_to(folder).as_posix().removesuffix(".json")] = found
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Whatever the results depend on."""
+        return dict(self.plan.settings)
+
+    @property
+    def records(self) -> dict[str, RecordT]:
+        """By key: what is known of every input that is done."""
+        return {key: each.record for key, each in self.stored.items()}
 
     def path(self, kind: str, key: str) -> Path:
         """Returns the path of an input's file of the given kind."""
-        return self._path(kind, key, self._files[kind])
+        # Not with_suffix: keys may hold dots.
+        return self.out / kind / f"{key}{self.plan.files[kind]}"
+
+    def begin(self, listed: Sequence[str] = (), *, anew: bool = False) -> None:
+        """Says in `run.json` whose folder this is.
+
+        Args:
+            listed: What earlier runs have written there.
+            anew: Whether all results in the folder go first.
+
+        Raises:
+            OodsegError: A file cannot be written.
+        """
+        for key in list(self.stored) if anew else ():
+            self.remove(key)
+        results = list(dict.fromkeys([*listed, *self.plan.results]))
+        about = {"oodseg": __version__, "verb": self.plan.verb, "results": results}
+        write_json(self.out / RUN_FILE, {**about, "settings": self.settings}, indent=1)
 
     def fingerprint(self, identity: list[Any]) -> str:
         """Names, in one string, the version, the settings and what an input is made from (JSON-able)."""
         return hash_json([__version__, self.settings, identity])
 
-    def done(self, key: str, fingerprint: str) -> RecordT | None:
-        """The record of an input that was finished under the same fingerprint and has all its files."""
-        if self._fresh:
-            return None
-        try:
-            found = json.loads(self._path(_RECORDS, key, ".json").read_text(encoding="utf-8"))
-            same = found.pop(_FINGERPRINT) == fingerprint
-            record = self._record(**found)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError):
-            return None
-        if not same or not all(self.path(kind, key).is_file() for kind in self._files):
-            return None
-        self.records[key] = record
-        return record
+    def done(self, item: Item, fingerprint: str) -> RecordT | None:
+        """The record of an input that was finished under the same fingerprint and has all its files.
 
-    def write(self, key: str, fingerprint: str, files: Mapping[str, bytes], record: RecordT) -> None:
+        Raises:
+            ConfigError: The results under its key are those of another image.
+        """
+        found = self.stored.get(item.key)
+        if found is None or self.plan.fresh:
+            return None
+        if found.fingerprint == fingerprint:
+            files = {*found.files, *(self._relative(kind, item.key) for kind in self.plan.files)}
+            return found.record if all((self.out / file).is_file() for file in files) else None
+        if found.origin is None or found.origin != item.origin:
+            raise ConfigError(taken(self.out, found, item))
+        return None  # the file has changed since
+
+    def write(self, item: Item, fingerprint: str, files: Mapping[str, bytes], record: RecordT) -> None:
         """Writes all files of an input, its record last.
 
         Args:
-            key: Of the input.
+            item: The input.
             fingerprint: What `fingerprint` said before the result was made.
             files: The content of every kind of file.
             record: What is known of the input.
@@ -110,24 +171,52 @@ class RunStore(Generic[RecordT]):
         Raises:
             OodsegError: A file cannot be written; none is left half written.
         """
-        self._clear(key)
-        for kind in self._files:
-            write_bytes(self.path(kind, key), files[kind])
-        write_json(self._path(_RECORDS, key, ".json"), {_FINGERPRINT: fingerprint, **vars(record)})
-        self.records[key] = record
+        self.remove(item.key)
+        for kind in self.plan.files:
+            write_bytes(self.path(kind, item.key), files[kind])
+        names = tuple(self._relative(kind, item.key) for kind in self.plan.files)
+        made = Stored(fingerprint, item.name, item.origin, names, record)
+        write_json(self._record_path(item.key), {**vars(made), "record": vars(record)})
+        self.stored[item.key] = made
 
     def fail(self, key: str, reason: str) -> None:
         """Records that an input gave no result; outdated files of an earlier run are removed."""
-        self._clear(key)
+        self.remove(key)
         self.failures[key] = reason
 
-    def _path(self, kind: str, key: str, suffix: str) -> Path:
-        # Not with_suffix: keys may hold dots.
-        return self.out / kind / f"{key}{suffix}"
+    def remove(self, key: str) -> None:
+        """Removes an input's record and its files, the record first: it must never lack its files.
 
-    def _clear(self, key: str) -> None:
-        self.records.pop(key, None)
-        for kind, suffix in self._every:
-            path = self._path(kind, key, suffix)
+        Raises:
+            OodsegError: A file cannot be removed.
+        """
+        found = self.stored.pop(key, None)
+        for path in (self._record_path(key), *(self.out / file for file in (found.files if found else ()))):
             with output_errors(path):
                 path.unlink(missing_ok=True)
+
+    def _relative(self, kind: str, key: str) -> str:
+        return self.path(kind, key).relative_to(self.out).as_posix()
+
+    def _record_path(self, key: str) -> Path:
+        return self.out / RECORDS / f"{key}.json"
+
+
+def taken(out: Path, found: Stored[Any], item: Item) -> str:
+    """What an error says where the results of an image would take the place of another's."""
+    of = f"another image called '{found.name}'" if found.origin is None else found.origin
+    this = f"the image '{item.name}'" if item.origin is None else item.origin
+    return (
+        f"{out} holds results of {of}, which those of {this} would replace: choose another folder (--out), "
+        "or let them go (--overwrite)"
+    )
+
+
+def _read(path: Path, record: type[RecordT]) -> Stored[RecordT] | None:
+    """A record; None if it is broken or of another kind."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        found["record"], found["files"] = record(**found["record"]), tuple(found["files"])
+        return Stored(**found)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None

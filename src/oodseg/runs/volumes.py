@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,26 +15,32 @@ from oodseg.core.encoding import ConfidenceFormat
 from oodseg.core.errors import ConfigError, OodsegError
 from oodseg.core.progress import Progress
 from oodseg.failures.detector import SegmenterAssessor
-from oodseg.failures.loading import choose_failure_detector, failure_detector_sha256
+from oodseg.failures.loading import (
+    choose_failure_detector,
+    failure_detector_parts,
+    failure_detector_sha256,
+)
 from oodseg.failures.structures import volume_dice
 from oodseg.io.slices import Slices, map_codes
 from oodseg.io.volumes import put_slice, read_labels, read_volume, usual_window, write_volume
+from oodseg.runs.folder import open_run
 from oodseg.runs.items import Item, Source, file_identity
-from oodseg.runs.judgements import JudgeRun, Judging
+from oodseg.runs.judgements import ERROR_FILE, JudgeRun, Judging, judging_plan
 from oodseg.runs.loop import work_through
+from oodseg.runs.model_files import model_files
 from oodseg.segmenters.given import GivenLabels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ERROR_FILE = "error.nii.gz"
+DEFAULT_FOLDER = "oodseg-results/volumes"
 
 
 def judge_volume(
     scan: str | os.PathLike[str],
     labels: str | os.PathLike[str],
     detector: str | os.PathLike[str],
-    out: str | os.PathLike[str] = "oodseg-results/volumes",
+    out: str | os.PathLike[str] | None = None,
     *,
     structures: Mapping[int, str] | None = None,
     window: tuple[float, float] | None = None,
@@ -48,7 +55,8 @@ def judge_volume(
         scan: NIfTI file of the scan.
         labels: NIfTI file of the labels on it.
         detector: Failure detector trained on volumes: bundled name or folder.
-        out: Folder for the results: those of `judge` for every slice, and `error.nii.gz`.
+        out: Folder for the results: those of `judge` for every slice, and `error.nii.gz`. None for
+            `oodseg-results/volumes`, numbered as those of `predict`.
         structures: Structure of every code in these labels; None if they are the detector's own numbers.
         window: Values of the scan that become black and white; None for those the detector was trained with.
         device: Where the detector runs: `"cpu"`, `"cuda"` or `"auto"`.
@@ -86,16 +94,19 @@ def judge_volume(
         "structures": {str(code): name for code, name in (structures or {}).items()},
         "window": list(window),
         "slice_axis": slices.axis,
+        "models": model_files(failure_detector_parts(detector)),
+        "classes": list(loaded.classes),
     }
-    source = _slice_source(slices, paths)
-    work = _JudgingSlices(
-        slices, loaded, settings, out, source, device=device, error_format=error_format, fresh=fresh
-    )
-    return work.summed_up(work_through(work, source, progress))
+    plan = judging_plan(settings, error_format, fresh, "volumes")
+    ready = open_run(plan, _slice_source(slices, paths), out, DEFAULT_FOLDER)
+    work = _JudgingSlices(slices, ready.store, loaded, device=device)
+    run = work.summed_up(work_through(work, ready.source, progress))
+    return replace(run, notes=[] if ready.note is None else [ready.note])
 
 
 def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
     """The slices as items, with the labels on them that are judged."""
+    origin = os.path.abspath(files[0])
 
     def item(index: int, key: str) -> Item:
         return Item(
@@ -103,11 +114,12 @@ def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
             key,
             partial(slices.image, index),
             lambda: [key, *map(file_identity, files)],
+            origin=origin,
             labels=partial(slices.label, index),
         )
 
     items = [item(index, key) for index, key in enumerate(slices.names())]
-    return Source(items, len(items), Path(os.path.abspath(files[0])).parent)
+    return Source(items, len(items))
 
 
 class _JudgingSlices(Judging):
@@ -119,6 +131,8 @@ class _JudgingSlices(Judging):
         """The estimate for the whole volume, and its error map, once all slices are done."""
         if not complete:
             return {}
+        for key in self.store.stored.keys() - names.keys():
+            self.store.remove(key)  # the scan had more slices once
         values = np.zeros(self._slices.scan.values.shape, np.float32)
         for index, key in enumerate(names):
             put_slice(values, self._slices.axis, index, self._read_error(key))

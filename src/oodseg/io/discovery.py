@@ -1,0 +1,198 @@
+"""Finds images: files, folders with all that lies below them, patterns; and says what it passes over.
+
+Links to folders are followed, every folder once. The results of a run are never taken for images: beside
+them lies a file `run.json` that names them.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+from natsort import natsorted, ns
+
+from oodseg.core.errors import ImageError
+from oodseg.core.files import is_system_file
+from oodseg.core.run_file import results_in
+from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES, is_readable
+
+_NAMED = 3  # how many of each kind a summary names
+
+
+class Skipped(Enum):
+    """Why something is passed over: what one and what several of that kind are called."""
+
+    HEIF = (
+        "HEIC image that needs `pip install 'oodseg[heif]'`",
+        "HEIC images that need `pip install 'oodseg[heif]'`",
+    )
+    NO_IMAGE = ("file that is no image", "files that are no images")
+    HIDDEN = ("hidden or system file", "hidden or system files")
+    HIDDEN_FOLDER = ("hidden or system folder", "hidden or system folders")
+    RESULTS = ("folder of results", "folders of results")
+    AGAIN = ("link to a folder that is searched anyway", "links to folders that are searched anyway")
+    LOCKED = ("folder that cannot be read", "folders that cannot be read")
+
+
+@dataclass
+class Discovery:
+    """What was found.
+
+    Attributes:
+        paths: The images in natural order (`2.png` before `10.png`), each once.
+        skipped: What was passed over, by reason, each once.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    skipped: dict[Skipped, dict[Path, None]] = field(default_factory=dict)
+
+    def skip(self, reason: Skipped, path: Path) -> None:
+        """Notes that a file or folder is passed over."""
+        self.skipped.setdefault(reason, {})[path] = None
+
+    @property
+    def summary(self) -> str | None:
+        """One line that counts and names what was passed over; None if that is nothing."""
+        kinds = [_phrase(reason, list(self.skipped[reason])) for reason in Skipped if reason in self.skipped]
+        return f"passed over: {'; '.join(kinds)}" if kinds else None
+
+
+def _phrase(reason: Skipped, paths: list[Path]) -> str:
+    one, several = reason.value
+    names = [path.name for path in paths[:_NAMED]]
+    if len(paths) > _NAMED:
+        names.append(f"and {len(paths) - _NAMED} more")
+    return f"{len(paths)} {one if len(paths) == 1 else several} ({', '.join(names)})"
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[Path]:
+    """Lists images as `discover` does, for those who need not know what was passed over."""
+    return discover(paths).paths
+
+
+def discover(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> Discovery:
+    """Finds images.
+
+    Args:
+        paths: Files (taken whatever their suffix, unless an operating system leaves them everywhere), folders
+            (searched with all below them for image suffixes; hidden files left out) and glob patterns (`**`
+            included).
+
+    Raises:
+        ImageError: A path that does not exist, a folder without an image, a pattern without a match.
+    """
+    arguments = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    search = _Search()
+    found: dict[str, Path] = {}
+    for argument in arguments:
+        for path in search.expand(os.fspath(argument)):
+            found.setdefault(os.path.abspath(path), path)
+    if arguments and not found:
+        raise ImageError(f"there is no image among the files named{search.but()}: name images, or folders")
+    search.result.paths = natsorted(found.values(), key=lambda path: path.parts, alg=ns.IGNORECASE)
+    return search.result
+
+
+def files_below(top: Path, result: Discovery | None = None) -> Iterator[Path]:
+    """Gives every file in a folder and below it, links to folders followed and every folder searched once.
+
+    Args:
+        top: The folder.
+        result: Notes what is passed over: hidden folders and the results of runs.
+    """
+    noted = Discovery() if result is None else result
+    seen: set[str] = set()
+    # Links come last, so that a folder goes by its own name where it has one below `top`.
+    folders, links = [top], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen:
+            noted.skip(Skipped.AGAIN, folder)
+            continue
+        seen.add(real)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            noted.skip(Skipped.LOCKED, folder)
+            continue
+        results = results_in(folder)
+        for path in (folder / name for name in names):
+            if path.name in results:
+                noted.skip(Skipped.RESULTS, folder)
+            elif not os.path.isdir(path):
+                yield path
+            elif _is_hidden(path.name):
+                noted.skip(Skipped.HIDDEN_FOLDER, path)
+            else:
+                (links if path.is_symlink() else folders).append(path)
+
+
+class _Search:
+    """Looks through files and folders, and keeps account of what it passes over."""
+
+    def __init__(self) -> None:
+        self.result = Discovery()
+        self._results_in = cache(results_in)
+        self._real = cache(os.path.realpath)
+
+    def but(self) -> str:
+        """What an error adds on what was passed over."""
+        return "" if self.result.summary is None else f" ({self.result.summary})"
+
+    def expand(self, argument: str) -> list[Path]:
+        """The images that an argument stands for."""
+        path = Path(argument)
+        if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
+            images = [image for each in files_below(path, self.result) for image in self._image(each)]
+            if not images:
+                known = ", ".join(sorted(SUFFIXES))
+                raise ImageError(f"the folder {path} holds no image ({known}){self.but()}: check the path")
+            return images
+        if os.path.lexists(path):
+            if is_system_file(path.name):
+                self.result.skip(Skipped.HIDDEN, path)
+                return []
+            return [path]
+        if not glob.has_magic(argument):
+            raise ImageError(f"{path} does not exist: check the path for typing errors")
+        images = self._matches(argument)
+        if not images:
+            raise ImageError(
+                f"the pattern {argument} matches no image{self.but()}: check it, and quote it for your shell"
+            )
+        return images
+
+    def _matches(self, pattern: str) -> list[Path]:
+        parts = Path(pattern).parts
+        spelt_out = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+        images: dict[tuple[str, str], Path] = {}
+        # Shortest first: links back to a folder above give one file many longer names.
+        for path in sorted(map(Path, glob.glob(pattern, recursive=True)), key=lambda path: len(path.parts)):
+            above = [path, *(each for each in path.parents if len(each.parts) > spelt_out)]
+            results = next((each for each in above if each.name in self._results_in(each.parent)), None)
+            if results is not None:
+                self.result.skip(Skipped.RESULTS, results.parent)
+            elif not path.is_dir():
+                for image in self._image(path):
+                    images.setdefault((self._real(path.parent), path.name), image)
+        return list(images.values())
+
+    def _image(self, path: Path) -> Iterator[Path]:
+        """Gives the path if its suffix is that of an image that can be read."""
+        suffix = path.suffix.lower()
+        if _is_hidden(path.name):
+            self.result.skip(Skipped.HIDDEN, path)
+        elif is_readable(suffix):
+            yield path
+        else:
+            self.result.skip(Skipped.HEIF if suffix in HEIF_SUFFIXES else Skipped.NO_IMAGE, path)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or is_system_file(name)

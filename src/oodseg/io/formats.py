@@ -1,0 +1,75 @@
+"""The image formats that are read, by file suffix and by Pillow's names."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"),
+        *(".ppm", ".pgm", ".pnm", ".gif", ".avif"),
+    }
+)
+# Pillow tries only these decoders: others are rarely what a street image comes in, and some start programs.
+_PLUGINS = {
+    "JPEG": "Jpeg",
+    "PNG": "Png",
+    "WEBP": "WebP",
+    "BMP": "Bmp",
+    "TIFF": "Tiff",
+    "PPM": "Ppm",
+    "GIF": "Gif",
+    "AVIF": "Avif",
+}
+# What stands behind `ftyp` in the header of these files.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+
+
+@cache
+def reads_heif() -> bool:
+    """Tells whether HEIC images can be read, which takes pillow-heif; makes Pillow read them then."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def is_readable(suffix: str) -> bool:
+    """Tells whether files of that suffix (lower case, with its dot) are images that can be read here."""
+    return suffix in SUFFIXES or (suffix in HEIF_SUFFIXES and reads_heif())
+
+
+@cache
+def pillow_formats() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read; those that its version lacks are left out."""
+    from PIL import Image
+
+    # Not all plugins, as Pillow itself would do: that takes a second.
+    for module in _PLUGINS.values():
+        with suppress(ImportError):
+            import_module(f"PIL.{module}ImagePlugin")
+    heif = ("HEIF",) if reads_heif() else ()
+    return (*(name for name in _PLUGINS if name in Image.OPEN), *heif)
+
+
+def missing_decoder(header: bytes) -> str | None:
+    """Says what would read a file that Pillow takes for no image.
+
+    Args:
+        header: Its first 12 bytes or more.
+
+    Returns:
+        The name of the format and what to install; None for all but HEIC and AVIF images.
+    """
+    brand = header[8:12] if header[4:8] == b"ftyp" else b""
+    if brand in _HEIF_BRANDS:
+        return "a HEIC image, which needs pillow-heif: install it with `pip install 'oodseg[heif]'`"
+    if brand in _AVIF_BRANDS:
+        return "an AVIF image, which needs Pillow 11.3 or newer: install it with `pip install -U pillow`"
+    return None
