@@ -41,8 +41,9 @@ def test_all_options_reach_the_run(photos, out, monkeypatch):
     options = ["--segmenter", "tiny", "--error-format", "npy", "--overwrite"]
     assert_sentence(run(out, photos / "some.png", *options, detector=None), 0)
     assert "done before" not in run(out, photos / "some.png", *options, detector=None).output
-    settings = json.loads((out / "failures.json").read_text())["info"]["settings"]
-    assert (settings["detector"], settings["segmenter"], settings["error_format"]) == ("msp", "tiny", "npy")
+    info = json.loads((out / "failures.json").read_text())["info"]
+    assert (info["settings"]["detector"], info["settings"]["segmenter"]) == ("msp", "tiny")
+    assert info["files"]["error"] == ".npy"
 
 
 def test_a_broken_image_is_named_and_the_rest_goes_on(photos, out):

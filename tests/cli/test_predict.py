@@ -32,7 +32,7 @@ def run(red, out, *arguments):
 def test_all_options_reach_the_run(red, photos, out, tmp_path):
     np.save(tmp_path / "1.npy", np.random.default_rng(0).normal(size=(HEIGHT, WIDTH)))
     mask = tmp_path / "own_car.png"
-    cv2.imwrite(str(mask), np.zeros((HEIGHT, WIDTH), np.uint8))
+    cv2.imwrite(str(mask), np.eye(HEIGHT, WIDTH, dtype=np.uint8))
     options = ["--confidence-format", "npy", "--no-overlay", "--score-map", tmp_path, "--ignore-mask", mask]
     result = run(red, out, photos / "1.png", *options, "--masks", "grabcut", "--threads", "1")
     assert result.exit_code == 0, result.output

@@ -34,9 +34,9 @@ def test_all_options_reach_the_run(judge, tmp_path):
     result = judge(*CODES, "--window", "0", "200", "--error-format", "npy")
     assert_sentence(result, 0, "slices", "estimated Dice, pancreas", "1.00", tmp_path / "out" / "index.html")
     assert not nibabel.load(tmp_path / "out" / "error.nii.gz").get_fdata().any()
-    settings = json.loads((tmp_path / "out" / "failures.json").read_text())["info"]["settings"]
-    assert settings["structures"] == {"7": "pancreas", "5": "liver"}
-    assert (settings["window"], settings["error_format"]) == ([0, 200], "npy")
+    info = json.loads((tmp_path / "out" / "failures.json").read_text())["info"]
+    assert info["settings"]["structures"] == {"7": "pancreas", "5": "liver"}
+    assert (info["settings"]["window"], info["files"]["error"]) == ([0, 200], ".npy")
 
 
 @pytest.mark.parametrize(("options", "words"), [

@@ -11,6 +11,7 @@ from oodseg import S2M
 from oodseg.core.errors import ConfigError, ImageError, WeightsError
 from oodseg.core.prediction import Prediction
 from oodseg.detectors.logit import LogitDetector
+from oodseg.exchange.results import read_results
 from redness import HEIGHT, WIDTH, make_pipeline, save_street, street
 from run_helpers import BOX, assert_whole, coco_of, count_calls, save_photos, spoil
 
@@ -234,6 +235,9 @@ def test_images_keep_their_numbers_as_others_join(red, photos, tmp_path, out):
     assert sorted(each["image_id"] for each in coco["annotations"]) == [1, 2, 3, 4]
     assert [each["id"] for each in coco["annotations"]] == [1, 2, 3, 4]
     assert coco["info"]["images"] is None, "there are two folders"
+    assert [each["folder"] for each in coco["images"]] == [str(photos)] * 3 + [str(tmp_path / "more")]
+    found = read_results(out)
+    assert [each.path for each in found[2:]] == [photos / "1.png", tmp_path / "more" / "0.png"]
 
 
 def test_other_images_of_the_same_names_are_refused(red, photos, tmp_path, out):

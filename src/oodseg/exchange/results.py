@@ -39,7 +39,7 @@ def read_results(folder: Path) -> list[LabelledImage]:
                 image["height"],
                 image["width"],
                 tuple(found[image["id"]]),
-                path=_image(root, file.parent, image["file_name"]),
+                path=_image(image.get("folder", root), file.parent, image["file_name"]),
             )
             for image in document["images"]
         ]

@@ -243,6 +243,7 @@ class Judging(Work[FailureRecord]):
             "complete": complete,
             "settings": store.settings,
             "intervals": self._intervals(),
+            "files": dict(store.plan.files),
             **conclusion,
         }
         failures = {names[key]: reason for key, reason in store.failures.items()}

@@ -32,7 +32,7 @@ from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
 from oodseg.pipeline import S2M
-from oodseg.runs.folder import common_root, open_run
+from oodseg.runs.folder import common_root, open_run, root_of
 from oodseg.runs.items import Item, file_identity, open_source
 from oodseg.runs.loading import load
 from oodseg.runs.loop import Tally, Work, work_through
@@ -259,7 +259,12 @@ class _Predicting(Work[PredictionRecord]):
             (self._ids[each.name], each.name, each.record.height, each.record.width, each.record.annotations)
             for each in listed
         ]
-        write_json(self.store.out / COCO_FILE, coco_document(images, info))
+        document = coco_document(images, info)
+        if root is None:
+            for image, each in zip(document["images"], listed, strict=True):
+                if each.origin is not None:
+                    image["folder"] = str(root_of(each))
+        write_json(self.store.out / COCO_FILE, document)
 
 
 def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:
