@@ -13,7 +13,6 @@ With --detector, a bundled one or a folder, and no run, only RoadAnomaly is meas
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +38,7 @@ from oodseg.metrics.failure import (
 )
 from oodseg.metrics.pixel import PixelCurve
 from oodseg.training.comparator_segmenter import load_segmenter
+from oodseg.training.engine.trained import read_metrics
 from oodseg.training.labelled import LabelSet, load_label_set
 from oodseg.training.resynthesis import load_generator
 
@@ -200,7 +200,7 @@ def held_out_classes(run: Path, data: Path) -> Iterator[tuple[U8, U8]]:
 
 
 def read_recipe(run: Path) -> dict[str, Any]:
-    recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    recipe: dict[str, Any] = read_metrics(run)["recipe"]
     return recipe
 
 
@@ -237,12 +237,12 @@ def main() -> None:
             scores = scorers({"source": source}, run / "direct" if run else None)
             verdicts += unknown_objects("RoadAnomaly: unknown objects", scores, partial(road_anomaly, folder))
     if arguments.held_out:
-        path = arguments.held_out / "segmenter" / "segmenter.safetensors"
-        made, _ = load_generator(arguments.held_out_generator / "resynthesis.safetensors")
+        network = load_segmenter(arguments.held_out / "segmenter")
+        made, _ = load_generator(arguments.held_out_generator)
         classes = ", ".join(read_recipe(arguments.held_out)["held_out"])
         verdicts += unknown_objects(
             f"Held out: {classes}",
-            scorers({"segmenter": load_segmenter(path), "generator": made}),
+            scorers({"segmenter": network, "generator": made}),
             partial(held_out_classes, arguments.held_out, arguments.data),
         )
     table("Targets", ("what", "found", "wanted", ""), verdicts)

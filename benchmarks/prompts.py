@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 
+from oodseg.core.progress import progress_bar
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.synth.scenes import SceneSampler
-from oodseg.training.prompt_selection import collect, summary
+from oodseg.training.box_quality import collect, summary
 from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_cache import ScoreCache, cache_scores
 
@@ -79,8 +80,9 @@ def main() -> None:
     pipeline = S2M.from_pretrained(options.pipeline)
     samplers = [SceneSampler(options.data, size=size, split="val", seed=77) for size in SIZES]
     scenes, scores = options.cache / "scenes", options.cache / "scores"
-    cache_scenes(samplers, options.scenes, scenes, seed=77, progress=True)
-    cache_scores(pipeline.detector, scenes, [1] * len(SIZES), options.scenes, scores, progress=True)
+    with progress_bar() as bar:
+        cache_scenes(samplers, options.scenes, scenes, seed=77, progress=bar)
+        cache_scores(pipeline.detector, scenes, [1] * len(SIZES), options.scenes, scores, progress=bar)
     cache = ScoreCache(scores)
     print(f"{len(cache)} scenes, {cache.box_counts.sum()} unknown objects\n")
     print(" " * 28 + "".join(f"{name:>19}" for name in COLUMNS))

@@ -20,8 +20,8 @@ GENERATOR = {
 }  # fmt: skip
 COMPARATOR = {
     "folds": 2, "segmenter": FOLD, "size": (32, 64), "widths": [8, 8, 16], "fused": 4, "max_steps": 2,
-    "batch_size": 2, "tcp_steps": 2, "workers": 0, "precision": "32-true", "val_every_steps": 2,
-    "calibration_images": 4,
+    "batch_size": 2, "workers": 0, "precision": "32-true", "val_every_steps": 2, "calibration_images": 4,
+    "tcp": {"max_steps": 2, "batch_size": 2, "workers": 0, "precision": "32-true"},
 }  # fmt: skip
 
 

@@ -26,7 +26,8 @@ def changes(values):
 
 
 @pytest.mark.parametrize(("verb", "recipes"), [
-    ("segmenter", {"segmenter"}), ("prompts", {"prompts", "prompts_resnet50"}), ("masks", {"masks"}),
+    ("segmenter", {"segmenter"}), ("detector", {"detector"}), ("masks", {"masks"}),
+    ("prompts", {"prompts", "prompts_resnet50"}),
 ])  # fmt: skip
 def test_help_lists_the_shipped_recipes(verb, recipes) -> None:
     shown = CliRunner().invoke(train_app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
@@ -58,6 +59,7 @@ def test_entries_inside_entries_can_be_set() -> None:
     (["masks", "--recipe", "none"], "there is no recipe 'none'"),
     (["masks"], "--data and --out"),
     (["prompts", "--data", "d", "--out", "o"], "--detector"),
+    (["detector", "--data", "d", "--out", "o"], "--segmenter"),
 ])  # fmt: skip
 def test_bad_arguments_are_one_sentence(arguments, message) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -80,7 +82,7 @@ def test_missing_data_is_named(tmp_path) -> None:
 
 
 def test_missing_training_libraries(monkeypatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("oodseg.training.masks")]:
+    for name in [name for name in sys.modules if name.startswith("oodseg.training.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
     monkeypatch.setitem(sys.modules, "lightning", None)

@@ -11,8 +11,24 @@ from numpy.typing import NDArray
 
 from oodseg.core.parts import Sight
 from oodseg.detectors import ScoreNormalizer
+from oodseg.training.prompt_recipe import PromptRecipe
 from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_cache import cache_scores
+
+TINY = {
+    "sizes": [(48, 64)],
+    "scenes": 8,
+    "val_scenes": 8,
+    "max_steps": 2,
+    "batch_size": 2,
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "warmup_from": 1e-4,
+    "warmup_steps": 1,
+    "weight_decay": 1e-2,
+    "val_every_steps": 2,
+    "workers": 0,
+}
 
 
 @dataclass
@@ -79,3 +95,14 @@ def fill(
     scenes = out.with_name(f"{out.name}-scenes")
     cache_scenes([sampler for sampler, _ in samplers], count, scenes, seed)
     cache_scores(detector, scenes, [zoom for _, zoom in samplers], count, out)
+
+
+def fill_run(folder: Path) -> Path:
+    """Makes the score maps that a run of `TINY` learns and validates on."""
+    for split, seed in (("train", 0), ("val", 1)):
+        fill(FakeDetector(), [(FakeSampler((48, 64)), 1)], 8, folder / f"scores-{split}", seed)
+    return folder
+
+
+def with_features(**changes) -> PromptRecipe:
+    return PromptRecipe(**{**TINY, "features": True, **changes})

@@ -1,94 +1,50 @@
-import json
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from oodseg.core.errors import WeightsError
 from oodseg.detectors.street import StreetDetector
 from oodseg.segmenters.street import StreetNet
 from oodseg.training import detector as fitting
-from oodseg.training.common import save_weights
-from training_data import make_training_data, street
+from oodseg.training.detector import DetectorRecipe
+from oodseg.training.engine.recipe import load_recipe
+from oodseg.training.engine.trained import load_trained
+from oodseg.training.ordinary import known_images
+from training_data import make_training_data
 
-TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
+TINY = {"sizes": [(64, 96)], "scenes": 4, "large_size": (128, 192), "large_scenes": 3}
 
 
 @pytest.fixture
-def weights(tmp_path):
-    network = StreetNet(**TINY)
-    path = tmp_path / "segmenter.safetensors"
-    save_weights(network.state_dict(), path, {"config": json.dumps(network.config)})
-    return path
+def network():
+    torch.manual_seed(0)
+    return StreetNet([4, 4, 8, 8, 8], [1, 1, 1, 1])
 
 
-def test_the_fitted_detector_is_normalised_and_loads_again(tmp_path, weights, monkeypatch):
+def test_shipped_recipe_is_the_default():
+    assert load_recipe("detector", DetectorRecipe) == DetectorRecipe()
+
+
+def test_the_fitted_detector_is_normalised_and_loads_again(tmp_path, network):
     make_training_data(tmp_path / "data")
-    monkeypatch.setattr(fitting, "_SIZES", ((64, 96),))
-    monkeypatch.setattr(fitting, "_LARGE", (128, 192))
-    short = fitting.fit_combination
-    monkeypatch.setattr(
-        fitting, "fit_combination", lambda *args, **kwargs: short(*args, **{**kwargs, "scenes": 4})
-    )
-    closer = fitting.fit_detail
-    monkeypatch.setattr(
-        fitting, "fit_detail", lambda *args, **kwargs: closer(*args, **{**kwargs, "scenes": 3})
-    )
-    detector = fitting.fit_detector(weights, tmp_path / "data", tmp_path / "out", progress=False)
+    done = fitting.train(DetectorRecipe(**TINY), tmp_path / "data", tmp_path / "out", network)
+    detector = load_trained(tmp_path / "out", "detector")
+    assert isinstance(detector, StreetDetector)
     scores = torch.cat(
-        [
-            detector.normalizer(detector.score(each)).flatten()
-            for each, _ in fitting.known_images(tmp_path / "data")
-        ]
+        [detector.normalizer(detector.score(each)).flatten() for each, _ in known_images(tmp_path / "data")]
     )
     assert abs(scores.mean()) < 0.3
     assert 0.5 < scores.std() < 2
-    again = fitting.load_detector(tmp_path / "out")
-    assert isinstance(again, StreetDetector)
-    assert again.combination == detector.combination
-    image = torch.rand(1, 3, 64, 64)
-    torch.testing.assert_close(again.score(image), detector.score(image), atol=0.1, rtol=0.05)
-    quality = json.loads((tmp_path / "out" / "detector.json").read_text())["validation"]
+    quality = done.metrics["validation"]["by_reductions"]
     assert set(quality) == {"[1]", "[1, 2]"}
-    assert again.detail == detector.detail
     for each in quality.values():
         assert each["combined"]["auprc"] >= each["objectness"]["auprc"]
+    assert list(done.metrics["validation"]["auprc_by_detail"]) == ["0.0", "0.25", "0.5", "0.75", "1.0"]
+    assert done.metrics["recipe"]["scenes"] == 4
 
 
-def test_missing_or_foreign_weights_are_named(tmp_path):
-    with pytest.raises(WeightsError, match="oodseg train segmenter"):
-        fitting.detector_from_weights(tmp_path / "nothing.safetensors")
-    save_weights({"a": torch.ones(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(WeightsError, match="oodseg train segmenter"):
-        fitting.detector_from_weights(tmp_path / "foreign.safetensors")
-    with pytest.raises(WeightsError, match="oodseg train detector"):
-        fitting.load_detector(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("size", "zoom", "seen", "fits"),
-    [
-        ((48, 64), 1, (48, 64), 1),
-        ((48, 64), 2, (48, 64), 1),  # too small to be looked at closer
-        ((480, 1280), 1, (240, 640), 1),
-        ((480, 1280), 2, (480, 1280), 2),
-        ((480, 1278), 2, (240, 640), 1),
-    ],
-)
-def test_ordinary_images_come_as_a_pipeline_shows_them(tmp_path, size, zoom, seen, fits):
-    make_training_data(tmp_path)
-    for each in (tmp_path / "camvid" / "val").rglob("*.*"):
-        each.unlink()
-    street(tmp_path / "camvid" / "val", "only", size, [3, 0], 1)
-    image, found = next(fitting.known_images(tmp_path, zoom))
-    assert (tuple(image.shape), found) == ((1, 3, *seen), fits)
-    assert 0 <= image.min() < image.max() <= 1
-
-
-def test_a_closer_look_counts_as_much_as_is_best_on_large_scenes(tmp_path, weights, monkeypatch):
-    make_training_data(tmp_path / "data")
-    monkeypatch.setattr(fitting, "_LARGE", (128, 192))
-    detector = fitting.detector_from_weights(weights)
+def test_a_closer_look_counts_as_much_as_is_best_on_large_scenes(tmp_path, network, monkeypatch):
+    detector = StreetDetector(network)
     seen = []
 
     def made_up(images):
@@ -112,7 +68,7 @@ def test_a_closer_look_counts_as_much_as_is_best_on_large_scenes(tmp_path, weigh
 
     monkeypatch.setattr(fitting, "SceneSampler", Sampler)
     for helps, expected in ((4.0, (0.25, 0.5, 0.75, 1.0)), (0.0, (0.0,)), (-4.0, (0.0,))):
-        quality = fitting.fit_detail(detector, tmp_path, scenes=3, progress=False)
+        quality = fitting.fit_detail(detector, tmp_path, DetectorRecipe(**TINY))
         assert list(quality) == ["0.0", "0.25", "0.5", "0.75", "1.0"]
         assert detector.detail in expected
         assert detector.zoom == (2 if helps > 0 else 1)

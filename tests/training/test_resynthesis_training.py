@@ -1,5 +1,3 @@
-import json
-
 import cv2
 import pytest
 import torch
@@ -8,7 +6,7 @@ from safetensors.torch import load_file
 from failure_parts import GENERATOR
 from oodseg.core.errors import ConfigError, DatasetError, WeightsError
 from oodseg.core.taxonomy import CLASSES
-from oodseg.training.common import load_recipe
+from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.labelled import ViewMaker, load_label_set
 from oodseg.training.resynthesis import ResynthesisRecipe, load_generator, train
 from training_data import make_training_data
@@ -36,22 +34,21 @@ def test_samples_depend_on_seed_and_number_alone(root) -> None:
 
 
 def test_trains_writes_and_goes_on(root, tmp_path) -> None:
-    path = train(recipe(), root, tmp_path, progress=False)
-    generator, classes = load_generator(path)
+    done = train(recipe(), root, tmp_path)
+    generator, classes = load_generator(tmp_path)
     assert classes == CLASSES
     assert generator.short_side == 32
-    state = load_file(path)
+    state = load_file(done.path)
     assert not any("parametrizations" in name for name in state)
     assert {each.dtype for each in state.values() if each.is_floating_point()} == {torch.float16}
-    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert {"val/similarity", "val/l1"} <= set(metrics["validation"])
+    assert {"val/similarity", "val/l1"} <= set(done.metrics["validation"])
     page = cv2.imread(str(tmp_path / "samples" / "step-2.png"))
     assert page.shape == (2 * 32, 3 * 48, 3)
     # A training in two parts is the training in one: it sees the same samples.
-    train(recipe(max_steps=4, decay_fraction=0), root, tmp_path / "whole", progress=False)
-    train(recipe(decay_fraction=0), root, tmp_path / "parts", progress=False)
-    train(recipe(max_steps=4, decay_fraction=0), root, tmp_path / "parts", progress=False)
-    whole, parts = (load_file(tmp_path / name / path.name) for name in ("whole", "parts"))
+    train(recipe(max_steps=4, decay_fraction=0), root, tmp_path / "whole")
+    train(recipe(decay_fraction=0), root, tmp_path / "parts")
+    train(recipe(max_steps=4, decay_fraction=0), root, tmp_path / "parts")
+    whole, parts = (load_file(tmp_path / name / done.path.name) for name in ("whole", "parts"))
     assert torch.load(tmp_path / "parts" / "last.ckpt", weights_only=True)["global_step"] == 4
     for name, value in whole.items():
         torch.testing.assert_close(parts[name].float(), value.float(), atol=2e-3, rtol=1e-2)
@@ -63,24 +60,23 @@ def test_a_stop_loses_nothing_that_a_checkpoint_holds(root, tmp_path, monkeypatc
 
     monkeypatch.setattr("oodseg.training.resynthesis.sample_page", fail)
     with pytest.raises(RuntimeError, match="stopped"):
-        train(recipe(max_steps=3, checkpoint_minutes=1e-6), root, tmp_path, progress=False)
+        train(recipe(max_steps=3, checkpoint_minutes=1e-6), root, tmp_path)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] >= 1
     assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_the_perceptual_loss_can_be_left_out(root, tmp_path) -> None:
-    train(recipe(perceptual=None, max_steps=1, val_every_steps=1), root, tmp_path, progress=False)
+    train(recipe(perceptual=None, max_steps=1, val_every_steps=1), root, tmp_path)
     (curve,) = (tmp_path / "curve").rglob("metrics.csv")
     assert "train/perceptual" not in curve.read_text(encoding="utf-8")
 
 
 def test_errors(root, tmp_path) -> None:
     with pytest.raises(WeightsError, match="no state dict of torchvision's vgg19"):
-        train(recipe(perceptual=str(tmp_path / "none.pth")), root, tmp_path / "run", progress=False)
+        train(recipe(perceptual=str(tmp_path / "none.pth")), root, tmp_path / "run")
     with pytest.raises(ConfigError, match="multiple of 4"):
-        train(recipe(size=(30, 48)), root, tmp_path / "run", progress=False)
+        train(recipe(size=(30, 48)), root, tmp_path / "run")
     with pytest.raises(DatasetError, match="must hold images/ and labels/"):
-        train(recipe(), tmp_path, tmp_path / "run", progress=False)
-    (tmp_path / "bad.safetensors").write_bytes(b"no")
-    with pytest.raises(WeightsError, match=r"bad\.safetensors is no weight file of a generator"):
-        load_generator(tmp_path / "bad.safetensors")
+        train(recipe(), tmp_path, tmp_path / "run")
+    with pytest.raises(WeightsError, match=r"holds no resynthesis\.safetensors"):
+        load_generator(tmp_path)

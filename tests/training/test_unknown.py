@@ -9,10 +9,12 @@ from failure_parts import make_comparator, make_generator, make_segmenter
 from oodseg.core.errors import ConfigError
 from oodseg.core.taxonomy import CLASSES
 from oodseg.failures.baselines import MSP
+from oodseg.failures.comparator import Comparator
 from oodseg.failures.storage import load_failure_detector, save_failure_detector
 from oodseg.failures.synthcp import SynthCP
 from oodseg.failures.synthcp_detector import SynthCPDetector
-from oodseg.training.common import load_recipe
+from oodseg.training.engine.recipe import load_recipe
+from oodseg.training.engine.trained import load_trained
 from oodseg.training.unknown import UnknownRecipe, train, unknown_loss, validate
 from training_data import make_training_data
 
@@ -34,7 +36,7 @@ def detector():
 def run(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     save_failure_detector(detector(), out / "before")
-    train(QUICK, root, out / "run", out / "before", progress=False)
+    train(QUICK, root, out / "run", out / "before")
     return out
 
 
@@ -50,6 +52,8 @@ def test_everything_but_the_branch_stays_as_it_was(run) -> None:
     weights = after.state_dict()
     for name, value in before.state_dict().items():
         assert torch.equal(weights[name], value), name
+    alone = load_trained(run / "run", "unknown", Comparator)
+    assert alone.config == after.comparator.config
     image = torch.rand(3, 40, 56)
     np.testing.assert_array_equal(before.assess(image).error, after.assess(image).error)
     scorer = SynthCPDetector(run / "run" / "detector")
@@ -67,10 +71,10 @@ def test_a_second_run_makes_no_scene_again(root, run) -> None:
     paths = sorted((run / "run" / "features").glob("*/*.npz"))
     times = [each.stat().st_mtime_ns for each in paths]
     assert len(paths) == 7
-    train(QUICK, root, run / "run", run / "before", progress=False)
+    train(QUICK, root, run / "run", run / "before")
     assert [each.stat().st_mtime_ns for each in paths] == times
     other = QUICK.model_copy(update={"seed": 3})
-    train(other, root, run / "run", run / "before", progress=False)
+    train(other, root, run / "run", run / "before")
     assert all(each.stat().st_mtime_ns > then for each, then in zip(paths, times, strict=True))
 
 
@@ -101,4 +105,4 @@ def test_loss_counts_judged_pixels_only() -> None:
 def test_another_kind_of_failure_detector_cannot_be_taught(root, tmp_path) -> None:
     save_failure_detector(MSP(make_segmenter(CLASSES)), tmp_path / "msp")
     with pytest.raises(ConfigError, match="is no synthcp"):
-        train(QUICK, root, tmp_path / "run", tmp_path / "msp", progress=False)
+        train(QUICK, root, tmp_path / "run", tmp_path / "msp")

@@ -14,8 +14,8 @@ from oodseg.failures.detector import full_logits
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.storage import load_failure_detector
 from oodseg.io.images import to_tensor
-from oodseg.training.common import load_recipe
 from oodseg.training.comparator import ComparatorRecipe
+from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.labelled import load_label_set
 from oodseg.training.resynthesis import ResynthesisRecipe
 from oodseg.training.volumes import PredictedSlice, train
@@ -66,15 +66,16 @@ def test_a_slice_comes_with_its_prediction(task, tmp_path):
 @pytest.mark.parametrize("predicted", [True, False])
 def test_slices_to_a_detector_that_judges_volumes(task, tmp_path, predicted):
     export_slices(task, tmp_path / "slices", WINDOW, task.parent / "predicted" if predicted else None)
-    folder = train(
-        ComparatorRecipe(**TINY), tmp_path / "slices", tmp_path / "run", generator(), progress=False
-    )
+    done = train(ComparatorRecipe(**TINY), tmp_path / "slices", tmp_path / "run", generator())
+    folder = done.path
     assert (tmp_path / "run" / "fold_1").is_dir() is not predicted
     detector = load_failure_detector(folder)
     assert detector.segmenter.config == {"classes": list(STRUCTURES), "window": list(WINDOW)}
     measured = json.loads((folder / "config.json").read_text())["measured"]
     assert 0 < measured["aupr_error"] <= 1
     assert 0 <= measured["mae"] <= 1
+    assert done.metrics["test"] == measured
+    assert 0 <= done.metrics["validation"]["val/aupr_error"] <= 1
     scan = save_scan(tmp_path / "case.nii.gz", body())
     found = oodseg.runs.judge_volume(
         scan, task / "labelsTr" / "pancreas_000.nii.gz", folder, tmp_path / "out"
@@ -99,7 +100,6 @@ def test_settings_that_make_no_sense(task, tmp_path, changes, classes, words):
             tmp_path / "slices",
             tmp_path / "run",
             generator(classes),
-            progress=False,
         )
 
 

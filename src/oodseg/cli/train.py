@@ -7,98 +7,68 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.training import (
-    Changes,
-    Data,
-    Out,
-    PrintRecipe,
-    Resume,
-    prepare,
-    recipe_option,
-    training_libraries,
-    wrote,
-)
+from oodseg.cli.training import Request, training, training_libraries
 from oodseg.core.errors import ConfigError
 
 train_app = typer.Typer(
     no_args_is_help=True,
     help="Train the parts of a pipeline: segmenter, detector, prompts and masks, then bundle.",
 )
+SegmenterRun = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Folder of `oodseg train segmenter`.", show_default=False)
+]
+DetectorRun = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Folder of `oodseg train detector`.", show_default=False)
+]
 
 
 @train_app.command()
-def segmenter(
-    data: Data = None,
-    out: Out = None,
-    recipe: Annotated[str, recipe_option("segmenter")] = "segmenter",
-    resume: Resume = True,
-    changes: Changes = None,
-    print_recipe: PrintRecipe = False,
-) -> None:
+@training("segmenter")
+def segmenter(request: Request) -> Path:
     """Train the street network: seven classes and objectness, with outlier exposure."""
-    with training_libraries():
-        from oodseg.training.segmenter import SegmenterRecipe, train
+    from oodseg.training.segmenter import SegmenterRecipe, train
 
-        settings, data, out = prepare(recipe, SegmenterRecipe, changes, print_recipe, data, out)
-        wrote(train(settings, data, out, resume))
+    settings, data, out = request.settings(SegmenterRecipe)
+    return train(settings, data, out, request.resume, request.progress).path
 
 
 @train_app.command()
-def detector(
-    segmenter: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train segmenter`.")],
-    data: Annotated[Path, typer.Option(help="Folder of the training data.")],
-    out: Annotated[Path, typer.Option(help="Folder for the detector.")],
-) -> None:
+@training("detector", resumes=False)
+def detector(request: Request, segmenter: SegmenterRun = None) -> Path:
     """Fit how the network's scores are combined, and their statistics on ordinary streets."""
-    with training_libraries():
-        from oodseg.training.assembly import finished
-        from oodseg.training.detector import fit_detector
+    from oodseg.training.detector import DetectorRecipe, train
+    from oodseg.training.engine.trained import load_trained
 
-        fit_detector(finished(segmenter, "segmenter"), data, out)
-        wrote(out / "detector.safetensors")
+    settings, data, out = request.settings(DetectorRecipe)
+    if segmenter is None:
+        raise ConfigError("the detector is fitted around a network: name its run with --segmenter")
+    return train(settings, data, out, load_trained(segmenter, "segmenter"), request.progress).path
 
 
 @train_app.command()
-def prompts(
-    detector: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="Folder of `oodseg train detector`.", show_default=False),
-    ] = None,
-    data: Data = None,
-    out: Out = None,
-    recipe: Annotated[str, recipe_option("prompts")] = "prompts",
-    resume: Resume = True,
-    changes: Changes = None,
-    print_recipe: PrintRecipe = False,
-) -> None:
+@training("prompts")
+def prompts(request: Request, detector: DetectorRun = None) -> Path:
     """Train the prompt generator on the detector's score maps."""
-    with training_libraries():
-        from oodseg.training.assembly import finished
-        from oodseg.training.detector import load_detector
-        from oodseg.training.prompts import PromptRecipe, train
+    from oodseg.training.engine.trained import load_trained
+    from oodseg.training.prompt_recipe import PromptRecipe
+    from oodseg.training.prompts import train
 
-        settings, data, out = prepare(recipe, PromptRecipe, changes, print_recipe, data, out)
-        if detector is None:
-            raise ConfigError("the generator learns on a detector's scores: name that run with --detector")
-        train(settings, data, out, load_detector(finished(detector, "detector").parent), resume)
-        wrote(out / "prompts.safetensors")
+    settings, data, out = request.settings(PromptRecipe)
+    if detector is None:
+        raise ConfigError("the generator learns on a detector's scores: name that run with --detector")
+    return train(
+        settings, data, out, load_trained(detector, "detector"), request.resume, request.progress
+    ).path
 
 
 @train_app.command()
-def masks(
-    data: Data = None,
-    out: Out = None,
-    recipe: Annotated[str, recipe_option("masks")] = "masks",
-    resume: Resume = True,
-    changes: Changes = None,
-    print_recipe: PrintRecipe = False,
-) -> None:
+@training("masks")
+def masks(request: Request) -> Path:
     """Train the promptable segmenter that turns boxes into outlines."""
-    with training_libraries():
-        from oodseg.training.masks import MasksRecipe, train
+    from oodseg.training.masks import MasksRecipe, train
 
-        settings, data, out = prepare(recipe, MasksRecipe, changes, print_recipe, data, out)
-        wrote(train(settings, data, out, resume))
+    settings, data, out = request.settings(MasksRecipe)
+    return train(settings, data, out, request.resume, request.progress).path
 
 
 @train_app.command()
@@ -114,4 +84,4 @@ def bundle(
         from oodseg.training.assembly import assemble
 
         assemble(detector, prompts, masks, out, bits)
-        wrote(out)
+        typer.echo(f"wrote {out}")

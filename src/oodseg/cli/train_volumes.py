@@ -7,18 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.training import (
-    Changes,
-    Data,
-    Generator,
-    Out,
-    PrintRecipe,
-    Resume,
-    prepare,
-    recipe_option,
-    training_libraries,
-    wrote,
-)
+from oodseg.cli.training import Generator, Request, training
 from oodseg.core.errors import ConfigError
 
 _VERBS = ("train", "validate", "test")
@@ -53,23 +42,14 @@ def slices(
     typer.echo(f"wrote {out}: slices {said}")
 
 
-def volumes(
-    generator: Generator = None,
-    data: Data = None,
-    out: Out = None,
-    recipe: Annotated[str, recipe_option("comparator")] = "comparator_pancreas",
-    resume: Resume = True,
-    changes: Changes = None,
-    print_recipe: PrintRecipe = False,
-) -> None:
+@training("comparator_pancreas", kind="comparator")
+def volumes(request: Request, generator: Generator = None) -> Path:
     """Train a failure detector that judges labels of volumes, on slices of `oodseg train slices`."""
-    with training_libraries():
-        from oodseg.training.assembly import finished
-        from oodseg.training.comparator import ComparatorRecipe
-        from oodseg.training.resynthesis import load_generator
-        from oodseg.training.volumes import train
+    from oodseg.training.comparator import ComparatorRecipe
+    from oodseg.training.resynthesis import load_generator
+    from oodseg.training.volumes import train
 
-        settings, data, out = prepare(recipe, ComparatorRecipe, changes, print_recipe, data, out)
-        if generator is None:
-            raise ConfigError("the comparator needs a generator: name its run with --generator")
-        wrote(train(settings, data, out, load_generator(finished(generator, "resynthesis")), resume))
+    settings, data, out = request.settings(ComparatorRecipe)
+    if generator is None:
+        raise ConfigError("the comparator needs a generator: name its run with --generator")
+    return train(settings, data, out, load_generator(generator), request.resume, request.progress).path

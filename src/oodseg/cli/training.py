@@ -1,9 +1,12 @@
-"""Holds what the verbs under `oodseg train` share: options, recipes and closing messages."""
+"""Makes verbs of trainings: the options that all of them share, their progress and their closing message."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,24 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from oodseg.core.errors import ConfigError, MissingDependencyError
+from oodseg.core.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from oodseg.training.engine.recipe import Recipe
 
-    RecipeT = TypeVar("RecipeT", bound=BaseModel)
-
-
-def recipe_option(part: str) -> Any:
-    """The option `--recipe`, whose help lists the shipped recipes of a part."""
-    folder = files("oodseg") / "training" / "recipes"
-    names = sorted(each.name.removesuffix(".yaml") for each in folder.iterdir() if each.name.startswith(part))
-    return typer.Option(metavar="NAME|FILE", help=f"Shipped recipe ({', '.join(names)}) or a YAML file.")
-
+    RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the training data.", show_default=False)]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Folder of the run: weights, curve, checkpoints.", show_default=False),
+    typer.Option(help="Folder of the run: weights, curve, checkpoint.", show_default=False),
 ]
 Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint of that folder.")]
 Changes = Annotated[
@@ -42,6 +38,85 @@ Generator = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Request:
+    """Holds what the shared options of a training say."""
+
+    recipe: str
+    data: Path | None
+    out: Path | None
+    changes: list[str] | None
+    print_recipe: bool
+    progress: Progress
+    resume: bool = True
+
+    def settings(self, model: type[RecipeT]) -> tuple[RecipeT, Path, Path]:
+        """Reads the recipe with the changes of the command line, and the folders of data and run.
+
+        Raises:
+            ConfigError: No such recipe or entry, a value that the entry cannot have, or a folder is missing.
+            typer.Exit: The recipe was to be printed, and was.
+        """
+        from oodseg.training.engine.changes import change_recipe, recipe_yaml
+        from oodseg.training.engine.recipe import load_recipe
+
+        recipe = change_recipe(load_recipe(self.recipe, model), self.changes or [])
+        if self.print_recipe:
+            typer.echo(recipe_yaml(recipe), nl=False)
+            raise typer.Exit
+        if self.data is None or self.out is None:
+            raise ConfigError(
+                "a training needs data and a folder to write to: name them with --data and --out"
+            )
+        return recipe, self.data, self.out
+
+
+def training(
+    recipe: str, kind: str | None = None, resumes: bool = True
+) -> Callable[[Callable[..., Path]], Callable[..., None]]:
+    """Makes a verb of a function that takes a `Request` and its own options, and returns what it wrote.
+
+    Args:
+        recipe: The shipped recipe that is used if none is named.
+        kind: What the names of the shipped recipes begin with that fit; `recipe` if not given.
+        resumes: Whether the training can go on where it stopped.
+    """
+    chosen = Annotated[str, _recipe_option(kind or recipe)]
+    shared: dict[str, tuple[Any, Any]] = {
+        "data": (Data, None),
+        "out": (Out, None),
+        "recipe": (chosen, recipe),
+    }
+    shared |= {"resume": (Resume, True)} if resumes else {}
+    shared |= {"changes": (Changes, None), "print_recipe": (PrintRecipe, False)}
+
+    def decorate(function: Callable[..., Path]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, (annotation, default) in shared.items()
+        ]
+
+        @wraps(function)
+        def verb(**options: Any) -> None:
+            general = {name: options.pop(name) for name in shared}
+            with training_libraries(), progress_bar() as bar:
+                path = function(Request(progress=bar, **general), **options)
+            typer.echo(f"wrote {path}")
+
+        verb.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        return verb
+
+    return decorate
+
+
+def _recipe_option(part: str) -> Any:
+    """The option `--recipe`, whose help lists the shipped recipes of a part."""
+    folder = files("oodseg") / "training" / "recipes"
+    names = sorted(each.name.removesuffix(".yaml") for each in folder.iterdir() if each.name.startswith(part))
+    return typer.Option(metavar="NAME|FILE", help=f"Shipped recipe ({', '.join(names)}) or a YAML file.")
+
+
 @contextmanager
 def training_libraries() -> Iterator[None]:
     """Says in a sentence which library of the training extra is missing."""
@@ -53,34 +128,3 @@ def training_libraries() -> Iterator[None]:
         raise MissingDependencyError(
             f"training needs the library {error.name}: pip install 'oodseg[train]'"
         ) from error
-
-
-def prepare(
-    name: str,
-    model: type[RecipeT],
-    changes: list[str] | None,
-    print_recipe: bool,
-    data: Path | None,
-    out: Path | None,
-) -> tuple[RecipeT, Path, Path]:
-    """Reads a recipe with the changes of the command line, and checks that both folders are named.
-
-    Raises:
-        ConfigError: No such recipe or entry, a value that the entry cannot have, or a folder is missing.
-        typer.Exit: The recipe was to be printed, and was.
-    """
-    from oodseg.training.changes import change_recipe, recipe_yaml
-    from oodseg.training.common import load_recipe
-
-    recipe = change_recipe(load_recipe(name, model), changes or [])
-    if print_recipe:
-        typer.echo(recipe_yaml(recipe), nl=False)
-        raise typer.Exit
-    if data is None or out is None:
-        raise ConfigError("a training needs data and a folder to write to: name them with --data and --out")
-    return recipe, data, out
-
-
-def wrote(path: Path) -> None:
-    """Says where the result lies."""
-    typer.echo(f"wrote {path}")

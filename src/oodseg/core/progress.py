@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
+
+ItemT = TypeVar("ItemT")
 
 Progress = Callable[[str, int, int | None], None]
 """Called as `progress(stage, done, total)`; `total` is None if unknown."""
@@ -11,6 +14,14 @@ Progress = Callable[[str, int, int | None], None]
 
 def silent(stage: str, done: int, total: int | None) -> None:
     """Shows nothing: the default where no progress was asked for."""
+
+
+def track(items: Sequence[ItemT], stage: str, progress: Progress | None) -> Iterator[ItemT]:
+    """Iterates over items and reports each one that is done."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress is not None:
+            progress(stage, done, len(items))
 
 
 @contextmanager

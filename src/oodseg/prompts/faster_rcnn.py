@@ -73,9 +73,9 @@ class Reading:
         calibration: What the logit of the network's confidence (above 0) and the mean score in the middle
             of the box count, and an offset: the sum is the logit of the confidence given out. The network
             looks at shapes and learns to overlook how high a score is; real objects and false alarms
-            differ in just that. See `oodseg.training.prompt_selection.calibrate`.
+            differ in just that. See `oodseg.training.box_calibration.calibrate`.
         operating_points: Least confidence by name (`OPERATING_POINTS`), chosen once on ordinary validation
-            streets with `oodseg.training.prompt_selection.choose_operating_points`.
+            streets with `oodseg.training.operating_points.choose_operating_points`.
     """
 
     calibration: Sequence[float] = (1.0, 0.0, 0.0)

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
+from oodseg.core.progress import Progress, track
 from oodseg.failures.detector import full_logits
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.io.images import resize, to_tensor
 from oodseg.segmenters import Segmentation
-from oodseg.training.comparator_segmenter import goes_on
+from oodseg.training.engine.resumption import goes_on
 from oodseg.training.labelled import Labelled, fixed_view
 
 U8 = NDArray[np.uint8]
@@ -83,7 +83,7 @@ def build_cache(
     generator: SpadeGenerator,
     size: tuple[int, int],
     fingerprint: Any,
-    progress: bool = True,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Predicts images into a folder; what is there already stays, unless it was made otherwise.
 
@@ -93,7 +93,7 @@ def build_cache(
         generator: Makes images back.
         size: Height and width of everything in a file.
         fingerprint: What the files depend on, JSON-able; another one than last time starts anew.
-        progress: Show a progress bar.
+        progress: Told after every image.
 
     Returns:
         One file per image, in order.
@@ -103,7 +103,7 @@ def build_cache(
             old.unlink()
     paths = [folder / f"{index:06d}.npz" for index in range(len(items))]
     missing = [(path, *item) for path, item in zip(paths, items, strict=True) if not path.is_file()]
-    for path, labelled, segment in track(missing, f"predicting {folder.name}", disable=not progress):
+    for path, labelled, segment in track(missing, f"predicting {folder.name}", progress):
         arrays = vars(predict(labelled, segment, generator, size))
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)

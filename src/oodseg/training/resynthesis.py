@@ -7,24 +7,20 @@ fast (SPADE: Park et al., CVPR 2019; the settings of SynthCP, ECCV 2020).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
-from lightning.pytorch import LightningModule
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from oodseg.core.build import build_segmenter
-from oodseg.core.bundle import load_weights, read_header
-from oodseg.core.errors import DatasetError, WeightsError
-from oodseg.core.files import write_bytes, write_json
+from oodseg.core.errors import DatasetError
+from oodseg.core.files import write_bytes
+from oodseg.core.progress import Progress
 from oodseg.failures.adversary import (
     Features,
     MultiScaleDiscriminator,
@@ -38,54 +34,62 @@ from oodseg.failures.adversary import (
 )
 from oodseg.failures.features import cosine_similarity, feature_stages
 from oodseg.failures.spade import SpadeGenerator, one_hot
-from oodseg.training.common import (
-    Ema,
-    last_checkpoint,
-    load_recipe,
-    make_trainer,
-    save_weights,
-    stream_loader,
-    warmup_constant_decay,
-)
+from oodseg.training.engine.loop import run_training
+from oodseg.training.engine.module import TrainingModule
+from oodseg.training.engine.recipe import LoopRecipe, load_recipe
+from oodseg.training.engine.schedule import scheduled
+from oodseg.training.engine.trained import Trained, finished, load_trained, read_note, save_trained
 from oodseg.training.labelled import Labelled, ViewMaker, as_tensors, fixed_view, load_label_set
+from oodseg.training.resynthesis_page import sample_page
 
 Batch = tuple[Tensor, Tensor]
 
 
-class ResynthesisRecipe(BaseModel):
-    """All settings of a training of the generator."""
+class ResynthesisRecipe(LoopRecipe):
+    """All settings of a training of the generator; `learning_rate` is the generator's.
 
-    model_config = ConfigDict(extra="forbid")
-    seed: int = 0
+    Attributes:
+        labels, held_out: Label set to learn on and classes to leave out (`oodseg.training.labelled`).
+        size, zoom, light: Of the views that it learns on (`oodseg.training.labelled.ViewMaker`).
+        widths: Of `SpadeGenerator`.
+        discriminator_width, discriminator_layers, discriminator_scales: Of `MultiScaleDiscriminator`.
+        discriminator_rate: Learning rate of the discriminators.
+        perceptual: What the perceptual loss sees with: `"street"`, the file of a VGG-19, or None for no such
+            loss.
+        adversarial_weight, matching_weight, perceptual_weight: Of the parts of the generator's loss.
+        val_images: Images to validate on.
+        gradient_clip: Always None: two optimisers take turns, which Lightning does not clip.
+    """
+
     labels: str = "street"
-    held_out: list[str] = []
+    held_out: list[str] = Field(default=[])
     size: tuple[int, int] = (192, 256)
-    widths: list[int] = [256, 192, 128, 96, 48, 24]
+    widths: list[int] = Field(default=[256, 192, 128, 96, 48, 24])
     discriminator_width: int = Field(default=24, ge=1)
     discriminator_layers: int = Field(default=4, ge=2)
     discriminator_scales: int = Field(default=2, ge=1)
+    discriminator_rate: float = Field(default=4e-4, gt=0)
     perceptual: str | None = "street"
     adversarial_weight: float = Field(default=1.0, ge=0)
     matching_weight: float = Field(default=10.0, ge=0)
     perceptual_weight: float = Field(default=10.0, ge=0)
     zoom: tuple[float, float] = (1.0, 1.6)
     light: float = Field(default=0.1, ge=0, le=0.5)
+    val_images: int = Field(default=48, ge=1)
     max_steps: int = Field(default=1105, ge=1)
     batch_size: int = Field(default=16, ge=2)
-    generator_rate: float = Field(default=1e-4, gt=0)
-    discriminator_rate: float = Field(default=4e-4, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
-    decay_fraction: float = Field(default=0.5, ge=0, le=1)
-    ema_decay: float = Field(default=0.998, ge=0, lt=1)
-    precision: str = "bf16-mixed"
-    workers: int = Field(default=1, ge=0)
-    val_images: int = Field(default=48, ge=1)
+    gradient_clip: None = None
     val_every_steps: int = Field(default=500, ge=1)
-    checkpoint_minutes: float = Field(default=5, gt=0)
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
 
 
-class ResynthesisModule(LightningModule):  # type: ignore[misc]
-    """Lightning's view of the training; `network` is what is shipped."""
+class ResynthesisModule(TrainingModule):
+    """Losses, samples and optimisers of generator and discriminators."""
+
+    recipe: ResynthesisRecipe
 
     def __init__(
         self,
@@ -95,17 +99,16 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         val: Sequence[Batch],
         samples: Path,
     ) -> None:
-        super().__init__()
+        super().__init__(recipe, SpadeGenerator(classes, recipe.widths, min(recipe.size)), train_make)
         self.automatic_optimization = False
-        self.recipe, self.classes = recipe, classes
-        self.network = SpadeGenerator(classes, recipe.widths, min(recipe.size))
+        self.classes = classes
         self.discriminator = MultiScaleDiscriminator(
             classes, recipe.discriminator_width, recipe.discriminator_layers, recipe.discriminator_scales
         )
         for part in (self.network, self.discriminator):
             add_spectral_norm(part)
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._make, self._val, self._samples = train_make, val, samples
+        self._val, self._samples = val, samples
         # In a tuple, so that neither checkpoints nor optimisers see what is not trained.
         self._eyes = (build_segmenter("street"),)
         self._perceptual = self._choose_perceptual()
@@ -155,8 +158,8 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         theirs.step()
         for schedule in self.lr_schedulers():
             schedule.step()
-        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()}, prog_bar=True)
-        self.log("train/discriminator", verdict.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
+        self.log("train/discriminator", verdict.detach())
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Logs how alike image and re-synthesis look to the street network, and writes a page of samples."""
@@ -168,56 +171,24 @@ class ResynthesisModule(LightningModule):  # type: ignore[misc]
         alike = cosine_similarity(feature_stages(eyes, real), feature_stages(eyes, fake), size)
         known = labels < self.classes
         self.log_dict(
-            {"val/similarity": alike[known].mean(), "val/l1": F.l1_loss(fake, real)},
-            prog_bar=True,
-            batch_size=len(real),
+            {"val/similarity": alike[known].mean(), "val/l1": F.l1_loss(fake, real)}, batch_size=len(real)
         )
         if batch_index == 0:
             page = sample_page(images, labels, fake, self.classes)
             write_bytes(self._samples / f"step-{self.trainer.global_step}.png", page)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Endless views, going on from the step that a resumed training has reached."""
-        start = self.trainer.global_step * self.recipe.batch_size
-        return stream_loader(self._make, self.recipe.batch_size, start, self.recipe.workers)
-
     def val_dataloader(self) -> DataLoader[Any]:
         """The same images every time."""
         return DataLoader(list(self._val), batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
 
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        """Adam for both; constant rate, then linear decay."""
+    def configure_optimizers(self) -> Any:
+        """Adam for both, each at a rate of its own."""
         recipe = self.recipe
-        found = [
-            torch.optim.Adam(part.parameters(), lr=rate, betas=(0.0, 0.9))
-            for part, rate in (
-                (self.network, recipe.generator_rate),
-                (self.discriminator, recipe.discriminator_rate),
-            )
+        rates = ((self.network, recipe.learning_rate), (self.discriminator, recipe.discriminator_rate))
+        options: dict[str, Any] = {"betas": (0.0, 0.9), "weight_decay": recipe.weight_decay}
+        return [
+            scheduled(torch.optim.Adam(part.parameters(), lr=rate, **options), recipe) for part, rate in rates
         ]
-        schedules = [
-            warmup_constant_decay(each, recipe.warmup_steps, recipe.max_steps, recipe.decay_fraction)
-            for each in found
-        ]
-        return list(found), schedules
-
-
-def sample_page(images: Tensor, labels: Tensor, fake: Tensor, classes: int) -> bytes:
-    """Label map, image and re-synthesis side by side, one row per image, as PNG."""
-    hues = np.arange(classes + 1) * 180 // (classes + 1)
-    palette = cv2.cvtColor(
-        np.stack([hues, np.full_like(hues, 160), np.full_like(hues, 220)], 1)[None].astype(np.uint8),
-        cv2.COLOR_HSV2RGB,
-    )[0]
-    rows = []
-    for image, codes, made in zip(
-        images.cpu().numpy(), labels.cpu().numpy(), fake.cpu().numpy(), strict=True
-    ):
-        painted = palette[np.minimum(codes, classes)]
-        drawn = (made * 255).round().astype(np.uint8).transpose(1, 2, 0)
-        rows.append(np.concatenate([painted, image.transpose(1, 2, 0), drawn], 1))
-    page = np.concatenate(rows)
-    return bytes(cv2.imencode(".png", np.ascontiguousarray(page[..., ::-1]))[1])
 
 
 def fixed_sample(labelled: Labelled, size: tuple[int, int]) -> Batch:
@@ -231,77 +202,48 @@ def train(
     data_root: Path,
     out: Path,
     resume: bool = True,
-    progress: bool = True,
-) -> Path:
+    progress: Progress | None = None,
+) -> Trained:
     """Trains the generator.
 
     Args:
         recipe: The settings, or a recipe's name or file.
         data_root: Folder of the training data.
-        out: Folder of the run: checkpoints, `curve/`, `samples/`, `resynthesis.safetensors`, `metrics.json`.
+        out: Folder of the run: checkpoint, `curve/`, `samples/`, `resynthesis.safetensors`, `metrics.json`.
         resume: Go on from the last checkpoint.
-        progress: Show a progress bar.
-
-    Returns:
-        The weight file: averaged weights in float16, the generator's settings in its header.
+        progress: Told after every step.
 
     Raises:
         ConfigError: A recipe that cannot be used.
         DatasetError: Missing data.
         WeightsError: The network of the perceptual loss is missing.
     """
-    if not isinstance(recipe, ResynthesisRecipe):
-        recipe = load_recipe(recipe, ResynthesisRecipe)
-    found = load_label_set(recipe.labels, data_root, recipe.held_out)
+    settings = load_recipe(recipe, ResynthesisRecipe)
+    found = load_label_set(settings.labels, data_root, settings.held_out)
     if not found.train or not found.val:
-        raise DatasetError(f"{data_root} holds no images of the label set {recipe.labels}: check the folder")
-    every = max(1, len(found.val) // recipe.val_images)
-    shown = found.val[::every][: recipe.val_images]
-    val = [fixed_sample(each, recipe.size) for each in shown]
-    average = Ema(recipe.ema_decay)
-    trainer = make_trainer(
-        out,
-        recipe.max_steps,
-        seed=recipe.seed,
-        val_every_steps=recipe.val_every_steps,
-        checkpoint_minutes=recipe.checkpoint_minutes,
-        precision=recipe.precision,
-        gradient_clip=None,  # Lightning clips nothing where the module steps by itself
-        callbacks=[average],
-        progress=progress,
+        raise DatasetError(
+            f"{data_root} holds no images of the label set {settings.labels}: check the folder"
+        )
+    every = max(1, len(found.val) // settings.val_images)
+    val = [fixed_sample(each, settings.size) for each in found.val[::every][: settings.val_images]]
+    make = ViewMaker(found.train, settings, settings.seed)
+
+    def module() -> ResynthesisModule:
+        return ResynthesisModule(settings, len(found.classes), make, val, out / "samples")
+
+    done = run_training(settings, module, out, resume, progress)
+    bake_spectral_norm(done.network)
+    notes = {"classes": found.classes}
+    return save_trained(
+        out, "resynthesis", done.network, settings, done.validation, notes=notes, hours=done.hours
     )
-    module = ResynthesisModule(
-        recipe, len(found.classes), ViewMaker(found.train, recipe, recipe.seed), val, out / "samples"
-    )
-    trainer.fit(module, ckpt_path=last_checkpoint(out, resume))
-    trainer.validate(module, verbose=False)
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    module.network.load_state_dict({**module.network.state_dict(), **average.ema_state_dict()})
-    bake_spectral_norm(module.network)
-    path = out / "resynthesis.safetensors"
-    header = {
-        "config": json.dumps(module.network.config),
-        "classes": json.dumps(found.classes),
-        "seed": str(recipe.seed),
-    }
-    save_weights(module.network.state_dict(), path, header)
-    write_json(out / "metrics.json", {"recipe": recipe.model_dump(), "validation": metrics}, indent=1)
-    return path
 
 
-def load_generator(path: Path) -> tuple[SpadeGenerator, tuple[str, ...]]:
-    """Loads what `train` wrote: the generator and the names of its classes.
+def load_generator(out: Path) -> tuple[SpadeGenerator, tuple[str, ...]]:
+    """Loads what `train` left in a folder: the generator and the names of its classes.
 
     Raises:
-        WeightsError: No whole weight file of this training.
+        WeightsError: The training is not finished, or its file is damaged.
     """
-    header = read_header(path)
-    try:
-        config, classes = json.loads(header["config"]), json.loads(header["classes"])
-    except (KeyError, ValueError) as error:
-        raise WeightsError(
-            f"{path} is no weight file of a generator: run `oodseg train resynthesis` first"
-        ) from error
-    generator = SpadeGenerator(**config)
-    load_weights(generator, path)
-    return generator, tuple(classes)
+    generator: SpadeGenerator = load_trained(out, "resynthesis", SpadeGenerator)
+    return generator, tuple(read_note(finished(out, "resynthesis"), "classes"))

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
+from oodseg.core.progress import Progress, track
 from oodseg.training.cache_head import check_head
 
 SHARD = 8  # scenes per file: small enough that a few fit in memory, large enough to be few
@@ -41,7 +41,12 @@ class Sampler(Protocol):
 
 
 def cache_scenes(
-    samplers: Sequence[Sampler], n: int, out: Path, seed: int = 0, progress: bool = False, made_of: Any = None
+    samplers: Sequence[Sampler],
+    n: int,
+    out: Path,
+    seed: int = 0,
+    progress: Progress | None = None,
+    made_of: Any = None,
 ) -> None:
     """Fills `out` with at least `n` scenes; goes on where an interrupted call stopped.
 
@@ -53,14 +58,14 @@ def cache_scenes(
         n: Scenes, rounded up to whole files.
         out: Folder; made if missing.
         seed: Of all scenes.
-        progress: Show a progress bar.
+        progress: Told after every file.
         made_of: Whatever else the scenes depend on, JSON-able.
 
     Raises:
         DatasetError: The folder holds scenes of another seed or kind.
     """
     check_head(out, {"seed": seed, "made_of": made_of}, "scenes of another seed or kind")
-    for number in track(range(-(-n // SHARD)), f"scenes in {out.name}", disable=not progress):
+    for number in track(range(-(-n // SHARD)), f"scenes in {out.name}", progress):
         path = out / f"{number:05d}.npz"
         if not path.is_file():
             rng = np.random.default_rng([seed, number])

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor
 
 from oodseg.core.errors import DatasetError
@@ -24,6 +23,7 @@ from oodseg.core.files import atomic_path
 from oodseg.core.fingerprint import hash_stream
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Sight
+from oodseg.core.progress import Progress, track
 from oodseg.training.cache_head import check_head, read_head
 from oodseg.training.scene_cache import SHARD, read_scenes
 
@@ -98,7 +98,7 @@ def cache_scores(
     zooms: Sequence[int],
     n: int,
     out: Path,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> None:
     """Fills `out` with the score maps of cached scenes; goes on where an interrupted call stopped.
 
@@ -108,7 +108,7 @@ def cache_scores(
         zooms: How many times the working size the scenes of each sampler have, in their order.
         n: Scenes, rounded up to whole files.
         out: Folder; made if missing.
-        progress: Show a progress bar.
+        progress: Told after every file.
 
     Raises:
         DatasetError: The folder holds the score maps of another detector or of other scenes.
@@ -117,7 +117,7 @@ def cache_scores(
     made_of = {"scenes": read_head(scenes), "zooms": list(zooms)}
     head = {"channels": channels, "detector": _fingerprint(detector), "made_of": made_of}
     check_head(out, head, "score maps of another detector or of other scenes")
-    for number in track(range(-(-n // SHARD)), f"score maps in {out.name}", disable=not progress):
+    for number in track(range(-(-n // SHARD)), f"score maps in {out.name}", progress):
         path = out / f"{number:05d}.npz"
         if not path.is_file():
             zoom = zooms[number % len(zooms)]

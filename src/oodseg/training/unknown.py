@@ -5,29 +5,27 @@ things. The branch trained here looks at the same features, frozen, and learns o
 which of these are unknown objects. All other outputs of the comparator stay unchanged.
 
 1. `features/`: scenes as the failure detector sees them, made once.
-2. `branch/`: the training.
-3. `detector/`: the failure detector with the branch.
+2. `unknown.safetensors`: the comparator with the branch.
+3. `detector/`: the failure detector with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from rich.progress import track
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.files import atomic_path, write_json
+from oodseg.core.files import atomic_path
 from oodseg.core.fingerprint import hash_part
+from oodseg.core.progress import Progress, track
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.comparator import Comparator, new_unknown_branch
 from oodseg.failures.detector import full_logits, msp_log_odds
@@ -36,38 +34,47 @@ from oodseg.failures.synthcp import SynthCP, at_its_size
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.synth.scenes import SceneSampler
-from oodseg.training.common import Ema, adamw, last_checkpoint, load_recipe, make_trainer, stream_loader
-from oodseg.training.comparator import anomaly_statistics
-from oodseg.training.comparator_segmenter import goes_on
+from oodseg.training.engine.loop import run_training
+from oodseg.training.engine.module import TrainingModule
+from oodseg.training.engine.recipe import LoopRecipe, load_recipe
+from oodseg.training.engine.resumption import goes_on
+from oodseg.training.engine.trained import Trained, save_trained
+from oodseg.training.failure_calibration import anomaly_statistics
 from oodseg.training.labelled import load_label_set
-from oodseg.training.segmenter import MixRecipe
+from oodseg.training.scene_mix import MixRecipe
 
 Sample = tuple[Tensor, Tensor]
 _PLANES = ("features", "unknown", "doubt", "error")
 
 
-class UnknownRecipe(BaseModel):
-    """All settings of a training of the branch."""
+class UnknownRecipe(LoopRecipe):
+    """All settings of a training of the branch.
 
-    model_config = ConfigDict(extra="forbid")
-    seed: int = 0
+    Attributes:
+        size: Height and width of the scenes.
+        scenes, val_scenes: Number of scenes to learn on and to measure on.
+        ordinary_images: Images without unknown objects for the statistics of the scores.
+        mix: Composition of the scenes.
+    """
+
     size: tuple[int, int] = (288, 384)
     scenes: int = Field(default=1200, ge=1)
     val_scenes: int = Field(default=160, ge=1)
-    max_steps: int = Field(default=3000, ge=1)
-    batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    warmup_steps: int = Field(default=100, ge=0)
-    decay_fraction: float = Field(default=0.6, ge=0, le=1)
-    ema_decay: float = Field(default=0.998, ge=0, lt=1)
-    workers: int = Field(default=1, ge=0)
     ordinary_images: int = Field(default=200, ge=1)
     mix: MixRecipe = MixRecipe()
+    max_steps: int = Field(default=3000, ge=1)
+    decay_fraction: float = Field(default=0.6, ge=0, le=1)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    val_every_steps: None = None
 
 
 def write_features(
-    detector: SynthCP, sampler: SceneSampler, count: int, folder: Path, seed: int, progress: bool = True
+    detector: SynthCP,
+    sampler: SceneSampler,
+    count: int,
+    folder: Path,
+    seed: int,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Shows scenes to a failure detector, one file each; what is there already stays.
 
@@ -76,7 +83,7 @@ def write_features(
     """
     paths = [folder / f"{index:06d}.npz" for index in range(count)]
     missing = [(index, path) for index, path in enumerate(paths) if not path.is_file()]
-    for index, path in track(missing, f"features in {folder.name}", disable=not progress):
+    for index, path in track(missing, f"features in {folder.name}", progress):
         scene = sampler.sample(np.random.default_rng((seed, index)))
         planes = _planes(detector, scene.image, scene.unknown)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -131,25 +138,16 @@ def unknown_loss(logits: Tensor, unknown: Tensor) -> Tensor:
     return sums / judged.sum().clamp_min(1)
 
 
-class _BranchModule(LightningModule):  # type: ignore[misc]
+class _BranchModule(TrainingModule):
     def __init__(self, recipe: UnknownRecipe, comparator: Comparator, paths: Sequence[Path]) -> None:
-        super().__init__()
-        self.recipe, self._paths = recipe, paths
         fused = comparator.fused
-        self.network = new_unknown_branch(fused * len(comparator.widths), 2 * fused)
+        branch = new_unknown_branch(fused * len(comparator.widths), 2 * fused)
+        super().__init__(recipe, branch, _Samples(paths, recipe.seed))
 
     def training_step(self, batch: Sample, batch_index: int) -> Tensor:
         loss = unknown_loss(self.network(batch[0].float())[:, 0], batch[1])
-        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log("train/loss", loss.detach())
         return loss
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        recipe = self.recipe
-        start = self.trainer.global_step * recipe.batch_size
-        return stream_loader(_Samples(self._paths, recipe.seed), recipe.batch_size, start, recipe.workers)
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        return adamw(self.network, self.recipe)
 
 
 @torch.inference_mode()
@@ -187,8 +185,8 @@ def train(
     out: Path,
     failures: str | Path,
     resume: bool = True,
-    progress: bool = True,
-) -> Path:
+    progress: Progress | None = None,
+) -> Trained:
     """Trains the branch and saves the failure detector with it.
 
     Args:
@@ -197,55 +195,53 @@ def train(
         out: Folder of the run; see the head of this module.
         failures: A `synthcp` failure detector: bundled name or folder.
         resume: Take what earlier runs in that folder finished, and go on from their checkpoint.
-        progress: Show progress bars.
+        progress: Told after every step and scene.
 
     Returns:
-        `out/detector`, for `load_failure_detector`.
+        Its path is `out/detector`, for `load_failure_detector`.
 
     Raises:
         ConfigError: A recipe that cannot be used, or a failure detector of another kind.
         DatasetError: Missing data.
     """
-    if not isinstance(recipe, UnknownRecipe):
-        recipe = load_recipe(recipe, UnknownRecipe)
+    settings = load_recipe(recipe, UnknownRecipe)
     detector = load_failure_detector(failures)
     if not isinstance(detector, SynthCP):
         raise ConfigError(f"the failure detector {failures} is no synthcp: only its comparator can be taught")
+    comparator = detector.comparator
     depends = [
-        recipe.model_dump(include={"seed", "size", "mix"}),
-        [hash_part(each) for each in (detector.segmenter, detector.generator, detector.comparator)],
+        settings.model_dump(include={"seed", "size", "mix"}),
+        [hash_part(each) for each in (detector.segmenter, detector.generator, comparator)],
     ]
     if not goes_on(out, depends):
         resume = False
         for old in out.glob("features/*/*.npz"):
             old.unlink()
     paths = {}
-    for split, count, offset in (("train", recipe.scenes, 0), ("val", recipe.val_scenes, 1_000_003)):
+    for split, count, offset in (("train", settings.scenes, 0), ("val", settings.val_scenes, 1_000_003)):
         folder = out / "features" / split
         folder.mkdir(parents=True, exist_ok=True)
-        sampler = SceneSampler(data_root, recipe.size, split, recipe.seed, recipe.mix.made())
-        paths[split] = write_features(detector, sampler, count, folder, recipe.seed + offset, progress)
-    average = Ema(recipe.ema_decay)
-    trainer = make_trainer(
-        out / "branch", recipe.max_steps, seed=recipe.seed, callbacks=[average], progress=progress
-    )
-    module = _BranchModule(recipe, detector.comparator, paths["train"])
-    trainer.fit(module, ckpt_path=last_checkpoint(out / "branch", resume))
-    branch = module.network
-    branch.load_state_dict({**branch.state_dict(), **average.ema_state_dict()})
-    branch.cpu().eval()
-    taught = Comparator(**{**detector.comparator.config, "unknown": True})
-    taught.load_state_dict(
-        {
-            **detector.comparator.state_dict(),
-            **{f"unknown.{name}": value for name, value in branch.state_dict().items()},
-        }
-    )
-    detector.comparator = taught.eval().requires_grad_(False)
+        sampler = SceneSampler(data_root, settings.size, split, settings.seed, settings.mix.made())
+        seed = settings.seed + offset
+        paths[split] = write_features(detector, sampler, count, folder, seed, progress)
+
+    def module() -> _BranchModule:
+        return _BranchModule(settings, comparator, paths["train"])
+
+    done = run_training(settings, module, out, resume, progress)
+    detector.comparator = taught(comparator, done.network)
     ordinary = load_label_set("street", data_root).val
-    every = -(-len(ordinary) // recipe.ordinary_images)
+    every = -(-len(ordinary) // settings.ordinary_images)
     statistics = anomaly_statistics(detector, ordinary[::every], progress)
     save_failure_detector(detector, out / "detector", {"anomaly_statistics": statistics})
-    metrics = {"recipe": recipe.model_dump(), "validation": validate(branch, paths["val"])}
-    write_json(out / "metrics.json", metrics, indent=1)
-    return out / "detector"
+    validation = validate(done.network, paths["val"])
+    saved = save_trained(out, "unknown", detector.comparator, settings, validation, hours=done.hours)
+    return Trained(out / "detector", saved.metrics)
+
+
+def taught(comparator: Comparator, branch: torch.nn.Module) -> Comparator:
+    """The comparator with another branch for unknown objects; everything else as it was."""
+    found = Comparator(**{**comparator.config, "unknown": True})
+    weights = {f"unknown.{name}": value for name, value in branch.state_dict().items()}
+    found.load_state_dict({**comparator.state_dict(), **weights})
+    return found.eval().requires_grad_(False)

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 
 from oodseg.core.errors import ConfigError, DatasetError
-from oodseg.core.files import write_json
 from oodseg.core.fingerprint import hash_part
+from oodseg.core.progress import Progress, track
 from oodseg.data.slices import LabelledSlice, labelled_slices, window_of
 from oodseg.failures.detector import full_logits
 from oodseg.failures.storage import save_failure_detector
@@ -30,9 +29,11 @@ from oodseg.io.images import to_tensor
 from oodseg.metrics import FailureCurve, image_dice, image_failure_metrics
 from oodseg.segmenters.given import GivenLabels
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
-from oodseg.training.comparator_baselines import calibrate
 from oodseg.training.comparator_cache import Segment, build_cache
-from oodseg.training.comparator_segmenter import load_segmenter, train_segmenter
+from oodseg.training.comparator_segmenter import train_segmenter
+from oodseg.training.engine.recipe import load_recipe
+from oodseg.training.engine.trained import Trained, save_metrics
+from oodseg.training.failure_calibration import calibrate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,42 +80,44 @@ class PredictedSlice:
 
 
 def train(
-    recipe: ComparatorRecipe,
+    recipe: ComparatorRecipe | str | Path,
     data_root: Path,
     out: Path,
     generator: tuple[SpadeGenerator, Sequence[str]],
     resume: bool = True,
-    progress: bool = True,
-) -> Path:
+    progress: Progress | None = None,
+) -> Trained:
     """Trains, calibrates and measures a failure detector for volumes.
 
     Args:
-        recipe: The settings; `segmenter` and `folds` count where the slices hold no predictions.
+        recipe: The settings, or a recipe's name or file; `segmenter` and `folds` count where the slices hold
+            no predictions.
         data_root: Folder that `oodseg train slices` wrote.
         out: Folder of the run; see the head of this module.
         generator: The generator and its classes.
         resume: Take what earlier runs in that folder finished, and go on from their checkpoints.
-        progress: Show progress bars.
+        progress: Told after every step and slice.
 
     Returns:
-        `out/detector`, for `oodseg failures --detector`.
+        Its path is `out/detector`, for `oodseg volumes --detector`; under `"test"` its metrics hold what was
+        measured on the test scans.
 
     Raises:
         ConfigError: A recipe or generator that cannot be used.
         DatasetError: Missing data.
     """
+    settings = load_recipe(recipe, ComparatorRecipe)
     classes, found = labelled_slices(data_root)
-    if recipe.quality != "dice":
+    if not settings.uses_dice:
         raise ConfigError("the quality of a volume is its Dice: write `quality: dice` into the recipe")
     if tuple(generator[1]) != classes:
         raise ConfigError(
             f"the generator knows the classes {', '.join(generator[1])}, the slices have "
             f"{', '.join(classes)}: train it on these slices"
         )
-    options: dict[str, Any] = {"resume": resume, "progress": progress}
     given = GivenLabels(classes, window_of(data_root))
-    predictors = _predictors(recipe, found, classes, out, options)
-    every = -(-len(found["val"]) // recipe.calibration_images)
+    predictors = _predictors(settings, found, classes, out, resume, progress)
+    every = -(-len(found["val"]) // settings.calibration_images)
     judged = {
         split: [PredictedSlice(*each) for each in zip(part, predictors[split], strict=True)]
         for split, part in found.items()
@@ -133,24 +136,26 @@ def train(
             out / "cache" / split,
             [(each, segment_of(each)) for each in judged[split]],
             generator[0],
-            recipe.size,
+            settings.size,
             mark,
             progress,
         )
         for split in ("train", "val")
     }
-    comparator = train_comparator(
-        recipe, len(classes), True, (paths["train"], ()), paths["val"], out, mark, options
+    learned_on, folder = (paths["train"], ()), out / "comparator"
+    comparator, validation = train_comparator(
+        settings, len(classes), True, learned_on, paths["val"], folder, mark, resume, progress
     )
     detector = SynthCP(given, generator[0], comparator)
     calibrate(detector, judged["val"], True, progress, PredictedSlice.labels)
     measured = measure(detector, judged["test"], progress)
     save_failure_detector(detector, out / "detector", {"measured": measured})
-    write_json(out / "recipe.json", recipe.model_dump(), indent=1)
-    return out / "detector"
+    return Trained(out / "detector", save_metrics(out, settings, validation, test=measured))
 
 
-def measure(detector: SynthCP, test: Sequence[PredictedSlice], progress: bool = True) -> dict[str, Any]:
+def measure(
+    detector: SynthCP, test: Sequence[PredictedSlice], progress: Progress | None = None
+) -> dict[str, Any]:
     """Measures a detector on slices whose truth is known.
 
     Returns:
@@ -159,7 +164,7 @@ def measure(detector: SynthCP, test: Sequence[PredictedSlice], progress: bool = 
     """
     curve = FailureCurve()
     estimated, true = [], []
-    for each in track(list(test), "measuring", disable=not progress):
+    for each in track(test, "measuring", progress):
         image, truth = each.read()
         pixels = to_tensor(image)
         found = detector.assess(pixels, each.labels(pixels))
@@ -180,7 +185,8 @@ def _predictors(
     found: dict[str, list[LabelledSlice]],
     classes: Sequence[str],
     out: Path,
-    options: dict[str, Any],
+    resume: bool,
+    progress: Progress | None,
 ) -> dict[str, list[Segmenter | None]]:
     """Returns the predictor of every slice of every split."""
     if not all(found.values()):
@@ -197,8 +203,8 @@ def _predictors(
     fold_of = {case: index % recipe.folds for index, case in enumerate(cases)}
 
     def learn(images: Sequence[LabelledSlice], name: str, seed: int) -> Segmenter:
-        path = train_segmenter(recipe.segmenter, images, classes, out / name, recipe.seed + seed, **options)
-        return load_segmenter(path)
+        settings = recipe.segmenter.reseeded(recipe.seed + seed)
+        return train_segmenter(settings, images, classes, out / name, resume, progress)
 
     folds = [
         learn([each for each in train_slices if fold_of[each.case] != fold], f"fold_{fold}", fold + 1)

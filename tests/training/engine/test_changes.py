@@ -3,7 +3,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from oodseg.core.errors import ConfigError
-from oodseg.training.changes import change_recipe, recipe_yaml
+from oodseg.training.engine.changes import change_recipe, recipe_yaml
 
 
 class Inner(BaseModel):

@@ -1,0 +1,145 @@
+"""The one loop that all trainings by gradient descent go through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+
+from oodseg.core.devices import choose_device, has_fast_bfloat16
+from oodseg.core.progress import Progress, silent
+from oodseg.training.engine.averaging import Ema
+from oodseg.training.engine.module import TrainingModule
+from oodseg.training.engine.recipe import LoopRecipe
+
+_LOG_EVERY_STEPS = 20
+_CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the loop ends with.
+
+    Attributes:
+        network: With the averaged weights, on the CPU, in evaluation mode and frozen.
+        validation: Figures of the validation at the end; empty where there is none.
+        hours: Time that this call took.
+    """
+
+    network: Any
+    validation: dict[str, float]
+    hours: float
+
+
+def run_training(
+    recipe: LoopRecipe,
+    make_module: Callable[[], TrainingModule],
+    out: Path,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Trains a network: seeded, checkpointed to `out/last.ckpt`, its curve in `out/curve`.
+
+    Every start and every resumption writes a `version_N/metrics.csv` of its own there, N = 0, 1, ...
+
+    Args:
+        recipe: The settings.
+        make_module: Makes the network with its samples and its loss; called once, after seeding.
+        out: Folder of the run; made if missing.
+        resume: Go on from the last checkpoint.
+        progress: Told after every step.
+
+    Raises:
+        OodsegError: Whatever `make_module` cannot make.
+    """
+    began = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    seed_everything(recipe.seed, workers=False, verbose=False)
+    module = make_module()
+    average = None if recipe.ema_decay is None else Ema(recipe.ema_decay)
+    callbacks = [
+        *([] if average is None else [average]),
+        _Report(f"training {out.name}", recipe.max_steps, progress or silent),
+        _TimedCheckpoint(out / _CHECKPOINT, recipe.checkpoint_minutes),
+    ]
+    trainer = _trainer(recipe, out, callbacks)
+    checkpoint = out / _CHECKPOINT
+    trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=True)
+    found = trainer.validate(module, verbose=False) if recipe.val_every_steps is not None else []
+    network: nn.Module = module.network
+    if average is not None:
+        average.merge_into(network)
+    validation = {name: float(value) for each in found for name, value in each.items()}
+    hours = (time.monotonic() - began) / 3600
+    return Outcome(network.cpu().eval().requires_grad_(False), validation, hours)
+
+
+def _trainer(recipe: LoopRecipe, out: Path, callbacks: list[Callback]) -> Trainer:
+    validates = recipe.val_every_steps is not None
+    return Trainer(
+        accelerator="auto",
+        max_steps=recipe.max_steps,
+        max_epochs=-1,
+        precision=usable_precision(recipe.precision),
+        gradient_clip_val=recipe.gradient_clip,
+        logger=CSVLogger(out, name="curve", flush_logs_every_n_steps=_LOG_EVERY_STEPS),
+        callbacks=callbacks,
+        val_check_interval=recipe.val_every_steps,
+        check_val_every_n_epoch=None if validates else 1,
+        limit_val_batches=1.0 if validates else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=_LOG_EVERY_STEPS,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+    )
+
+
+def usable_precision(wanted: str) -> str:
+    """The arithmetic that a recipe asks for, or float32 where the machine would only emulate it."""
+    emulated = wanted == "bf16-mixed" and not has_fast_bfloat16(torch.device(choose_device("auto")))
+    return "32-true" if emulated else wanted
+
+
+class _Report(Callback):  # type: ignore[misc]
+    """Reports the steps."""
+
+    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+        self._stage, self._total, self._progress = stage, total, progress
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        self._progress(self._stage, trainer.global_step, self._total)
+
+
+class _TimedCheckpoint(Callback):  # type: ignore[misc]
+    """Keeps the checkpoint of a run: every few minutes and at the end, whole or not at all.
+
+    Lightning's own saves by the clock only where it steps the optimisers itself.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self._path, self._seconds = path, 60 * minutes
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        """Saves when it is time: all processes at the same step."""
+        if trainer.strategy.broadcast(time.monotonic() - self._saved >= self._seconds):
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: TrainingModule) -> None:
+        """Saves the last step."""
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        unfinished = self._path.with_suffix(".unfinished")
+        trainer.save_checkpoint(unfinished)
+        if trainer.is_global_zero:
+            unfinished.replace(self._path)
+        self._saved = time.monotonic()

@@ -1,0 +1,52 @@
+"""The loss of the street network.
+
+Cross-entropy on the classes; on pasted objects cross-entropy to the uniform distribution, which raises their
+entropy (Meta-OoD: Chan et al., ICCV 2021, Eq. 3); on the objectness head binary cross-entropy and soft Dice
+over unknown against everything else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from oodseg.core.taxonomy import IGNORE
+
+
+def street_loss(
+    logits: Tensor, objectness: Tensor, labels: Tensor, unknown: Tensor, weights: Tensor
+) -> dict[str, Tensor]:
+    """The parts of the loss, unweighted.
+
+    Args:
+        logits: Float `[B, 7, H/4, W/4]`.
+        objectness: Float `[B, H/2, W/2]`.
+        labels: uint8 `[B, H, W]`, 0..6 or 255.
+        unknown: uint8 `[B, H, W]`, 0, index of an object, or 255.
+        weights: Float `[B, H, W]` of `pixel_weights`.
+
+    Returns:
+        `"classes"`, `"uniform"`, `"objects"` (binary cross-entropy) and `"dice"`, all scalar.
+    """
+    logits, objectness = logits.float(), objectness.float()
+    coarse = labels[:, 2::4, 2::4].long()
+    # A mean over no pixel would be NaN: dividing the sum instead gives 0.
+    known = (coarse != IGNORE).sum().clamp_min(1)
+    classes = F.cross_entropy(logits, coarse, ignore_index=IGNORE, reduction="sum") / known
+    strange = unknown[:, 2::4, 2::4]
+    strange = ((strange > 0) & (strange < IGNORE)).float()
+    to_uniform = torch.logsumexp(logits, 1) - logits.mean(1)
+    uniform = (to_uniform * strange).sum() / strange.sum().clamp_min(1)
+    fine, weight = unknown[:, 1::2, 1::2], weights[:, 1::2, 1::2]
+    target = ((fine > 0) & (fine < IGNORE)).float()
+    entropy = F.binary_cross_entropy_with_logits(objectness, target, weight, reduction="sum")
+    probability = objectness.sigmoid()
+    shared = (probability * target * weight).sum()
+    dice = 1 - (2 * shared + 1) / ((probability * weight).sum() + (target * weight).sum() + 1)
+    return {
+        "classes": classes,
+        "uniform": uniform,
+        "objects": entropy / weight.sum().clamp_min(1),
+        "dice": dice,
+    }
