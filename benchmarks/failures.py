@@ -135,6 +135,11 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
 Scorer = Callable[[torch.Tensor], torch.Tensor]  # image [1, 3, H, W] to scores [H, W]
 
 
+def first_of(detector: SynthCPDetector) -> Scorer:
+    """The detector's score of the only image of a batch."""
+    return lambda image: detector.score(image)[0]
+
+
 def scorers(parts: dict[str, Any], direct: Path | None = None) -> dict[str, Scorer]:
     """Every combination of `SynthCPDetector`, and MSP times the error seen without re-synthesis.
 
@@ -148,8 +153,7 @@ def scorers(parts: dict[str, Any], direct: Path | None = None) -> dict[str, Scor
     for combine in COMBINATIONS:
         lacks = {"comparison": default.comparator is None, "unknown": not tells}
         if not lacks.get(combine, False):
-            made = SynthCPDetector(**parts, combine=combine)
-            found[combine] = lambda image, made=made: made.score(image)[0]
+            found[combine] = first_of(SynthCPDetector(**parts, combine=combine))
     if direct is not None:
         judge, doubt = load_failure_detector(direct), found["msp"]
         found["direct comparison"] = lambda image: (

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from string import ascii_lowercase
@@ -33,7 +34,7 @@ SWIN = {
     "base": {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32], "window_size": 12},
     "large": {"embed_dim": 192, "depths": [2, 2, 18, 2], "num_heads": [6, 12, 24, 48], "window_size": 12},
 }
-VIT = {
+VIT: dict[str, dict[str, Any]] = {
     "base": {},
     "large": {"hidden_size": 1024, "num_hidden_layers": 24, "global_attn_indexes": [5, 11, 17, 23]},
     "huge": {"hidden_size": 1280, "num_hidden_layers": 32, "global_attn_indexes": [7, 15, 23, 31]},
@@ -232,7 +233,8 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
     found: dict[str, Any] = {"milliseconds": {}}
 
     def timed(what: str, call: Callable[[], Any]) -> Any:
-        result, laps, began = call(), [], time.perf_counter()
+        laps: list[float] = []
+        result, began = call(), time.perf_counter()
         while len(laps) < runs and (not laps or time.perf_counter() - began < SECONDS):
             start = time.perf_counter()
             call()
@@ -243,10 +245,12 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
     with torch.inference_mode():
         if name in SEGMENTERS:
             spec = f"{family}:{folder}+energy" if builder else None
-            detector = S2M.from_pretrained("street").detector if spec is None else build("detectors", spec)
+            detector: Any = (
+                S2M.from_pretrained("street").detector if spec is None else build("detectors", spec)
+            )
             pixels = to_tensor(image)[None]
             timed("image", lambda: detector.score(pixels))
-            network = detector.segmenter if isinstance(detector, LogitDetector) else detector
+            network: Any = detector.segmenter if isinstance(detector, LogitDetector) else detector
         else:
             masks = build("masks", f"{family}:{folder}") if builder else S2M.from_pretrained("street").masks
             pixels = to_tensor(resize(image, HEIGHT, WIDTH))
@@ -254,7 +258,7 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
             corner = torch.rand(max(BOXES), 2) * torch.tensor([WIDTH * 0.7, HEIGHT * 0.7])
             boxes = torch.cat([corner, corner + torch.tensor([WIDTH * 0.15, HEIGHT * 0.25])], 1)
             for count in BOXES:
-                timed(f"{count} boxes", lambda count=count: masks.segment(embedding, boxes[:count]))
+                timed(f"{count} boxes", partial(masks.segment, embedding, boxes[:count]))
             network = masks
     if isinstance(network, WrappedSegmenter):
         network = network.network

@@ -143,6 +143,8 @@ def main() -> None:
     if options.weights is not None:
         compact = load_compact(options.weights)
     elif pipeline is not None:
+        if not isinstance(pipeline.masks, CompactSegmenter):
+            parser.error(f"the masks of '{options.pipeline}' are no compact network: give --weights FILE")
         compact = pipeline.masks
     else:
         parser.error(f"there is no pipeline '{options.pipeline}': give --weights FILE")

@@ -99,7 +99,9 @@ def plain_loop(mask: np.ndarray, label: np.ndarray, sizes: MinimumSizes) -> np.n
         own = truth == k
         if np.count_nonzero(own) < sizes.truth:
             truth[own], pred[own] = 0, 0
-    siou, siou_predicted, ppv = [], [], []
+    siou: list[float] = []
+    siou_predicted: list[float] = []
+    ppv: list[float] = []
     for own, other, found in ((truth, pred, siou), (pred, truth, siou_predicted)):
         for k in np.unique(own[own > 0]):
             here = other[own == k]

@@ -117,7 +117,9 @@ class Oracle:
 
     def look(self, image: NDArray[np.uint8]) -> tuple[Tensor, Features]:
         """Normalised scores at the working size, float32 `[h, w]`, and the features behind them."""
-        normalizer = self.pipeline.prompts.scale or statistics_of(self.pipeline.detector)
+        detector = self.pipeline.detector
+        assert detector is not None
+        normalizer = self.pipeline.prompts.scale or statistics_of(detector)
         sight = self.pipeline.look(image)
         return normalizer(sight.scores[0]), sight.features
 

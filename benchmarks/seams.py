@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     detector = S2M.from_pretrained(arguments.pipeline).detector
+    if detector is None:
+        parser.error(f"{arguments.pipeline} has no detector")
     mix = Mix(natural=0, drawn=0, empty=0, known=1)
     sampler = SceneSampler(arguments.data, (360, 640), "val", arguments.seed, mix)
     groups: dict[str, list[np.ndarray]] = {"unknown, pasted": [], "known, pasted": [], "untouched": []}
