@@ -71,7 +71,7 @@ def read_spec(spec: Any) -> Any:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{spec} cannot be read as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
-        raise ConfigError(f"{spec} holds no mapping: write one option a line, as `name: value`")
+        raise ConfigError(f"{spec} holds no mapping: write one option per line, as `name: value`")
     return dict(found)
 
 

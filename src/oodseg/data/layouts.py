@@ -148,5 +148,5 @@ def open_dataset(path: str | os.PathLike[str], split: str | None = None) -> Benc
             return layout.read(root, wanted)
     raise DatasetError(
         f"{root} has the layout of no known data set: `oodseg datasets list` shows them; for images of "
-        "your own make images/ and labels/ with one PNG of 0, 1 and 255 an image"
+        "your own make images/ and labels/, with one PNG of 0, 1 and 255 per image"
     )

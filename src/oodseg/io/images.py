@@ -206,14 +206,14 @@ def _wide_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
         if not (low >= 0.0 and high <= 1.0):
             raise ImageError(
                 f"{name} holds floating-point pixels outside 0..1 ({low:g} to {high:g}): "
-                "save it with 8 or 16 bits a channel"
+                "save it with 8 or 16 bits per channel"
             )
         return np.asarray(np.rint(np.nan_to_num(values) * 255.0), np.uint8)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ImageError(
             f"{name} holds pixel values outside 0..65535 ({low} to {high}): "
-            "save it with 8 or 16 bits a channel"
+            "save it with 8 or 16 bits per channel"
         )
     return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
 
