@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import ScoreNormalizer
-from oodseg.core.objects import OodObject, encode_objects
+from oodseg.core.objects import OodObject, drop_parts, encode_objects
 from oodseg.core.parts import Detector, Fittable, Sight, statistics_of
 from oodseg.core.prediction import Prediction
 from oodseg.core.stages import Stages
@@ -243,7 +243,7 @@ class S2M(Stages):
                 if ignored is not None:
                     masks = masks & ~ignored
                 objects += encode_objects(masks, boxes[part].cpu().numpy(), confidence[part].cpu().numpy())
-        return objects
+        return drop_parts(objects)
 
 
 class _Shown:

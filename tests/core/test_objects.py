@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle_tools
 
 from oodseg.core import objects
-from oodseg.core.objects import OodObject, encode_objects
+from oodseg.core.objects import OodObject, drop_parts, encode_objects
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -82,3 +82,34 @@ def test_run_lengths_that_end_early_are_an_error():
 def test_arrays_that_do_not_belong_together(masks, boxes, confidence):
     with pytest.raises(ValueError, match="do not belong together"):
         encode_objects(masks, boxes, confidence)
+
+
+def rectangles(*corners, side=20):
+    masks = np.zeros((len(corners), side, side), bool)
+    for mask, (x0, y0, x1, y1) in zip(masks, corners, strict=True):
+        mask[y0:y1, x0:x1] = True
+    return masks
+
+
+@pytest.mark.parametrize(
+    ("corners", "confidence", "kept"),
+    [
+        ([(0, 0, 10, 10), (2, 2, 6, 6)], [0.9, 0.5], [0]),  # wholly inside
+        ([(0, 0, 10, 10), (2, 2, 6, 6)], [0.5, 0.9], [1, 0]),  # the whole is the less sure one
+        ([(0, 0, 10, 10), (6, 0, 11, 10)], [0.9, 0.5], [0]),  # 80 % inside
+        ([(0, 0, 10, 10), (7, 0, 12, 10)], [0.9, 0.5], [0, 1]),  # 60 % inside
+        ([(0, 0, 5, 10), (5, 0, 10, 10), (1, 0, 9, 10)], [0.9, 0.8, 0.7], [0, 1, 2]),  # half in either
+        ([], [], []),
+    ],
+)
+def test_parts_are_dropped(corners, confidence, kept):
+    masks = rectangles(*corners)
+    objects = encode_objects(masks, np.reshape(corners, (-1, 4)), confidence)
+    assert [found.box for found in drop_parts(objects)] == [corners[number] for number in kept]
+
+
+def test_the_share_can_be_chosen():
+    objects = encode_objects(
+        rectangles((0, 0, 10, 10), (7, 0, 12, 10)), [[0, 0, 10, 10], [7, 0, 12, 10]], [1, 1]
+    )
+    assert len(drop_parts(objects, share=0.5)) == 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+# An object with at least this share of its mask inside a more confident one's is a part of that.
+PART_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -149,3 +152,27 @@ def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) ->
             )
         )
     return objects
+
+
+def drop_parts(objects: Sequence[OodObject], share: float = PART_SHARE) -> list[OodObject]:
+    """Drops every object that is a part of a more confident one: a leg of a cow, a wheel of a cart.
+
+    Boxes of a whole and of its part overlap too little to be told apart by their boxes; their masks do not.
+
+    Args:
+        objects: Objects of one image.
+        share: Share of an object's mask inside the other's from which it counts as a part, 0..1.
+
+    Returns:
+        The others, most confident first.
+    """
+    from pycocotools import mask as rle_tools
+
+    kept: list[OodObject] = []
+    for candidate in sorted(objects, key=lambda found: -found.confidence):
+        wholes = [each.rle for each in kept]
+        # With `iscrowd`, pycocotools divides the intersection by the area of the first mask alone.
+        inside = rle_tools.iou([candidate.rle], wholes, [1] * len(wholes)) if wholes else []
+        if not np.any(np.asarray(inside) >= share):
+            kept.append(candidate)
+    return kept

@@ -22,6 +22,7 @@ from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.files import output_errors, write_json
 from oodseg.core.fingerprint import hash_file
+from oodseg.core.objects import PART_SHARE
 from oodseg.core.version import __version__
 from oodseg.export.graphs import Graph, build_graphs
 from oodseg.io.images import resize, to_tensor
@@ -209,6 +210,7 @@ def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGra
         "opset": OPSET,
         "working_side": list(pipeline.working_side),
         "boxes_at_once": BOXES_AT_ONCE,
+        "part_share": PART_SHARE,
         "smallest_share": SMALLEST_SHARE,
         "graphs": {
             graph.name: {

@@ -50,7 +50,18 @@ def predict(image: Any) -> tuple[Any, Any, Any]:
         drawn = run("decoder", **shown, boxes=boxes[part])
         for mask, box, logits, region in zip(masks[part], boxes[part], *drawn.values(), strict=True):
             paste(mask, box, logits, region)
-    return masks, boxes, found["confidence"]
+    kept = wholes(masks, found["confidence"])
+    return masks[kept], boxes[kept], found["confidence"][kept]
+
+
+def wholes(masks: Any, confidence: Any) -> list[int]:
+    """Indices of the masks that are no part of a more confident one, most confident first."""
+    kept: list[int] = []
+    for index in np.argsort(-confidence, kind="stable").tolist():
+        least = RULES["part_share"] * np.count_nonzero(masks[index])
+        if not any(np.count_nonzero(masks[index] & masks[whole]) >= least for whole in kept):
+            kept.append(index)
+    return kept
 
 
 def paste(mask: Any, box: Any, logits: Any, region: Any) -> None:
