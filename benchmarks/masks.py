@@ -35,8 +35,9 @@ from oodseg.io.images import read_image, to_tensor
 from oodseg.masks.box import BoxSegmenter
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.grabcut import GrabCutSegmenter
+from oodseg.masks.growth import tight_box
 from oodseg.pipeline import S2M
-from oodseg.training.mask_samples import jitter_box, split_objects, tight_box
+from oodseg.training.mask_samples import jitter_box, split_objects
 
 JITTER = 0.1
 SMALLEST = 100

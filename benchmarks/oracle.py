@@ -41,13 +41,13 @@ from oodseg.core.prediction import Prediction
 from oodseg.data import open_dataset
 from oodseg.io.discovery import find_images
 from oodseg.io.images import read_image, resize, to_tensor
+from oodseg.masks.growth import tight_box
 from oodseg.metrics.components import TRACK_SIZES, drop_small, label_components
 from oodseg.metrics.instances import FOUND_IOU
 from oodseg.metrics.pixel import ANOMALY, IGNORE
 from oodseg.metrics.s2m import S2MCurve
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.synth.scenes import SceneSampler
-from oodseg.training.mask_samples import tight_box
 
 SIZES = ((360, 640), (384, 512))
 SEED = 99

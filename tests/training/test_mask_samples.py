@@ -9,8 +9,9 @@ from oodseg.core.errors import DatasetError
 from oodseg.io.images import to_tensor
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.masks.crops import crop_regions
+from oodseg.masks.growth import tight_box
 from oodseg.training.degrade import degrade, shift_colours, simulate_score
-from oodseg.training.mask_samples import SampleMaker, ShotMaker, jitter_box, split_objects, tight_box
+from oodseg.training.mask_samples import SampleMaker, ShotMaker, jitter_box, split_objects
 from oodseg.training.shot import Shot
 
 

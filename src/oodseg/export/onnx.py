@@ -27,6 +27,7 @@ from oodseg.core.version import __version__
 from oodseg.export.graphs import Graph, build_graphs
 from oodseg.io.images import resize, to_tensor
 from oodseg.masks.cleanup import SMALLEST_SHARE
+from oodseg.masks.growth import EDGE_SHARE, HELD_SHARE, ROUNDS
 from oodseg.pipeline import BOXES_AT_ONCE, S2M
 from oodseg.synth.drawn import draw_scene
 
@@ -211,6 +212,7 @@ def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGra
         "working_side": list(pipeline.working_side),
         "boxes_at_once": BOXES_AT_ONCE,
         "part_share": PART_SHARE,
+        "growth": {"rounds": ROUNDS, "edge_share": EDGE_SHARE, "held_share": HELD_SHARE},
         "smallest_share": SMALLEST_SHARE,
         "graphs": {
             graph.name: {

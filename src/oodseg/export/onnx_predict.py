@@ -45,13 +45,52 @@ def predict(image: Any) -> tuple[Any, Any, Any]:
     masks = np.zeros((len(boxes), height, width), bool)
     shown = run("encoder", image=as_input(image)) if len(boxes) else {}
     shown["score"] = seen_as["score"]
+    regions = outline(masks, boxes, shown)
+    cut = list(range(len(boxes)))
+    for _ in range(RULES["growth"]["rounds"]):
+        # A mask that runs out of its crop is drawn again in a larger box.
+        cut = [each for each in cut if masks[each].any() and cut_off(masks[each], regions[each])]
+        wider = np.array([tight_box(masks[each]) for each in cut], np.float32).reshape(-1, 4)
+        drawn, still = np.zeros((len(cut), height, width), bool), []
+        for each, mask, region in zip(cut, drawn, outline(drawn, wider, shown), strict=True):
+            held = RULES["growth"]["held_share"] * np.count_nonzero(masks[each])
+            if np.count_nonzero(mask & masks[each]) >= held:
+                masks[each], regions[each] = mask, region
+                still.append(each)
+        cut = still
+    kept = wholes(masks, found["confidence"])
+    return masks[kept], boxes[kept], found["confidence"][kept]
+
+
+def outline(masks: Any, boxes: Any, shown: Any) -> Any:
+    """Draws the object in every box into `masks`; gives what the crops cover, `[N, 4]`."""
+    regions = np.zeros((len(boxes), 4), np.float32)
     for start in range(0, len(boxes), RULES["boxes_at_once"]):
         part = slice(start, start + RULES["boxes_at_once"])
         drawn = run("decoder", **shown, boxes=boxes[part])
+        regions[part] = drawn["regions"]
         for mask, box, logits, region in zip(masks[part], boxes[part], *drawn.values(), strict=True):
             paste(mask, box, logits, region)
-    kept = wholes(masks, found["confidence"])
-    return masks[kept], boxes[kept], found["confidence"][kept]
+    return regions
+
+
+def tight_box(mask: Any) -> tuple[int, int, int, int]:
+    """The smallest box, xyxy, around a mask that is not empty."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def cut_off(mask: Any, region: Any) -> bool:
+    """Whether a mask runs along a side of its crop that lies inside the image."""
+    height, width = mask.shape
+    left, top = np.ceil(region[:2] - 0.5).astype(int).tolist()
+    right, bottom = np.floor(region[2:] - 0.5).astype(int).tolist()
+    share = RULES["growth"]["edge_share"]
+    rows = [mask[each] for each, inside in ((top, top > 0), (bottom, bottom < height - 1)) if inside]
+    columns = [mask[:, each] for each, inside in ((left, left > 0), (right, right < width - 1)) if inside]
+    return any(np.count_nonzero(each) > share * (right - left + 1) for each in rows) or any(
+        np.count_nonzero(each) > share * (bottom - top + 1) for each in columns
+    )
 
 
 def wholes(masks: Any, confidence: Any) -> list[int]:

@@ -21,6 +21,7 @@ from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned, PromptableSegmenter
 from oodseg.masks.cleanup import box_pixels, drop_strays
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
+from oodseg.masks.growth import outline_whole
 from oodseg.nn.blocks import conv_norm_relu
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
 
@@ -220,16 +221,27 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
     def segment(self, embedding: CropEmbedding, boxes: Tensor, scores: Tensor | None = None) -> Tensor:
         """Outlines the object in each box, 32 boxes per batch; see `PromptableSegmenter.segment`.
 
-        A mask lies inside its box enlarged by `context`. One that the network leaves empty is its
-        filled box; the mask of a box outside the image is empty. Puts the network into eval mode.
+        A mask lies inside its box enlarged by `context`; one that runs out of that is drawn again in a
+        larger box (`oodseg.masks.growth`). One that the network leaves empty is its filled box; the mask
+        of a box outside the image is empty. Puts the network into eval mode.
         """
         self.eval()
-        height, width = embedding.height, embedding.width
-        prompts = boxes.to(embedding.pyramid[0])
+        first = embedding.pyramid[0]
+
+        def outline(prompts: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+            return self._outline(embedding, torch.from_numpy(prompts).to(first), scores)
+
+        found = outline_whole(outline, boxes.detach().cpu().numpy().astype(np.float32))
+        return torch.from_numpy(found).to(boxes.device)
+
+    def _outline(
+        self, embedding: CropEmbedding, prompts: Tensor, scores: Tensor | None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Masks bool `[N, H, W]` of boxes, and what their crops cover, float32 `[N, 4]`."""
         regions = crop_regions(prompts, self.context)
         crops = self._crops(embedding, prompts, regions, scores)
-        masks = np.zeros((len(boxes), height, width), dtype=np.bool_)
-        for start in range(0, len(boxes), _BATCH):
+        masks = np.zeros((len(prompts), embedding.height, embedding.width), dtype=np.bool_)
+        for start in range(0, len(prompts), _BATCH):
             part = slice(start, start + _BATCH)
             with fast_autocast(crops.device):
                 logits = self(crops[part].contiguous(memory_format=torch.channels_last))
@@ -237,7 +249,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
                 masks[part], logits.cpu().numpy(), prompts[part].tolist(), regions[part].tolist(), strict=True
             ):
                 _draw(mask, logit, box, region)
-        return torch.from_numpy(masks).to(boxes.device)
+        return masks, regions.float().cpu().numpy()
 
     def _crops(
         self, embedding: CropEmbedding, boxes: Tensor, regions: Tensor, scores: Tensor | None

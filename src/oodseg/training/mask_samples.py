@@ -19,6 +19,7 @@ from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.io.labels import read_label
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
+from oodseg.masks.growth import tight_box
 from oodseg.training.degrade import degrade, shift_colours, simulate_score
 from oodseg.training.shot import Image, Mask, Shot
 
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
 _THINGS = {"camvid/train": (8, 9, 10), "idd_lite/train": (2, 3)}
 _BACKGROUNDS = ("camvid/train", "idd_lite/train", "cityscapes_sample")
 _SMALLEST_SHARE = 0.01
-
-
-def tight_box(mask: Mask) -> tuple[int, int, int, int]:
-    """Smallest `xyxy` rectangle, in pixel edges, around a mask that is not empty."""
-    columns = np.flatnonzero(mask.any(axis=0))
-    rows = np.flatnonzero(mask.any(axis=1))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def split_objects(mask: Mask, smallest_share: float = _SMALLEST_SHARE) -> list[Mask]:
