@@ -126,12 +126,11 @@ def _promptable() -> list[KnownModel]:
             for name in files
         ),
         KnownModel(
-            "FastSAM-s.pt, FastSAM-x.pt",
+            "FastSAM-s.onnx, FastSAM-x.onnx",
             "masks",
-            "everything",
+            "fastsam",
             "AGPL-3.0",
-            "AGPL-3.0",
-            note="copyleft code and weights: bring your own, from Python",
+            note="copyleft weights: an ONNX export of your own; give its path",
         ),
     ]
 

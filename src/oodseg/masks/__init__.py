@@ -11,6 +11,8 @@ MASKS: dict[str, str] = {
     "sam2": "oodseg.masks.sam:Sam2Segmenter",
     "edgetam": "oodseg.masks.sam:EdgeTamSegmenter",
     "sam3": "oodseg.masks.sam:Sam3Segmenter",
+    "sam_onnx": "oodseg.masks.sam_onnx:SamOnnxSegmenter",
+    "fastsam": "oodseg.masks.fastsam:FastSamSegmenter",
     "everything": "oodseg.masks.everything:EverythingSegmenter",
 }
 

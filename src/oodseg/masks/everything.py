@@ -1,9 +1,9 @@
 """All instances of an image first, then the one that each box selects: as in FastSAM.
 
 FastSAM (Zhao et al., 2023, arXiv 2306.12156) segments everything in one pass and answers a box prompt
-with the instance whose pixels overlap the box's pixels best, by intersection over union. Any model that
-outlines instances will do: FastSAM itself, SAM's automatic mask generator, or a mask classifier such as
-Mask2Former trained on instances.
+with the instance that overlaps it best, by intersection over union: of its bounding box with the prompt in
+the paper, of its pixels with the prompt's in the released code. Any model that outlines instances will do:
+FastSAM itself, SAM's automatic mask generator, or a mask classifier such as Mask2Former trained on instances.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ Generate = Callable[[Any], Iterable[Any]]
 _LONGEST = 1024
 # Families whose queries are outlines of the whole image. EoMT's are cut where its windows meet.
 _FAMILIES = ("mask2former", "maskformer", "oneformer")
+_MATCHES = ("pixels", "boxes")
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,25 @@ class Instance:
     mask: NDArray[np.bool_]
     area: int
 
-    def iou(self, rows: slice, columns: slice) -> float:
-        """Intersection over union of its pixels with those of a rectangle, 0..1."""
+    def iou(self, rows: slice, columns: slice, of_boxes: bool = False) -> float:
+        """Intersection over union with a rectangle, 0..1.
+
+        Args:
+            rows: Of the rectangle.
+            columns: Of the rectangle.
+            of_boxes: Whether the instance's bounding box stands for its pixels.
+        """
         top, bottom = max(rows.start, self.rows.start), min(rows.stop, self.rows.stop)
         left, right = max(columns.start, self.columns.start), min(columns.stop, self.columns.stop)
         if top >= bottom or left >= right:
             return 0.0
         y, x = self.rows.start, self.columns.start
-        shared = int(np.count_nonzero(self.mask[top - y : bottom - y, left - x : right - x]))
+        shared, own = (bottom - top) * (right - left), self.mask.size
+        if not of_boxes:
+            shared = int(np.count_nonzero(self.mask[top - y : bottom - y, left - x : right - x]))
+            own = self.area
         rectangle = (rows.stop - rows.start) * (columns.stop - columns.start)
-        return float(shared / (self.area + rectangle - shared))
+        return float(shared / (own + rectangle - shared))
 
 
 @dataclass(frozen=True)
@@ -89,19 +99,23 @@ class EverythingSegmenter(PromptableSegmenter):
             bool `[M, H, W]` (numpy, torch, or one by one; M may be 0). Or a mask classifier as text,
             `mask2former:ID` (also maskformer and oneformer; a hub id or a folder): each of its queries is
             an instance where its mask logit is above 0, whatever its class, for an unknown object has none.
+        match: What overlaps best: `"pixels"`, those of the instance with those of the box; or `"boxes"`, the
+            instance's bounding box with the box.
 
     Attributes:
         generate: The function.
 
     Raises:
-        ConfigError: The text names no mask classifier.
+        ConfigError: The text names no mask classifier, or there is no such match.
         WeightsError: Its weights are not there.
     """
 
     name = "everything"
 
-    def __init__(self, source: str | Generate) -> None:
-        self._source = source
+    def __init__(self, source: str | Generate, match: str = "pixels") -> None:
+        if match not in _MATCHES:
+            raise ConfigError(f"match is one of {' and '.join(_MATCHES)}, not '{match}'")
+        self._source, self.match = source, match
         self.generate = _QueryMasks(source) if isinstance(source, str) else source
 
     def arguments(self) -> dict[str, Any]:
@@ -116,7 +130,7 @@ class EverythingSegmenter(PromptableSegmenter):
                 "and hand the function in again after loading"
             )
         family, _, rest = self._source.partition(":")
-        return {"source": f"{family}:{portable_source(rest)}"}
+        return {"source": f"{family}:{portable_source(rest)}", "match": self.match}
 
     def to(self, device: str | torch.device) -> Self:
         """Moves the mask classifier; a function of yours stays where it is."""
@@ -151,7 +165,7 @@ class EverythingSegmenter(PromptableSegmenter):
         masks = np.zeros((len(boxes), embedding.height, embedding.width), dtype=np.bool_)
         for target, box in zip(masks, boxes.tolist(), strict=True):
             inside = box_pixels(box, embedding.height, embedding.width)
-            ious = [instance.iou(*inside) for instance in embedding.instances]
+            ious = [instance.iou(*inside, self.match == "boxes") for instance in embedding.instances]
             if max(ious, default=0.0) > 0:
                 best = embedding.instances[int(np.argmax(ious))]
                 target[best.rows, best.columns] = best.mask
