@@ -14,7 +14,7 @@ from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.objects import OodObject, drop_parts, encode_objects
-from oodseg.core.parts import Detector, Fittable, Sight, statistics_of
+from oodseg.core.parts import BoxPrompts, Detector, Fittable, Sight, statistics_of
 from oodseg.core.prediction import Prediction
 from oodseg.core.stages import Stages
 from oodseg.core.stopwatch import Stopwatch
@@ -51,9 +51,12 @@ class S2M(Stages):
             stream of its own. "auto" does so on a GPU. On a CPU both want all cores, and an image without
             objects needs no embedding at all.
         operating_point: How readily boxes are proposed: `"quiet"` (at most 0.1 false boxes per ordinary
-            image), `"balanced"` or `"thorough"`.
+            image), `"balanced"` or `"thorough"`; `"calibrated"` where there is a guarantee; or the least
+            confidence of a box itself, 0..1.
         ignore: Bool `[h, w]`, True where nothing is to be found, such as the bonnet of the camera's own car;
             covers every image. Not saved with the pipeline.
+        guarantee: What is promised at the operating point `"calibrated"`, by `oodseg calibrate`; setting a
+            part anew, or fitting the detector, drops it.
 
     Raises:
         ConfigError: An argument out of range, or a part that keeps another contract.
@@ -94,7 +97,7 @@ class S2M(Stages):
                 unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
                 normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
             watch.lap("detector")
-            found = self.prompts.propose(normalized[None], features, self.operating_point)[0]
+            found = self._boxes(normalized, features)
             watch.lap("prompts")
             objects = self._outline(pixels, found.boxes, found.confidence, normalized, encode, ignored)
         watch.lap("masks")
@@ -133,6 +136,7 @@ class S2M(Stages):
             ScoreMapError: No image, or scores that do not vary.
         """
         detector = self._needed_detector()
+        self.forget_guarantee()
         items = _items(images)
         if isinstance(detector, Fittable):
             if isinstance(items, Iterator):
@@ -178,6 +182,12 @@ class S2M(Stages):
                 f"the detector '{detector.name}' gave scores that are not finite: its weights may be damaged"
             )
         return normalizer(raw), sight.features
+
+    def _boxes(self, normalized: Tensor, features: tuple[Tensor, ...] | None) -> BoxPrompts:
+        """Boxes in a normalised score map `[h, w]`, as readily as the operating point says."""
+        ready = self.readiness
+        found = self.prompts.propose(normalized[None], features, ready)[0]
+        return found if isinstance(ready, str) else found.above(ready)
 
     def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
         """The detector's scores of an image at the working size, not normalised.

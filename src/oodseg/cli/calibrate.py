@@ -9,19 +9,29 @@ from typing import Annotated
 import typer
 
 from oodseg.cli.choices import Device
-from oodseg.cli.loading import DeviceOption
+from oodseg.cli.loading import DeviceOption, PipelineOption
 from oodseg.cli.printing import say
+from oodseg.core.errors import ConfigError
 
 HELP = """Learn on labelled images what can be promised of new ones, and save it.
+
+--risk: the confidence below which `oodseg predict` drops boxes, so that on average no more is missed than \
+asked for (miss=0.1: a tenth of an image's anomalous pixels; miss_objects=0.1: of its objects), or no \
+more false alarms are raised per image (false_alarms=0.5). DATA has the layout of a benchmark, such as \
+images/ and labels/ (1: anomaly, 255: ignored).
 
 --interval: the intervals in which the true mean IoU of a segmented image lies, for `oodseg failures`. DATA \
 holds images/ and labels/, paired by name; labels are indices into the failure detector's classes, 255 where \
 there is no truth.
 
 A promise is about images of the same source as DATA, as if drawn at random with them (exchangeable). It \
-does not hold for another camera, season or city, nor if segmenter or detector learned on DATA.
+does not hold for another camera, season or city, nor if anything of the pipeline learned on DATA.
 
 [bold]Examples[/bold]
+
+oodseg calibrate my_anomalies/ --risk miss=0.1 --out my_pipeline
+
+oodseg predict photos/ --pipeline my_pipeline
 
 oodseg calibrate my_labelled_images/ --interval 0.9 --out my_judge
 
@@ -39,9 +49,19 @@ class Quality(StrEnum):
 def calibrate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of labelled images.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the calibrated copy.")],
+    risk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=MEAN",
+            help="What is kept in check: miss, miss_objects or false_alarms, and its mean per image.",
+            show_default=False,
+        ),
+    ] = None,
     interval: Annotated[
-        float, typer.Option(metavar="LEVEL", help="How often an interval is to hold the truth, such as 0.9.")
-    ] = 0.9,
+        float | None,
+        typer.Option(metavar="LEVEL", help="How often intervals are to hold: 0.9.", show_default=False),
+    ] = None,
+    pipeline: PipelineOption = "street",
     quality: Annotated[Quality, typer.Option(help="Mean IoU or mean Dice of an image.")] = Quality.IOU,
     detector: Annotated[
         str,
@@ -60,18 +80,40 @@ def calibrate(
 ) -> None:
     """Learn on labelled images what can be promised; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
-    from oodseg.runs import calibrate_intervals
+    from oodseg.runs import calibrate_boxes, calibrate_intervals
 
+    if (risk is None) == (interval is None):
+        raise ConfigError("say what to calibrate: either --risk NAME=MEAN or --interval LEVEL")
     with progress_bar() as bar:
-        found = calibrate_intervals(
-            data,
-            detector,
-            out,
-            level=interval,
-            quality=quality.value,
-            segmenter=segmenter,
-            device=device.value,
-            progress=bar,
-        )
-    say(f"wrote {out}: {found.promise()}")
-    say(f"next: oodseg failures IMAGES --detector {out}")
+        if risk is not None:
+            name, target = read_risk(risk)
+            promise = calibrate_boxes(
+                data, pipeline, out, risk=name, target=target, device=device.value, progress=bar
+            ).promise()
+        else:
+            promise = calibrate_intervals(
+                data,
+                detector,
+                out,
+                level=interval or 0.0,
+                quality=quality.value,
+                segmenter=segmenter,
+                device=device.value,
+                progress=bar,
+            ).promise()
+    say(f"wrote {out}: {promise}")
+    verb = "failures IMAGES --detector" if risk is None else "predict IMAGES --pipeline"
+    say(f"next: oodseg {verb} {out}")
+
+
+def read_risk(argument: str) -> tuple[str, float]:
+    """Parses `NAME=MEAN`.
+
+    Raises:
+        ConfigError: Something else was written.
+    """
+    name, _, number = argument.partition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise ConfigError(f"--risk {argument}: write NAME=MEAN, such as miss=0.1") from None

@@ -19,6 +19,7 @@ class OperatingPoint(StrEnum):
     QUIET = "quiet"
     BALANCED = "balanced"
     THOROUGH = "thorough"
+    CALIBRATED = "calibrated"
 
 
 class NumberFormat(StrEnum):

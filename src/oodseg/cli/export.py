@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.choices import OperatingPoint
 from oodseg.cli.loading import (
     DetectorOption,
     MasksOption,
@@ -49,13 +48,13 @@ def export(
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
     masks: MasksOption = None,
-    operating_point: OperatingPointOption = OperatingPoint.QUIET,
+    operating_point: OperatingPointOption = None,
 ) -> None:
     """Write a pipeline as graphs; `HELP` is what the user sees."""
     from oodseg.export import export_onnx
 
     s2m = load_pipeline(
-        pipeline, detector=detector, prompts=prompts, masks=masks, operating_point=operating_point.value
+        pipeline, detector=detector, prompts=prompts, masks=masks, operating_point=operating_point
     )
     _show(export_onnx(s2m, out), out)
 

@@ -51,10 +51,12 @@ ConfigOption = Annotated[
     ),
 ]
 OperatingPointOption = Annotated[
-    OperatingPoint,
+    OperatingPoint | None,
     typer.Option(
         help="How readily boxes are proposed; aims at no more than 0.1 (quiet), 0.25 (balanced) or 1 "
-        "(thorough) false boxes per ordinary image."
+        "(thorough) false boxes per ordinary image. Default: quiet, or what `oodseg calibrate` promised "
+        "(calibrated).",
+        show_default=False,
     ),
 ]
 OutOption = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.choices import Device, NumberFormat, OperatingPoint
+from oodseg.cli.choices import Device, NumberFormat
 from oodseg.cli.loading import (
     ConfigOption,
     DetectorOption,
@@ -55,7 +55,7 @@ def predict(
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
     masks: MasksOption = None,
-    operating_point: OperatingPointOption = OperatingPoint.QUIET,
+    operating_point: OperatingPointOption = None,
     config: ConfigOption = None,
     score_map: Annotated[
         Path | None,
@@ -93,7 +93,7 @@ def predict(
             paths,
             out=out,
             **chosen_pipeline(ctx, config),
-            operating_point=operating_point.value,
+            operating_point=operating_point,
             ignore=ignore_mask,
             device=device.value,
             score_maps=score_map,
@@ -112,6 +112,8 @@ def show(run: PredictionRun) -> None:
     for note in run.notes:
         say(f"note: {note}", "yellow", stderr=True)
     print_facts(run.facts())
+    if run.promise is not None:
+        say(f"promised: {run.promise}")
     for reason in run.failures.values():
         say(f"failed: {reason}", "red")
     say(f"wrote {run.coco_path} and the folders beside it")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -190,9 +191,22 @@ def write_weights(folder: Path, key: str, part: Part, bits: int = 16) -> dict[st
 
 
 def save_bundle(
-    folder: Path, name: str, working_side: tuple[int, int], parts: dict[str, Part], bits: int = 16
+    folder: Path,
+    name: str,
+    working_side: tuple[int, int],
+    parts: dict[str, Part],
+    bits: int = 16,
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a pipeline folder; `config.json` comes last, so that an interrupted save is no pipeline.
+
+    Args:
+        folder: Where to.
+        name: Of the pipeline.
+        working_side: See `oodseg.core.stages.Stages`.
+        parts: By their keys.
+        bits: See `oodseg.core.weights`.
+        notes: More entries of `config.json`, JSON-able.
 
     Raises:
         ConfigError: Bits other than 16 and 8.
@@ -206,6 +220,7 @@ def save_bundle(
         "oodseg": __version__,
         "name": name,
         "working_side": list(working_side),
+        **(notes or {}),
     }
     config |= {key: describe(part) for key, part in parts.items()}
     written = {key: write_weights(folder, key, part, bits) for key, part in parts.items()}

@@ -124,7 +124,7 @@ class PromptGenerator(Part):
 
     @abstractmethod
     def propose(
-        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
+        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str | float = "quiet"
     ) -> list[BoxPrompts]:
         """Proposes boxes.
 
@@ -133,7 +133,8 @@ class PromptGenerator(Part):
                 have about mean 0 and standard deviation 1; higher = more anomalous).
             features: `Sight.features` of the detector the scores come from; None for scores from elsewhere.
                 A generator may ignore them.
-            operating_point: One of `OPERATING_POINTS`; a generator without calibrated confidences ignores it.
+            operating_point: One of `OPERATING_POINTS`, or the least confidence itself, below which the
+                pipeline drops all boxes; a generator that always gives all it finds ignores it.
 
         Returns:
             One `BoxPrompts` per image, possibly with no box at all.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oodseg.core.build import check_part, choose_part
 from oodseg.core.bundle import find_bundle, read_pipeline_config, save_bundle
 from oodseg.core.devices import choose_device
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.guarantee import CALIBRATED, Guarantee
 from oodseg.core.parts import OPERATING_POINTS, Detector, PromptableSegmenter, PromptGenerator
 from oodseg.core.spec import ROOMS
 
@@ -55,14 +57,17 @@ class Stages:
         working_side: tuple[int, int] = WORKING_SIDE,
         device: str = "cpu",
         concurrent_encoding: bool | Literal["auto"] = "auto",
-        operating_point: str = "quiet",
+        operating_point: str | float = "quiet",
         ignore: NDArray[np.bool_] | None = None,
+        guarantee: Guarantee | None = None,
     ) -> None:
         self._parts: dict[str, Any] = {}
+        self._operating_point: str | float = "quiet"
         self.device = device
         self.detector, self.prompts, self.masks = detector, prompts, masks
-        self.name, self.working_side, self.operating_point = name, working_side, operating_point
+        self.name, self.working_side = name, working_side
         self.concurrent_encoding, self.ignore = concurrent_encoding, ignore
+        self.guarantee, self.operating_point = guarantee, operating_point
 
     @property
     def detector(self) -> Detector | None:
@@ -72,6 +77,7 @@ class Stages:
 
     @detector.setter
     def detector(self, part: Detector | None) -> None:
+        self.forget_guarantee()
         self._parts["detector"] = None
         if part is not None:
             self._put("detector", part)
@@ -84,6 +90,7 @@ class Stages:
 
     @prompts.setter
     def prompts(self, part: PromptGenerator) -> None:
+        self.forget_guarantee()
         self._put("prompts", part)
 
     @property
@@ -94,6 +101,7 @@ class Stages:
 
     @masks.setter
     def masks(self, part: PromptableSegmenter) -> None:
+        self.forget_guarantee()
         self._put("masks", part)
 
     @property
@@ -116,22 +124,56 @@ class Stages:
     @working_side.setter
     def working_side(self, side: tuple[int, int]) -> None:
         low, high = side
+        self.forget_guarantee()
         if not 32 <= low <= high:
             raise ConfigError(f"working_side needs 32 <= least <= most, not {low} and {high}")
         self._working_side = int(low), int(high)
 
     @property
-    def operating_point(self) -> str:
-        """The operating point: how readily boxes are proposed."""
+    def operating_point(self) -> str | float:
+        """How readily boxes are proposed: a name, or the least confidence of a box."""
         return self._operating_point
 
     @operating_point.setter
-    def operating_point(self, name: str) -> None:
-        if name not in OPERATING_POINTS:
+    def operating_point(self, point: str | float) -> None:
+        names = [*OPERATING_POINTS, *([CALIBRATED] if self.guarantee is not None else [])]
+        if isinstance(point, str) and point not in names:
+            remedy = f"; {CALIBRATED} takes a pipeline of `oodseg calibrate`" if point == CALIBRATED else ""
             raise ConfigError(
-                f"there is no operating point '{name}'; choose one of: {', '.join(OPERATING_POINTS)}"
+                f"there is no operating point '{point}'; choose one of: {', '.join(names)}{remedy}"
             )
-        self._operating_point = name
+        if not isinstance(point, str) and not 0 <= point <= 1:
+            raise ConfigError(f"the least confidence of a box lies in 0..1, not at {point}")
+        self._operating_point = point
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """What is promised at the operating point `"calibrated"`; None where nothing was calibrated."""
+        return self._guarantee
+
+    @guarantee.setter
+    def guarantee(self, found: Guarantee | None) -> None:
+        self._guarantee = found
+        if found is None and self.operating_point == CALIBRATED:
+            self.operating_point = "quiet"
+
+    def forget_guarantee(self) -> None:
+        """Drops the guarantee, and the operating point that rests on it: it was about other parts."""
+        self.guarantee = None
+
+    @property
+    def promise(self) -> str | None:
+        """Says what is promised of the boxes, and on what condition; None where nothing is."""
+        if self.guarantee is None or self.operating_point != CALIBRATED:
+            return None
+        return self.guarantee.promise()
+
+    @property
+    def readiness(self) -> str | float:
+        """The operating point as a prompt generator takes it: a name, or the least confidence of a box."""
+        if self.guarantee is not None and self.operating_point == CALIBRATED:
+            return self.guarantee.least_confidence
+        return self.operating_point
 
     @property
     def encodes_concurrently(self) -> bool:
@@ -166,7 +208,8 @@ class Stages:
             prompts: Replaces that part likewise: `"components"`.
             masks: Replaces that part likewise: `"grabcut"` or `"sam:FOLDER"`.
             working_side: Overrides the saved one; see the class.
-            options: `concurrent_encoding`, `operating_point` and `ignore` of the class.
+            options: `concurrent_encoding`, `operating_point` and `ignore` of the class. Without an operating
+                point, a calibrated pipeline none of whose parts is replaced works at `"calibrated"`.
 
         Raises:
             WeightsError: The folder or a model is missing, damaged, or of another version.
@@ -180,11 +223,16 @@ class Stages:
             for key, spec in given.items()
         }
         low, high = working_side or config["working_side"]
+        as_saved = all(spec == "bundled" for spec in given.values()) and working_side is None
+        guarantee = _guarantee(folder, config) if as_saved else None
+        if options.get("operating_point") is None:
+            options["operating_point"] = "quiet" if guarantee is None else CALIBRATED
         return cls(
             **parts,
             name=config.get("name", folder.name),
             working_side=(low, high),
             device=device,
+            guarantee=guarantee,
             **options,
         )
 
@@ -202,8 +250,20 @@ class Stages:
         if self.detector is None:
             raise ConfigError("a pipeline without a detector cannot be saved: give it one first")
         parts = {"detector": self.detector, "prompts": self.prompts, "masks": self.masks}
-        save_bundle(Path(folder), self.name, self.working_side, parts, bits)
+        notes = {} if self.guarantee is None else {"guarantee": asdict(self.guarantee)}
+        save_bundle(Path(folder), self.name, self.working_side, parts, bits, notes)
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width at which detector and prompts work on an image of that size."""
         return working_size(height, width, self.working_side)
+
+
+def _guarantee(folder: Path, config: Mapping[str, Any]) -> Guarantee | None:
+    """Reads the guarantee of a saved pipeline."""
+    saved = config.get("guarantee")
+    try:
+        return None if saved is None else Guarantee(**saved)
+    except (ConfigError, TypeError) as error:
+        raise WeightsError(
+            f"{folder / 'config.json'}: the guarantee cannot be read ({error}); calibrate the pipeline again"
+        ) from error

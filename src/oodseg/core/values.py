@@ -84,6 +84,11 @@ class BoxPrompts:
     boxes: Tensor
     confidence: Tensor
 
+    def above(self, least: float) -> BoxPrompts:
+        """Returns the boxes of at least a confidence."""
+        sure = int((self.confidence >= least).sum())
+        return BoxPrompts(self.boxes[:sure], self.confidence[:sure])
+
 
 @dataclass(frozen=True)
 class Assessment:

@@ -64,7 +64,7 @@ def build_graphs(
     detector: Detector | None,
     prompts: PromptGenerator,
     masks: PromptableSegmenter,
-    operating_point: str = "quiet",
+    operating_point: str | float = "quiet",
 ) -> dict[str, Graph]:
     """Builds the graphs of a pipeline's parts.
 
@@ -147,7 +147,7 @@ class _Detector(nn.Module):
 class _Prompts(nn.Module):
     """Faster R-CNN down to the boxes that count, most confident first."""
 
-    def __init__(self, prompts: FasterRCNNPrompts, operating_point: str) -> None:
+    def __init__(self, prompts: FasterRCNNPrompts, operating_point: str | float) -> None:
         super().__init__()
         self.prompts, self.operating_point = prompts, operating_point
 
@@ -156,7 +156,7 @@ class _Prompts(nn.Module):
         found = prompts.detect([score], [[each[0] for each in features]] if features else None)[0][0]
         reading = prompts.reading(bool(features))
         boxes, confidence = prompts.ranked(found["boxes"], found["scores"], score, reading)
-        least = reading.operating_points[self.operating_point]
+        least = reading.least_confidence(self.operating_point)
         keep = outermost(boxes, prompts.nested) & (confidence >= least)
         return boxes[keep], confidence[keep]
 

@@ -107,7 +107,7 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
 
 
 def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
-    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.operating_point)
+    graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.readiness)
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
         written = []

@@ -105,25 +105,16 @@ class InstanceCounter:
         height, width = label.shape
         if any(tuple(mask["size"]) != (height, width) for mask in masks):
             raise ValueError("every mask must have the size of the label")
-        labels, areas = drop_small(*label_components(label == ANOMALY), self._minimum)
-        ignored = (label == IGNORE) | ((label == ANOMALY) & (labels == 0))
-        truths = _component_masks(labels, areas.size - 1)
-        crowd = encode_mask(ignored) if ignored.any() else None
+        truths, areas, crowd = truth_objects(label, self._minimum)
         self._images.append(ImageObjects((height, width), truths, crowd, list(masks), list(confidences)))
-        self._areas += [int(area) for area in areas[1:]]
+        self._areas += areas
         self._matches = None
-        false_alarms = 0
-        if masks:
-            size = coco.area(list(masks)).astype(np.float64)
-            on_truth = _intersection(masks, [encode_mask(label == ANOMALY)])[:, 0]
-            counted = size - (_intersection(masks, [crowd])[:, 0] if crowd else 0.0)
-            wrong = (on_truth < FALSE_ALARM_SHARE * counted) & (counted > 0.5 * size)
-            false_alarms = int(wrong.sum())
+        false_alarms = int(are_false_alarms(masks, label, self._minimum).sum())
         if truths:
             best = coco.iou(list(masks), truths, [0] * len(truths)).max(0) if masks else np.zeros(len(truths))
             self._found += [bool(value >= FOUND_IOU) for value in best]
             union = coco.merge(list(masks)) if masks else encode_mask(np.zeros_like(label, bool))
-            self._covered += [float(v) for v in _intersection(truths, [union])[:, 0] / areas[1:]]
+            self._covered += [float(v) for v in _intersection(truths, [union])[:, 0] / areas]
         self._false_alarms.append(false_alarms)
         self._ordinary.append(int(np.count_nonzero(label == 0)))
         return false_alarms
@@ -162,6 +153,46 @@ class InstanceCounter:
             mean = float(covered[here].mean()) if here.any() else float("nan")
             result[name] = SizeRecall(int(here.sum()), int(found[here].sum()), mean)
         return result
+
+
+def truth_objects(
+    label: NDArray[np.uint8], minimum: int = 10
+) -> tuple[list[dict[str, Any]], list[int], dict[str, Any] | None]:
+    """Splits a label into its objects, the 8-connected components of the anomaly.
+
+    Args:
+        label: uint8 `[H, W]`: 0 in-distribution, 1 anomaly, 255 ignored.
+        minimum: Components under this many pixels are ignored.
+
+    Returns:
+        Run-length masks and areas of the objects, and the mask of all that is ignored, or None.
+    """
+    labels, areas = drop_small(*label_components(label == ANOMALY), minimum)
+    ignored = (label == IGNORE) | ((label == ANOMALY) & (labels == 0))
+    crowd = encode_mask(ignored) if ignored.any() else None
+    return _component_masks(labels, areas.size - 1), [int(area) for area in areas[1:]], crowd
+
+
+def are_false_alarms(
+    masks: Sequence[dict[str, Any]], label: NDArray[np.uint8], minimum: int = 10
+) -> NDArray[np.bool_]:
+    """Tells which predictions are false alarms: those with less than `FALSE_ALARM_SHARE` on an anomaly.
+
+    Takes what `truth_objects` does, and predicted run-length masks of the label's size. Pixels in the ignored
+    region do not count, and a prediction that lies more than half in it is no false alarm.
+
+    Returns:
+        Bool `[N]`.
+    """
+    from pycocotools import mask as coco
+
+    if not masks:
+        return np.zeros(0, bool)
+    crowd = truth_objects(label, minimum)[2]
+    size = coco.area(list(masks)).astype(np.float64)
+    on_truth = _intersection(masks, [encode_mask(label == ANOMALY)])[:, 0]
+    counted = size - (_intersection(masks, [crowd])[:, 0] if crowd else 0.0)
+    return np.asarray((on_truth < FALSE_ALARM_SHARE * counted) & (counted > 0.5 * size))
 
 
 def encode_mask(mask: NDArray[Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class ComponentPrompts(PromptGenerator):
         self.max_boxes = max_boxes
 
     def propose(
-        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
+        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str | float = "quiet"
     ) -> list[BoxPrompts]:
         """Proposes boxes from the score alone; see `PromptGenerator.propose`.
 

@@ -99,6 +99,10 @@ class Reading:
         ordered = {name: self.operating_points[name] for name in OPERATING_POINTS}
         object.__setattr__(self, "operating_points", ordered)
 
+    def least_confidence(self, operating_point: str | float) -> float:
+        """Returns the least confidence of a box at an operating point, which may be that number itself."""
+        return self.operating_points[operating_point] if isinstance(operating_point, str) else operating_point
+
 
 def _compact(features: Sequence[int]) -> Any:
     backbone = CompactBackbone(features)
@@ -269,19 +273,15 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         return self.with_features if has_features and self.features else self.score_only
 
     def propose(
-        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str = "quiet"
+        self, scores: Tensor, features: Sequence[Tensor] | None = None, operating_point: str | float = "quiet"
     ) -> list[BoxPrompts]:
         """Proposes boxes; see `PromptGenerator.propose`.
 
         Raises:
             ScoreMapError: Scores of a wrong shape or not finite.
         """
-        proposals = []
-        least = self.reading(features is not None).operating_points[operating_point]
-        for each in self.candidates(scores, features):
-            sure = int((each.confidence >= least).sum())
-            proposals.append(BoxPrompts(each.boxes[:sure], each.confidence[:sure]))
-        return proposals
+        least = self.reading(features is not None).least_confidence(operating_point)
+        return [each.above(least) for each in self.candidates(scores, features)]
 
     def ranked(
         self, boxes: Tensor, confidence: Tensor, score: Tensor, reading: Reading

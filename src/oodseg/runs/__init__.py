@@ -1,6 +1,6 @@
 """Resumable work over many inputs: one store, one loop, and what each verb of the command line does."""
 
-from oodseg.runs.calibrations import calibrate_intervals
+from oodseg.runs.calibrations import calibrate_boxes, calibrate_intervals
 from oodseg.runs.demonstration import Demonstration, demonstrate
 from oodseg.runs.evaluations import EvaluationRun, evaluate_sets
 from oodseg.runs.items import Item, Source, open_source
@@ -23,6 +23,7 @@ __all__ = [
     "Source",
     "Tally",
     "Work",
+    "calibrate_boxes",
     "calibrate_intervals",
     "demonstrate",
     "evaluate_sets",

@@ -1,4 +1,4 @@
-"""Calibrates what is promised: intervals of a failure detector, on labelled images."""
+"""Calibrates what is promised of new images: intervals of a failure detector, boxes of a pipeline."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
+from oodseg.core.guarantee import Guarantee, check_risk
 from oodseg.core.intervals import QualityIntervals
 from oodseg.core.progress import Progress, silent
+from oodseg.data import open_dataset
 from oodseg.data.labelled import labelled_images
 from oodseg.evaluation.quality_intervals import fit_intervals, judge_labelled
+from oodseg.evaluation.risk_control import control_risk
 from oodseg.failures.loading import choose_failure_detector
 from oodseg.failures.storage import copy_failure_detector
+from oodseg.pipeline import S2M
 
 if TYPE_CHECKING:
     from oodseg.core.parts import Segmenter
@@ -73,6 +78,49 @@ def calibrate_intervals(
     if out is not None:
         copy_failure_detector(judge, detector, out)
     return fitted
+
+
+def calibrate_boxes(
+    data: str | os.PathLike[str],
+    pipeline: str | os.PathLike[str] | S2M = "street",
+    out: str | os.PathLike[str] | None = None,
+    *,
+    risk: str = "miss",
+    target: float = 0.1,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Guarantee:
+    """Chooses a pipeline's box threshold so that a risk stays below a target, and saves the pipeline with it.
+
+    Args:
+        data: Folder of a benchmark's layout, with labels, such as `images/` and `labels/` (1: anomaly).
+            Nothing of the pipeline may have been trained or chosen on it.
+        pipeline: Bundled name, folder, or a pipeline, which is calibrated in place.
+        out: Folder for the calibrated pipeline, new or empty; None to save nothing.
+        risk: `"miss"` (share of an image's anomalous pixels), `"miss_objects"` (share of its objects) or
+            `"false_alarms"` (number per image).
+        target: The mean allowed per image.
+        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        progress: Told after every image.
+
+    Returns:
+        What is promised.
+
+    Raises:
+        ConfigError: A target that no threshold keeps, an unknown risk, or an `out` that is in use.
+        DatasetError: No such folder, or nothing in it to measure the risk on.
+        OodsegError: An image that cannot be read, or a folder that cannot be written.
+    """
+    check_risk(risk, target)
+    if out is not None:
+        check_unused(Path(out))
+    dataset = open_dataset(data)
+    s2m = pipeline if isinstance(pipeline, S2M) else S2M.from_pretrained(pipeline, choose_device(device))
+    found = control_risk(s2m, dataset, risk, target, progress)
+    if out is not None:
+        s2m.name = Path(out).absolute().name
+        s2m.save_pretrained(out)
+    return found
 
 
 def check_unused(out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def load(
     device: str = "cpu",
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     with_detector: bool = True,
-    operating_point: str = "quiet",
+    operating_point: str | None = None,
     **parts: Any,
 ) -> tuple[Callable[..., Prediction], dict[str, Any]]:
     """Loads a pipeline.
@@ -44,7 +45,8 @@ def load(
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         with_detector: Whether a named pipeline gets a detector.
-        operating_point: Of a named pipeline: `"quiet"`, `"balanced"` or `"thorough"`.
+        operating_point: Of a named pipeline: `"quiet"`, `"balanced"`, `"thorough"` or `"calibrated"`; None
+            for the pipeline's own.
         **parts: `detector`, `prompts` and `masks` of a named pipeline: see `S2M.from_pretrained`.
 
     Returns:
@@ -73,7 +75,11 @@ def load(
         return s2m, dict(settings)
     if not all(part is None or isinstance(part, str | Mapping) for part in chosen.values()):
         return s2m, _describe(s2m)
-    known = {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), "operating_point": operating_point}
+    known = {
+        "pipeline": name,
+        "pipeline_sha256": pipeline_sha256(name),
+        "operating_point": s2m.operating_point,
+    }
     kept = read_pipeline_config(find_bundle(name))
     used = [given.get(key, kept[key]) for key in ROOMS]
     return s2m, {**known, **chosen, "models": model_files(*used), **_ignored(s2m)}
@@ -102,6 +108,7 @@ def _describe(pipeline: Any) -> dict[str, Any]:
         "pipeline": pipeline.name,
         "working_side": list(pipeline.working_side),
         "operating_point": pipeline.operating_point,
+        "guarantee": None if pipeline.guarantee is None else asdict(pipeline.guarantee),
     }
     for key, part in (("prompts", pipeline.prompts), ("masks", pipeline.masks)):
         found[key] = _describe_part(part)

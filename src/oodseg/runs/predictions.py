@@ -83,6 +83,7 @@ class PredictionRun:
         warnings: What was mended on the way.
         notes: What one should know of the run as a whole, one sentence each: what was passed over, which
             fallback was applied.
+        promise: What a calibrated pipeline promises of these boxes, and on what condition; None for nothing.
     """
 
     coco_path: Path
@@ -94,6 +95,7 @@ class PredictionRun:
     failures: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    promise: str | None = None
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values of what a person wants to know, in order."""
@@ -116,7 +118,7 @@ def predict(
     detector: Any = None,
     prompts: Any = None,
     masks: Any = None,
-    operating_point: str = "quiet",
+    operating_point: str | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     device: str = "cpu",
     score_maps: str | os.PathLike[str] | None = None,
@@ -140,7 +142,8 @@ def predict(
         detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
         prompts: Likewise.
         masks: Likewise.
-        operating_point: How readily a named pipeline proposes boxes: `"quiet"`, `"balanced"` or `"thorough"`.
+        operating_point: How readily a named pipeline proposes boxes: `"quiet"`, `"balanced"`, `"thorough"` or
+            `"calibrated"`; None for the pipeline's own: `"calibrated"` where it was, else `"quiet"`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded.
@@ -179,14 +182,16 @@ def predict(
         if fallback is not None and s2m.detector is not None:
             fitted = statistics_of(s2m.detector)
             known["fitted"] = [fitted.mean, fitted.std]
+    promise = s2m.promise if scores is None and isinstance(s2m, S2M) else None
     known["scores"] = None if scores is None else scores.settings
     files = {"masks": ".png", "confidence": f".{confidence_format}"} | (
         {"overlays": ".png"} if overlays else {}
     )
     plan = Plan("predict", PredictionRecord, known, files, (COCO_FILE,), fresh)
     ready = open_run(plan, opened, out, DEFAULT_FOLDER)
-    work = _Predicting(ready.store, s2m, scores, confidence_format)
+    work = _Predicting(ready.store, s2m, scores, confidence_format, promise)
     run = _summed_up(ready.store, work_through(work, ready.source, progress))
+    run.promise = promise
     run.notes = [note for note in (*notes, ready.note) if note is not None]
     return run
 
@@ -200,9 +205,10 @@ class _Predicting(Work[PredictionRecord]):
         s2m: Callable[..., Prediction],
         scores: ScoreFolder | None,
         confidence_format: ConfidenceFormat,
+        promise: str | None,
     ) -> None:
         super().__init__(store)
-        self._s2m, self._scores, self._format = s2m, scores, confidence_format
+        self._s2m, self._scores, self._format, self._promise = s2m, scores, confidence_format, promise
         self._ids = image_ids(store.out / COCO_FILE)
         self._new_ids = count(1 + max(self._ids.values(), default=0))
 
@@ -251,6 +257,7 @@ class _Predicting(Work[PredictionRecord]):
             "complete": complete,
             "settings": self.store.settings,
             "files": dict(self.store.plan.files),
+            "promise": self._promise,
             "failures": [
                 {"file_name": names[key], "reason": reason} for key, reason in self.store.failures.items()
             ],

@@ -154,6 +154,7 @@ def fit_detector(s2m: S2M, items: Sequence[Item], progress: Progress | None = No
     detector = s2m.detector
     if detector is None:
         raise ConfigError("this pipeline has no detector to fit: give it one first")
+    s2m.forget_guarantee()
     images = OrdinaryImages(items, s2m, progress or silent)
     try:
         if isinstance(detector, Fittable):
