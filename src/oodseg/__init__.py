@@ -8,9 +8,9 @@ prediction = s2m("street.jpg")
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from oodseg.core.lazy import lazy_names
 from oodseg.core.version import __version__
 
 if TYPE_CHECKING:
@@ -84,14 +84,4 @@ _HOMES = {
     "to_tensor": "oodseg.io.images",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'oodseg' has no attribute '{name}'")
-    found = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

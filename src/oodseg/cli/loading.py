@@ -121,7 +121,7 @@ def load_pipeline(name: str, device: Device = Device.CPU, **parts: Any) -> S2M:
 
 def set_threads(threads: int | None) -> None:
     """Sets torch's CPU threads; None leaves the choice to torch."""
-    import torch
-
     if threads is not None:
+        import torch
+
         torch.set_num_threads(threads)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-
-import torch
+from typing import TYPE_CHECKING
 
 from oodseg.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 _full_precision = ContextVar("full_precision", default=False)
 
@@ -19,6 +21,10 @@ def choose_device(name: str) -> str:
     Raises:
         ConfigError: A GPU is asked for and there is none.
     """
+    if name == "cpu":
+        return name
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -32,6 +38,8 @@ def fast_autocast(device: torch.device) -> AbstractContextManager[object]:
     Convolutions take about half the time on CPUs with AVX512-BF16 or AMX; on others bfloat16 is
     emulated and slower than float32.
     """
+    import torch
+
     if _full_precision.get():
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16) if has_fast_bfloat16(device) else nullcontext()
@@ -53,6 +61,8 @@ def full_precision() -> Iterator[None]:
 
 
 def _cpu_has_bfloat16() -> bool:
+    import torch
+
     capabilities = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")()
     if not str(capabilities).startswith(("AVX512", "AMX")):
         return False

@@ -1,16 +1,23 @@
 """Resumable work over many inputs: one store, one loop, and what each verb of the command line does."""
 
-from oodseg.runs.calibrations import calibrate_boxes, calibrate_intervals
-from oodseg.runs.demonstration import Demonstration, demonstrate
-from oodseg.runs.evaluations import EvaluationRun, evaluate_sets
-from oodseg.runs.items import Item, Source, open_source
-from oodseg.runs.judgements import JudgeRun, judge
-from oodseg.runs.loop import Tally, Work, work_through
-from oodseg.runs.predictions import PredictionRun, predict
-from oodseg.runs.statistics import FitRun, fit
-from oodseg.runs.store import RunStore
-from oodseg.runs.timing import time_pipeline
-from oodseg.runs.volumes import judge_volume
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oodseg.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from oodseg.runs.calibrations import calibrate_boxes, calibrate_intervals
+    from oodseg.runs.demonstration import Demonstration, demonstrate
+    from oodseg.runs.evaluations import EvaluationRun, evaluate_sets
+    from oodseg.runs.items import Item, Source, open_source
+    from oodseg.runs.judgements import JudgeRun, judge
+    from oodseg.runs.loop import Tally, Work, work_through
+    from oodseg.runs.predictions import PredictionRun, predict
+    from oodseg.runs.statistics import FitRun, fit
+    from oodseg.runs.store import RunStore
+    from oodseg.runs.timing import time_pipeline
+    from oodseg.runs.volumes import judge_volume
 
 __all__ = [
     "Demonstration",
@@ -35,3 +42,29 @@ __all__ = [
     "time_pipeline",
     "work_through",
 ]
+
+_HOMES = {
+    "Demonstration": "oodseg.runs.demonstration",
+    "EvaluationRun": "oodseg.runs.evaluations",
+    "FitRun": "oodseg.runs.statistics",
+    "Item": "oodseg.runs.items",
+    "JudgeRun": "oodseg.runs.judgements",
+    "PredictionRun": "oodseg.runs.predictions",
+    "RunStore": "oodseg.runs.store",
+    "Source": "oodseg.runs.items",
+    "Tally": "oodseg.runs.loop",
+    "Work": "oodseg.runs.loop",
+    "calibrate_boxes": "oodseg.runs.calibrations",
+    "calibrate_intervals": "oodseg.runs.calibrations",
+    "demonstrate": "oodseg.runs.demonstration",
+    "evaluate_sets": "oodseg.runs.evaluations",
+    "fit": "oodseg.runs.statistics",
+    "judge": "oodseg.runs.judgements",
+    "judge_volume": "oodseg.runs.volumes",
+    "open_source": "oodseg.runs.items",
+    "predict": "oodseg.runs.predictions",
+    "time_pipeline": "oodseg.runs.timing",
+    "work_through": "oodseg.runs.loop",
+}
+
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

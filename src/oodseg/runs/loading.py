@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,10 +27,28 @@ if TYPE_CHECKING:
     Pipeline = str | os.PathLike[str] | Callable[..., Prediction]
 
 
+class Deferred:
+    """A pipeline that is loaded when it is first called: a run that is finished never needs it."""
+
+    def __init__(self, make: Callable[[], S2M]) -> None:
+        self._make, self._made = make, cast("S2M | None", None)
+
+    def load(self) -> S2M:
+        """Loads the pipeline, once."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __call__(self, image: Any, **given: Any) -> Prediction:
+        """See `S2M.__call__`."""
+        return self.load()(image, **given)
+
+
 def load(
     pipeline: Pipeline,
     settings: Mapping[str, Any] | None = None,
     *,
+    defer: bool = False,
     device: str = "cpu",
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     with_detector: bool = True,
@@ -42,6 +60,7 @@ def load(
     Args:
         pipeline: Bundled name, folder, or a pipeline in memory, which is handed back.
         settings: JSON-able: names the pipeline in place of what is known of it.
+        defer: Whether a pipeline that needs no fitting and is identified by files may come as `Deferred`.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         with_detector: Whether a named pipeline gets a detector.
@@ -68,21 +87,34 @@ def load(
     given = {key: spec for key, spec in chosen.items() if spec is not None}
     if not with_detector:
         chosen["detector"] = given["detector"] = None
-    s2m = S2M.from_pretrained(name, choose_device(device), operating_point=operating_point, **given)
+    mask = None
     if ignore is not None:
-        s2m.ignore = read_mask(ignore) if isinstance(ignore, str | os.PathLike) else np.asarray(ignore, bool)
+        mask = read_mask(ignore) if isinstance(ignore, str | os.PathLike) else np.asarray(ignore, bool)
+
+    def make() -> S2M:
+        where = choose_device(device)
+        return S2M.from_pretrained(name, where, operating_point=operating_point, ignore=mask, **given)
+
     if settings is not None:
-        return s2m, dict(settings)
+        return make(), dict(settings)
     if not all(part is None or isinstance(part, str | Mapping) for part in chosen.values()):
-        return s2m, _describe(s2m)
-    known = {
-        "pipeline": name,
-        "pipeline_sha256": pipeline_sha256(name),
-        "operating_point": s2m.operating_point,
-    }
+        made = make()
+        return made, _describe(made)
     kept = read_pipeline_config(find_bundle(name))
+    # A calibrated pipeline may choose its own operating point.
+    ready = not defer or kept.get("guarantee") is not None or not _is_fitted(kept, given)
+    s2m = make() if ready else Deferred(make)
+    point = s2m.operating_point if isinstance(s2m, S2M) else operating_point or "quiet"
     used = [given.get(key, kept[key]) for key in ROOMS]
-    return s2m, {**known, **chosen, "models": model_files(*used), **_ignored(s2m)}
+    known = {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), "operating_point": point, **chosen}
+    return s2m, {**known, "models": model_files(*used), **_ignored(mask)}
+
+
+def _is_fitted(kept: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Tells whether a saved pipeline, with other parts in place of some of its own, is known to be fitted."""
+    if "detector" in given:
+        return given["detector"] is None
+    return bool(kept["detector"] and kept["detector"].get("normalizer"))
 
 
 def pipeline_sha256(name: str) -> str:
@@ -115,7 +147,7 @@ def _describe(pipeline: Any) -> dict[str, Any]:
     if pipeline.detector is not None:
         found["detector"] = _describe_part(pipeline.detector)
     found["models"] = model_files(*(found[key] for key in ROOMS if key in found))
-    return found | _ignored(pipeline)
+    return found | _ignored(pipeline.ignore)
 
 
 def _describe_part(part: Part) -> dict[str, Any]:
@@ -130,5 +162,5 @@ def _describe_part(part: Part) -> dict[str, Any]:
     return found
 
 
-def _ignored(s2m: S2M) -> dict[str, Any]:
-    return {} if s2m.ignore is None else {"ignore_sha256": hash_bytes(s2m.ignore.tobytes())}
+def _ignored(mask: NDArray[np.bool_] | None) -> dict[str, Any]:
+    return {} if mask is None else {"ignore_sha256": hash_bytes(mask.tobytes())}

@@ -163,9 +163,11 @@ def predict(
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     opened = open_source(source)
+    # Only a folder that is there can be finished; a fault of the pipeline is said before one is made.
     s2m, known = load(
         pipeline,
         settings,
+        defer=Path(out or DEFAULT_FOLDER).is_dir(),
         device=device,
         ignore=ignore,
         with_detector=score_maps is None,

@@ -40,7 +40,9 @@ class DetectorRecipe(Recipe):
         reductions: What is tried for `StreetDetector(reductions=...)`.
         weights: What is tried for the weights of entropy and of energy; objectness has weight 1.
         details: What is tried for `StreetDetector(detail=...)`.
-        worth: AuPRC that a further score, or the closer look, has to gain to be taken.
+        worth: AuPRC that a further score has to gain to be taken.
+        detail_worth: AuPRC that the closer look has to gain: less, since the small things far away that it is
+            for are few pixels.
         sizes: Height and width of the scenes that say which combination is best, in turn.
         scenes: Number of these.
         large_size: Height and width of the scenes that say how much a closer look is worth: twice the working
@@ -53,6 +55,7 @@ class DetectorRecipe(Recipe):
     weights: list[float] = Field(default=[0.0, 0.1, 0.25, 0.5, 1.0], min_length=1)
     details: list[float] = Field(default=[0.0, 0.25, 0.5, 0.75, 1.0], min_length=1)
     worth: float = Field(default=0.005, ge=0)
+    detail_worth: float = Field(default=0.002, ge=0)
     sizes: list[tuple[int, int]] = Field(default=[(360, 640), (384, 512)], min_length=1)
     scenes: int = Field(default=120, ge=1)
     large_size: tuple[int, int] = (720, 1280)
@@ -141,7 +144,7 @@ def fit_detail(
     truth = np.concatenate(labels)
     quality = {detail: pixel_metrics(score + detail * more, truth).auprc for detail in recipe.details}
     # A closer look costs more than half of the time: it must earn its place.
-    detector.detail = max(quality, key=lambda each: quality[each] - recipe.worth * (each > 0))
+    detector.detail = max(quality, key=lambda each: quality[each] - recipe.detail_worth * (each > 0))
     return {str(detail): value for detail, value in quality.items()}
 
 
