@@ -20,8 +20,7 @@ from oodseg import S2M
 from oodseg.core.parts import statistics_of
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
-from oodseg.synth.mix import Mix
-from oodseg.synth.scenes import SceneSampler
+from oodseg.synth.scenes import Mix, SceneSampler
 
 
 def main() -> None:

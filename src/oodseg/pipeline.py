@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,11 @@ from oodseg.core.stages import Stages
 from oodseg.core.stopwatch import Stopwatch
 from oodseg.io.beside import ignored_in, score_map_for
 from oodseg.io.discovery import find_images
+from oodseg.io.frames import Cut, Video
 from oodseg.io.images import as_image, resize, to_tensor
+from oodseg.io.video import is_video, open_video
 from oodseg.nn.concurrency import encoder_stream, in_background
+from oodseg.tracking import track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,15 +118,43 @@ class S2M(Stages):
             partial(as_image, image),
         )
 
-    def predict(self, images: Any, score_normalizer: ScoreNormalizer | None = None) -> Iterator[Prediction]:
-        """Predicts image after image.
+    def predict(
+        self,
+        images: Any,
+        score_normalizer: ScoreNormalizer | None = None,
+        *,
+        fps: float | None = None,
+        every: int = 1,
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> Iterator[Prediction]:
+        """Predicts image after image, or a video with identities.
+
+        A frame comes when its tracks are known, about a second later: see `oodseg.tracking.Tracker`.
 
         Args:
-            images: A folder, a file, a glob, or an iterable of whatever `__call__` takes.
+            images: A folder, a file, a glob, or an iterable of whatever `__call__` takes; or a video file,
+                the address of a stream (`rtsp://…`), a camera (`camera:0`).
             score_normalizer: Passed on.
+            fps: Takes images for the frames of a video, so many per second.
+            every: Of a video, the first of every so many frames.
+            start: Of a video, seconds at which to begin.
+            end: Of a video, seconds at which to stop; None for its end.
+
+        Raises:
+            VideoError: The video cannot be read.
         """
+        if fps is not None or is_video(images):
+            video, cut = open_video(images, fps), Cut(every, start, end)
+            yield from track(self._frames(video, cut, score_normalizer))
+            return
         for image in _items(images):
             yield self(image, score_normalizer=score_normalizer)
+
+    def _frames(self, video: Video, cut: Cut, normalizer: ScoreNormalizer | None) -> Iterator[Prediction]:
+        for frame in cut.frames(video):
+            found = self(frame.read(), score_normalizer=normalizer)
+            yield replace(found, path=frame.path or video.path, time=frame.time)
 
     def fit(self, images: Any) -> None:
         """Fits the detector, in place, to images in which nothing is unknown.

@@ -9,7 +9,7 @@ class Clock(Video):
     """Ten frames a second; seeking misses by `off` frames."""
 
     def __init__(self, count=20, off=0, lost=()):
-        self.name, self.rate, self.seconds, self.warnings = "clock", 10.0, count / 10, []
+        self.name, self.rate, self.seconds = "clock", 10.0, count / 10
         self._count, self._off, self._lost = count, off, lost
 
     def frames(self, start=0.0):

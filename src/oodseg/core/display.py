@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError
 from oodseg.core.objects import OodObject
-from oodseg.core.overlay import caption, colour_of, draw_objects
+from oodseg.core.overlay import caption, colour_of, draw_objects, number_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,8 +53,9 @@ def to_html(
 
 
 def _row(position: int, found: OodObject, pixels: int) -> str:
-    colour = "#{:02x}{:02x}{:02x}".format(*colour_of(position))
-    swatch = f'<span style="color: {colour}">&#9632;</span> {position + 1}'
+    number = number_of(found, position)
+    colour = "#{:02x}{:02x}{:02x}".format(*colour_of(number))
+    swatch = f'<span style="color: {colour}">&#9632;</span> {number}'
     box = [f"{value:.0f}" for value in found.bbox]
     cells = [swatch, f"{found.confidence:.2f}", *box, str(found.area), f"{found.area / pixels:.2%}"]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -116,9 +116,13 @@ class Prediction:
 
     @property
     def title(self) -> str:
-        """The name of the image's file, or `image`; always text that can be printed."""
+        """The name of the image's file, with a frame's time, or `image`; always text that can be printed."""
+        if self.path is None:
+            return "image"
+        # Frames of one video need names of their own.
+        at = "" if self.time is None else f"_{round(1000 * self.time):09d}ms"
         # Bytes of file names that are no UTF-8 arrive as lone surrogates, which no terminal takes.
-        return "image" if self.path is None else self.path.name.encode("utf-8", "replace").decode("utf-8")
+        return f"{self.path.stem}{at}{self.path.suffix}".encode("utf-8", "replace").decode("utf-8")
 
     def __repr__(self) -> str:
         facts = [f"{self.width}x{self.height}", caption(len(self.objects))]

@@ -26,7 +26,7 @@ def track(items: Sequence[ItemT], stage: str, progress: Progress | None) -> Iter
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Shows a bar with counts and remaining time on standard error; it goes away at the end.
+    """Shows a bar with counts, speed and remaining time on standard error; it goes away at the end.
 
     Where standard error is no terminal, nothing is shown.
 
@@ -37,9 +37,15 @@ def progress_bar() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}", style="progress.data.speed"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False)
+        task = bar.add_task("", total=None, visible=False, speed="")
         shown = ""
 
         def show(stage: str, done: int, total: int | None) -> None:
@@ -48,5 +54,7 @@ def progress_bar() -> Iterator[Progress]:
                 shown = stage
                 bar.reset(task, description=stage, visible=True)
             bar.update(task, completed=done, total=total)
+            speed = bar.tasks[0].speed
+            bar.update(task, speed="" if speed is None else f"{speed:.1f}/s")
 
         yield show

@@ -1,8 +1,7 @@
 """A plain folder: `images/` and `labels/` (or `labels/` alone), paired by name.
 
-The copies of benchmarks that many papers pass around have this layout too, with numbered files: as
-`original/` and `labels/`, or as `images/` and `labels_masks/` in the archive `Validation_Dataset` of
-Mask2Anomaly (Rai et al., ICCV 2023) and what followed it.
+The Fishyscapes and RoadAnomaly copies that many papers pass around (`original/` and `labels/`, numbered
+files) have this layout too.
 """
 
 from __future__ import annotations
@@ -19,10 +18,8 @@ from oodseg.io.labels import read_label
 # Told from the folder's name, letters and digits only; the first word found wins.
 _BENCHMARKS = (
     ("obstacle", "road_obstacle_21"),
-    ("obsticle", "road_obstacle_21"),
     ("static", "fishyscapes_static"),
     ("lostandfound", "fishyscapes_lost_and_found"),
-    ("lostfound", "fishyscapes_lost_and_found"),
     ("fslaf", "fishyscapes_lost_and_found"),
     ("anomalytrack", "road_anomaly_21"),
     ("roadanomaly21", "road_anomaly_21"),
@@ -31,8 +28,8 @@ _BENCHMARKS = (
 
 
 def matches(root: Path) -> bool:
-    """Tells whether the folder has a subfolder for labels with PNGs in it."""
-    return bool(_labels(root))
+    """Tells whether the folder has a `labels/` subfolder with PNGs in it."""
+    return any(path.suffix.lower() == ".png" for path in by_name(root / "labels"))
 
 
 def read(root: Path, split: str) -> BenchmarkSet:
@@ -44,13 +41,12 @@ def read(root: Path, split: str) -> BenchmarkSet:
     Raises:
         DatasetError: A label without image or an image without label.
     """
-    labels = _labels(root)
+    labels = {path.stem: path for path in by_name(root / "labels") if path.suffix.lower() == ".png"}
     folder = root / "images" if (root / "images").is_dir() else root / "original"
     found = images(folder)
     for stem, path in found.items():
         if stem not in labels:
-            beside = next(iter(labels.values())).with_name(f"{stem}.png")
-            raise DatasetError(f"the image {path} has no label: {beside} is missing")
+            raise DatasetError(f"the image {path} has no label: {root / 'labels' / stem}.png is missing")
     for stem, path in labels.items():
         if found and stem not in found:
             raise DatasetError(f"the label {path} has no image of that name in {folder}")
@@ -61,13 +57,6 @@ def read(root: Path, split: str) -> BenchmarkSet:
     return BenchmarkSet(
         "plain", root.resolve().name, split, root, frames, "as the data's publishers state", track, benchmark
     )
-
-
-def _labels(root: Path) -> dict[str, Path]:
-    """The labels by stem, of the first subfolder that has some."""
-    folders = (by_name(root / name) for name in ("labels", "labels_masks"))
-    listed = ({path.stem: path for path in folder if path.suffix.lower() == ".png"} for folder in folders)
-    return next((found for found in listed if found), {})
 
 
 def _benchmark(folder_name: str) -> str | None:

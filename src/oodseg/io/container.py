@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, VideoError
+from oodseg.core.input_warnings import warn_input
 from oodseg.io.frames import Video, VideoFrame, same_size
 from oodseg.io.images import MAX_PIXELS, as_image
 
@@ -50,8 +51,7 @@ class ContainerVideo(Video):
     """A video file, a network stream or a camera.
 
     The frames of files have the times that the file gives them, so that a variable frame rate stays as it is;
-    those of streams count from the first. Frames are turned upright as the metadata say. What is damaged is
-    left out.
+    those of streams count from the first. Frames are turned upright as the metadata say.
 
     Args:
         source: A path, an address such as `rtsp://…`, or `camera:0`.
@@ -64,7 +64,6 @@ class ContainerVideo(Video):
     def __init__(self, source: str) -> None:
         self._address, self._format = source, None
         self._options: dict[str, str] = {}
-        self.warnings = []
         camera = CAMERA.fullmatch(source)
         if camera is not None:
             self.name = source
@@ -74,7 +73,7 @@ class ContainerVideo(Video):
             self._options = {"rtsp_transport": "tcp"} if source.startswith("rtsp") else {}
         else:
             self.path = Path(source)
-            self.name = self.path.name
+            self.name, self.files = self.path.name, (self.path,)
             _check_file(self.path)
         with self._open() as container:
             stream = self._stream(container)
@@ -101,7 +100,6 @@ class ContainerVideo(Video):
     def _frames(self, seek: float | None = None) -> Generator[VideoFrame, None, None]:
         """Reads on from the key frame at or before `seek`, or from the beginning."""
         av = import_av()
-        self.warnings = []
         first, last, damaged = None, None, 0
         with self._open() as container:
             stream = self._stream(container)
@@ -121,7 +119,7 @@ class ContainerVideo(Video):
                     damaged += 1
                     continue
                 except av.FFmpegError as error:
-                    self.warnings.append(f"{self.name} broke off ({error.strerror})")
+                    warn_input(f"{self.name} broke off ({error.strerror})")
                     break
                 for each in decoded:
                     if each.is_corrupt:
@@ -158,9 +156,9 @@ class ContainerVideo(Video):
     def _warn(self, last: float, damaged: int) -> None:
         if damaged:
             frames = "1 damaged frame was" if damaged == 1 else f"{damaged} damaged frames were"
-            self.warnings.append(f"{self.name}: {frames} left out")
+            warn_input(f"{self.name}: {frames} left out")
         if not self.live and self.seconds and last + 2 / (self.rate or _RATE) < _LENIENT * self.seconds:
-            self.warnings.append(
+            warn_input(
                 f"{self.name} ends after {last:.1f} of {self.seconds:.1f} s: it is truncated; copy it again"
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,34 +22,36 @@ class VideoFrame:
         height: Rows; all frames of a video have one size.
         width: Columns.
         read: Gives the image, uint8 `[H, W, 3]` RGB, upright: frames that are passed over cost little.
-        name: Name of its image file, if it comes from one.
+        path: Its image file, if it comes from one.
     """
 
     time: float
     height: int
     width: int
     read: Callable[[], NDArray[np.uint8]]
-    name: str | None = None
+    path: Path | None = None
 
 
 class Video(ABC):
     """A video that can be read any number of times, unless it is live.
 
+    What is damaged is left out, with a warning.
+
     Attributes:
         name: What people call it: the name of its file or folder, or its address.
-        path: Its file or folder; None for a stream or a camera.
+        path: Its file, or the folder of its images; None for a stream or a camera.
+        files: All files that it is made of.
         live: Whether its frames come as they happen, once.
         rate: Mean frames per second; None if unknown.
         seconds: How long it is; None if unknown.
-        warnings: What was mended or left out in reading it, one sentence each; complete at the end.
     """
 
     name: str
     path: Path | None = None
+    files: Sequence[Path] = ()
     live: bool = False
     rate: float | None = None
     seconds: float | None = None
-    warnings: list[str]
 
     @abstractmethod
     def frames(self, start: float = 0.0) -> Iterator[VideoFrame]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from oodseg.core.errors import ConfigError, ImageError
+from oodseg.core.input_warnings import warn_input
 from oodseg.io.discovery import find_images
 from oodseg.io.frames import Video, VideoFrame, same_size
 from oodseg.io.images import read_image
@@ -29,18 +30,15 @@ class ImageSequence(Video):
     def __init__(self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], fps: float) -> None:
         if not fps > 0:
             raise ConfigError(f"a sequence has more than {fps:g} frames per second: choose a rate above 0")
-        self._paths, self._fps = find_images(source), fps
-        self.rate = fps
-        self.seconds = len(self._paths) / fps
-        parent = self._paths[0].parent
-        self.path = parent
-        self.name = parent.resolve().name
-        self.warnings = []
+        self._fps, self.files = fps, find_images(source)
+        self.rate, self.seconds = fps, len(self.files) / fps
+        self.path = self.files[0].parent
+        self.name = self.path.resolve().name
 
     def frames(self, start: float = 0.0) -> Iterator[VideoFrame]:
         """See `Video.frames`."""
-        self.warnings, first = [], None
-        for number, path in enumerate(self._paths):
+        first = None
+        for number, path in enumerate(self.files):
             time = round(number / self._fps, 6)
             if time < start:
                 continue
@@ -54,6 +52,6 @@ class ImageSequence(Video):
         try:
             image = read_image(path)
         except ImageError as error:
-            self.warnings.append(str(error))
+            warn_input(str(error))
             return None
-        return VideoFrame(time, image.shape[0], image.shape[1], lambda: image, path.name)
+        return VideoFrame(time, image.shape[0], image.shape[1], lambda: image, path)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oodseg.runs.statistics import FitRun, fit
     from oodseg.runs.store import RunStore
     from oodseg.runs.timing import time_pipeline
+    from oodseg.runs.videos import VideoRun, predict_video
     from oodseg.runs.volumes import judge_volume
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RunStore",
     "Source",
     "Tally",
+    "VideoRun",
     "Work",
     "calibrate_boxes",
     "calibrate_intervals",
@@ -39,6 +41,7 @@ __all__ = [
     "judge_volume",
     "open_source",
     "predict",
+    "predict_video",
     "time_pipeline",
     "work_through",
 ]
@@ -53,6 +56,7 @@ _HOMES = {
     "RunStore": "oodseg.runs.store",
     "Source": "oodseg.runs.items",
     "Tally": "oodseg.runs.loop",
+    "VideoRun": "oodseg.runs.videos",
     "Work": "oodseg.runs.loop",
     "calibrate_boxes": "oodseg.runs.calibrations",
     "calibrate_intervals": "oodseg.runs.calibrations",
@@ -63,6 +67,7 @@ _HOMES = {
     "judge_volume": "oodseg.runs.volumes",
     "open_source": "oodseg.runs.items",
     "predict": "oodseg.runs.predictions",
+    "predict_video": "oodseg.runs.videos",
     "time_pipeline": "oodseg.runs.timing",
     "work_through": "oodseg.runs.loop",
 }

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from oodseg.core.taxonomy import IGNORE
-from oodseg.synth.mix import Mix
-from oodseg.synth.scenes import Scene, SceneSampler
+from oodseg.synth.scenes import Mix, Scene, SceneSampler
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 

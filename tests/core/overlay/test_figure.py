@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,14 @@ def test_two_objects_at_one_place_can_both_be_read():
 def test_what_is_no_array_of_pixels_is_refused_in_a_sentence(draw, image, words):
     with pytest.raises(ImageError, match=words):
         draw(image, [])
+
+
+def test_tracks_keep_number_and_colour_whatever_their_confidence():
+    """In a video the surest object of a frame may be any track."""
+    image = np.full((600, 900, 3), 128, np.uint8)
+    (found,) = objects((600, 900), (120, 180, 300, 360))
+    as_track = {number: draw_objects(image, [replace(found, track=number)]) for number in (1, 2)}
+    assert np.array_equal(as_track[1], draw_objects(image, [found]))
+    for number, drawn in as_track.items():
+        above = drawn[170:185, 200].astype(int)  # across the contour
+        assert np.abs(above - COLOURS[number - 1]).max(axis=1).min() < 40

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from oodseg.core.objects import encode_objects
+from oodseg.core.objects import OodObject, encode_objects
 from oodseg.core.overlay.contours import cut_out
 from oodseg.core.overlay.labels import chip, draw_labels, paste
-from oodseg.core.overlay.style import COLOURS, INK, Style, colour_of, ink_on, style_for
+from oodseg.core.overlay.style import COLOURS, INK, Style, colour_of, ink_on, number_of, style_for
 
 STYLE = Style(2.0, 1.5, 14, 12)
 
@@ -31,7 +31,12 @@ def test_letters_contrast(colour, ink):
 
 
 def test_colours_begin_anew():
-    assert [colour_of(each) for each in (0, 6, 7)] == [COLOURS[0], COLOURS[6], COLOURS[0]]
+    assert [colour_of(each) for each in (1, 7, 8)] == [COLOURS[0], COLOURS[6], COLOURS[0]]
+
+
+def test_numbers_are_places_in_images_and_tracks_in_videos():
+    image, frame = OodObject({}, (0, 0, 1, 1), 0.5, 1), OodObject({}, (0, 0, 1, 1), 0.5, 1, track=9)
+    assert [number_of(each, 3) for each in (image, frame)] == [4, 9]
 
 
 def test_measures_grow_with_the_image_but_never_shrink_below_what_can_be_read():
@@ -56,7 +61,7 @@ def test_a_leader_joins_label_and_object():
     mask[0, 100:130, 100:140] = True
     shape = cut_out(encode_objects(mask, [[100, 100, 140, 130]], [0.5])[0], 4)
     canvas = np.full((200, 300, 3), 128, np.uint8)
-    draw_labels(canvas, [shape], [0.5], 1.0, STYLE)
+    draw_labels(canvas, [shape], [1], [0.5], 1.0, STYLE)
     changed = (canvas != 128).any(axis=2)
     assert not changed[102:128, 102:138].any()
     rows, columns = np.nonzero(changed)
@@ -71,6 +76,6 @@ def test_a_narrow_canvas_has_the_number_alone():
     mask[0, 100:110, 10:20] = True
     shape = cut_out(encode_objects(mask, [[10, 100, 20, 110]], [0.5])[0], 4)
     canvas = np.full((200, 30, 3), 128, np.uint8)
-    draw_labels(canvas, [shape], [0.5], 1.0, STYLE)
+    draw_labels(canvas, [shape], [1], [0.5], 1.0, STYLE)
     rows = (np.abs(canvas.astype(int) - COLOURS[0]).max(axis=2) < 40).sum(axis=1)
     assert rows.max() >= 12

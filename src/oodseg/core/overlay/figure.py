@@ -14,7 +14,7 @@ from oodseg.core.objects import OodObject
 from oodseg.core.overlay.contours import View, cut_out, margin_for, paint
 from oodseg.core.overlay.insets import choose_insets, draw_insets, fitting, tile_side
 from oodseg.core.overlay.labels import draw_labels
-from oodseg.core.overlay.style import FAINT, INK, PAPER, SMALL, Style, colour_of, font, style_for
+from oodseg.core.overlay.style import FAINT, INK, PAPER, SMALL, Style, colour_of, font, number_of, style_for
 
 _TINT = 0.22
 _LEAST_SIDE = 640
@@ -116,13 +116,14 @@ def _draw(
     canvas = np.array(scene)
     view = View(0, 0, scale)
     shapes = [cut_out(found, margin_for(style.line, view)) for found in objects]
+    numbers = [number_of(found, position) for position, found in enumerate(objects)]
     whole = canvas.shape[0] * canvas.shape[1] if pixels is None else pixels
     # Least confident first, so that the surest object lies on top.
     for position in reversed(range(len(objects))):
         small = objects[position].area < SMALL * whole
         width, tint = (style.thin, 0.0) if small else (style.line, _TINT)
-        paint(canvas, shapes[position], view, colour_of(position), width, tint)
-    draw_labels(canvas, shapes, [found.confidence for found in objects], scale, style)
+        paint(canvas, shapes[position], view, colour_of(numbers[position]), width, tint)
+    draw_labels(canvas, shapes, numbers, [found.confidence for found in objects], scale, style)
     return canvas
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oodseg.core.objects import OodObject
 from oodseg.core.overlay.contours import View, cut_out, margin_for, paint
 from oodseg.core.overlay.labels import chip, paste
-from oodseg.core.overlay.style import INK, PAPER, SMALL, Style, colour_of
+from oodseg.core.overlay.style import INK, PAPER, SMALL, Style, colour_of, number_of
 
 _LEAST_ZOOM, _MOST_ZOOM = 1.25, 8.0
 _COLUMNS, _ROWS = 6, 2
@@ -124,12 +124,13 @@ def _tile(
 
     seen = np.ascontiguousarray(image[inset.y : inset.y + inset.side, inset.x : inset.x + inset.side])
     tile = np.asarray(cv2.resize(seen, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
-    view, colour = View(inset.x, inset.y, side / inset.side), colour_of(inset.position)
+    view, number = View(inset.x, inset.y, side / inset.side), number_of(found, inset.position)
+    colour = colour_of(number)
     paint(tile, cut_out(found, margin_for(style.line, view)), view, colour, style.line, 0.0)
     border = max(2, round(style.line))
     for edge in (np.s_[:border], np.s_[-border:], np.s_[:, :border], np.s_[:, -border:]):
         tile[edge] = colour
-    paste(tile, chip(str(inset.position + 1), f"{found.confidence:.2f}", colour, style.letter), 0, 0)
+    paste(tile, chip(str(number), f"{found.confidence:.2f}", colour, style.letter), 0, 0)
     zoom = chip("", f"{inset.zoom:.1f}x", INK, max(9, round(0.85 * style.letter)))
     paste(tile, zoom, side - zoom.shape[1] - 2 * border, side - zoom.shape[0] - 2 * border)
     return tile

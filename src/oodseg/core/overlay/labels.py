@@ -18,6 +18,7 @@ _OPACITY = 225
 def draw_labels(
     canvas: NDArray[np.uint8],
     shapes: Sequence[Shape],
+    numbers: Sequence[int],
     confidence: Sequence[float],
     scale: float,
     style: Style,
@@ -27,17 +28,19 @@ def draw_labels(
     Args:
         canvas: uint8 `[h, w, 3]` RGB: the whole image.
         shapes: The objects, most confident first.
+        numbers: What they go by, from 1.
         confidence: Theirs, 0..1.
         scale: Pixels of the canvas per pixel of the image.
         style: Measures of the canvas.
     """
     chips = [
-        _fitting_chip(position, value, canvas.shape[1], style) for position, value in enumerate(confidence)
+        _fitting_chip(number, value, canvas.shape[1], style)
+        for number, value in zip(numbers, confidence, strict=True)
     ]
     outlines = [_outline(shape, scale) for shape in shapes]
     sizes = [(each.shape[1], each.shape[0]) for each in chips]
     places = place_labels(outlines, sizes, (canvas.shape[1], canvas.shape[0]), 1.6 * style.gap)
-    for position, (points, place) in enumerate(zip(outlines, places, strict=True)):
+    for number, points, place in zip(numbers, outlines, places, strict=True):
         centre = np.array([place[0] + place[2], place[1] + place[3]]) / 2
         anchor_x, anchor_y = points[np.argmin(((points - centre) ** 2).sum(axis=1))]
         anchor = float(anchor_x), float(anchor_y)
@@ -47,15 +50,15 @@ def draw_labels(
             # Ends before the contour: the object itself stays free.
             short = max(0.0, 1 - 2 * style.thin / length)
             end = start[0] + short * (anchor[0] - start[0]), start[1] + short * (anchor[1] - start[1])
-            paint_line(canvas, start, end, colour_of(position), style.thin)
+            paint_line(canvas, start, end, colour_of(number), style.thin)
     for one, place in zip(chips, places, strict=True):
         paste(canvas, one, round(place[0]), round(place[1]))
 
 
-def _fitting_chip(position: int, confidence: float, width: int, style: Style) -> NDArray[np.uint8]:
+def _fitting_chip(number: int, confidence: float, width: int, style: Style) -> NDArray[np.uint8]:
     """The label of an object; without the confidence where the canvas is too narrow for it."""
-    full = chip(str(position + 1), f"{confidence:.2f}", colour_of(position), style.letter)
-    return full if full.shape[1] <= width else chip(str(position + 1), "", colour_of(position), style.letter)
+    full = chip(str(number), f"{confidence:.2f}", colour_of(number), style.letter)
+    return full if full.shape[1] <= width else chip(str(number), "", colour_of(number), style.letter)
 
 
 def chip(number: str, text: str, colour: Colour, letter: int) -> NDArray[np.uint8]:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from oodseg.core.objects import OodObject
+
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
@@ -53,9 +55,14 @@ def style_for(height: int, width: int) -> Style:
     return Style(1.8 * unit, 1.2 * unit, round(13 * unit), round(11 * unit))
 
 
-def colour_of(position: int) -> Colour:
-    """The colour of an object by its place in the order of confidence, from 0."""
-    return COLOURS[position % len(COLOURS)]
+def colour_of(number: int) -> Colour:
+    """The colour of an object by its number, from 1."""
+    return COLOURS[(number - 1) % len(COLOURS)]
+
+
+def number_of(found: OodObject, position: int) -> int:
+    """The number that an object goes by: its track in a video, else its place from 1 in the order given."""
+    return position + 1 if found.track is None else found.track
 
 
 def ink_on(colour: Colour) -> Colour:
