@@ -20,7 +20,8 @@ from oodseg import S2M
 from oodseg.core.parts import statistics_of
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
-from oodseg.synth.scenes import Mix, SceneSampler
+from oodseg.synth.mix import Mix
+from oodseg.synth.scenes import SceneSampler
 
 
 def main() -> None:

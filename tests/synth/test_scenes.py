@@ -3,7 +3,8 @@ import pytest
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import IGNORE
-from oodseg.synth.scenes import Mix, SceneSampler
+from oodseg.synth.mix import Mix
+from oodseg.synth.scenes import SceneSampler
 from training_data import add_squeezed, make_training_data
 
 SIZE = (64, 96)

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from oodseg.core.taxonomy import IGNORE
-from oodseg.synth.scenes import Mix, Scene, SceneSampler
+from oodseg.synth.mix import Mix
+from oodseg.synth.scenes import Scene, SceneSampler
 from oodseg.training.segmenter_samples import BatchMaker, SceneMaker, pixel_weights
 from training_data import make_training_data
 

@@ -8,11 +8,17 @@ import cv2
 import numpy as np
 
 from oodseg.core.taxonomy import IGNORE
-from oodseg.synth.paste import Cutout, cut_out, resized
+from oodseg.synth.paste import Cutout, cut_out, paste, resized
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
+    from oodseg.data.training import StreetImage
+
+# Of the camera's own cars, the share of which only the star shows.
+_STAR_ALONE = 0.4
 _CANVAS = 192  # pixels on a side, on which a star is drawn before it is brought to its size
 
 
@@ -77,3 +83,56 @@ def draw_star(rng: np.random.Generator) -> Cutout:
 
 def _pixel(point: NDArray[np.float64]) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))
+
+
+class OwnCars:
+    """Pastes the camera's own car below street scenes.
+
+    Args:
+        streets: Street images by source; the cars are those of the Cityscapes frames among them.
+        size: Height and width of the scenes in pixels.
+    """
+
+    def __init__(self, streets: Mapping[str, Sequence[StreetImage]], size: tuple[int, int]) -> None:
+        self._streets, self.size = streets, size
+        self._cars: list[Cutout] | None = None
+
+    def paste(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """The camera's own car along the lower border, or its star alone: of no class, and not unknown."""
+        height, width = self.size
+        if rng.random() < _STAR_ALONE:
+            return self._paste_star(image, labels, rng)
+        if self._cars is None:
+            frames = self._streets.get("cityscapes_sample", [])
+            squeezed = self._streets.get("cityscapes_640", [])
+            frames = [*frames, *squeezed[:: max(1, len(squeezed) // 40)]]
+            self._cars = [car for car in (own_car(*each.read()) for each in frames) if car is not None]
+        if not self._cars:
+            return np.zeros(self.size, bool)
+        car = self._cars[int(rng.integers(len(self._cars)))]
+        # As wide as the image in a whole one, wider in a part of one.
+        scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
+        target = (round(car.alpha.shape[1] * scale), max(4, round(car.alpha.shape[0] * scale)))
+        car = resized(car, target, shrinks=scale < 1)
+        left = int(rng.integers(min(0, width - target[0]), max(1, width - target[0] + 1)))
+        sunk = int(rng.integers(target[1] // 3 + 1))
+        covered = paste(image, car, left, height - target[1] + sunk, rng)
+        labels[covered] = IGNORE
+        return covered
+
+    def _paste_star(
+        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """The star of a camera's own car before the road, its bonnet below the border or out of sight."""
+        height, width = self.size
+        star = draw_star(rng)
+        tall = height * float(np.exp(rng.uniform(np.log(0.05), np.log(0.4))))
+        scale = tall / star.alpha.shape[0]
+        star = resized(star, (max(3, round(star.alpha.shape[1] * scale)), max(4, round(tall))), shrinks=True)
+        left = int(rng.uniform(0.1, 0.9) * width) - star.alpha.shape[1] // 2
+        foot = int(height * rng.uniform(0.7, 1.0) + tall * rng.uniform(0, 0.3))
+        covered = paste(image, star, left, foot - star.alpha.shape[0], rng)
+        labels[covered] = IGNORE
+        return covered

@@ -20,8 +20,9 @@ from oodseg.synth.camera import shoot
 from oodseg.synth.crates import draw_crate
 from oodseg.synth.drawn import draw_scene
 from oodseg.synth.known import PEOPLE, VEHICLES
-from oodseg.synth.own_car import draw_star, own_car
-from oodseg.synth.paste import Cutout, cut_out, paste, rescale, resized
+from oodseg.synth.mix import Mix
+from oodseg.synth.own_car import OwnCars
+from oodseg.synth.paste import Cutout, cut_out, paste, rescale
 from oodseg.synth.signs import draw_sign
 from oodseg.synth.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
 
@@ -41,8 +42,6 @@ _SOURCES = {
 # Windows reach for places beyond the image by this share and are held back at its border, so that the
 # border, where the camera's own car shows, is seen as often as it is in whole images.
 _BEYOND = 0.3
-# Of the camera's own cars, the share of which only the star shows.
-_STAR_ALONE = 0.4
 
 
 @dataclass(frozen=True)
@@ -62,50 +61,6 @@ class Scene:
     unknown: NDArray[np.uint8]
     kind: str
     known: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Mix:
-    """Sets how often each kind of content occurs in a scene.
-
-    Attributes:
-        natural: Share of scenes that are natural DUTS images, unpasted.
-        drawn: Share of scenes the project draws itself.
-        empty: Share of street scenes without any unknown object.
-        known: Chance that known things are pasted too, as hard negatives.
-        pieces: Share of the known things that are pieces of another street in an object's outline. Too many
-            teach that something odd on the road is nothing.
-        signs: Share of the known things that are traffic signs, signals and boards.
-        borrowed: Share of the vehicles and people that are cut from other street images.
-        country: Chance that a street's surroundings give way to those of a natural image.
-        shadows: Chance of shadows on the ground.
-        markings: Chance of paint, manholes and patches on the ground.
-        own_car: Chance that the bonnet of a camera's own car, its star upright on it, shows below. The cars
-            are those of the Cityscapes frames: validation scenes, made without these, show drawn stars only.
-        herds: Chance that an unknown object comes with more of its kind beside it.
-        crowded: Chance that unknown objects are pasted into a natural image too.
-        faint: Chance that a pasted object is half transparent.
-        crates: Share of the pasted unknown objects that are boards and crates of any material.
-        zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
-            then looks as it does in a whole image.
-    """
-
-    natural: float = 0.24
-    drawn: float = 0.1
-    empty: float = 0.25
-    known: float = 0.45
-    pieces: float = 0.12
-    signs: float = 0.25
-    borrowed: float = 0.4
-    country: float = 0.35
-    shadows: float = 0.25
-    markings: float = 0.3
-    own_car: float = 0.15
-    herds: float = 0.12
-    crowded: float = 0.5
-    faint: float = 0.15
-    crates: float = 0.0
-    zoomed: float = 0.0
 
 
 class SceneSampler:
@@ -137,7 +92,7 @@ class SceneSampler:
         # Few vehicles and people are held out; as negatives they serve both splits.
         everything = DutsIndex(Path(root) / "duts_tr").items
         self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
-        self._own_cars: list[Cutout] | None = None
+        self._own_cars = OwnCars(self._streets, size)
 
     def sample(self, rng: np.random.Generator) -> Scene:
         """Makes one scene; the generator's state decides everything."""
@@ -198,7 +153,7 @@ class SceneSampler:
             for _ in range(int(rng.integers(1, 3))):
                 known |= self._paste_known(image, labels, ground, rng, zoom)
         if rng.random() < self.mix.own_car:
-            known |= self._paste_own_car(image, labels, rng)
+            known |= self._own_cars.paste(image, labels, rng)
         if rng.random() >= self.mix.empty:
             index = 1
             for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
@@ -284,46 +239,6 @@ class SceneSampler:
         if y1 > y0 and x1 > x0:
             source[y0:y1, x0:x1] = other_labels[window][y0 - top : y1 - top, x0 - left : x1 - left]
         labels[covered] = source[covered]
-        return covered
-
-    def _paste_own_car(
-        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
-    ) -> NDArray[np.bool_]:
-        """The camera's own car along the lower border, or its star alone: of no class, and not unknown."""
-        height, width = self.size
-        if rng.random() < _STAR_ALONE:
-            return self._paste_star(image, labels, rng)
-        if self._own_cars is None:
-            frames = self._streets.get("cityscapes_sample", [])
-            squeezed = self._streets.get("cityscapes_640", [])
-            frames = [*frames, *squeezed[:: max(1, len(squeezed) // 40)]]
-            self._own_cars = [car for car in (own_car(*each.read()) for each in frames) if car is not None]
-        if not self._own_cars:
-            return np.zeros(self.size, bool)
-        car = self._own_cars[int(rng.integers(len(self._own_cars)))]
-        # As wide as the image in a whole one, wider in a part of one.
-        scale = width * float(np.exp(rng.uniform(np.log(0.8), np.log(3)))) / car.alpha.shape[1]
-        target = (round(car.alpha.shape[1] * scale), max(4, round(car.alpha.shape[0] * scale)))
-        car = resized(car, target, shrinks=scale < 1)
-        left = int(rng.integers(min(0, width - target[0]), max(1, width - target[0] + 1)))
-        sunk = int(rng.integers(target[1] // 3 + 1))
-        covered = paste(image, car, left, height - target[1] + sunk, rng)
-        labels[covered] = IGNORE
-        return covered
-
-    def _paste_star(
-        self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
-    ) -> NDArray[np.bool_]:
-        """The star of a camera's own car before the road, its bonnet below the border or out of sight."""
-        height, width = self.size
-        star = draw_star(rng)
-        tall = height * float(np.exp(rng.uniform(np.log(0.05), np.log(0.4))))
-        scale = tall / star.alpha.shape[0]
-        star = resized(star, (max(3, round(star.alpha.shape[1] * scale)), max(4, round(tall))), shrinks=True)
-        left = int(rng.uniform(0.1, 0.9) * width) - star.alpha.shape[1] // 2
-        foot = int(height * rng.uniform(0.7, 1.0) + tall * rng.uniform(0, 0.3))
-        covered = paste(image, star, left, foot - star.alpha.shape[0], rng)
-        labels[covered] = IGNORE
         return covered
 
     def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, create_model
 
-from oodseg.synth.scenes import Mix
+from oodseg.synth.mix import Mix
 
 _SHARES: dict[str, Any] = {
     each.name: (Annotated[float, Field(ge=0, le=1)], each.default) for each in fields(Mix)
@@ -15,7 +15,7 @@ _SHARES: dict[str, Any] = {
 
 
 class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), **_SHARES)):  # type: ignore[misc]
-    """The entries of `oodseg.synth.scenes.Mix`, as a part of recipes."""
+    """The entries of `oodseg.synth.mix.Mix`, as a part of recipes."""
 
     def made(self) -> Mix:
         """The mix that these entries describe."""

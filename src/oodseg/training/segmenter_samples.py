@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from oodseg.core.taxonomy import IGNORE
-from oodseg.synth.scenes import Mix, Scene, SceneSampler
+from oodseg.synth.mix import Mix
+from oodseg.synth.scenes import Scene, SceneSampler
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
