@@ -34,6 +34,13 @@ def plain(root, anomaly=1, names=("2", "10"), images="images"):
     return root
 
 
+def validation_dataset(root, anomaly=1, suffix="jpg"):
+    for seed, name in enumerate(("0", "1")):
+        image(root / "images" / f"{name}.{suffix}", seed)
+        save(root / "labels_masks" / f"{name}.png", label(0, anomaly))
+    return root
+
+
 def smiyc_anomaly(root):
     for name in ("validation0000", "validation0001"):
         image(root / "images" / f"{name}.jpg")

@@ -111,3 +111,11 @@ def test_a_damaged_file_is_named(root, part, read):
     path.write_bytes(b"no image")
     with pytest.raises(DatasetError, match=path.name):
         getattr(item, read)()
+
+
+def test_files_that_systems_leave_are_skipped(root):
+    stems = [item.stem for item in DutsIndex(root)]
+    for path in list(root.rglob("*.*")):
+        path.with_name(f"._{path.name}").write_bytes(b"litter")
+        path.with_name("Thumbs.db").write_bytes(b"litter")
+    assert [item.stem for item in DutsIndex(root)] == stems

@@ -1,9 +1,10 @@
 import miniature
 import numpy as np
 import pytest
+from PIL import Image
 
-from oodseg.core.errors import DatasetError
-from oodseg.data import LAYOUTS, open_dataset
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.data import LAYOUTS, open_dataset, verify
 
 
 def counts(frame):
@@ -117,6 +118,122 @@ def test_fishyscapes_labels_alone_are_enough_for_score_files(tmp_path):
 )  # fmt: skip
 def test_plain_folders_are_taken_for_a_benchmark_by_name(tmp_path, folder, benchmark):
     assert open_dataset(miniature.plain(tmp_path / folder)).benchmark == benchmark
+
+
+@pytest.mark.parametrize(
+    ("folder", "anomaly", "suffix", "benchmark", "track"),
+    [("RoadAnomaly21", 1, "png", "road_anomaly_21", "anomaly"),
+     ("RoadObsticle21", 1, "webp", "road_obstacle_21", "obstacle"),
+     ("FS_LostFound_full", 1, "png", "fishyscapes_lost_and_found", "anomaly"),
+     ("fs_static", 1, "jpg", "fishyscapes_static", "anomaly"),
+     ("RoadAnomaly", 2, "jpg", "road_anomaly", "anomaly")],
+)  # fmt: skip
+def test_the_sets_that_follow_mask2anomaly(tmp_path, folder, anomaly, suffix, benchmark, track):
+    found = open_dataset(miniature.validation_dataset(tmp_path / folder, anomaly, suffix))
+    assert (found.key, found.benchmark, found.track) == ("plain", benchmark, track)
+    assert [frame.name for frame in found.frames] == ["0", "1"]
+    assert [frame.image_path.suffix for frame in found.frames] == [f".{suffix}"] * 2
+    assert counts(found.frames[0]) == pytest.approx([0.5, 0.5, 0.0])
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_an_archive_unpacked_too_deep_names_the_folder_that_fits(tmp_path, levels):
+    outer = tmp_path / "archive"
+    inner = outer.joinpath(*["RoadAnomaly"] * levels)
+    miniature.road_anomaly(inner)
+    miniature.road_anomaly(outer / "__MACOSX" / "RoadAnomaly")
+    with pytest.raises(DatasetError, match=rf"near by there is {inner} \(RoadAnomaly\): name that folder"):
+        open_dataset(outer)
+    miniature.validation_dataset(outer / "fs_static")
+    with pytest.raises(
+        DatasetError, match=r"fs_static \(Any images of your own\).*name such a folder"
+    ) as error:
+        open_dataset(outer)
+    assert f"{inner} (RoadAnomaly)" in str(error.value)
+    assert "__MACOSX" not in str(error.value)
+
+
+def test_a_folder_inside_a_set_names_the_set(tmp_path):
+    root = miniature.plain(tmp_path / "mine")
+    with pytest.raises(DatasetError, match=rf"images has .* near by there is {root} .*name that folder"):
+        open_dataset(root / "images")
+
+
+@pytest.mark.parametrize("value", [255, 7, 300])
+def test_the_code_of_anomalies_can_be_named(tmp_path, value):
+    root = miniature.plain(tmp_path)
+    for path in (root / "labels").iterdir():
+        Image.fromarray(np.where(miniature.label(0, 1) == 1, value, 0).astype(np.uint16)).save(path)
+    found = open_dataset(root, anomaly_value=value)
+    assert counts(found.frames[0]) == pytest.approx([0.5, 0.5, 0.0])
+    assert found.notes == (f"the label code {value} counts as anomaly, as was asked for",)
+    if value != 255:
+        with pytest.raises(DatasetError, match=f"label code {value}, .*--anomaly-value"):
+            _ = open_dataset(root).frames[0].label
+
+
+def test_a_named_code_of_anomalies_leaves_ignore_alone(tmp_path):
+    found = open_dataset(miniature.plain(tmp_path, anomaly=2), anomaly_value=2)
+    assert counts(found.frames[0]) == pytest.approx([0.34, 0.34, 0.31], abs=0.011)
+    (frame, _) = open_dataset(tmp_path, anomaly_value=255).frames
+    with pytest.raises(DatasetError, match="label code 2, which this set does not have"):
+        _ = frame.label
+
+
+@pytest.mark.parametrize("make", [miniature.lost_and_found, miniature.street_hazards, miniature.bdd_anomaly])
+def test_sets_with_codes_of_their_own_take_no_other(tmp_path, make):
+    with pytest.raises(ConfigError, match="have codes of their own: leave the anomaly value away"):
+        open_dataset(make(tmp_path), anomaly_value=255)
+
+
+@pytest.mark.parametrize("value", [0, -1, 65536])
+def test_a_code_that_no_label_can_hold(tmp_path, value):
+    with pytest.raises(ConfigError, match=f"anomaly value {value} is no label code"):
+        open_dataset(miniature.plain(tmp_path), anomaly_value=value)
+
+
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def leave_litter(root):
+    """What macOS and Windows leave: `._NAME` beside every file and folder, and files of their own."""
+    for path in list(root.rglob("*")):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    for folder in [root, *(path for path in root.rglob("*") if path.is_dir())]:
+        for name in LITTER:
+            (folder / name).write_bytes(b"litter")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [miniature.plain, miniature.validation_dataset, miniature.smiyc_anomaly, miniature.smiyc_obstacle,
+     miniature.lost_and_found, miniature.fishyscapes_laf, miniature.fishyscapes_static,
+     miniature.road_anomaly, miniature.street_hazards, miniature.bdd_anomaly],
+)  # fmt: skip
+def test_files_that_systems_leave_are_skipped(tmp_path, make):
+    root = make(tmp_path / "set")
+    names = [frame.name for frame in open_dataset(root).frames]
+    leave_litter(root)
+    found = verify(open_dataset(root))
+    assert [frame.name for frame in found.dataset.frames] == names
+    assert found.labelled == len(names)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [miniature.plain, miniature.validation_dataset, miniature.smiyc_anomaly, miniature.smiyc_obstacle,
+     miniature.lost_and_found, miniature.fishyscapes_laf, miniature.fishyscapes_static,
+     miniature.road_anomaly, miniature.bdd_anomaly],
+)  # fmt: skip
+def test_suffixes_may_be_in_capitals(tmp_path, make):
+    root = make(tmp_path / "set")
+    names = [frame.name for frame in open_dataset(root).frames]
+    for path in sorted(root.rglob("*.*")):
+        if path.is_file() and path.suffix != ".npz":
+            path.rename(path.with_suffix(path.suffix.upper()))
+    found = verify(open_dataset(root))
+    assert [frame.name for frame in found.dataset.frames] == names
+    assert found.images == len(names)
 
 
 def remove(root, pattern):

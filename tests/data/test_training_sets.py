@@ -142,3 +142,21 @@ def test_a_broken_squeezed_frame_is_named(root) -> None:
     frame.image.write_bytes(b"RIFF")
     with pytest.raises(DatasetError, match=r"jena_1\.webp cannot be read"):
         frame.read()
+
+
+def test_files_that_systems_leave_are_skipped(root) -> None:
+    listed = street_images(root, "train")
+    for path in list(root.rglob("*.*")):
+        path.with_name(f"._{path.name}").write_bytes(b"litter")
+        for name in (".DS_Store", "Thumbs.db"):
+            path.with_name(name).write_bytes(b"litter")
+    assert street_images(root, "train") == listed
+
+
+def test_suffixes_may_be_in_capitals(root) -> None:
+    names = [each.image.stem for each in street_images(root, "train")["camvid"]]
+    for path in list((root / "camvid" / "train").rglob("*.*")):
+        path.rename(path.with_suffix(path.suffix.upper()))
+    found = street_images(root, "train")["camvid"]
+    assert [each.image.stem for each in found] == names
+    assert found[0].read()[1].any()

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from oodseg.core.errors import ImageError
-from oodseg.io.images import as_image, read_image, read_size, resize, to_tensor
+from oodseg.io.images import Header, as_image, read_header, read_image, resize, to_tensor
 
 
 @pytest.fixture
@@ -75,15 +75,16 @@ def test_exif_orientation(tmp_path, noise, orientation, turn):
     exif[0x0112] = orientation
     path = saved(tmp_path, "a.png", Image.fromarray(noise), exif=exif)
     assert np.array_equal(read_image(path), turn(noise))
-    assert read_size(path) == turn(noise).shape[:2]
+    assert read_header(path) == Header(24, 40, orientation)
+    assert read_header(path).shape == turn(noise).shape[:2]
 
 
 def test_the_size_comes_from_the_header(tmp_path):
     (tmp_path / "a.png").write_bytes(png_header(640, 480))
-    assert read_size(tmp_path / "a.png") == (480, 640)
+    assert read_header(tmp_path / "a.png") == Header(480, 640, 1)
     (tmp_path / "a.png").write_bytes(png_header(20_000, 20_000))
     with pytest.raises(ImageError, match=r"a\.png is too large"):
-        read_size(tmp_path / "a.png")
+        read_header(tmp_path / "a.png")
 
 
 def test_broken_exif_does_not_matter(tmp_path, noise):
@@ -109,6 +110,7 @@ def test_float_tiff(tmp_path):
 def test_float_colour_tiff(tmp_path, noise, dtype):
     cv2.imwrite(str(tmp_path / "a.tiff"), noise[:, :, ::-1].astype(dtype) / 255)
     assert np.array_equal(read_image(tmp_path / "a.tiff"), noise)
+    assert read_header(tmp_path / "a.tiff").shape == (24, 40)
     cv2.imwrite(str(tmp_path / "b.tiff"), noise.astype(dtype))
     with pytest.raises(ImageError, match=r"b\.tiff holds floating-point pixels outside 0\.\.1"):
         read_image(tmp_path / "b.tiff")

@@ -43,3 +43,15 @@ def test_names_may_start_from_a_folder_above():
 def test_the_common_folder():
     assert common_folder([Path("/p/x/a.jpg"), Path("/p/y/b.jpg")]) == Path("/p")
     assert common_folder([]) == Path.cwd()
+
+
+@pytest.mark.parametrize("letter", ["a", "\N{CJK UNIFIED IDEOGRAPH-8857}"])
+def test_names_leave_room_for_every_suffix(letter):
+    size = len(letter.encode())
+    names = [letter * (251 // size), letter * (251 // size - 1) + "b" * size, letter * (245 // size)]
+    found = names_of(*(f"/p/x/{name}.jpg" for name in names))[1]
+    assert found[2] == names[2]
+    assert len(set(found)) == 3
+    for cut, name in zip(found[:2], names, strict=False):
+        assert len(f"{cut}.json".encode()) <= 255
+        assert name.startswith(cut.partition("~")[0])

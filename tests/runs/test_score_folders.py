@@ -5,6 +5,7 @@ import pytest
 
 import oodseg.runs
 from oodseg.core.errors import ScoreMapError
+from oodseg.core.input_warnings import InputWarning
 from redness import HEIGHT, WIDTH, save_street, street
 from run_helpers import assert_whole, coco_of, count_calls, save_photos
 
@@ -83,10 +84,14 @@ def test_bad_score_map_is_named_and_the_rest_goes_on(red, photos, scores, out, h
 @pytest.mark.parametrize("how", ["nan", "infinite"])
 def test_mended_score_map_warns(red, photos, scores, out, how):
     save_scores(scores, "2", how)
-    (warning,) = oodseg.runs.predict(photos, red, out, score_maps=scores).warnings
-    assert str(scores / "2.npy") in warning
-    assert "5 of 12288 scores" in warning
-    assert len(coco_of(out)["annotations"]) == 3
+    expected = f"{scores / '2.npy'}: 5 of {HEIGHT * WIDTH} scores were NaN or infinite and were replaced"
+    for _ in range(2):  # a finished run says it again
+        with pytest.warns(InputWarning) as told:
+            run = oodseg.runs.predict(photos, red, out, score_maps=scores)
+        found = [str(each.message) for each in told if each.category is InputWarning]
+        assert found == run.warnings == [expected]
+        assert coco_of(out)["info"]["warnings"] == [{"file_name": "2.png", "warning": expected}]
+    assert run.done_before == 3
 
 
 def test_missing_folder_and_missing_map(red, photos, tmp_path, out):

@@ -12,6 +12,17 @@ from oodseg.cli.printing import console, say
 if TYPE_CHECKING:
     from oodseg.data import Verification
 
+AnomalyValueOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="CODE",
+        min=1,
+        max=65535,
+        help="What marks anomalies in labels of your own, e.g. 255 where they hold 0 and 255; 1 or 2 if not "
+        "given.",
+        show_default=False,
+    ),
+]
 datasets_app = typer.Typer(no_args_is_help=True, help="Know and check benchmark folders.")
 
 
@@ -34,6 +45,7 @@ def list_layouts() -> None:
 def verify_folders(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Benchmark folders as unpacked.")],
     split: Annotated[str | None, typer.Option(help="Split of the set; see `oodseg datasets list`.")] = None,
+    anomaly_value: AnomalyValueOption = None,
 ) -> None:
     """Read every label: which set and split, how many frames, which codes, fingerprint, licence."""
     from oodseg.core.progress import progress_bar
@@ -41,7 +53,7 @@ def verify_folders(
 
     for path in paths:
         with progress_bar() as bar:
-            found = verify(open_dataset(path, split), bar)
+            found = verify(open_dataset(path, split, anomaly_value), bar)
         say(str(path), "bold")
         for name, value in _facts(found):
             say(f"  {name:<15} {value}")

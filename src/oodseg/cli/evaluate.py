@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodseg.cli.datasets import AnomalyValueOption
 from oodseg.cli.printing import console, say
 from oodseg.core.errors import ConfigError
 
@@ -44,6 +45,7 @@ def evaluate(
         str, typer.Option(help="'code': as S2M's released code (its tables); 'paper': as its equations.")
     ] = "code",
     split: Annotated[str | None, typer.Option(help="Split of the set; see `oodseg datasets list`.")] = None,
+    anomaly_value: AnomalyValueOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 1000,
     published: Annotated[bool, typer.Option(help="Show published numbers beside ours.")] = True,
@@ -62,6 +64,7 @@ def evaluate(
             baselines=baselines,
             preset=preset,
             split=split,
+            anomaly_value=anomaly_value,
             seed=seed,
             resamples=resamples,
             published=published,

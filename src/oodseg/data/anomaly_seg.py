@@ -69,11 +69,13 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
             frames.append(Frame(entry.stem, listed, truth, BDD))
     else:
         for label in natural(
-            p for kind in ("labels", "train_labels") for p in (root / "seg" / kind).rglob("*.png")
+            path for kind in ("labels", "train_labels") for path in (root / "seg" / kind).rglob("*.*")
         ):
-            if not label.name.endswith(_BDD_LABEL) or not np.isin(read_label(label), (16, 17, 18)).any():
+            if not label.name.lower().endswith(_BDD_LABEL):
                 continue
-            stem = label.name.removesuffix(_BDD_LABEL)
+            if not np.isin(read_label(label), (16, 17, 18)).any():
+                continue
+            stem = label.name[: -len(_BDD_LABEL)]
             image = image_of(root / "seg" / "images" / label.parent.name / stem)
             if image is None:
                 raise DatasetError(f"the label {label} has no image in {root / 'seg' / 'images'}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.fingerprint import stable_number
+from oodseg.data.files import by_name
 from oodseg.io.masks import half_as_bright, read_brightness
 
 if TYPE_CHECKING:
@@ -103,9 +104,11 @@ class DutsIndex:
             if not (self.root / part).is_dir():
                 raise DatasetError(f"{self.root} is not a DUTS folder: it has no {part}/; check the path")
         nonstreet = _read_nonstreet(self.root / "nonstreet.tsv")
-        masks = {path.stem: path for path in (self.root / "masks").glob("[!.]*.png")}
+        masks = {path.stem: path for path in by_name(self.root / "masks") if path.suffix.lower() == ".png"}
         self.items: list[DutsItem] = []
-        for image in sorted((self.root / "images").glob("[!.]*.jpg")):
+        for image in sorted(by_name(self.root / "images")):
+            if image.suffix.lower() != ".jpg":
+                continue
             wnid = image.stem.partition("_")[0]
             if split != "all" and is_held_out(wnid) != (split == "held_out"):
                 continue

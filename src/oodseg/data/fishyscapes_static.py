@@ -14,7 +14,7 @@ import numpy as np
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
-from oodseg.data.files import by_name, image_of
+from oodseg.data.files import by_name, image_of, label_of
 from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame
 from oodseg.io.images import read_image
 from oodseg.io.labels import read_label
@@ -62,7 +62,8 @@ def _compose(root: Path, overlay: Path, image: Path, label: Path) -> None:
     below = read_image(base).astype(np.int32)
     if added.shape != below.shape:
         raise DatasetError(f"{overlay} is of another size than {base}: they belong to different versions")
-    truth = (read_label(root / overlay.name.replace(_OVERLAY, "_labels.png")) != 0) * np.uint8(IGNORE)
+    void = read_label(label_of(root / overlay.name.replace(_OVERLAY, "_labels.png"))) != 0
+    truth = void * np.uint8(IGNORE)
     truth[(added != 0).any(axis=2)] = ANOMALY
     for path, pixels in ((image, np.clip(below + added, 0, 255).astype(np.uint8)), (label, truth)):
         with atomic_path(path) as temporary:

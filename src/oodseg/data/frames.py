@@ -14,6 +14,7 @@ from oodseg.core.errors import DatasetError
 from oodseg.io.labels import read_label
 
 IN_DISTRIBUTION, ANOMALY, IGNORE = 0, 1, 255
+_OTHER_CODE = ", or name the code of anomalies with --anomaly-value"
 CODE_NAMES = {IN_DISTRIBUTION: "in-distribution", ANOMALY: "anomaly", IGNORE: "ignore"}
 
 
@@ -104,8 +105,21 @@ def codes(**meaning: tuple[int, ...]) -> Mapping[int, int]:
     return MappingProxyType({code: target[kind] for kind, listed in meaning.items() for code in listed})
 
 
-BINARY = codes(normal=(0,), anomaly=(1,), ignore=(255,))
-ROAD_ANOMALY = codes(normal=(0,), anomaly=(2,), ignore=(255,))
+def binary(anomaly: int) -> Mapping[int, int]:
+    """Builds the table of labels that hold 0 in-distribution, one code for anomalies, and 255 to ignore.
+
+    Args:
+        anomaly: The code, 1..65535; if it is 255, nothing is ignored.
+    """
+    return codes(normal=(0,), anomaly=(anomaly,), ignore=() if anomaly == IGNORE else (IGNORE,))
+
+
+BINARY, ROAD_ANOMALY = binary(1), binary(2)
+
+
+def is_binary(table: Mapping[int, int]) -> bool:
+    """Tells whether a table is one of `binary`."""
+    return any(dict(table) == dict(binary(code)) for code, kind in table.items() if kind == ANOMALY)
 
 
 def translate(raw: NDArray[np.uint16], table: Mapping[int, int], path: Path | None) -> NDArray[np.uint8]:
@@ -121,7 +135,7 @@ def translate(raw: NDArray[np.uint16], table: Mapping[int, int], path: Path | No
         unknown = ", ".join(str(code) for code in np.unique(raw[label == 254])[:5])
         known = ", ".join(f"{code} {CODE_NAMES[kind]}" for code, kind in sorted(table.items())[:24])
         raise DatasetError(
-            f"{path} holds the label code {unknown}, which this set does not have ({known}): "
-            "check that it is the label and of the right version"
+            f"{path} holds the label code {unknown}, which this set does not have ({known}): check that it "
+            f"is the label and of the right version{_OTHER_CODE if is_binary(table) else ''}"
         )
     return label

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.data import (
     anomaly_seg,
     exported,
@@ -18,7 +18,11 @@ from oodseg.data import (
     smiyc,
     synthetic,
 )
-from oodseg.data.frames import BenchmarkSet
+from oodseg.data.files import folders_below
+from oodseg.data.frames import BenchmarkSet, binary, is_binary
+
+_DEPTH, _NAMED = 2, 5  # levels below a folder that are searched for others, and how many are named
+_LARGEST_CODE = 65535
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "plain": Layout(
         "Any images of your own",
-        "images/NAME.jpg, labels/NAME.png (0, 1 or 2 = anomaly, 255 = ignore)",
+        "images/NAME.jpg, labels/NAME.png or labels_masks/NAME.png (0, 1 or 2 = anomaly, 255 = ignore)",
         ("unknown",),
         plain.matches,
         plain.read,
@@ -124,29 +128,63 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def open_dataset(path: str | os.PathLike[str], split: str | None = None) -> BenchmarkSet:
+def open_dataset(
+    path: str | os.PathLike[str], split: str | None = None, anomaly_value: int | None = None
+) -> BenchmarkSet:
     """Opens a benchmark folder, whichever layout it has.
 
     Args:
         path: The folder as it was unpacked.
         split: One of the layout's splits; None takes its first.
+        anomaly_value: The code of anomalies in the labels, such as 255 where they hold 0 and 255 alone; None
+            for the layout's own.
 
     Raises:
         DatasetError: No such folder, split or layout, or a fault in it; the message names the file.
+        ConfigError: An anomaly value for labels that have more codes than one for anomalies.
     """
     root = Path(path)
     if not root.is_dir():
         raise DatasetError(f"the data set folder {root} does not exist: check the path for typing errors")
-    for layout in LAYOUTS.values():
-        if layout.matches(root):
-            wanted = split or layout.splits[0]
-            if wanted not in layout.splits:
-                raise DatasetError(
-                    f"{layout.title} in {root} has no split '{wanted}': choose one of "
-                    f"{', '.join(layout.splits)}"
-                )
-            return layout.read(root, wanted)
-    raise DatasetError(
-        f"{root} has the layout of no known data set: `oodseg datasets list` shows them; for images of "
-        "your own make images/ and labels/, with one PNG of 0, 1 and 255 per image"
-    )
+    layout = layout_of(root)
+    if layout is None:
+        raise DatasetError(f"{root} has the layout of no known data set{_remedy(root)}")
+    wanted = split or layout.splits[0]
+    if wanted not in layout.splits:
+        raise DatasetError(
+            f"{layout.title} in {root} has no split '{wanted}': choose one of {', '.join(layout.splits)}"
+        )
+    found = layout.read(root, wanted)
+    return found if anomaly_value is None else _with_anomaly(found, anomaly_value)
+
+
+def layout_of(root: Path) -> Layout | None:
+    """The layout that a folder has, or None."""
+    return next((layout for layout in LAYOUTS.values() if layout.matches(root)), None)
+
+
+def _remedy(root: Path) -> str:
+    """Names the folders near by that have a known layout: archives are often unpacked a level too deep."""
+    above = root.resolve().parent
+    near = [*folders_below(root, _DEPTH), *([above] if layout_of(above) else [])]
+    known = [(folder, found.title) for folder in near if (found := layout_of(folder)) is not None]
+    if not known:
+        return (
+            ": `oodseg datasets list` shows them; for images of your own make images/ and labels/, with one "
+            "PNG of 0, 1 and 255 per image"
+        )
+    listed = ", ".join(f"{folder} ({title})" for folder, title in known[:_NAMED])
+    return f", but near by there is {listed}: name {'that' if len(known) == 1 else 'such a'} folder"
+
+
+def _with_anomaly(dataset: BenchmarkSet, value: int) -> BenchmarkSet:
+    if not 1 <= value <= _LARGEST_CODE:
+        raise ConfigError(f"the anomaly value {value} is no label code: choose one of 1 to {_LARGEST_CODE}")
+    if not all(is_binary(frame.codes) and frame.draw is None for frame in dataset.frames):
+        raise ConfigError(
+            f"the labels of {dataset.title} in {dataset.root} have codes of their own: leave the anomaly "
+            "value away"
+        )
+    frames = tuple(replace(frame, codes=binary(value)) for frame in dataset.frames)
+    note = f"the label code {value} counts as anomaly, as was asked for"
+    return replace(dataset, frames=frames, notes=(*dataset.notes, note))

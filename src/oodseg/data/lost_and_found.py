@@ -13,10 +13,11 @@ anomaly track.
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import by_name, image_of, natural
+from oodseg.data.files import by_name, image_of, label_of, natural
 from oodseg.data.frames import BINARY, BenchmarkSet, Frame, codes
 from oodseg.io.labels import read_label
 
@@ -49,7 +50,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
         name = image.stem.removesuffix(_IMAGE)
         if split == NO_KNOWN and name.startswith(_KNOWN_CLASSES):
             continue
-        label = root / "gtCoarse" / folder / image.parent.name / f"{name}{_LABEL}"
+        label = label_of(root / "gtCoarse" / folder / image.parent.name / f"{name}{_LABEL}")
         if read_label(label).any():
             frames.append(Frame(name, image, label, LABEL_IDS))
     if not frames:
@@ -74,7 +75,7 @@ def read_fishyscapes(root: Path, split: str) -> BenchmarkSet:
     ]
     frames = []
     for path in labels:
-        name = path.name.removesuffix("_labels.png").partition("_")[2]
+        name = path.stem.removesuffix("_labels").partition("_")[2]
         town = name.rsplit("_", 2)[0]
         found = [p for tree in trees if (p := image_of(tree / town / f"{name}{_IMAGE}"))]
         if trees and not found:
@@ -97,9 +98,9 @@ def _fishyscapes_labels(root: Path) -> list[Path]:
         found = [
             path
             for path in by_name(folder)
-            if path.name.endswith("_labels.png") and path.name.partition("_")[0].isdecimal()
+            if path.name.lower().endswith("_labels.png") and path.name.partition("_")[0].isdecimal()
         ]
         # The static set's labels come with overlays of the same number.
-        if found and not any(folder.glob("*_rgb.np*")):
+        if found and not any(fnmatch(path.name, "*_rgb.np*") for path in by_name(folder)):
             return found
     return []

@@ -1,7 +1,8 @@
 """A plain folder: `images/` and `labels/` (or `labels/` alone), paired by name.
 
-The Fishyscapes and RoadAnomaly copies that many papers pass around (`original/` and `labels/`, numbered
-files) have this layout too.
+The copies of benchmarks that many papers pass around have this layout too, with numbered files: as
+`original/` and `labels/`, or as `images/` and `labels_masks/` in the archive `Validation_Dataset` of
+Mask2Anomaly (Rai et al., ICCV 2023) and what followed it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from oodseg.io.labels import read_label
 # Told from the folder's name, letters and digits only; the first word found wins.
 _BENCHMARKS = (
     ("obstacle", "road_obstacle_21"),
+    ("obsticle", "road_obstacle_21"),
     ("static", "fishyscapes_static"),
     ("lostandfound", "fishyscapes_lost_and_found"),
+    ("lostfound", "fishyscapes_lost_and_found"),
     ("fslaf", "fishyscapes_lost_and_found"),
     ("anomalytrack", "road_anomaly_21"),
     ("roadanomaly21", "road_anomaly_21"),
@@ -28,8 +31,8 @@ _BENCHMARKS = (
 
 
 def matches(root: Path) -> bool:
-    """Tells whether the folder has a `labels/` subfolder with PNGs in it."""
-    return any(path.suffix.lower() == ".png" for path in by_name(root / "labels"))
+    """Tells whether the folder has a subfolder for labels with PNGs in it."""
+    return bool(_labels(root))
 
 
 def read(root: Path, split: str) -> BenchmarkSet:
@@ -41,12 +44,13 @@ def read(root: Path, split: str) -> BenchmarkSet:
     Raises:
         DatasetError: A label without image or an image without label.
     """
-    labels = {path.stem: path for path in by_name(root / "labels") if path.suffix.lower() == ".png"}
+    labels = _labels(root)
     folder = root / "images" if (root / "images").is_dir() else root / "original"
     found = images(folder)
     for stem, path in found.items():
         if stem not in labels:
-            raise DatasetError(f"the image {path} has no label: {root / 'labels' / stem}.png is missing")
+            beside = next(iter(labels.values())).with_name(f"{stem}.png")
+            raise DatasetError(f"the image {path} has no label: {beside} is missing")
     for stem, path in labels.items():
         if found and stem not in found:
             raise DatasetError(f"the label {path} has no image of that name in {folder}")
@@ -57,6 +61,13 @@ def read(root: Path, split: str) -> BenchmarkSet:
     return BenchmarkSet(
         "plain", root.resolve().name, split, root, frames, "as the data's publishers state", track, benchmark
     )
+
+
+def _labels(root: Path) -> dict[str, Path]:
+    """The labels by stem, of the first subfolder that has some."""
+    folders = (by_name(root / name) for name in ("labels", "labels_masks"))
+    listed = ({path.stem: path for path in folder if path.suffix.lower() == ".png"} for folder in folders)
+    return next((found for found in listed if found), {})
 
 
 def _benchmark(folder_name: str) -> str | None:

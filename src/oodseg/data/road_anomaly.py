@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import image_of, natural
+from oodseg.data.files import image_of, label_of, natural
 from oodseg.data.frames import ROAD_ANOMALY, BenchmarkSet, Frame
 
 
 def matches(root: Path) -> bool:
     """Tells whether `frames/` holds label folders."""
-    return any((root / "frames").glob("*.labels"))
+    return bool(natural((root / "frames").glob("*.labels")))
 
 
 def read(root: Path, split: str) -> BenchmarkSet:
@@ -26,7 +26,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
     frames = []
     for folder in natural((root / "frames").glob("*.labels")):
         name = folder.name.removesuffix(".labels")
-        label = folder / "labels_semantic.png"
+        label = label_of(folder / "labels_semantic.png")
         if not label.is_file():
             raise DatasetError(f"the label {label} is missing: unpack the set again")
         image = image_of(folder.with_name(name))

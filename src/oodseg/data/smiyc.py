@@ -21,8 +21,11 @@ _OBSTACLE_FRAMES = 30
 
 
 def matches(root: Path) -> bool:
-    """Tells whether the folder has `labels_masks/` and `images/`."""
-    return (root / "labels_masks").is_dir() and (root / "images").is_dir()
+    """Tells whether the folder has `images/` and `labels_masks/`, with no labels but those of this layout."""
+    if not ((root / "labels_masks").is_dir() and (root / "images").is_dir()):
+        return False
+    labels = by_name(root / "labels_masks")
+    return not labels or any(_is_label(path) for path in labels)
 
 
 def read_anomaly(root: Path, split: str) -> BenchmarkSet:
@@ -67,12 +70,12 @@ def is_obstacle(root: Path) -> bool:
     )
 
 
+def _is_label(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIX)
+
+
 def _frames(root: Path, split: str) -> tuple[Frame, ...]:
-    labels = {
-        path.name.removesuffix(SUFFIX): path
-        for path in by_name(root / "labels_masks")
-        if path.name.endswith(SUFFIX)
-    }
+    labels = {path.name[: -len(SUFFIX)]: path for path in by_name(root / "labels_masks") if _is_label(path)}
     found = images(root / "images")
     for name, path in labels.items():
         if name not in found:

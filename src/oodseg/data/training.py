@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from oodseg.core.errors import DatasetError
 from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import CODES, IGNORE
+from oodseg.data.files import images, label_of
 from oodseg.io.labels import read_label
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def labelled_pairs(source: str, folder: Path) -> list[StreetImage]:
     if not (folder / "images").is_dir() or not (folder / "labels").is_dir():
         raise DatasetError(f"{folder} must hold images/ and labels/: check the data folder")
     pairs = []
-    for image in sorted((folder / "images").glob("[!.]*")):
-        label = folder / "labels" / f"{image.stem}.png"
+    for image in sorted(images(folder / "images").values()):
+        label = label_of(folder / "labels" / f"{image.stem}.png")
         if not label.is_file():
             raise DatasetError(f"{image} has no label {label}: fetch the set anew")
         pairs.append(StreetImage(source, image, label))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.fingerprint import hash_stream
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.progress import Progress
-from oodseg.data.frames import ANOMALY, BenchmarkSet, Frame, translate
+from oodseg.data.frames import ANOMALY, IGNORE, IN_DISTRIBUTION, BenchmarkSet, Frame, is_binary, translate
+from oodseg.io.images import read_header
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verificat
         progress: Told after every frame.
 
     Raises:
-        DatasetError: An unknown label code, an unreadable file, or a label of another size than its image;
-            the message names the file.
+        DatasetError: An unknown label code, an unreadable file, or a label of another size than its image as
+            `read_image` gives it, upright; the message names the file.
     """
     counts: Counter[int] = Counter()
     meaning: dict[int, int] = {}
@@ -61,6 +63,12 @@ def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verificat
                 meaning[int(code)] = frame.codes[int(code)]
         if progress:
             progress(f"checking {dataset.title}", done, len(dataset.frames))
+    painted = meaning == {0: IN_DISTRIBUTION, 255: IGNORE}
+    if painted and all(is_binary(frame.codes) for frame in dataset.frames):
+        warn_input(
+            f"the labels in {dataset.root} hold 0 and 255 alone, and 255 means ignore: if it is the anomaly, "
+            "say so with --anomaly-value 255 (open_dataset(..., anomaly_value=255))"
+        )
     return Verification(
         dataset,
         dict(sorted(counts.items())),
@@ -80,17 +88,26 @@ def fingerprint(frames: Iterable[Frame]) -> str:
 def _check_size(frame: Frame, height: int, width: int) -> None:
     if frame.image_path is None:
         return
-    from PIL import Image
-
     try:
-        with Image.open(frame.image_path) as image:
-            size = image.size
-    except OSError as error:
+        header = read_header(frame.image_path)
+    except ImageError as error:
+        raise DatasetError(f"the image {frame.image_path} cannot be read ({error})") from error
+    upright, stored = header.shape, (header.height, header.width)
+    if (height, width) == upright:
+        # Turned upside down or mirrored, as a square on its side, an image keeps its size.
+        if header.orientation != 1 and upright == stored:
+            warn_input(
+                f"{frame.image_path} is shown turned, as its EXIF orientation ({header.orientation}) says: "
+                f"its label {frame.label_path} is taken as drawn on what is shown, not on the stored pixels"
+            )
+        return
+    if (height, width) == stored:
         raise DatasetError(
-            f"the image {frame.image_path} cannot be read ({error}): unpack the set again"
-        ) from error
-    if size != (width, height):
-        raise DatasetError(
-            f"the label {frame.label_path} is {width}x{height} pixels but its image {frame.image_path} is "
-            f"{size[0]}x{size[1]}: they belong to different versions of the set"
+            f"the label {frame.label_path} ({width}x{height} pixels) is drawn on the stored pixels of "
+            f"{frame.image_path}, which is shown turned to {upright[1]}x{upright[0]} as its EXIF orientation "
+            f"({header.orientation}) says: turn the label likewise, or take the orientation out of the image"
         )
+    raise DatasetError(
+        f"the label {frame.label_path} is {width}x{height} pixels but its image {frame.image_path} is "
+        f"{upright[1]}x{upright[0]}: they belong to different versions of the set"
+    )

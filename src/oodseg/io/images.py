@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,25 +70,47 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
         return _upright(image, str(path))
 
 
-def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Reads height and width of an image as stored, turned by 90 degrees where `read_image` would turn it.
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Attributes:
+        height: Rows of the pixels as they are stored.
+        width: Their columns.
+        orientation: EXIF orientation: 1 upright (or not said), 2 to 4 mirrored or upside down, 5 to 8 on its
+            side.
+    """
+
+    height: int
+    width: int
+    orientation: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of what `read_image` gives: upright."""
+        on_its_side = self.orientation >= _FIRST_ON_ITS_SIDE
+        return (self.width, self.height) if on_its_side else (self.height, self.width)
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Reads the header of an image, nothing else.
 
     Raises:
         ImageError: As `read_image`, as far as the header tells.
     """
     path = Path(path)
-    with _opened(path) as image:
-        _check_size(image.height, image.width, str(path))
-        turned = orientation_of(image) >= _FIRST_ON_ITS_SIDE
-        return (image.width, image.height) if turned else (image.height, image.width)
-
-
-def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation: 1 upright (or not said), 2 to 4 mirrored or upside down, 5 to 8 on its side."""
-    with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
-        found = image.getexif().get(_ORIENTATION, 1)
-        return found if found in range(1, 9) else 1
-    return 1
+    try:
+        with _opened(path) as image:
+            _check_size(image.height, image.width, str(path))
+            orientation = 1
+            with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
+                orientation = image.getexif().get(_ORIENTATION, 1)
+            return Header(image.height, image.width, orientation if orientation in range(1, 9) else 1)
+    except _UnknownFormat:
+        pixels = _read_tiff(path)
+        if pixels is None:
+            raise
+        return Header(pixels.shape[0], pixels.shape[1], 1)
 
 
 @contextmanager

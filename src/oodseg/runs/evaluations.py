@@ -46,6 +46,7 @@ def evaluate_sets(
     baselines: bool = True,
     preset: str = "code",
     split: str | None = None,
+    anomaly_value: int | None = None,
     seed: int = 0,
     resamples: int = 1000,
     published: bool = True,
@@ -64,6 +65,7 @@ def evaluate_sets(
         baselines: Whether every score is also cut at its best threshold into connected components.
         preset: `"code"`: as S2M's released code (its tables); `"paper"`: as its equations.
         split: Split of the sets; None for the usual one.
+        anomaly_value: Code of anomalies in the labels: see `open_dataset`.
         seed: Seed of the bootstrap.
         resamples: Bootstrap resamples.
         published: Whether published numbers stand beside ours.
@@ -80,7 +82,7 @@ def evaluate_sets(
         raise ConfigError(f"there is no preset '{preset}': choose one of {', '.join(PRESETS)}")
     show, folders = progress or silent, scores or {}
     paths = [_drawn(Path(path), Path(out), show) for path in datasets]
-    sets = [open_dataset(path, split) for path in paths]
+    sets = [open_dataset(path, split, anomaly_value) for path in paths]
     measured, named = _load(pipeline, sets, bool(folders))
     run = EvaluationRun()
     for path, data in zip(paths, sets, strict=True):

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.fingerprint import hash_bytes
+
+_LONGEST_NAME = 255 - len(".json")  # bytes, on most file systems
 
 
 def common_folder(paths: Iterable[Path]) -> Path:
@@ -27,7 +30,8 @@ def output_names(paths: Sequence[Path], root: Path | None = None) -> tuple[Path,
     """Gives every file an output name of its own.
 
     That is its path below the folder common to all, without the suffix; files that differ in nothing but the
-    suffix (or in case, which some file systems do not tell apart) keep it: `a.jpg.png`, `a.png.png`.
+    suffix (or in case, which some file systems do not tell apart) keep it: `a.jpg.png`, `a.png.png`. A name
+    so long that no suffix fits is cut.
 
     Args:
         paths: Each once.
@@ -46,4 +50,16 @@ def output_names(paths: Sequence[Path], root: Path | None = None) -> tuple[Path,
     times = Counter(str(name).casefold() for name in short.values())
     names = {path: name if times[str(name).casefold()] == 1 else full[path] for path, name in short.items()}
     # `a.jpg`, `a.png` and `a.jpg.png` side by side: only full names tell them apart.
-    return root, names if len(set(names.values())) == len(names) else full
+    unique = names if len(set(names.values())) == len(names) else full
+    return root, {path: _short_enough(name) for path, name in unique.items()}
+
+
+def _short_enough(name: PurePath) -> PurePath:
+    """Cuts a name to which no suffix could be added any more; a checksum stands for what is cut off."""
+    encoded = os.fsencode(name.name)
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    checksum = f"~{hash_bytes(encoded)[:8]}"
+    # Not in the middle of a character, as far as the name is UTF-8.
+    kept = encoded[: _LONGEST_NAME - len(checksum)].decode("utf-8", "ignore")
+    return name.with_name(f"{kept}{checksum}")

@@ -28,6 +28,7 @@ import numpy as np
 from oodseg.core.coco import coco_document, image_ids
 from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_png
 from oodseg.core.files import write_json
+from oodseg.core.input_warnings import collect_warnings, warn_input
 from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
@@ -221,13 +222,15 @@ class _Predicting(Work[PredictionRecord]):
 
     def process(self, item: Item) -> tuple[dict[str, bytes], PredictionRecord]:
         started = time.perf_counter()
-        image = item.read()
-        read = (time.perf_counter() - started) * 1e3
-        if self._scores is None:
-            found = self._s2m(image)
-        else:
-            score_map = self._scores.find(item)
-            found = self._s2m(image, score_map=score_map, score_normalizer=self._scores.normalizer)
+        # Kept with the record, and told at the end, when those of earlier runs are told again.
+        with collect_warnings(forward=False) as warned:
+            image = item.read()
+            read = (time.perf_counter() - started) * 1e3
+            if self._scores is None:
+                found = self._s2m(image)
+            else:
+                score_map = self._scores.find(item)
+                found = self._s2m(image, score_map=score_map, score_normalizer=self._scores.normalizer)
         files = {
             "masks": encode_png(found.mask.astype(np.uint8) * np.uint8(255)),
             "confidence": encode_confidence(found.confidence, self._format),
@@ -235,8 +238,8 @@ class _Predicting(Work[PredictionRecord]):
         if "overlays" in self.store.plan.files:
             files["overlays"] = encode_png(found.overlay(image))
         total = round(found.timings.get("total", 0.0) + read, 1)
-        record = PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, list(found.warnings))
-        return files, record
+        warnings = list(dict.fromkeys([*warned, *found.warnings]))
+        return files, PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, warnings)
 
     def keep_up(self, names: Mapping[str, str]) -> None:
         self._write_coco(names, False)
@@ -263,6 +266,11 @@ class _Predicting(Work[PredictionRecord]):
             "failures": [
                 {"file_name": names[key], "reason": reason} for key, reason in self.store.failures.items()
             ],
+            "warnings": [
+                {"file_name": each.name, "warning": warning}
+                for each in listed
+                for warning in each.record.warnings
+            ],
         }
         images = [
             (self._ids[each.name], each.name, each.record.height, each.record.width, each.record.annotations)
@@ -278,6 +286,9 @@ class _Predicting(Work[PredictionRecord]):
 
 def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:
     records = [store.stored[key].record for key in tally.names if key in store.stored]
+    warnings = [warning for each in records for warning in each.warnings]
+    for sentence in warnings:
+        warn_input(sentence)
     return PredictionRun(
         store.out / COCO_FILE,
         tally.total,
@@ -286,5 +297,5 @@ def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun
         sum(len(each.annotations) for each in records),
         tally.milliseconds,
         {tally.names[key]: reason for key, reason in store.failures.items()},
-        [warning for each in records for warning in each.warnings],
+        warnings,
     )

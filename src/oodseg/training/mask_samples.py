@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
 from oodseg.data.duts import DutsIndex, DutsItem
+from oodseg.data.files import by_name, label_of
 from oodseg.io.labels import read_label
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
@@ -85,13 +86,14 @@ class ShotMaker:
 
     def _find_streets(self, root: Path) -> None:
         for part in _BACKGROUNDS:
-            images = sorted((root / part / "images").glob("*.jpg"))
+            listed = by_name(root / part / "images")
+            images = sorted(path for path in listed if path.suffix.lower() == ".jpg")
             if not images:
                 raise DatasetError(f"{root / part / 'images'} holds no .jpg: put street images there")
             # The few large frames have fine texture that the others lack: show them more often.
             self.backgrounds += images * (20 if len(images) < 50 else 1)
             if part in _THINGS:
-                pairs = [(each, root / part / "labels" / f"{each.stem}.png") for each in images]
+                pairs = [(each, label_of(root / part / "labels" / f"{each.stem}.png")) for each in images]
                 self.labelled += [(image, label, _THINGS[part]) for image, label in pairs]
 
     def draw(self, rng: np.random.Generator) -> Shot:
