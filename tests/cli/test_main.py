@@ -88,7 +88,7 @@ def test_errors_become_one_sentence(monkeypatch, error, code, sentence):
     def failing(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("oodseg.runs.items.discover", failing)
+    monkeypatch.setattr("oodseg.runs.items.find_images", failing)
     result = CliRunner().invoke(app, ["predict", "x.jpg"])
     assert result.exit_code == code
     assert result.stderr.lstrip("\n").startswith(sentence)  # Rich before 15 ends a bar with a line of its own
@@ -100,7 +100,7 @@ def test_bugs_are_not_hidden(monkeypatch):
     def failing(*args, **kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("oodseg.runs.items.discover", failing)
+    monkeypatch.setattr("oodseg.runs.items.find_images", failing)
     assert isinstance(CliRunner().invoke(app, ["predict", "x.jpg"]).exception, ZeroDivisionError)
 
 

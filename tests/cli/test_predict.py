@@ -34,13 +34,14 @@ def test_all_options_reach_the_run(red, photos, out, tmp_path):
     mask = tmp_path / "own_car.png"
     cv2.imwrite(str(mask), np.eye(HEIGHT, WIDTH, dtype=np.uint8))
     options = ["--confidence-format", "npy", "--no-overlay", "--score-map", tmp_path, "--ignore-mask", mask]
+    options += ["--score-stats", "0.5,2"]
     result = run(red, out, photos / "1.png", *options, "--masks", "grabcut", "--threads", "1")
     assert result.exit_code == 0, result.output
     info = coco_of(out)["info"]
     settings = info["settings"]
     assert info["files"] == {"masks": ".png", "confidence": ".npy"}
     assert settings["masks"] == "grabcut"
-    assert settings["scores"]["folder"] == str(tmp_path)
+    assert settings["scores"] == {"folder": str(tmp_path), "mean": 0.5, "std": 2.0}
     assert len(settings["ignore_sha256"]) == 64
     assert (out / "confidence" / "1.npy").is_file()
 

@@ -3,12 +3,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
 from oodseg.core.input_warnings import InputWarning, collect_warnings
-from oodseg.detectors import ScoreNormalizer
-from oodseg.io.scoremaps import ScoreMap, as_score_map, fit_normalizer, read_score_map
+from oodseg.io.scoremaps import ScoreMap, as_score_map, read_score_map
 
 
 @pytest.fixture
@@ -178,34 +176,3 @@ def test_which_sizes_cover_a_image(shape, fits):
     else:
         with pytest.raises(ScoreMapError, match=f"a.npy is {shape[1]}x{shape[0]} pixels but .* 1280x720"):
             found.check_size(720, 1280)
-
-
-def test_fit_normalizer_agrees_with_all_values_at_once(tmp_path, rng):
-    maps = [rng.normal(5, 2, (24, 40)) for _ in range(3)]
-    for number, values in enumerate(maps):
-        np.save(tmp_path / f"{number}.npy", values)
-    np.save(tmp_path / "constant.npy", np.zeros((24, 40)))
-    (tmp_path / "broken.npy").write_bytes(b"x")
-    found = fit_normalizer(tmp_path)
-    assert found.mean == pytest.approx(np.mean(maps), rel=1e-5)
-    assert found.std == pytest.approx(np.std(maps), rel=1e-5)
-    assert fit_normalizer(tmp_path, max_maps=4) == fit_normalizer(tmp_path, max_maps=4)
-
-
-def test_fit_normalizer_without_usable_maps(tmp_path):
-    with pytest.raises(ScoreMapError, match="does not exist"):
-        fit_normalizer(tmp_path / "none")
-    with pytest.raises(ScoreMapError, match="holds no score map"):
-        fit_normalizer(tmp_path)
-    np.save(tmp_path / "a.npy", np.zeros((24, 40)))
-    with pytest.raises(ScoreMapError, match="cannot fit score statistics"):
-        fit_normalizer(tmp_path)
-
-
-def test_large_maps_are_thinned_evenly(tmp_path, rng):
-    values = rng.normal(size=(1200, 1600)).astype(np.float32)
-    np.save(tmp_path / "a.npy", values)
-    exact = ScoreNormalizer.fit([torch.from_numpy(values)])
-    found = fit_normalizer(tmp_path)
-    assert found.mean == pytest.approx(exact.mean, abs=0.01)
-    assert found.std == pytest.approx(exact.std, rel=0.01)

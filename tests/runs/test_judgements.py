@@ -13,6 +13,7 @@ import oodseg.runs
 import tiny_segmenter
 from failure_fakes import HEIGHT, WIDTH, RedIsWrong, save_image
 from oodseg.core.errors import ConfigError, ImageError, WeightsError
+from oodseg.core.input_warnings import InputWarning
 from tiny_segmenter import TinySegmenter
 
 REDS = {"calm": 4, "half red": 32, "red #1": 60, "some": 16}
@@ -221,7 +222,8 @@ def test_the_list_is_there_while_the_run_goes_on(photos, out, monkeypatch):
 
 def test_what_is_passed_over_is_noted(photos, out):
     (photos / "labels.json").write_text("{}")
-    assert judge(photos, out).notes == ["passed over: 1 file that is no image (labels.json)"]
+    with pytest.warns(InputWarning, match=r"passed over: 1 file that is no image \(labels.json\)"):
+        judge(photos, out)
 
 
 def test_nothing_is_written_before_everything_is_there(photos, out):

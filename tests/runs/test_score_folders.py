@@ -1,11 +1,18 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import oodseg.runs
-from oodseg.core.errors import ScoreMapError
-from oodseg.core.input_warnings import InputWarning
+from oodseg.core.errors import ConfigError, ScoreMapError
+from oodseg.core.input_warnings import InputWarning, collect_warnings
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.masks.box import BoxSegmenter
+from oodseg.pipeline import S2M
+from oodseg.prompts.components import ComponentPrompts
+from oodseg.runs.items import open_source
+from oodseg.runs.scores import ScoreMaps
 from redness import HEIGHT, WIDTH, save_street, street
 from run_helpers import assert_whole, coco_of, count_calls, save_photos
 
@@ -125,3 +132,114 @@ def test_images_in_memory_find_their_maps_by_name(red, scores, out):
     run = oodseg.runs.predict(images, red, out, score_maps=scores)
     assert run.objects == 1
     assert "'9'" in run.failures["9"]
+
+
+def predict(photos, red, out, scores, **options):
+    with collect_warnings(forward=False) as warned:
+        run = oodseg.runs.predict(photos, red, out, score_maps=scores, **options)
+    return run, warned
+
+
+def test_a_single_map_goes_with_a_single_image(red, photos, scores, out):
+    """Whatever the two are called."""
+    run, warned = predict(photos / "1.png", red, out, scores / "2.npy")
+    assert (run.objects, warned) == (1, [])
+    with pytest.raises(ConfigError, match=r"2\.npy is the score map of one image: give a folder"):
+        predict(photos, red, out / "2", scores / "2.npy")
+
+
+@pytest.mark.parametrize("how", ["numbers", "text", "folder", "normalizer"])
+def test_statistics_of_ordinary_images(red, photos, scores, tmp_path, out, how):
+    """Three maps with an object each say little about ordinary images."""
+    ordinary = np.random.default_rng(1).normal(size=(HEIGHT, WIDTH))
+    (tmp_path / "ordinary").mkdir()
+    np.save(tmp_path / "ordinary" / "a.npy", ordinary)
+    mean, std = float(ordinary.mean()), float(ordinary.std())
+    stats = {
+        "numbers": (mean, std),
+        "text": f"{mean},{std}",
+        "folder": tmp_path / "ordinary",
+        "normalizer": ScoreNormalizer(mean, std),
+    }[how]
+    run, _ = predict(photos, red, out, scores, score_stats=stats)
+    settings = coco_of(out)["info"]["settings"]["scores"]
+    assert (settings["mean"], settings["std"]) == (pytest.approx(mean), pytest.approx(std))
+    assert (run.objects, run.highest_score) == (3, 16.0)
+
+
+@pytest.mark.parametrize("text", ["1", "1,2,3", "a,b", "nowhere"])
+def test_statistics_that_are_none(red, photos, scores, out, text):
+    with pytest.raises(ConfigError, match="write MEAN,STD"):
+        predict(photos, red, out, scores, score_stats=text)
+    with pytest.raises(ScoreMapError, match="std > 0"):
+        predict(photos, red, out, scores, score_stats="1,0")
+
+
+def turn_round(scores):
+    for path in scores.glob("*.npy"):
+        np.save(path, -np.load(path))
+
+
+def test_maps_turned_round_are_told(red, photos, scores, out):
+    turn_round(scores)
+    run, warned = predict(photos, red, out, scores)
+    assert run.objects == 0
+    assert len(warned) == 2
+    assert "below their median and only" in warned[0]
+    assert "higher must mean more anomalous" in warned[0]
+    assert "nothing was found" in warned[1]
+    assert "turned round they give 3 objects" in warned[1]
+
+
+def test_nothing_is_said_of_maps_that_work(red, photos, scores, out):
+    assert predict(photos, red, out, scores)[1] == []
+
+
+def test_a_map_that_objects_fill_is_told(red, photos, tmp_path, out):
+    """In three maps that hold large objects nothing stands out from all three together."""
+    for name in "123":
+        save_scores(tmp_path / "scores", name)
+        values = np.load(tmp_path / "scores" / f"{name}.npy")
+        values[:, :60] += 100
+        np.save(tmp_path / "scores" / f"{name}.npy", values)
+    run, (warning,) = predict(photos, red, out, tmp_path / "scores")
+    assert run.objects == 0
+    assert "their statistics come from 3 maps" in warning
+    assert "--score-stats" in warning
+    _, warned = predict(photos, red, out / "2", tmp_path / "scores", score_stats=(0.0, 1.0))
+    assert warned == []
+
+
+def test_a_generator_that_makes_nothing_of_high_scores_is_told(photos, scores, out):
+    class Blind(ComponentPrompts):
+        def _one(self, score):
+            return super()._one(score * 0)
+
+    s2m = S2M(None, Blind(), BoxSegmenter())
+    _, (warning,) = predict(photos, s2m, out, scores, settings={"pipeline": "blind"}, score_stats=(0.0, 1.0))
+    assert "which rise 16.0 standard deviations" in warning
+    assert warning.endswith("so try --operating-point thorough or --prompts components")
+
+
+def test_flat_maps_are_told(red, photos, scores, out):
+    for path in scores.glob("*.npy"):
+        np.save(path, np.random.default_rng(0).normal(size=(HEIGHT, WIDTH)))
+    _, (warning,) = predict(photos, red, out, scores, score_stats=(0.0, 2.0))
+    assert "unknown objects usually reach 5" in warning
+
+
+def test_a_finished_run_looks_no_more(red, photos, scores, out):
+    turn_round(scores)
+    predict(photos, red, out, scores)
+    assert len(predict(photos, red, out, scores)[1]) == 1, "the tails alone"
+
+
+def test_maps_are_named_as_the_images_of_this_call(tmp_path):
+    """A run's folder may know an image by a longer name."""
+    for part in "xy":
+        save_street(tmp_path / "ulm" / part / "2.png")
+        (tmp_path / "scores" / part).mkdir(parents=True)
+        save_scores(tmp_path / "scores" / part, "2")
+    source = open_source(tmp_path / "ulm")
+    maps = ScoreMaps(tmp_path / "scores", source, (0.0, 1.0))
+    assert maps.find(replace(source.items[0], key="ulm/x/2")) == tmp_path / "scores" / "x" / "2.npy"

@@ -56,8 +56,6 @@ def fit(
     set_threads(threads)
     with progress_bar() as bar:
         found = run(paths, pipeline, out, detector=detector, limit=limit, device=device.value, progress=bar)
-    for note in found.notes:
-        say(f"note: {note}", "yellow", stderr=True)
     for reason in found.failures.values():
         say(f"left out: {reason}", "yellow")
     say(f"fitted {detector or 'the detector'} on {found.images} images; wrote the pipeline {out}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +20,12 @@ from oodseg.cli.loading import (
     ThreadsOption,
     chosen_pipeline,
     set_threads,
+)
+from oodseg.cli.predict_options import (
+    ConfidenceFormatOption,
+    IgnoreMaskOption,
+    ScoreMapOption,
+    ScoreStatsOption,
 )
 from oodseg.cli.printing import print_facts, say
 
@@ -57,27 +62,10 @@ def predict(
     masks: MasksOption = None,
     operating_point: OperatingPointOption = None,
     config: ConfigOption = None,
-    score_map: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Anomaly scores computed elsewhere, in place of the detector: .npy, .npz, 16-bit .png or "
-            ".hdf5 files named like the images; higher = more anomalous, any range.",
-            show_default=False,
-        ),
-    ] = None,
-    ignore_mask: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Image that is white where nothing is to be found, such as the bonnet of the camera's own "
-            "car, and black elsewhere.",
-            show_default=False,
-        ),
-    ] = None,
-    confidence_format: Annotated[
-        NumberFormat, typer.Option(help="16-bit PNG (0..65535 = 0..1) or float32 .npy.")
-    ] = NumberFormat.PNG,
+    score_map: ScoreMapOption = None,
+    score_stats: ScoreStatsOption = None,
+    ignore_mask: IgnoreMaskOption = None,
+    confidence_format: ConfidenceFormatOption = NumberFormat.PNG,
     overlay: Annotated[bool, typer.Option(help="Draw overlays.")] = True,
     overwrite: OverwriteOption = False,
     threads: ThreadsOption = None,
@@ -97,6 +85,7 @@ def predict(
             ignore=ignore_mask,
             device=device.value,
             score_maps=score_map,
+            score_stats=score_stats,
             confidence_format=confidence_format.value,
             overlays=overlay,
             fresh=overwrite,

@@ -18,6 +18,7 @@ from natsort import natsorted, ns
 
 from oodseg.core.errors import ImageError
 from oodseg.core.files import is_system_file
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.run_file import results_in
 from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES, is_readable
 
@@ -71,8 +72,11 @@ def _phrase(reason: Skipped, paths: list[Path]) -> str:
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[Path]:
-    """Lists images as `discover` does, for those who need not know what was passed over."""
-    return discover(paths).paths
+    """Lists images as `discover` does; an `InputWarning` says what was passed over."""
+    found = discover(paths)
+    if found.summary is not None:
+        warn_input(found.summary)
+    return found.paths
 
 
 def discover(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> Discovery:

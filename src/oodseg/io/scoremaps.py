@@ -7,22 +7,15 @@ Higher must mean more anomalous; the range does not matter. A map belongs to the
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
-from oodseg.core.input_warnings import collect_warnings, warn_input
-from oodseg.core.normalization import ScoreNormalizer
-from oodseg.io.discovery import files_below
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from oodseg.core.input_warnings import warn_input
 
 SUFFIXES = (".npy", ".npz", ".png", ".hdf5", ".h5")
 _NPZ_KEYS = ("score", "scores", "anomaly_scores")
@@ -204,47 +197,3 @@ def _read_hdf5(path: Path) -> NDArray[Any]:
                 f"{path} holds {', '.join(file) or 'nothing'}: the scores must be the data set '{_HDF5_KEY}'"
             )
         return np.asarray(file[_HDF5_KEY])
-
-
-def fit_normalizer(folder: str | os.PathLike[str], max_maps: int = 50, seed: int = 0) -> ScoreNormalizer:
-    """Fits the score statistics over a folder (and its sub folders) of score maps.
-
-    Scores from elsewhere come without in-distribution statistics, so the maps stand in for them: unknown
-    objects cover few of their pixels. Unreadable maps are left out here; they are reported when their own
-    image is due.
-
-    Args:
-        folder: Where the score maps lie.
-        max_maps: How many of them to sample at most.
-        seed: Seed of the sample: the same folder always gives the same statistics.
-
-    Raises:
-        ScoreMapError: No such folder, or no usable map in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ScoreMapError(f"the score map folder {folder} does not exist: check the path for typing errors")
-    paths = sorted(
-        path
-        for path in files_below(folder)
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-    if not paths:
-        raise ScoreMapError(f"{folder} holds no score map ({', '.join(SUFFIXES)}): check the path")
-    if len(paths) > max_maps:
-        paths = sorted(random.Random(seed).sample(paths, max_maps))
-    return ScoreNormalizer.fit(_usable_maps(paths))
-
-
-def _usable_maps(paths: list[Path]) -> Iterator[Tensor]:
-    import torch
-
-    for path in paths:
-        try:
-            with collect_warnings(forward=False):  # likewise
-                scores = read_score_map(path).scores
-        except ScoreMapError:
-            continue
-        # A quarter of a million pixels per map settle a mean; every step-th row and column samples evenly.
-        step = max(1, round((scores.size / 250_000) ** 0.5))
-        yield torch.from_numpy(np.ascontiguousarray(scores[::step, ::step]))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes
-from oodseg.io.discovery import Discovery, discover
+from oodseg.io.discovery import find_images
 from oodseg.io.images import as_image, read_image
 from oodseg.io.volumes import is_volume
 from oodseg.runs.naming import output_names
@@ -50,12 +50,10 @@ class Source:
     Attributes:
         items: A sequence where all of them are known beforehand, else an iterator.
         total: How many there are; None if unknown.
-        passed_over: One line that counts and names what was found beside them and left out; None for nothing.
     """
 
     items: Iterable[Item]
     total: int | None = None
-    passed_over: str | None = None
 
 
 def open_source(source: Any) -> Source:
@@ -65,14 +63,14 @@ def open_source(source: Any) -> Source:
         source: A file, a folder or a glob pattern; an iterable of these; an image in memory
             (`PIL.Image.Image`, or uint8 `[H, W, 3]` in RGB order); or an iterable of such images, each by
             itself or as a pair of a name and the image. An iterator of images is read as the run goes on,
-            never as a whole.
+            never as a whole. What is passed over beside files is said in an `InputWarning`.
 
     Raises:
         ImageError: A path that does not exist, a folder without an image, a pattern without a match.
         ConfigError: Files on several drives, files beside images in memory, a volume, or no source at all.
     """
     if isinstance(source, str | os.PathLike):
-        return _files(discover(source))
+        return _files(find_images(source))
     if _is_image(source):
         source = [source]
     try:
@@ -86,7 +84,7 @@ def open_source(source: Any) -> Source:
         paths = [*first, *iterator]
         if not all(isinstance(path, str | os.PathLike) for path in paths):
             raise ConfigError("files and images in memory do not go together: run once for each of them")
-        return _files(discover(paths))
+        return _files(find_images(paths))
     images = _in_memory(chain(first, iterator))
     if isinstance(source, Sequence):
         return Source(list(images), len(source))
@@ -128,8 +126,8 @@ def file_identity(path: Path) -> list[Any]:
     return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
 
-def _files(found: Discovery) -> Source:
-    return Source(file_items(found.paths), len(found.paths), found.summary)
+def _files(paths: Sequence[Path]) -> Source:
+    return Source(file_items(paths), len(paths))
 
 
 def _take_one(iterator: Iterator[Any]) -> Iterator[Any]:

@@ -156,7 +156,7 @@ def judge(
     ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
     work = Judging(ready.store, loaded, device=device)
     run = work.summed_up(work_through(work, ready.source, progress))
-    return replace(run, notes=[note for note in (opened.passed_over, ready.note) if note is not None])
+    return replace(run, notes=[] if ready.note is None else [ready.note])
 
 
 def judging_plan(

@@ -37,7 +37,7 @@ from oodseg.runs.folder import common_root, open_run, root_of
 from oodseg.runs.items import Item, file_identity, open_source
 from oodseg.runs.loading import load
 from oodseg.runs.loop import Tally, Work, work_through
-from oodseg.runs.scores import ScoreFolder
+from oodseg.runs.scores import ScoreMaps
 from oodseg.runs.statistics import fit_to_inputs
 from oodseg.runs.store import Plan, RunStore
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from oodseg.core.prediction import Prediction
+    from oodseg.runs.scores import Stats
 
 COCO_FILE = "predictions.json"
 DEFAULT_FOLDER = "oodseg-results"
@@ -60,6 +61,7 @@ class PredictionRecord:
         annotations: COCO annotations without final ids.
         milliseconds: Reading to outlines.
         warnings: What was mended on the way.
+        peak: Highest normalised score; None if the pipeline does not show its scores.
     """
 
     height: int
@@ -67,6 +69,7 @@ class PredictionRecord:
     annotations: Sequence[Mapping[str, Any]]
     milliseconds: float
     warnings: Sequence[str]
+    peak: float | None = None
 
 
 @dataclass
@@ -82,9 +85,10 @@ class PredictionRun:
         milliseconds: Time of every image done by this run, reading to outlines.
         failures: By name: why an image gave no prediction.
         warnings: What was mended on the way.
-        notes: What one should know of the run as a whole, one sentence each: what was passed over, which
-            fallback was applied.
+        notes: What one should know of the run as a whole, one sentence each: which fallback was applied, why
+            the results are in another folder than the usual one.
         promise: What a calibrated pipeline promises of these boxes, and on what condition; None for nothing.
+        highest_score: Highest normalised score in all images; None if the pipeline does not show its scores.
     """
 
     coco_path: Path
@@ -97,6 +101,7 @@ class PredictionRun:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     promise: str | None = None
+    highest_score: float | None = None
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values of what a person wants to know, in order."""
@@ -123,6 +128,7 @@ def predict(
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     device: str = "cpu",
     score_maps: str | os.PathLike[str] | None = None,
+    score_stats: Stats | None = None,
     confidence_format: ConfidenceFormat = "png",
     overlays: bool = True,
     fresh: bool = False,
@@ -147,7 +153,10 @@ def predict(
             `"calibrated"`; None for the pipeline's own: `"calibrated"` where it was, else `"quiet"`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
-        score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded.
+        score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded; or
+            one such file for one image.
+        score_stats: Mean and standard deviation of such scores on ordinary images, or a folder of score maps
+            of such images; None to take those of all maps in `score_maps`.
         confidence_format: `"png"` (16 bits) or `"npy"` (float32).
         overlays: Whether overlays are drawn.
         fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
@@ -177,8 +186,8 @@ def predict(
         prompts=prompts,
         masks=masks,
     )
-    notes = [opened.passed_over]
-    scores = None if score_maps is None else ScoreFolder(score_maps, opened)
+    notes: list[str | None] = []
+    scores = None if score_maps is None else ScoreMaps(score_maps, opened, score_stats)
     if scores is None and isinstance(s2m, S2M):
         fallback = fit_to_inputs(s2m, opened.items)
         notes.append(fallback)
@@ -196,6 +205,13 @@ def predict(
     run = _summed_up(ready.store, work_through(work, ready.source, progress))
     run.promise = promise
     run.notes = [note for note in (*notes, ready.note) if note is not None]
+    if (
+        scores is not None
+        and run.milliseconds
+        and not run.objects
+        and isinstance(ready.source.items, Sequence)
+    ):
+        warn_input(scores.explain_nothing(s2m, ready.source.items, run.highest_score))
     return run
 
 
@@ -206,7 +222,7 @@ class _Predicting(Work[PredictionRecord]):
         self,
         store: RunStore[PredictionRecord],
         s2m: Callable[..., Prediction],
-        scores: ScoreFolder | None,
+        scores: ScoreMaps | None,
         confidence_format: ConfidenceFormat,
         promise: str | None,
     ) -> None:
@@ -239,7 +255,8 @@ class _Predicting(Work[PredictionRecord]):
             files["overlays"] = encode_png(found.overlay(image))
         total = round(found.timings.get("total", 0.0) + read, 1)
         warnings = list(dict.fromkeys([*warned, *found.warnings]))
-        return files, PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, warnings)
+        peak = None if found.score is None else round(float(found.score.max()), 3)
+        return files, PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, warnings, peak)
 
     def keep_up(self, names: Mapping[str, str]) -> None:
         self._write_coco(names, False)
@@ -298,4 +315,5 @@ def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun
         tally.milliseconds,
         {tally.names[key]: reason for key, reason in store.failures.items()},
         warnings,
+        highest_score=max((each.peak for each in records if each.peak is not None), default=None),
     )

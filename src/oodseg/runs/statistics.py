@@ -36,14 +36,12 @@ class FitRun:
         mean: Mean score of their pixels.
         std: Standard deviation of these scores.
         failures: By name: why an image could not be read.
-        notes: What one should know of it, one sentence each: what was passed over.
     """
 
     images: int
     mean: float
     std: float
     failures: dict[str, str]
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -113,8 +111,7 @@ def fit(
     """
     if out is not None:
         _check_target(Path(out))
-    opened = open_source(source)
-    items = list(opened.items)
+    items = list(open_source(source).items)
     if limit is not None:
         items = spread(items, limit)
     if isinstance(pipeline, S2M):
@@ -127,7 +124,6 @@ def fit(
     if out is not None and s2m.detector is not None:
         _ = s2m.detector.config  # refuse what cannot be saved before the work, not after it
     found = fit_detector(s2m, items, progress)
-    found.notes += [] if opened.passed_over is None else [opened.passed_over]
     if out is not None:
         s2m.name = Path(out).absolute().name
         chosen = detector if isinstance(detector, str | Mapping) else None

@@ -1,0 +1,41 @@
+"""Defines the options of `oodseg predict` that no other verb has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oodseg.cli.choices import NumberFormat
+
+ScoreMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR|FILE",
+        help="Anomaly scores computed elsewhere, in place of the detector: .npy, .npz, 16-bit .png or .hdf5 "
+        "files named like the images, or one for one image; higher = more anomalous, any range.",
+        show_default=False,
+    ),
+]
+ScoreStatsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MEAN,STD|DIR",
+        help="Statistics of such scores on ordinary images, or a folder of score maps of these; those of all "
+        "maps of --score-map if not given.",
+        show_default=False,
+    ),
+]
+IgnoreMaskOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Image that is white where nothing is to be found, such as the bonnet of the camera's own car, "
+        "and black elsewhere.",
+        show_default=False,
+    ),
+]
+ConfidenceFormatOption = Annotated[
+    NumberFormat, typer.Option(help="16-bit PNG (0..65535 = 0..1) or float32 .npy.")
+]
