@@ -33,13 +33,13 @@ def measure(folder: Path, width: int, height: int, runs: int, bfloat16: bool) ->
     """Loads the detector and scores one image a few times; keeps the score in the folder."""
     import torch
 
-    from oodseg.core.build import build
+    from oodseg.detectors.logit import LogitDetector
     from oodseg.runs.timing import peak_mib
+    from oodseg.segmenters.deepwv3plus import DeepWV3PlusSegmenter
 
     start = time.perf_counter()
-    detector = build(
-        "detectors", {"name": "rpl", "source": str(folder / "rpl.pth"), "reduced_precision": bfloat16}
-    )
+    segmenter = DeepWV3PlusSegmenter(str(folder / "rpl.pth"), residual=True, reduced_precision=bfloat16)
+    detector = LogitDetector(segmenter, "energy", smooth=1.0)
     loaded = time.perf_counter() - start
     torch.manual_seed(1)
     coarse = torch.rand(1, 3, height // 16, width // 16)

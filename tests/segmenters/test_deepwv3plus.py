@@ -65,6 +65,7 @@ def test_features_are_what_the_last_layer_sees(saved, images):
     with torch.inference_mode():
         small = segmenter.network.final[-1](found.features)
     assert small.shape[-2:] == (12, 20)
+    torch.testing.assert_close(segmenter.classify(found.features), small)
     expected = torch.nn.functional.interpolate(small, (24, 40), mode="bilinear", align_corners=True)
     torch.testing.assert_close(found.logits, expected)
 
@@ -78,13 +79,17 @@ def test_the_published_detector(saved, images):
     torch.testing.assert_close(sharp.score(images)[0, ROWS, COLUMNS], torch.tensor(ENERGY), atol=1e-5, rtol=0)
     again = build("detectors", describe(detector))
     torch.testing.assert_close(again.score(images), score)
+    with pytest.raises(ConfigError, match="has no option 'hidden'; it takes: smooth"):
+        build("detectors", {"name": "rpl", "source": path, "hidden": 8})
+    with pytest.raises(ConfigError, match="nobody published checkpoint files of 'densehybrid'"):
+        build("detectors", f"densehybrid:{path}")
 
 
 def test_bfloat16_is_near(saved, images, monkeypatch):
     monkeypatch.setattr("oodseg.core.devices.has_fast_bfloat16", lambda device: True)
     path = saved(weights())
-    exact = build("detectors", f"rpl:{path}").score(images)
-    found = build("detectors", {"name": "rpl", "source": path, "reduced_precision": True}).score(images)
+    exact = DeepWV3PlusSegmenter(path).segment(images).logits
+    found = DeepWV3PlusSegmenter(path, reduced_precision=True).segment(images).logits
     assert found.dtype == torch.float32
     assert 0 < float((found - exact).abs().max()) < 0.05
 
@@ -113,6 +118,16 @@ def test_pebals_abstention_is_left_out(saved, images):
     torch.testing.assert_close(at(segmenter.segment(images).logits), torch.tensor(PLAIN), atol=1e-5, rtol=0)
     again = build_segmenter(describe(segmenter))
     assert again.segment(images).logits.shape == (1, 19, 24, 40)
+    detector = build("detectors", {"name": "pebal", "source": path, "smooth": 0})
+    expected = -torch.logsumexp(segmenter.segment(images).logits, 1)
+    torch.testing.assert_close(detector.score(images), expected)
+
+
+def test_meta_oods_file(saved, images):
+    path = saved({"state_dict": weights(residual=False, prefix="module.")})
+    detector = build("detectors", f"meta_ood:{path}")
+    p = DeepWV3PlusSegmenter(path).segment(images).logits.softmax(1)
+    torch.testing.assert_close(detector.score(images), -(p * p.log()).sum(1) / np.log(19))
 
 
 def test_classes_of_your_own(saved, images):

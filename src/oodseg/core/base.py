@@ -61,6 +61,20 @@ class Learned(Part):
     Naming one in the grammar takes a source of weights; without one that is an error.
     """
 
+    @classmethod
+    def from_checkpoint(cls, path: Path) -> Part:
+        """Builds the part that a checkpoint file of its authors' release holds; by default there is none.
+
+        A subclass may take options beside the file.
+
+        Raises:
+            ConfigError: Nobody published such files, or this is none.
+        """
+        raise ConfigError(
+            f"nobody published checkpoint files of '{cls.name}', so that {path} cannot be one: name the "
+            "folder of a saved pipeline"
+        )
+
 
 class Fittable(Part):
     """A part that learns statistics from ordinary images before it can be used."""

@@ -35,6 +35,9 @@ _CONTRACTS: dict[str, type[Part]] = {
 # Where a room's learned parts are saved: the folder of those that ship, and the entry of `config.json`.
 _HOMES = {room: ((), key) for key, room in ROOMS.items()} | {"failures": (("failures",), "failure_detector")}
 
+# Files that are no pipelines: what the authors of a method published.
+_CHECKPOINTS = (".pth", ".pt", ".safetensors")
+
 
 def build(room: str, spec: Any) -> Any:
     """Builds a part.
@@ -230,6 +233,8 @@ def _with_weights(room: str, name: str, options: Mapping[str, Any]) -> Any:
             f"'{name}' among the {room} has learned weights: say where they are, {name}:FOLDER of a saved "
             f"pipeline or one of those that ship ({bundled})"
         )
+    if Path(source).suffix in _CHECKPOINTS:
+        return _from_checkpoint(room, name, Path(source).expanduser(), changes)
     folder = find_bundle(source, *inside)
     config = read_config(folder)
     if room in _HOMES:
@@ -243,6 +248,18 @@ def _with_weights(room: str, name: str, options: Mapping[str, Any]) -> Any:
         if isinstance(part, kind) and part.name == name:
             return part
     raise ConfigError(f"the {key} of {source} holds no '{name}' of the {room}: name another source")
+
+
+def _from_checkpoint(room: str, name: str, path: Path, options: Mapping[str, Any]) -> Any:
+    """What a file of a release holds, for a learned part whose class knows such files."""
+    maker, arguments = maker_of(room, name), dict(options)
+    assert isinstance(maker, type) and issubclass(maker, Learned)  # noqa: PT018 - or it would not be here
+    normalizer, owner = arguments.pop("normalizer", None), f"'{name}' of {path}"
+    check_known(arguments, [each for each in parameters(maker.from_checkpoint) if each != "path"], owner)
+    built = maker.from_checkpoint(path, **arguments)
+    if normalizer is not None and isinstance(built, Detector):
+        built.normalizer = _statistics(normalizer, owner)
+    return check_part(room, built)
 
 
 def _within(part: Part) -> Iterator[Part]:

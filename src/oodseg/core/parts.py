@@ -37,6 +37,7 @@ __all__ = [
     "Segmenter",
     "Sight",
     "describe",
+    "no_features",
     "parameters",
     "statistics_of",
 ]
@@ -61,6 +62,20 @@ class Segmenter(Part):
         Args:
             images: Float `[B, 3, H, W]`, RGB in 0..1, any size.
         """
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Applies the last layer to `Segmentation.features`, changed or not, for what is trained on them.
+
+        Args:
+            features: Float `[B, D, h, w]`.
+
+        Returns:
+            Logits, float `[B, C, h, w]`; gradients flow back to the features.
+
+        Raises:
+            ConfigError: The segmenter hands out no features, or they do not decide the logits.
+        """
+        raise no_features(self)
 
 
 class Detector(Part):
@@ -209,6 +224,15 @@ class Judge(Part):
         Raises:
             ConfigError: It needs labels and was given none, or the other way round.
         """
+
+
+def no_features(segmenter: Segmenter) -> ConfigError:
+    """What is wrong where features are needed that a segmenter does not have."""
+    return ConfigError(
+        f"the segmenter '{segmenter.name}' hands out no features that its last layer turns into logits, "
+        "which this detector is trained on: choose street, segformer, upernet, dpt, deepwv3plus, DeepLabV3 "
+        "or FCN of torchvision, or a CallableSegmenter with `classifier`"
+    )
 
 
 def statistics_of(detector: Detector) -> ScoreNormalizer:

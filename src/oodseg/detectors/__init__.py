@@ -6,7 +6,11 @@ from oodseg.core.parts import Detector
 DETECTORS: dict[str, str] = {
     "street": "oodseg.detectors.street:StreetDetector",
     "logit": "oodseg.detectors.logit:LogitDetector",
-    "rpl": "oodseg.detectors.published:rpl",
+    "meta_ood": "oodseg.detectors.meta_ood:MetaOodDetector",
+    "energy_margin": "oodseg.detectors.energy_margin:EnergyMarginDetector",
+    "pebal": "oodseg.detectors.pebal:PebalDetector",
+    "rpl": "oodseg.detectors.rpl:RplDetector",
+    "densehybrid": "oodseg.detectors.densehybrid:DenseHybridDetector",
     "synthcp": "oodseg.failures.synthcp_detector:SynthCPDetector",
 }
 

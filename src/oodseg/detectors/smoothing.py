@@ -27,16 +27,20 @@ def gaussian_blur(score: Tensor, sigma: float, dilation: int = 1, mirror: bool =
     offsets = torch.arange(-reach, reach + 1, dtype=score.dtype, device=score.device)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    rows, columns = (_continued(side, reach * dilation, mirror).to(score.device) for side in score.shape[1:])
-    padded = score[:, None, rows][..., columns]
+    border = reach * dilation
+    if not mirror:
+        padded = F.pad(score[:, None], (border,) * 4, mode="replicate")
+    elif border < min(score.shape[1:]):
+        padded = F.pad(score[:, None], (border,) * 4, mode="reflect")
+    else:
+        rows, columns = (_mirrored(side, border).to(score.device) for side in score.shape[1:])
+        padded = score[:, None, rows][..., columns]
     blurred = F.conv2d(padded, kernel.view(1, 1, 1, -1), dilation=dilation)
     return F.conv2d(blurred, kernel.view(1, 1, -1, 1), dilation=dilation)[:, 0]
 
 
-def _continued(side: int, reach: int, mirror: bool) -> Tensor:
-    """Indices of a side that is continued by `reach` at both ends, however short it is."""
-    steps = torch.arange(-reach, side + reach)
-    if not mirror:
-        return steps.clamp(0, side - 1)
+def _mirrored(side: int, reach: int) -> Tensor:
+    """Indices of a side that is continued by more than itself, back and forth."""
     period = max(1, 2 * (side - 1))
-    return torch.minimum(steps % period, period - steps % period)
+    steps = torch.arange(-reach, side + reach) % period
+    return torch.minimum(steps, period - steps)

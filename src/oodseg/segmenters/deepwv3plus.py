@@ -176,6 +176,11 @@ class DeepWV3PlusSegmenter(WrappedSegmenter):
             logits = self.network(inputs)
         return Segmentation(logits, seen[0])
 
+    def classify(self, features: Tensor) -> Tensor:
+        """See `Segmenter.classify`."""
+        logits: Tensor = self.network.final[-1](features)
+        return logits
+
 
 def _names(source: str, classes: Sequence[str] | str | None, count: int) -> tuple[str, ...]:
     if classes is None and count != len(CITYSCAPES_CLASSES):

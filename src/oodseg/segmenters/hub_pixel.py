@@ -74,6 +74,11 @@ class PixelSegmenter(HubSegmenter):
             logits = self.logits(inputs)
         return Segmentation(logits, seen[0])
 
+    def classify(self, features: Tensor) -> Tensor:
+        """See `Segmenter.classify`."""
+        logits: Tensor = self.network.get_submodule(self.classifier)(features)
+        return logits
+
     def logits(self, inputs: Tensor) -> Tensor:
         """The model's logits of normalised images `[B, 3, H, W]` of a size that it takes."""
         logits: Tensor = self.network(pixel_values=inputs).logits

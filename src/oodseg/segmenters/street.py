@@ -191,6 +191,11 @@ class StreetNet(ModulePart, Segmenter, Learned):
 
         return Segmentation(exact(logits), exact(features))
 
+    def classify(self, features: Tensor) -> Tensor:
+        """See `Segmenter.classify`."""
+        logits: Tensor = self.class_head(features)
+        return logits
+
 
 def pad_to_stride(images: Tensor, stride: int = STRIDE) -> Tensor:
     """Pads right and below with the border's pixels until H and W are multiples of `stride`."""

@@ -83,6 +83,13 @@ class TorchvisionSegmenter(WrappedSegmenter):
             logits = self.network(inputs)["out"]
         return Segmentation(logits, seen[0])
 
+    def classify(self, features: Tensor) -> Tensor:
+        """See `Segmenter.classify`."""
+        if self._features is None:
+            return super().classify(features)
+        logits: Tensor = self.network.get_submodule(self._features)(features)
+        return logits
+
 
 def _voc(source: str) -> list[str]:
     from torchvision.models import get_model_weights

@@ -1,0 +1,151 @@
+"""What all detectors share whose head learned from outliers while their segmenter stayed as it was.
+
+The published methods start from a trained segmenter and change all of it, its last block, or nothing but a
+block beside it. Here none of it changes, so that any segmenter of the zoo will do and its classes stay what
+they were: what learns is a head that reads the features before the last layer. Its last layer starts at
+zero, so that an untrained head gives the segmenter's own logits.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oodseg.core.errors import ConfigError
+from oodseg.core.modules import ModulePart
+from oodseg.core.parts import Detector, Learned, no_features
+from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.blocks import conv_norm_relu
+from oodseg.nn.tensors import resize_scores, to_multiple
+from oodseg.segmenters import Segmenter
+from oodseg.segmenters.street import STRIDE
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the frozen segmenter makes of a batch.
+
+    Attributes:
+        features: Float `[B, D, h, w]` before its last layer.
+        logits: Float `[B, C, h, w]`, its last layer's.
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+class ExposedDetector(ModulePart, Detector, Learned):
+    """Scores by logits that a trained head adds to a frozen segmenter's.
+
+    Args:
+        segmenter: One that hands out its features; see `Segmenter.classify`.
+        channels: Channels D of these features.
+        hidden: Channels of the head.
+        smooth: Standard deviation in pixels of a Gaussian over the score, 0 for none.
+
+    Attributes:
+        head: What is trained.
+        extra: Logits beyond the segmenter's classes.
+
+    Raises:
+        ConfigError: A number out of range.
+    """
+
+    subparts: ClassVar = {"segmenter": "segmenters"}
+    extra: ClassVar[int] = 0
+
+    def __init__(self, segmenter: Segmenter, channels: int, hidden: int = 64, smooth: float = 0.0) -> None:
+        super().__init__()
+        if channels < 1 or hidden < 1 or not smooth >= 0:
+            raise ConfigError(
+                f"{self.name} takes at least one channel and a smoothing of 0 or more, not {channels} and "
+                f"{hidden} channels and {smooth}"
+            )
+        self.segmenter = segmenter
+        self.channels, self.hidden, self.smooth = channels, hidden, smooth
+        self.head = self.new_head()
+        self.eval()
+
+    @classmethod
+    def around(cls, segmenter: Segmenter, hidden: int = 64, smooth: float | None = None) -> Self:
+        """Builds one with a new head around a segmenter.
+
+        Args:
+            segmenter: The segmenter.
+            hidden: See the class.
+            smooth: See the class; None for what the method's release does.
+
+        Raises:
+            ConfigError: The segmenter hands out no features.
+        """
+        channels = features_of(segmenter, torch.zeros(1, 3, 2 * STRIDE, 2 * STRIDE)).shape[1]
+        return cls(segmenter, channels, hidden, **({} if smooth is None else {"smooth": smooth}))
+
+    def new_head(self) -> nn.Module:
+        """Builds the untrained head."""
+        return Correction(self.channels, self.hidden, len(self.segmenter.classes) + self.extra)
+
+    @torch.no_grad()
+    def see(self, images: Tensor) -> Seen:
+        """Runs the frozen segmenter on float `[B, 3, H, W]`, RGB in 0..1."""
+        features = features_of(self.segmenter, to_multiple(images, STRIDE))
+        return Seen(features, self.segmenter.classify(features).float())
+
+    def read(self, seen: Seen) -> Tensor:
+        """Runs the head, with gradients: logits `[B, C + extra, h, w]`, float32."""
+        added: Tensor = self.head(seen.features).float()
+        return F.pad(seen.logits, (0, 0, 0, 0, 0, self.extra)) + added
+
+    @abstractmethod
+    def rate(self, logits: Tensor) -> Tensor:
+        """Turns the logits of `read` into scores `[B, h, w]`."""
+
+    @torch.inference_mode()
+    def score(self, images: Tensor) -> Tensor:
+        """Scores a batch; see `Detector.score`."""
+        scores = resize_scores(self.rate(self.read(self.see(images))), images.shape[-2:])
+        return gaussian_blur(scores, self.smooth, mirror=True) if self.smooth else scores
+
+
+class Correction(nn.Sequential):
+    """Two convolutions and a layer that starts at zero: `[B, D, h, w]` to `[B, K, h, w]`.
+
+    Args:
+        channels: D.
+        hidden: Channels in between.
+        outputs: K.
+    """
+
+    def __init__(self, channels: int, hidden: int, outputs: int) -> None:
+        super().__init__(
+            conv_norm_relu(channels, hidden), conv_norm_relu(hidden, hidden), zeroed(hidden, outputs)
+        )
+
+
+def zeroed(inside: int, outside: int) -> nn.Conv2d:
+    """Builds a 1x1 convolution that gives zero until it is trained."""
+    layer = nn.Conv2d(inside, outside, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+def features_of(segmenter: Segmenter, images: Tensor) -> Tensor:
+    """Runs a segmenter and copies its features, so that gradients can start from them.
+
+    Args:
+        segmenter: The segmenter.
+        images: Float `[B, 3, H, W]`, sides multiples of 32.
+
+    Raises:
+        ConfigError: It hands out no features.
+    """
+    features = segmenter.segment(images).features
+    if features is None:
+        raise no_features(segmenter)
+    return features.clone().float()
