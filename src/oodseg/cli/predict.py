@@ -24,15 +24,17 @@ from oodseg.cli.loading import (
 from oodseg.cli.predict_options import (
     ConfidenceFormatOption,
     IgnoreMaskOption,
+    PathsArgument,
     ScoreMapOption,
     ScoreStatsOption,
 )
 from oodseg.cli.printing import print_facts, say
+from oodseg.cli.videos import EndOption, EveryOption, FpsOption, StartOption, chosen_cut, predict_video
 
 if TYPE_CHECKING:
     from oodseg.runs import PredictionRun
 
-HELP = """Outline every unknown object in images: files, folders, quoted patterns.
+HELP = """Outline every unknown object in images (files, folders, quoted patterns) or in a video.
 
 There is no threshold to choose. Every image gets a mask, a confidence map and an overlay; \
 predictions.json holds all objects of the run in COCO form. Run the same command again to go on where it \
@@ -44,6 +46,8 @@ oodseg predict street.jpg
 
 oodseg predict photos/ 'more/**/*.png' --out found
 
+oodseg predict drive.mp4 --every 2 --start 1:30
+
 oodseg predict photos/ --masks grabcut --confidence-format npy
 
 oodseg predict photos/ --detector segformer:my_model+energy --masks sam:facebook/sam-vit-base
@@ -54,7 +58,7 @@ Anomaly scores of your own model: oodseg predict photos/ --score-map my_scores/
 
 def predict(
     ctx: typer.Context,
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images, folders or patterns.")],
+    paths: PathsArgument,
     out: OutOption = None,
     pipeline: PipelineOption = "street",
     detector: DetectorOption = None,
@@ -66,6 +70,10 @@ def predict(
     score_stats: ScoreStatsOption = None,
     ignore_mask: IgnoreMaskOption = None,
     confidence_format: ConfidenceFormatOption = NumberFormat.PNG,
+    fps: FpsOption = None,
+    every: EveryOption = 1,
+    start: StartOption = 0.0,
+    end: EndOption = None,
     overlay: Annotated[bool, typer.Option(help="Draw overlays.")] = True,
     overwrite: OverwriteOption = False,
     threads: ThreadsOption = None,
@@ -76,20 +84,26 @@ def predict(
     from oodseg.runs import predict as run
 
     set_threads(threads)
+    options = {
+        **chosen_pipeline(ctx, config),
+        "out": out,
+        "operating_point": operating_point,
+        "ignore": ignore_mask,
+        "device": device.value,
+        "overlays": overlay,
+        "fresh": overwrite,
+    }
+    if cut := chosen_cut(paths, fps, every, start, end, score_map):
+        predict_video(paths, **cut, **options)
+        return
     with progress_bar() as bar:
         found = run(
             paths,
-            out=out,
-            **chosen_pipeline(ctx, config),
-            operating_point=operating_point,
-            ignore=ignore_mask,
-            device=device.value,
             score_maps=score_map,
             score_stats=score_stats,
             confidence_format=confidence_format.value,
-            overlays=overlay,
-            fresh=overwrite,
             progress=bar,
+            **options,
         )
     show(found)
     if found.failures:

@@ -9,6 +9,13 @@ import typer
 
 from oodseg.cli.choices import NumberFormat
 
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH...",
+        help="Images, folders or patterns; or a video: a file, rtsp://..., camera:0.",
+    ),
+]
 ScoreMapOption = Annotated[
     Path | None,
     typer.Option(

@@ -91,7 +91,7 @@ def predict_video(
     detector: Any = None,
     prompts: Any = None,
     masks: Any = None,
-    operating_point: str = "quiet",
+    operating_point: str | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     device: str = "cpu",
     overlays: bool = True,
@@ -118,7 +118,7 @@ def predict_video(
         detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
         prompts: Likewise.
         masks: Likewise.
-        operating_point: How readily a named pipeline proposes boxes: `"quiet"`, `"balanced"` or `"thorough"`.
+        operating_point: How readily a named pipeline proposes boxes: see `predict`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         overlays: Whether the video is drawn.

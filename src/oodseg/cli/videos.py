@@ -1,0 +1,80 @@
+"""Options for videos, and what the verbs that take one do with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oodseg.cli.printing import print_facts, say
+from oodseg.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from oodseg.runs import VideoRun
+
+
+def seconds(text: str | float) -> float:
+    """Parses a time: seconds, `minutes:seconds` or `hours:minutes:seconds`."""
+    total = 0.0
+    try:
+        for part in str(text).split(":"):
+            total = 60 * total + float(part)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no time: give seconds, or minutes:seconds") from None
+    return total
+
+
+FpsOption = Annotated[
+    float | None,
+    typer.Option(help="Take the images for the frames of one video, so many per second.", show_default=False),
+]
+EveryOption = Annotated[int, typer.Option(min=1, metavar="N", help="Of a video, use every Nth frame.")]
+StartOption = Annotated[
+    float,
+    typer.Option(parser=seconds, metavar="TIME", help="Of a video, where to begin: seconds, or 1:30."),
+]
+EndOption = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="TIME", help="Of a video, where to stop.", show_default=False),
+]
+
+
+def chosen_cut(
+    paths: list[str], fps: float | None, every: int, start: float, end: float | None, score_map: Path | None
+) -> dict[str, Any]:
+    """Returns what `predict_video` takes of these options; empty where the paths are images.
+
+    Raises:
+        ConfigError: Options for videos and no video, or score maps for one.
+    """
+    from oodseg.io.video import is_video
+
+    if fps is not None or any(is_video(path) for path in paths):
+        if score_map is not None:
+            raise ConfigError("score maps go with images, not with a video: leave out --score-map, or --fps")
+        return {"fps": fps, "every": every, "start": start, "end": end}
+    if (every, start, end) != (1, 0.0, None):
+        raise ConfigError(
+            "--every, --start and --end are for videos: say with --fps that the images are the frames of one"
+        )
+    return {}
+
+
+def predict_video(paths: list[str], **options: Any) -> None:
+    """Predicts a video and prints what was found; options as those of `oodseg.runs.predict_video`."""
+    from oodseg.core.progress import progress_bar
+    from oodseg.runs import predict_video as run
+
+    with progress_bar() as bar:
+        found = run(paths, progress=bar, **options)
+    show(found)
+
+
+def show(run: VideoRun) -> None:
+    """Prints the result of a run: counts, notes, and where the files lie."""
+    for note in run.notes:
+        say(f"note: {note}", "yellow", stderr=True)
+    print_facts(run.facts())
+    for file in run.files:
+        say(f"wrote {file}")
