@@ -86,7 +86,7 @@ def test_progress_is_told(labelled, tmp_path):
     write(labelled, tmp_path / "out", progress=lambda *step: told.append(step))
     assert told == [
         *(("placing images", done, 3) for done in (1, 2, 3)),
-        *(("writing labels", done, 3) for done in (0, 1, 2)),
+        *(("writing labels", done, 3) for done in (1, 2, 3)),
     ]
 
 

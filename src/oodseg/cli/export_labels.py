@@ -21,6 +21,8 @@ a note says what is lost. When they are corrected, export them from the tool in 
 oodseg export-labels oodseg-results --format cvat --out to-correct
 
 oodseg evaluate corrected
+
+oodseg export-labels oodseg-results --picks picks.json --format label-studio --out rare
 """
 
 
@@ -46,13 +48,21 @@ def export_labels(
     images: Annotated[
         Images, typer.Option(help="Put the images beside the labels: copies, symbolic links, or none.")
     ] = Images.COPY,
+    picks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="picks.json of the gallery of `oodseg mine`: write only what was kept.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write what was found in the format of a labelling tool; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
     from oodseg.exchange import write
 
     with progress_bar() as bar:
-        found = write(results, out, format, images=images.value, progress=bar)
+        found = write(results, out, format, images=images.value, picks=picks, progress=bar)
     print_facts([("images", str(found.images)), ("unknown objects", str(found.objects))])
     for note in found.notes:
         say(f"note: {note}", "yellow")

@@ -25,6 +25,8 @@ from oodseg.cli.failures import HELP as FAILURES_HELP
 from oodseg.cli.failures import failures
 from oodseg.cli.fit import HELP as FIT_HELP
 from oodseg.cli.fit import fit
+from oodseg.cli.mine import HELP as MINE_HELP
+from oodseg.cli.mine import mine
 from oodseg.cli.models import models
 from oodseg.cli.predict import HELP as PREDICT_HELP
 from oodseg.cli.predict import predict
@@ -91,6 +93,7 @@ train_app.command("volumes")(train_volumes)
 app.add_typer(train_app, name="train")
 app.command()(models)
 app.command(help=EXPORT_HELP)(export)
+app.command(help=MINE_HELP)(mine)
 app.command("export-labels", help=EXPORT_LABELS_HELP)(export_labels)
 app.command(help=BENCH_HELP)(bench)
 

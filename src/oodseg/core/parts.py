@@ -127,6 +127,17 @@ class Detector(Part):
         """
         return Sight(self.score(images))
 
+    def encode(self, images: Tensor) -> Tensor | None:
+        """Computes features by which things in images can be compared; by default there are none.
+
+        Args:
+            images: Float `[B, 3, H, W]`, RGB in 0..1, any size.
+
+        Returns:
+            Float `[B, C, h, w]`, covering the images but for a margin that padding adds; or None.
+        """
+        return None
+
 
 class PromptGenerator(Part):
     """Proposes one box per object that stands out in a score map.

@@ -80,6 +80,11 @@ class LogitDetector(ModulePart, Detector, Fittable):
         score = resize_scores(self.rule(self._segment(images), (height, width)).float(), (height, width))
         return gaussian_blur(score, self.smooth, mirror=True) if self.smooth else score
 
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Tensor | None:
+        """Computes the segmenter's features, where it gives any; see `Detector.encode`."""
+        return self.segmenter.segment(images).features
+
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Fits the score's statistics, if it has any, and then the normalizer, one batch at a time.
 

@@ -129,6 +129,11 @@ class StreetDetector(ModulePart, Detector, Learned):
         return Sight(score + self.detail * more, features)
 
     @torch.inference_mode()
+    def encode(self, images: Tensor) -> Tensor:
+        """Computes the encoder's deepest features, at stride 32; see `Detector.encode`."""
+        return self.network.encode(pad_to_stride(images))[-1].float()
+
+    @torch.inference_mode()
     def details(self, images: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Scores a batch at twice the working size, keeping the details separate.
 

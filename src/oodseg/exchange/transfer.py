@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.prediction import Prediction
-from oodseg.core.progress import Progress, silent
+from oodseg.core.progress import Progress, track
 from oodseg.core.registry import names, resolve, table
 from oodseg.exchange.format import Format
 from oodseg.exchange.images import Placement, check_names, place_image
 from oodseg.exchange.labels import LabelledImage
+from oodseg.exchange.picks import keep_picked
 from oodseg.exchange.results import from_prediction, read_results
 
 ROOM = "exchange"
@@ -54,6 +55,7 @@ def write(
     format: str = "coco",
     *,
     images: Placement = "copy",
+    picks: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Export:
     """Writes labels in the format of a tool.
@@ -63,6 +65,8 @@ def write(
         out: Folder to write to; made if missing.
         format: Its name, as `oodseg export-labels --help` lists them.
         images: What becomes of the images: `"copy"`, `"link"` (symbolic links) or `"none"`.
+        picks: What was picked in the gallery of `oodseg mine`: only objects that were kept are written, and
+            images that hold one.
         progress: Told after every image.
 
     Returns:
@@ -70,33 +74,28 @@ def write(
 
     Raises:
         ConfigError: No such format, or images that would share one name.
-        DatasetError: No results in that folder, or none that can be read.
+        DatasetError: No results in that folder, or none that can be read, or picks of other results.
         ImageError: An image is gone.
         MissingDependencyError: The format needs a library that is not installed.
         OodsegError: A file cannot be written.
     """
-    chosen, target, report = format_of(format), Path(out), progress or silent
+    chosen, target = format_of(format), Path(out)
     if target.exists() and not target.is_dir():
         raise ConfigError(f"{target} is a file: choose a folder for the labels")
     if isinstance(source, str | os.PathLike):
         labelled = read_results(Path(source))
     else:
         labelled = [from_prediction(each) if isinstance(each, Prediction) else each for each in source]
+    if picks is not None:
+        labelled = keep_picked(labelled, Path(picks))
     check_names(labelled)
     if chosen.place is not None:
-        for done, image in enumerate(labelled, start=1):
+        for image in track(labelled, "placing images", progress):
             place_image(image, target / chosen.place(image.name), images)
-            report("placing images", done, len(labelled))
-    notes = chosen.write(_told(labelled, report), target)
+    notes = chosen.write(track(labelled, "writing labels", progress), target)
     return Export(
         target, chosen.title, len(labelled), sum(len(each.objects) for each in labelled), tuple(notes)
     )
-
-
-def _told(labelled: Sequence[LabelledImage], report: Progress) -> Iterator[LabelledImage]:
-    for done, image in enumerate(labelled):
-        report("writing labels", done, len(labelled))
-        yield image
 
 
 def read(folder: str | os.PathLike[str], format: str | None = None) -> list[LabelledImage]:

@@ -126,8 +126,12 @@ class StreetNet(ModulePart, Segmenter, Learned):
             self.encoder.eval()
         return self
 
-    def _levels(self, images: Tensor) -> list[Tensor]:
-        """Encoder features at strides 2, 4, 8, 16 and 32."""
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """Encoder features at strides 2, 4, 8, 16 and 32.
+
+        Args:
+            images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
+        """
         if self.encoder is not None:
             scaled = (images - ENCODER_MEAN) / ENCODER_STD
             return list(self.encoder(scaled.contiguous(memory_format=torch.channels_last)))
@@ -144,7 +148,7 @@ class StreetNet(ModulePart, Segmenter, Learned):
         Args:
             images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
         """
-        levels = self._levels(images)
+        levels = self.encode(images)
         x = levels[4] + self.context(levels[4].mean((2, 3), keepdim=True))
         decoded = []
         for up, beside in zip(self.ups, (levels[3], levels[2], levels[1]), strict=True):
