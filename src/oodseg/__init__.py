@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from oodseg.io.images import read_image, to_tensor
     from oodseg.masks.everything import EverythingSegmenter
     from oodseg.pipeline import S2M
+    from oodseg.runs.judgements import judge
     from oodseg.segmenters.own import CallableSegmenter
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "evaluate",
+    "judge",
     "load_failure_detector",
     "read_image",
     "to_tensor",
@@ -79,6 +81,7 @@ _HOMES = {
     "VideoError": "oodseg.core.errors",
     "WeightsError": "oodseg.core.errors",
     "evaluate": "oodseg.evaluation.run",
+    "judge": "oodseg.runs.judgements",
     "load_failure_detector": "oodseg.failures.storage",
     "read_image": "oodseg.io.images",
     "to_tensor": "oodseg.io.images",

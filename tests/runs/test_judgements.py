@@ -6,12 +6,16 @@ from urllib.parse import unquote
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import failure_fakes
+import oodseg
 import oodseg.runs
 import tiny_segmenter
 from failure_fakes import HEIGHT, WIDTH, RedIsWrong, save_image
+from oodseg import CallableSegmenter
 from oodseg.core.errors import ConfigError, ImageError, WeightsError
 from oodseg.core.input_warnings import InputWarning
 from tiny_segmenter import TinySegmenter
@@ -257,3 +261,40 @@ def test_images_in_memory(out):
     red = np.full((HEIGHT, WIDTH, 3), (255, 0, 0), np.uint8)
     run = oodseg.runs.judge(iter([("red", red), ("black", red * 0)]), "red_is_wrong", out)
     assert [each.name for each in run.worst()] == ["red", "black"]
+
+
+class Grey(nn.Module):
+    """Two classes by how bright a pixel is."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(gain))
+
+    def forward(self, images):
+        bright = self.gain * (images.mean(1, keepdim=True) - 0.5)
+        return torch.cat([-bright, bright], 1)
+
+
+def test_a_network_of_ones_own_is_told_from_others_by_its_weights(photos, out):
+    def found(gain, **options):
+        segmenter = CallableSegmenter(Grey(gain), ["dark", "bright"])
+        return oodseg.judge(photos, out=out, segmenter=segmenter, **options)
+
+    assert found(2.0).done_before == 0
+    assert found(2.0).done_before == 4
+    settings = json.loads((out / "failures.json").read_text())["info"]["settings"]
+    assert settings["segmenter"]["classes"] == ["dark", "bright"]
+    with pytest.raises(ConfigError, match="other settings"):
+        found(3.0)
+    assert found(3.0, fresh=True).done_before == 0
+
+
+def test_a_function_is_never_taken_for_another(photos, tmp_path):
+    segmenter = CallableSegmenter(lambda images: torch.cat([images[:, :1], 1 - images[:, :1]], 1), ["a", "b"])
+    for name in ("one", "two"):
+        oodseg.judge(photos, out=tmp_path / name, segmenter=segmenter)
+    one, two = (
+        json.loads((tmp_path / name / "failures.json").read_text())["info"]["settings"]["segmenter"]
+        for name in ("one", "two")
+    )
+    assert one["sha256"] != two["sha256"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,20 @@ def hash_part(part: Any) -> str:
     Args:
         part: A part with a JSON-able `config`. Weights count as float32, on whatever device they lie.
     """
+    return hash_stream(chain([json.dumps(part.config, sort_keys=True).encode()], _weights(part)))
+
+
+def hash_weights(network: Any) -> str:
+    """Computes the SHA-256 of a network's weights, as float32; of anything else that of nothing."""
+    return hash_stream(_weights(network))
+
+
+def _weights(network: Any) -> Iterator[bytes]:
     import torch
 
-    state = part.state_dict() if isinstance(part, torch.nn.Module) else {}
-    weights = (
-        name.encode() + tensor.detach().float().cpu().numpy().tobytes()
-        for name, tensor in sorted(state.items())
-    )
-    return hash_stream(chain([json.dumps(part.config, sort_keys=True).encode()], weights))
+    state = network.state_dict() if isinstance(network, torch.nn.Module) else {}
+    for name, tensor in sorted(state.items()):
+        yield name.encode() + tensor.detach().float().cpu().numpy().tobytes()
 
 
 def stable_number(text: str) -> int:

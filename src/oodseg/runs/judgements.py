@@ -20,12 +20,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import torch
+from torch import nn
 
 from oodseg.core.devices import choose_device
 from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_jpeg, encode_png
-from oodseg.core.parts import Part, describe
+from oodseg.core.errors import ConfigError
+from oodseg.core.fingerprint import hash_weights
+from oodseg.core.parts import Segmenter, describe
 from oodseg.core.progress import Progress
 from oodseg.core.version import __version__
 from oodseg.failures.loading import (
@@ -43,9 +47,10 @@ from oodseg.runs.items import Item, open_source
 from oodseg.runs.loop import Tally, Work, work_through
 from oodseg.runs.model_files import model_files
 from oodseg.runs.store import Plan, RunStore
+from oodseg.segmenters.wrapped import WrappedSegmenter
 
 if TYPE_CHECKING:
-    from oodseg.core.parts import Judge, Segmenter
+    from oodseg.core.parts import Judge
 
 DEFAULT_FOLDER = "oodseg-results/failures"
 ERROR_FILE = "error.nii.gz"  # of a whole volume
@@ -127,8 +132,8 @@ def judge(
         detector: Bundled failure detector, folder of a trained one, or a baseline: `"msp"`, `"entropy"`,
             `"energy"`, `"max_logit"`. None for `"street"`, or `"msp"` where a segmenter is given.
         out: Folder for the results; None for `oodseg-results/failures`, numbered as those of `predict`.
-        segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`; None for the
-            detector's own.
+        segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`, or one in memory, such as a
+            `CallableSegmenter` around a network of your own; None for the detector's own.
         device: Where both run: `"cpu"`, `"cuda"` or `"auto"`.
         error_format: `"png"` (16 bits) or `"npy"` (float32).
         fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
@@ -145,7 +150,7 @@ def judge(
     detector = os.fspath(detector or ("street" if segmenter is None else "msp"))
     opened = open_source(source)
     loaded = choose_failure_detector(detector, segmenter, device)
-    described = describe(segmenter) if isinstance(segmenter, Part) else segmenter
+    described = _described(segmenter) if isinstance(segmenter, Segmenter) else segmenter
     settings = {
         "detector": detector,
         "detector_sha256": failure_detector_sha256(detector),
@@ -157,6 +162,18 @@ def judge(
     work = Judging(ready.store, loaded, device=device)
     run = work.summed_up(work_through(work, ready.source, progress))
     return replace(run, notes=[] if ready.note is None else [ready.note])
+
+
+def _described(segmenter: Segmenter) -> dict[str, Any]:
+    """What tells a segmenter in memory from others: its settings (of one's own, its classes) and weights."""
+    try:
+        found = describe(segmenter)
+    except ConfigError:  # a network of one's own, which no file of settings can name
+        found = {"name": segmenter.name, "classes": list(segmenter.classes)}
+    weights = segmenter.network if isinstance(segmenter, WrappedSegmenter) else segmenter
+    # Nothing is known of a function: its results are never taken for those of another one.
+    known = hash_weights(weights) if isinstance(weights, nn.Module) else uuid4().hex
+    return {**found, "sha256": known}
 
 
 def judging_plan(
