@@ -23,6 +23,7 @@ from oodseg.io.beside import ignored_in, score_map_for
 from oodseg.io.discovery import find_images
 from oodseg.io.frames import Cut, Video
 from oodseg.io.images import as_image, resize, to_tensor
+from oodseg.io.resized import ResizedImages
 from oodseg.io.video import is_video, open_video
 from oodseg.nn.concurrency import encoder_stream, in_background
 from oodseg.tracking import track
@@ -61,6 +62,10 @@ class S2M(Stages):
             covers every image. Not saved with the pipeline.
         guarantee: What is promised at the operating point `"calibrated"`, by `oodseg calibrate`; setting a
             part anew, or fitting the detector, drops it.
+        min_confidence: Least confidence of a box, 0..1, in place of the operating point; None for that. A
+            number below that of `"thorough"` gives more boxes than that does.
+        min_area: Least number of pixels of an object.
+        max_objects: Most objects per image, the most confident ones; None for all.
 
     Raises:
         ConfigError: An argument out of range, or a part that keeps another contract.
@@ -173,7 +178,7 @@ class S2M(Stages):
         if isinstance(detector, Fittable):
             if isinstance(items, Iterator):
                 raise ConfigError("the images to fit on are read twice: give a list of them, no generator")
-            detector.fit(_Shown(self, items))
+            detector.fit(ResizedImages(items, self.working_size, self.device))
         else:
             detector.normalizer = ScoreNormalizer.fit(self.detector_score(as_image(each)) for each in items)
 
@@ -285,20 +290,7 @@ class S2M(Stages):
                 if ignored is not None:
                     masks = masks & ~ignored
                 objects += encode_objects(masks, boxes[part].cpu().numpy(), confidence[part].cpu().numpy())
-        return drop_parts(objects)
-
-
-class _Shown:
-    """Images as a detector sees them at the working size, as often as one iterates over them."""
-
-    def __init__(self, s2m: S2M, items: Iterable[Any]) -> None:
-        self._s2m, self._items = s2m, items
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for each in self._items:
-            image = as_image(each)
-            small = resize(image, *self._s2m.working_size(*image.shape[:2]))
-            yield to_tensor(small).to(self._s2m.device)[None]
+        return self.within_limits(drop_parts(objects))
 
 
 def _items(images: Any) -> Iterable[Any]:

@@ -28,10 +28,13 @@ def street(monkeypatch):
     """Stands in for the bundled pipeline."""
 
     class Fake:
+        def __init__(self, operating_point):
+            self.operating_point = operating_point or "quiet"
+
         @classmethod
-        def from_pretrained(cls, name):
+        def from_pretrained(cls, name, operating_point=None):
             assert name == "street"
-            return cls()
+            return cls(operating_point)
 
         def __call__(self, path):
             masks = np.zeros((1, *SHAPE), bool)
@@ -83,6 +86,12 @@ def test_table_json_csv_and_page(app, street, tmp_path):
     assert float(rows[0]["iou_threshold_free"]) == pytest.approx(0.75)
     assert any(row["origin"].startswith("published") for row in rows)
     assert "<h2>road_anomaly</h2>" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_another_operating_point_is_named_in_the_table(app, street, tmp_path):
+    data = make_set(tmp_path / "road_anomaly")
+    options = ["--out", tmp_path / "out", "--resamples", 5, "--no-report", "--operating-point", "thorough"]
+    assert "S2M (street, thorough)" in run(app, "evaluate", data, *options).output
 
 
 def test_several_sets_get_a_mean(app, street, tmp_path):
@@ -162,8 +171,10 @@ def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
     class Truth:
         """A pipeline that outlines the truth."""
 
+        operating_point = "quiet"
+
         @classmethod
-        def from_pretrained(cls, name):
+        def from_pretrained(cls, name, operating_point=None):
             return cls()
 
         def __call__(self, path):

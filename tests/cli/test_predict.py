@@ -34,13 +34,14 @@ def test_all_options_reach_the_run(red, photos, out, tmp_path):
     mask = tmp_path / "own_car.png"
     cv2.imwrite(str(mask), np.eye(HEIGHT, WIDTH, dtype=np.uint8))
     options = ["--confidence-format", "npy", "--no-overlay", "--score-map", tmp_path, "--ignore-mask", mask]
-    options += ["--score-stats", "0.5,2"]
+    options += ["--score-stats", "0.5,2", "--min-confidence", "0.2", "--min-area", "9", "--max-objects", "2"]
     result = run(red, out, photos / "1.png", *options, "--masks", "grabcut", "--threads", "1")
     assert result.exit_code == 0, result.output
     info = coco_of(out)["info"]
     settings = info["settings"]
     assert info["files"] == {"masks": ".png", "confidence": ".npy"}
     assert settings["masks"] == "grabcut"
+    assert settings["limits"] == {"min_confidence": 0.2, "min_area": 9, "max_objects": 2}
     assert settings["scores"] == {"folder": str(tmp_path), "mean": 0.5, "std": 2.0}
     assert len(settings["ignore_sha256"]) == 64
     assert (out / "confidence" / "1.npy").is_file()
@@ -156,3 +157,8 @@ def test_name_that_is_no_utf8(red, tmp_path, out):
         pytest.skip("this file system takes UTF-8 names only")
     assert_sentence(run(red, out, tmp_path / "photos"), 1, "is empty")
     assert os.fsencode(coco_of(out)["images"][0]["file_name"]) == b"stra\xdfe.png"
+
+
+def test_two_words_for_one_thing_are_refused(red, photos, out):
+    options = ["--operating-point", "thorough", "--min-confidence", "0.2"]
+    assert_sentence(run(red, out, photos, *options), 2, "in place of an operating point: give one of them")

@@ -297,3 +297,16 @@ def test_readings_survive_json() -> None:
     given = json.loads(json.dumps(plain(first)))
     assert list(given["operating_points"]) == ["quiet", "balanced", "thorough"]
     assert Reading(**given) == first
+
+
+def test_setting_an_argument_takes_effect():
+    torch.manual_seed(0)
+    prompts = FasterRCNNPrompts()
+    score = torch.randn(1, 96, 128) * 3
+    few = FasterRCNNPrompts(nms=0.05, max_boxes=3)
+    few.load_state_dict(prompts.state_dict())
+    before = prompts.candidates(score)[0]
+    prompts.nms, prompts.max_boxes = 0.05, 3
+    after, expected = prompts.candidates(score)[0], few.candidates(score)[0]
+    assert len(before.boxes) > len(after.boxes) > 0
+    assert torch.equal(after.boxes, expected.boxes)

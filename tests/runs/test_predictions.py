@@ -300,3 +300,16 @@ def test_a_model_that_has_changed_is_noticed(photos, out, tmp_path):
     save(0.25)
     with pytest.raises(ConfigError, match=r"the model .*net\.onnx has changed"):
         oodseg.runs.predict(photos, "street", out, **options)
+
+
+def test_limits_reach_the_pipeline_and_are_settings(red, photos, out):
+    assert oodseg.runs.predict(photos, red, out, min_area=1601).objects == 0
+    with pytest.raises(ConfigError, match="limits min_area was 1601, is none"):
+        oodseg.runs.predict(photos, red, out)
+    assert oodseg.runs.predict(photos, red, out / "2", min_area=1600, max_objects=1).objects == 3
+    assert oodseg.runs.predict(photos, red, out / "3", min_confidence=1.0).objects == 0
+    s2m = make_pipeline()
+    with pytest.raises(ConfigError, match="limits and what to ignore"):
+        oodseg.runs.predict(photos, s2m, out / "4", max_objects=1)
+    s2m.min_area = 1601
+    assert oodseg.runs.predict(photos, s2m, out / "4").objects == 0

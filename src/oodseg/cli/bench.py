@@ -14,6 +14,7 @@ from oodseg.cli.loading import (
     DetectorOption,
     DeviceOption,
     MasksOption,
+    OperatingPointOption,
     PipelineOption,
     PromptsOption,
     load_pipeline,
@@ -44,6 +45,7 @@ def bench(
     detector: DetectorOption = None,
     prompts: PromptsOption = None,
     masks: MasksOption = None,
+    operating_point: OperatingPointOption = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs per size.")] = 10,
     device: DeviceOption = Device.CPU,
@@ -51,6 +53,7 @@ def bench(
 ) -> None:
     """Time every stage of a pipeline; `HELP` is what the user sees."""
     parts: dict[str, Any] = {"detector": detector, "prompts": prompts, "masks": masks}
+    parts["operating_point"] = operating_point
     started = time.perf_counter()  # imports torch and its kin; the next one only loads weights
     set_threads(threads)
     load_pipeline(pipeline, device, **parts)

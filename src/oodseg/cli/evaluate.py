@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodseg.cli.datasets import AnomalyValueOption
+from oodseg.cli.loading import OperatingPointOption
 from oodseg.cli.printing import console, say
 from oodseg.core.errors import ConfigError
 
@@ -28,6 +29,7 @@ def evaluate(
     pipeline: Annotated[
         str, typer.Option(help="Pipeline name or folder; 'none' measures score files only.")
     ] = "street",
+    operating_point: OperatingPointOption = None,
     scores: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,6 +62,7 @@ def evaluate(
             datasets,
             None if pipeline == NO_PIPELINE else pipeline,
             out,
+            operating_point=operating_point,
             scores=read_score_folders(scores or []),
             baselines=baselines,
             preset=preset,

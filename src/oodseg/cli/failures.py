@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodseg.cli.choices import Device, NumberFormat
-from oodseg.cli.loading import DeviceOption, OutOption, OverwriteOption
+from oodseg.cli.loading import DeviceOption
 from oodseg.cli.printing import print_facts, say
+from oodseg.cli.run_options import OutOption, OverwriteOption
 
 if TYPE_CHECKING:
     from oodseg.runs import JudgeRun

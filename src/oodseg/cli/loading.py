@@ -59,21 +59,6 @@ OperatingPointOption = Annotated[
         show_default=False,
     ),
 ]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help="Folder for the results; what it holds of an earlier run stays. If not given: oodseg-results, "
-        "or a new folder in it if that holds results of other settings or images.",
-        show_default=False,
-    ),
-]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Redo what is done; results of other settings in the folder go, if it was named."
-    ),
-]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)

@@ -6,30 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodseg.cli import loading, predict_options, run_options, videos
 from oodseg.cli.choices import Device, NumberFormat
-from oodseg.cli.loading import (
-    ConfigOption,
-    DetectorOption,
-    DeviceOption,
-    MasksOption,
-    OperatingPointOption,
-    OutOption,
-    OverwriteOption,
-    PipelineOption,
-    PromptsOption,
-    ThreadsOption,
-    chosen_pipeline,
-    set_threads,
-)
-from oodseg.cli.predict_options import (
-    ConfidenceFormatOption,
-    IgnoreMaskOption,
-    PathsArgument,
-    ScoreMapOption,
-    ScoreStatsOption,
-)
 from oodseg.cli.printing import print_facts, say
-from oodseg.cli.videos import EndOption, EveryOption, FpsOption, StartOption, chosen_cut, predict_video
 
 if TYPE_CHECKING:
     from oodseg.runs import PredictionRun
@@ -58,43 +37,49 @@ Anomaly scores of your own model: oodseg predict photos/ --score-map my_scores/
 
 def predict(
     ctx: typer.Context,
-    paths: PathsArgument,
-    out: OutOption = None,
-    pipeline: PipelineOption = "street",
-    detector: DetectorOption = None,
-    prompts: PromptsOption = None,
-    masks: MasksOption = None,
-    operating_point: OperatingPointOption = None,
-    config: ConfigOption = None,
-    score_map: ScoreMapOption = None,
-    score_stats: ScoreStatsOption = None,
-    ignore_mask: IgnoreMaskOption = None,
-    confidence_format: ConfidenceFormatOption = NumberFormat.PNG,
-    fps: FpsOption = None,
-    every: EveryOption = 1,
-    start: StartOption = 0.0,
-    end: EndOption = None,
+    paths: predict_options.PathsArgument,
+    out: run_options.OutOption = None,
+    pipeline: loading.PipelineOption = "street",
+    detector: loading.DetectorOption = None,
+    prompts: loading.PromptsOption = None,
+    masks: loading.MasksOption = None,
+    operating_point: loading.OperatingPointOption = None,
+    min_confidence: predict_options.MinConfidenceOption = None,
+    min_area: predict_options.MinAreaOption = 0,
+    max_objects: predict_options.MaxObjectsOption = None,
+    config: loading.ConfigOption = None,
+    score_map: predict_options.ScoreMapOption = None,
+    score_stats: predict_options.ScoreStatsOption = None,
+    ignore_mask: predict_options.IgnoreMaskOption = None,
+    confidence_format: predict_options.ConfidenceFormatOption = NumberFormat.PNG,
+    fps: videos.FpsOption = None,
+    every: videos.EveryOption = 1,
+    start: videos.StartOption = 0.0,
+    end: videos.EndOption = None,
     overlay: Annotated[bool, typer.Option(help="Draw overlays.")] = True,
-    overwrite: OverwriteOption = False,
-    threads: ThreadsOption = None,
-    device: DeviceOption = Device.CPU,
+    overwrite: run_options.OverwriteOption = False,
+    threads: loading.ThreadsOption = None,
+    device: loading.DeviceOption = Device.CPU,
 ) -> None:
     """Outline every unknown object in images; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import predict as run
 
-    set_threads(threads)
+    loading.set_threads(threads)
     options = {
-        **chosen_pipeline(ctx, config),
+        **loading.chosen_pipeline(ctx, config),
         "out": out,
         "operating_point": operating_point,
+        "min_confidence": min_confidence,
+        "min_area": min_area,
+        "max_objects": max_objects,
         "ignore": ignore_mask,
         "device": device.value,
         "overlays": overlay,
         "fresh": overwrite,
     }
-    if cut := chosen_cut(paths, fps, every, start, end, score_map):
-        predict_video(paths, **cut, **options)
+    if cut := videos.chosen_cut(paths, fps, every, start, end, score_map):
+        videos.predict_video(paths, **cut, **options)
         return
     with progress_bar() as bar:
         found = run(

@@ -46,3 +46,17 @@ IgnoreMaskOption = Annotated[
 ConfidenceFormatOption = Annotated[
     NumberFormat, typer.Option(help="16-bit PNG (0..65535 = 0..1) or float32 .npy.")
 ]
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Least confidence of a box, in place of --operating-point; low numbers give more boxes.",
+        show_default=False,
+    ),
+]
+MinAreaOption = Annotated[int, typer.Option(min=0, help="Least number of pixels of an object.")]
+MaxObjectsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Most objects per image, the most confident ones.", show_default=False),
+]

@@ -10,7 +10,8 @@ import typer
 
 from oodseg.cli.choices import Device, NumberFormat
 from oodseg.cli.failures import ErrorFormatOption, show
-from oodseg.cli.loading import DeviceOption, OutOption, OverwriteOption
+from oodseg.cli.loading import DeviceOption
+from oodseg.cli.run_options import OutOption, OverwriteOption
 from oodseg.core.errors import ConfigError
 
 HELP = """Find where the labels of a scan are likely wrong, without any truth.

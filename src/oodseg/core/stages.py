@@ -13,6 +13,7 @@ from oodseg.core.bundle import find_bundle, read_pipeline_config, save_bundle
 from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.guarantee import CALIBRATED, Guarantee
+from oodseg.core.limits import Limits
 from oodseg.core.parts import OPERATING_POINTS, Detector, PromptableSegmenter, PromptGenerator
 from oodseg.core.spec import ROOMS
 
@@ -41,7 +42,7 @@ def working_size(height: int, width: int, side: tuple[int, int]) -> tuple[int, i
     return max(16, round(height * scale)), max(16, round(width * scale))
 
 
-class Stages:
+class Stages(Limits):
     """Detector, prompt generator and promptable segmenter of a pipeline, with its settings.
 
     See `oodseg.pipeline.S2M` for the arguments; all are attributes too, and setting one takes effect.
@@ -60,7 +61,11 @@ class Stages:
         operating_point: str | float = "quiet",
         ignore: NDArray[np.bool_] | None = None,
         guarantee: Guarantee | None = None,
+        min_confidence: float | None = None,
+        min_area: int = 0,
+        max_objects: int | None = None,
     ) -> None:
+        super().__init__(min_confidence, min_area, max_objects)
         self._parts: dict[str, Any] = {}
         self._operating_point: str | float = "quiet"
         self.device = device
@@ -163,14 +168,19 @@ class Stages:
 
     @property
     def promise(self) -> str | None:
-        """Says what is promised of the boxes, and on what condition; None where nothing is."""
-        if self.guarantee is None or self.operating_point != CALIBRATED:
+        """Says what is promised of the boxes, and on what condition; None where nothing is.
+
+        Nothing is promised of a part of the boxes that was chosen by other limits.
+        """
+        if self.guarantee is None or self.operating_point != CALIBRATED or self.limits:
             return None
         return self.guarantee.promise()
 
     @property
     def readiness(self) -> str | float:
         """The operating point as a prompt generator takes it: a name, or the least confidence of a box."""
+        if self.min_confidence is not None:
+            return self.min_confidence
         if self.guarantee is not None and self.operating_point == CALIBRATED:
             return self.guarantee.least_confidence
         return self.operating_point
@@ -208,8 +218,9 @@ class Stages:
             prompts: Replaces that part likewise: `"components"`.
             masks: Replaces that part likewise: `"grabcut"` or `"sam:FOLDER"`.
             working_side: Overrides the saved one; see the class.
-            options: `concurrent_encoding`, `operating_point` and `ignore` of the class. Without an operating
-                point, a calibrated pipeline none of whose parts is replaced works at `"calibrated"`.
+            options: `concurrent_encoding`, `operating_point`, `ignore`, `min_confidence`, `min_area` and
+                `max_objects` of the class. Without an operating point, a calibrated pipeline none of whose
+                parts is replaced works at `"calibrated"`.
 
         Raises:
             WeightsError: The folder or a model is missing, damaged, or of another version.

@@ -190,7 +190,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         # A sixth faster on CPUs.
         self.rcnn.to(memory_format=torch.channels_last)
         heads = self.rcnn.roi_heads
-        heads.score_thresh, heads.nms_thresh, heads.detections_per_img = _FLOOR, nms, max_boxes
+        heads.score_thresh = _FLOOR
         # Left to itself the pool infers these from the first map it sees, wrongly if that is very flat.
         pool = heads.box_roi_pool
         pool.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
@@ -227,6 +227,8 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
             targets: As torchvision's Faster R-CNN takes them.
         """
         rcnn = self.rcnn
+        # Here, so that setting them takes effect.
+        rcnn.roi_heads.nms_thresh, rcnn.roi_heads.detections_per_img = self.nms, self.max_boxes
         images, targets = rcnn.transform([self.image(each) for each in scores], targets)
         joined = self._joined(images.tensors, features)
         levels = rcnn.backbone(images.tensors, joined) if joined else rcnn.backbone(images.tensors)

@@ -81,6 +81,7 @@ def demonstrate(
     seed: int = 0,
     pipeline: str | os.PathLike[str] | Callable[..., Prediction] = "street",
     *,
+    operating_point: str | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Demonstration:
@@ -91,6 +92,7 @@ def demonstrate(
         count: Number of scenes.
         seed: Another number draws other scenes.
         pipeline: As `predict` takes it.
+        operating_point: Likewise.
         settings: Likewise.
         progress: Told after every scene.
 
@@ -99,7 +101,7 @@ def demonstrate(
         OodsegError: A file cannot be written.
     """
     out = Path(out)
-    s2m, known = load(pipeline, settings)
+    s2m, known = load(pipeline, settings, operating_point=operating_point)
     truths = draw_scenes(out / "images", count, seed)
     scenes = list(truths)
     run = predict(scenes, s2m, out, settings=known, fresh=True, progress=progress)

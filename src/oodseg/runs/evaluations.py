@@ -42,6 +42,7 @@ def evaluate_sets(
     pipeline: str | os.PathLike[str] | Callable[[Any], Prediction] | None = "street",
     out: str | os.PathLike[str] = "oodseg-results/evaluate",
     *,
+    operating_point: str | None = None,
     scores: Mapping[str, str | os.PathLike[str]] | None = None,
     baselines: bool = True,
     preset: str = "code",
@@ -60,6 +61,7 @@ def evaluate_sets(
         pipeline: Bundled name, folder, or a pipeline; None to measure score files only. A named one is left
             out, too, where there are score files and images are missing.
         out: Folder for `results.json`, `results.csv`, `results.md` and `report.html`.
+        operating_point: How readily a named pipeline proposes boxes; None for its own.
         scores: Name to folder of score files, named like the images; with a sub folder per set where the sets
             are several.
         baselines: Whether every score is also cut at its best threshold into connected components.
@@ -83,7 +85,7 @@ def evaluate_sets(
     show, folders = progress or silent, scores or {}
     paths = [_drawn(Path(path), Path(out), show) for path in datasets]
     sets = [open_dataset(path, split, anomaly_value) for path in paths]
-    measured, named = _load(pipeline, sets, bool(folders))
+    measured, named = _load(pipeline, sets, bool(folders), operating_point)
     run = EvaluationRun()
     for path, data in zip(paths, sets, strict=True):
         found = evaluate(
@@ -111,7 +113,9 @@ def _drawn(path: Path, out: Path, progress: Progress) -> Path:
     return benchmark.draw_benchmark(out / synthetic.VERSION, progress)
 
 
-def _load(pipeline: Any, sets: Sequence[BenchmarkSet], has_scores: bool) -> tuple[Any, dict[str, Any]]:
+def _load(
+    pipeline: Any, sets: Sequence[BenchmarkSet], has_scores: bool, operating_point: str | None
+) -> tuple[Any, dict[str, Any]]:
     """The pipeline, unless score files alone are to be measured, and what names its row."""
     if not isinstance(pipeline, str | os.PathLike):
         name = pipeline.name if isinstance(pipeline, S2M) else "own"
@@ -120,9 +124,11 @@ def _load(pipeline: Any, sets: Sequence[BenchmarkSet], has_scores: bool) -> tupl
     if has_scores and not complete:
         return None, {}
     name = os.fspath(pipeline)
-    # The path to a folder says nothing in a table.
-    title = f"S2M ({Path(name).name or name})"
-    return S2M.from_pretrained(name), {"pipeline_name": title, "weights_hash": pipeline_sha256(name)}
+    s2m = S2M.from_pretrained(name, operating_point=operating_point)
+    # The path to a folder says nothing in a table; the usual operating point goes without saying.
+    point = "" if s2m.operating_point == "quiet" else f", {s2m.operating_point}"
+    title = f"S2M ({Path(name).name or name}{point})"
+    return s2m, {"pipeline_name": title, "weights_hash": pipeline_sha256(name)}
 
 
 def _folder_of(folder: Path, dataset: Path, count: int) -> Path:

@@ -13,6 +13,7 @@ from oodseg.core.bundle import find_bundle, read_pipeline_config
 from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
+from oodseg.core.limits import Limits
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS, read_spec
 from oodseg.io.masks import read_mask
@@ -53,6 +54,7 @@ def load(
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     with_detector: bool = True,
     operating_point: str | None = None,
+    limits: Limits | None = None,
     **parts: Any,
 ) -> tuple[Callable[..., Prediction], dict[str, Any]]:
     """Loads a pipeline.
@@ -66,6 +68,7 @@ def load(
         with_detector: Whether a named pipeline gets a detector.
         operating_point: Of a named pipeline: `"quiet"`, `"balanced"`, `"thorough"` or `"calibrated"`; None
             for the pipeline's own.
+        limits: Of a named pipeline; None for none.
         **parts: `detector`, `prompts` and `masks` of a named pipeline: see `S2M.from_pretrained`.
 
     Returns:
@@ -76,10 +79,12 @@ def load(
             which nothing is known and that has no `settings`.
         WeightsError: The pipeline is missing, damaged, or of another version.
     """
+    chosen_limits = {} if limits is None else limits.limits
     if not isinstance(pipeline, str | os.PathLike):
-        if ignore is not None or any(part is not None for part in parts.values()):
+        if ignore is not None or chosen_limits or any(part is not None for part in parts.values()):
             raise ConfigError(
-                "parts and what to ignore are chosen for a pipeline that is named: put them into S2M(...)"
+                "parts, limits and what to ignore are chosen for a pipeline that is named: put them into "
+                "S2M(...)"
             )
         return pipeline, dict(_describe(pipeline) if settings is None else settings)
     name = os.fspath(pipeline)
@@ -93,7 +98,8 @@ def load(
 
     def make() -> S2M:
         where = choose_device(device)
-        return S2M.from_pretrained(name, where, operating_point=operating_point, ignore=mask, **given)
+        options: dict[str, Any] = {"operating_point": operating_point, "ignore": mask, **chosen_limits}
+        return S2M.from_pretrained(name, where, **options, **given)
 
     if settings is not None:
         return make(), dict(settings)
@@ -107,7 +113,7 @@ def load(
     point = s2m.operating_point if isinstance(s2m, S2M) else operating_point or "quiet"
     used = [given.get(key, kept[key]) for key in ROOMS]
     known = {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), "operating_point": point, **chosen}
-    return s2m, {**known, "models": model_files(*used), **_ignored(mask)}
+    return s2m, {**known, "limits": chosen_limits, "models": model_files(*used), **_ignored(mask)}
 
 
 def _is_fitted(kept: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
@@ -115,6 +121,19 @@ def _is_fitted(kept: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     if "detector" in given:
         return given["detector"] is None
     return bool(kept["detector"] and kept["detector"].get("normalizer"))
+
+
+def read_limits(
+    operating_point: str | None, min_confidence: float | None, min_area: int, max_objects: int | None
+) -> Limits:
+    """Reads what a run may choose of the objects of a named pipeline.
+
+    Raises:
+        ConfigError: A number out of range, or a least confidence beside an operating point.
+    """
+    if operating_point is not None and min_confidence is not None:
+        raise ConfigError("a least confidence stands in place of an operating point: give one of them")
+    return Limits(min_confidence, min_area, max_objects)
 
 
 def pipeline_sha256(name: str) -> str:
@@ -140,6 +159,7 @@ def _describe(pipeline: Any) -> dict[str, Any]:
         "pipeline": pipeline.name,
         "working_side": list(pipeline.working_side),
         "operating_point": pipeline.operating_point,
+        "limits": pipeline.limits,
         "guarantee": None if pipeline.guarantee is None else asdict(pipeline.guarantee),
     }
     for key, part in (("prompts", pipeline.prompts), ("masks", pipeline.masks)):

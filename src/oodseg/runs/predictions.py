@@ -35,7 +35,7 @@ from oodseg.core.version import __version__
 from oodseg.pipeline import S2M
 from oodseg.runs.folder import common_root, open_run, root_of
 from oodseg.runs.items import Item, file_identity, open_source
-from oodseg.runs.loading import load
+from oodseg.runs.loading import load, read_limits
 from oodseg.runs.loop import Tally, Work, work_through
 from oodseg.runs.scores import ScoreMaps
 from oodseg.runs.statistics import fit_to_inputs
@@ -125,6 +125,9 @@ def predict(
     prompts: Any = None,
     masks: Any = None,
     operating_point: str | None = None,
+    min_confidence: float | None = None,
+    min_area: int = 0,
+    max_objects: int | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     device: str = "cpu",
     score_maps: str | os.PathLike[str] | None = None,
@@ -151,6 +154,9 @@ def predict(
         masks: Likewise.
         operating_point: How readily a named pipeline proposes boxes: `"quiet"`, `"balanced"`, `"thorough"` or
             `"calibrated"`; None for the pipeline's own: `"calibrated"` where it was, else `"quiet"`.
+        min_confidence: Least confidence of a box, 0..1, in place of the operating point.
+        min_area: Least number of pixels of an object.
+        max_objects: Most objects per image, the most confident ones.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded; or
@@ -182,6 +188,7 @@ def predict(
         ignore=ignore,
         with_detector=score_maps is None,
         operating_point=operating_point,
+        limits=read_limits(operating_point, min_confidence, min_area, max_objects),
         detector=detector,
         prompts=prompts,
         masks=masks,

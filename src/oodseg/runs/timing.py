@@ -49,7 +49,7 @@ def time_pipeline(
         runs: Timed runs per size, after two to warm up.
         sizes: Width and height of the images; None for `SIZES`.
         device: `"cpu"`, `"cuda"` or `"auto"`.
-        **parts: `detector`, `prompts` and `masks`: see `S2M.from_pretrained`.
+        **parts: `detector`, `prompts`, `masks` and `operating_point`: see `S2M.from_pretrained`.
 
     Returns:
         JSON-able: `machine`, `pipeline`, `device`, `threads`, `load_seconds`, and `results`: what `time_size`

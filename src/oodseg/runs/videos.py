@@ -30,7 +30,7 @@ from oodseg.pipeline import S2M
 from oodseg.runs.folder import open_run
 from oodseg.runs.following import follow
 from oodseg.runs.items import Item, Source, file_identity
-from oodseg.runs.loading import load
+from oodseg.runs.loading import load, read_limits
 from oodseg.runs.predictions import DEFAULT_FOLDER
 from oodseg.runs.segments import SEGMENTS, SegmentStore
 from oodseg.runs.statistics import fit_to_inputs
@@ -92,6 +92,9 @@ def predict_video(
     prompts: Any = None,
     masks: Any = None,
     operating_point: str | None = None,
+    min_confidence: float | None = None,
+    min_area: int = 0,
+    max_objects: int | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     device: str = "cpu",
     overlays: bool = True,
@@ -119,6 +122,9 @@ def predict_video(
         prompts: Likewise.
         masks: Likewise.
         operating_point: How readily a named pipeline proposes boxes: see `predict`.
+        min_confidence: Least confidence of a box in a frame, in place of the operating point.
+        min_area: Least number of pixels of an object in a frame.
+        max_objects: Most objects per frame.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         overlays: Whether the video is drawn.
@@ -142,6 +148,7 @@ def predict_video(
         device=device,
         ignore=ignore,
         operating_point=operating_point,
+        limits=read_limits(operating_point, min_confidence, min_area, max_objects),
         detector=detector,
         prompts=prompts,
         masks=masks,

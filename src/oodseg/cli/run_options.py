@@ -1,0 +1,24 @@
+"""Defines the options of every verb that works on many inputs and can be resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder for the results; what it holds of an earlier run stays. If not given: oodseg-results, "
+        "or a new folder in it if that holds results of other settings or images.",
+        show_default=False,
+    ),
+]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Redo what is done; results of other settings in the folder go, if it was named."
+    ),
+]
