@@ -5,7 +5,7 @@ import os
 import pytest
 
 from oodseg.core.errors import OodsegError
-from oodseg.core.files import atomic_path, write_bytes, write_json
+from oodseg.core.files import atomic_path, is_hidden, write_bytes, write_json
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -26,6 +26,14 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
     write_bytes(tmp_path / name, b"whole")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [(".git", True), ("._a.png", True), ("Thumbs.db", True), ("__MACOSX", True), ("a.png", False)],
+)
+def test_what_is_hidden(name, hidden):
+    assert is_hidden(name) is hidden
 
 
 def test_json_refuses_what_is_no_json(tmp_path):

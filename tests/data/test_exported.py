@@ -51,6 +51,17 @@ def half(path):
     return Prediction.from_masks(masks, [[10, 5, 20, 25], [45, 5, 55, 15]], [0.8, 0.4], path=path)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_that_systems_leave_are_skipped(name, labelled, tmp_path):
+    write(labelled, tmp_path / "out", name)
+    names = [frame.name for frame in open_dataset(tmp_path / "out").frames]
+    for path in [path for path in (tmp_path / "out").rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        path.with_name("Thumbs.db").write_bytes(b"litter")
+    found = verify(open_dataset(tmp_path / "out"))
+    assert [frame.name for frame in found.dataset.frames] == names
+
+
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "yolo"])
 def test_figures_are_those_of_label_images(name, labelled, tmp_path):
     write(labelled, tmp_path / "corrected", name)

@@ -243,3 +243,17 @@ def test_maps_are_named_as_the_images_of_this_call(tmp_path):
     source = open_source(tmp_path / "ulm")
     maps = ScoreMaps(tmp_path / "scores", source, (0.0, 1.0))
     assert maps.find(replace(source.items[0], key="ulm/x/2")) == tmp_path / "scores" / "x" / "2.npy"
+
+
+@pytest.mark.parametrize("far", [1e9, -1e12])
+def test_small_differences_of_large_scores_are_seen(red, photos, scores, out, tmp_path, far):
+    for path in scores.iterdir():
+        (tmp_path / "far").mkdir(exist_ok=True)
+        np.save(tmp_path / "far" / path.name, np.load(path).astype(np.float64) * 1e-2 + far)
+    near = oodseg.runs.predict(photos, red, out, score_maps=scores)
+    away = oodseg.runs.predict(photos, red, tmp_path / "other", score_maps=tmp_path / "far")
+    assert near.objects == away.objects == 3
+    boxes = [
+        [each["bbox"] for each in coco_of(folder)["annotations"]] for folder in (out, tmp_path / "other")
+    ]
+    assert boxes[0] == boxes[1]

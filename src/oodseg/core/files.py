@@ -25,6 +25,11 @@ def is_system_file(name: str) -> bool:
     return name.startswith("._") or name.casefold() in _SYSTEM_NAMES
 
 
+def is_hidden(name: str) -> bool:
+    """Tells whether a file or folder of that name is no part of a user's data: hidden, or a system file."""
+    return name.startswith(".") or is_system_file(name)
+
+
 @contextmanager
 def output_errors(target: str | os.PathLike[str]) -> Iterator[None]:
     """Turns a failing write below `target` into one sentence.

@@ -8,7 +8,7 @@ from pathlib import Path
 from natsort import natsorted
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.files import is_system_file
+from oodseg.core.files import is_hidden
 from oodseg.io.formats import SUFFIXES
 
 _BROAD = 100  # folders of one level that are looked at
@@ -23,12 +23,7 @@ def by_name(folder: Path) -> list[Path]:
 
 def natural(paths: Iterable[Path]) -> list[Path]:
     """Sorts paths with runs of digits by value; hidden files and those of systems are left out."""
-    return natsorted((path for path in paths if not is_hidden(path)), key=str)
-
-
-def is_hidden(path: Path) -> bool:
-    """Tells whether a file or folder is no part of a set: `._NAME`, `.DS_Store`, `Thumbs.db`, `__MACOSX`."""
-    return path.name.startswith(".") or is_system_file(path.name)
+    return natsorted((path for path in paths if not is_hidden(path.name)), key=str)
 
 
 def folders_below(root: Path, depth: int) -> list[Path]:

@@ -165,9 +165,11 @@ def layout_of(root: Path) -> Layout | None:
 
 def _remedy(root: Path) -> str:
     """Names the folders near by that have a known layout: archives are often unpacked a level too deep."""
-    above = root.resolve().parent
-    near = [*folders_below(root, _DEPTH), *([above] if layout_of(above) else [])]
-    known = [(folder, found.title) for folder in near if (found := layout_of(folder)) is not None]
+    near = [*folders_below(root, _DEPTH), root.resolve().parent]
+    # Labels out of a tool may lie anywhere below: to look for them takes long.
+    told = [layout for key, layout in LAYOUTS.items() if key != exported.KEY]
+    fitting = ((folder, next((each for each in told if each.matches(folder)), None)) for folder in near)
+    known = [(folder, layout.title) for folder, layout in fitting if layout is not None]
     if not known:
         return (
             ": `oodseg datasets list` shows them; for images of your own make images/ and labels/, with one "

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, ImageError
+from oodseg.core.files import is_hidden
 from oodseg.exchange.labels import LabelledImage
 
 
@@ -42,6 +43,11 @@ class Format:
     submission: bool = False
 
 
+def visible(paths: Iterable[Path]) -> Iterator[Path]:
+    """Leaves out hidden files and those that operating systems leave: `._NAME`, `Thumbs.db`."""
+    return (path for path in paths if not is_hidden(path.name))
+
+
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
     """Turns whatever goes wrong while labels are parsed into one sentence.
@@ -55,7 +61,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
+    except (ImageError, OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
         fault = f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error)
         raise DatasetError(f"{path} holds no {what} ({fault}): export it from the tool again") from error
 

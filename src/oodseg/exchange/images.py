@@ -11,9 +11,9 @@ from oodseg.core.errors import ConfigError, ImageError
 from oodseg.core.files import atomic_path
 from oodseg.exchange.labels import LabelledImage
 from oodseg.io.formats import SUFFIXES
+from oodseg.io.images import load_image, read_header
 
 Placement = Literal["copy", "link", "none"]
-_ORIENTATION = 0x0112  # EXIF
 _FOLDERS = ("images", "", "data", "images/default")
 
 
@@ -93,29 +93,18 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: It cannot be read.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) >= 5
-            return (image.width, image.height) if turned else (image.height, image.width)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error}): copy or export it again") from error
+    return read_header(path).shape
 
 
 def _is_turned(path: Path) -> bool:
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            return bool(image.getexif().get(_ORIENTATION, 1) != 1)
-    except OSError:  # copied as it is; whoever opens it will complain
+        return read_header(path).orientation != 1
+    except ImageError:  # copied as it is; whoever opens it will complain
         return False
 
 
 def _write_upright(path: Path, target: Path, suffix: str) -> None:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     kind = Image.registered_extensions().get(suffix.lower(), "PNG")
-    with Image.open(path) as image:
-        ImageOps.exif_transpose(image).save(target, format=kind, quality=95)
+    load_image(path).save(target, format=kind, quality=95)

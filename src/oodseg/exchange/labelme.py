@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_json
 from oodseg.core.objects import OodObject
-from oodseg.exchange.format import Format, load_json, peek_json, reading
+from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back
@@ -52,7 +52,7 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged.
     """
     found = []
-    for file in sorted(root.rglob("*.json")):
+    for file in sorted(visible(root.rglob("*.json"))):
         with reading(file, "labels of LabelMe"):
             document = load_json(file)
             if isinstance(document, dict) and document.keys() >= _KEYS:
@@ -62,7 +62,7 @@ def read(root: Path) -> list[LabelledImage]:
 
 def matches(root: Path) -> bool:
     """Tells whether the first JSON file below a folder is one of LabelMe."""
-    document = peek_json(file) if (file := next(root.rglob("*.json"), None)) else None
+    document = peek_json(file) if (file := next(visible(root.rglob("*.json")), None)) else None
     return isinstance(document, dict) and document.keys() >= _KEYS
 
 

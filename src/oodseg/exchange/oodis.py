@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes
 from oodseg.core.objects import OodObject
-from oodseg.exchange.format import Format, reading
+from oodseg.exchange.format import Format, reading, visible
 from oodseg.exchange.labels import LabelledImage
+from oodseg.io.masks import read_brightness
 
 _LIST, _CLASS = "_instanceIds_pred.txt", 1
 # Frames of LostAndFound go by the name of their label.
@@ -50,7 +51,7 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged or missing.
     """
     found = []
-    for file in sorted(root.rglob(f"*{_LIST}")):
+    for file in sorted(visible(root.rglob(f"*{_LIST}"))):
         with reading(file, "list of masks for OoDIS"):
             masks = list(_masks(file))
             height, width = masks[0][0].shape
@@ -62,16 +63,13 @@ def read(root: Path) -> list[LabelledImage]:
 
 def matches(root: Path) -> bool:
     """Tells whether there is such a list."""
-    return next(root.rglob(f"*{_LIST}"), None) is not None
+    return next(visible(root.rglob(f"*{_LIST}")), None) is not None
 
 
 def _masks(file: Path) -> Iterator[tuple[NDArray[np.bool_], float]]:
-    from PIL import Image
-
     for line in file.read_text(encoding="utf-8").splitlines():
         name, _, confidence = line.rsplit(" ", 2)
-        with Image.open(file.with_name(name)) as image:
-            yield np.asarray(image.convert("L")) > 0, float(confidence)
+        yield read_brightness(file.with_name(name)) > 0, float(confidence)
 
 
 FORMAT = Format(

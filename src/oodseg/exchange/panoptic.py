@@ -21,9 +21,10 @@ from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.objects import OodObject
 from oodseg.core.version import __version__
-from oodseg.exchange.format import Format, load_json, peek_json, reading
+from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image
 from oodseg.exchange.labels import IGNORED, LabelledImage
+from oodseg.io.images import load_image
 
 FILE = "annotations/panoptic_default.json"
 _CATEGORIES = (
@@ -104,7 +105,7 @@ def _draw(image: LabelledImage) -> tuple[NDArray[np.int64], list[dict[str, Any]]
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for file in sorted([*root.glob("annotations/*.json"), *root.glob("*.json")]):
+    for file in sorted(visible([*root.glob("annotations/*.json"), *root.glob("*.json")])):
         document = peek_json(file)
         if isinstance(document, dict) and isinstance(document.get("annotations"), list):
             first: dict[str, Any] = next(iter(document["annotations"]), {})
@@ -131,10 +132,7 @@ def _images(document: dict[str, Any], folder: Path, root: Path) -> Iterator[Labe
 
 
 def _read_ids(path: Path) -> NDArray[np.int64]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        channels = np.asarray(image.convert("RGB")).astype(np.int64)
+    channels = np.asarray(load_image(path).convert("RGB")).astype(np.int64)
     return np.asarray(channels @ np.array([1, 256, 65536]), np.int64)
 
 

@@ -19,7 +19,7 @@ from oodseg.core.errors import MissingDependencyError
 from oodseg.core.files import atomic_path
 from oodseg.core.objects import OodObject
 from oodseg.core.prediction import Prediction
-from oodseg.exchange.format import Format, reading
+from oodseg.exchange.format import Format, reading, visible
 from oodseg.exchange.labels import LabelledImage
 
 _KEY, _SUFFIX = "value", ".hdf5"
@@ -49,7 +49,7 @@ def read(root: Path) -> list[LabelledImage]:
     """
     h5py = _library()
     found = []
-    for path in sorted(root.rglob(f"*{_SUFFIX}")):
+    for path in sorted(visible(root.rglob(f"*{_SUFFIX}"))):
         with reading(path, "map for SegmentMeIfYouCan"), h5py.File(path, "r") as file:
             confidence = np.asarray(file[_KEY], np.float32)
             height, width = confidence.shape
@@ -60,7 +60,7 @@ def read(root: Path) -> list[LabelledImage]:
 
 def matches(root: Path) -> bool:
     """Tells whether there are such maps."""
-    return next(root.rglob(f"*{_SUFFIX}"), None) is not None
+    return next(visible(root.rglob(f"*{_SUFFIX}")), None) is not None
 
 
 def _regions(confidence: NDArray[np.float32]) -> list[OodObject]:

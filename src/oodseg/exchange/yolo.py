@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from oodseg.core.coco import CATEGORY
 from oodseg.core.files import write_bytes
 from oodseg.core.objects import OodObject
-from oodseg.exchange.format import Format, reading
+from oodseg.exchange.format import Format, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import IGNORED, LabelledImage
 
@@ -62,7 +62,7 @@ def read(root: Path) -> list[LabelledImage]:
     with reading(root / FILE, "classes of YOLO"):
         names = _read_names(root / FILE)
     found = []
-    for file in sorted((root / "labels").rglob("*.txt")):
+    for file in sorted(visible((root / "labels").rglob("*.txt"))):
         stem = file.relative_to(root / "labels").with_suffix("").as_posix()
         with reading(file, "polygons of YOLO"):
             path = find_image(root, f"{stem}.jpg")

@@ -17,7 +17,7 @@ from pathlib import Path
 from natsort import natsorted, ns
 
 from oodseg.core.errors import ImageError
-from oodseg.core.files import is_system_file
+from oodseg.core.files import is_hidden, is_system_file
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.run_file import results_in
 from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES, is_readable
@@ -131,7 +131,7 @@ def files_below(top: Path, result: Discovery | None = None) -> Iterator[Path]:
                 noted.skip(Skipped.RESULTS, folder)
             elif not os.path.isdir(path):
                 yield path
-            elif _is_hidden(path.name):
+            elif is_hidden(path.name):
                 noted.skip(Skipped.HIDDEN_FOLDER, path)
             else:
                 (links if path.is_symlink() else folders).append(path)
@@ -190,13 +190,9 @@ class _Search:
     def _image(self, path: Path) -> Iterator[Path]:
         """Gives the path if its suffix is that of an image that can be read."""
         suffix = path.suffix.lower()
-        if _is_hidden(path.name):
+        if is_hidden(path.name):
             self.result.skip(Skipped.HIDDEN, path)
         elif is_readable(suffix):
             yield path
         else:
             self.result.skip(Skipped.HEIF if suffix in HEIF_SUFFIXES else Skipped.NO_IMAGE, path)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or is_system_file(name)

@@ -66,6 +66,7 @@ GROUP_KEY = (
     "Overlaps in percent over the images with an anomaly (preset code), boxes and false alarms per image."
 )
 _LEAVE_OUT_FIRST = ("AP50", "boxes", "PPV", "AP", "sIoU", "F1*", "FPR95", "IoU best", "mean F1")
+_LEAST_WIDTH = 72  # of the table, for its title: a set that defines no figure has no columns
 _IN_TERMINAL = ("S2M (RPL)", "RPL+CoroCL", "UNO", "AnomDINO+RPL")
 OURS, MEAN = "ours", "mean over sets"
 
@@ -235,6 +236,7 @@ def _lay_out(rows: Sequence[Row], used: Sequence[int], preset: Preset, left_out:
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        min_width=_LEAST_WIDTH,
     )
     table.add_column("method", no_wrap=True)
     for k in used:
