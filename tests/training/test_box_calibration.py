@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from box_fakes import A, Fixed, numbered, street
 
-from oodseg.training.box_calibration import calibrate
+from oodseg.training.box_calibration import _logistic_regression, calibrate
 from oodseg.training.score_cache import CachedScene
 
 
@@ -47,3 +47,33 @@ def test_calibration_agrees_with_scikit_learn() -> None:
 def test_nothing_to_calibrate_by_changes_nothing() -> None:
     scenes = [CachedScene(numbered(0), np.array([A], np.float32))]
     assert calibrate(Fixed([([], [])]), scenes, []) == (1.0, 0.0, 0.0)
+
+
+def newton(x, hit, weight):
+    """The same fit written out, for comparison."""
+    columns = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    prior, pull = np.array([1.0, 0.0, 0.0]), 1e-3 * np.eye(3)
+    found = prior.copy()
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-columns @ found))
+        gradient = columns.T @ (weight * (chance - hit)) + pull @ (found - prior)
+        curvature = (columns * (weight * chance * (1 - chance))[:, None]).T @ columns + pull
+        found = found - np.linalg.solve(curvature, gradient)
+    return found
+
+
+@pytest.mark.parametrize("separable", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fit_is_the_least_of_its_loss(seed, separable) -> None:
+    rng = np.random.default_rng(seed)
+    hit = np.arange(90) < 50
+    x = rng.normal(size=(90, 2)) + (8.0 if separable else 1.0) * hit[:, None]
+    weight = np.where(hit, 1 / 30, 1 / 60)
+    found = _logistic_regression(x, hit, weight)
+    assert found == pytest.approx(newton(x, hit, weight).tolist(), abs=1e-6)
+
+
+def test_the_order_of_confidences_is_kept() -> None:
+    hit = np.array([True] * 20 + [False] * 20)
+    x = np.stack([np.where(hit, -3.0, 3.0), np.zeros(40)], axis=1)
+    assert _logistic_regression(x, hit, np.full(40, 1 / 20))[0] == 0.01

@@ -123,7 +123,7 @@ def training_libraries() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"lightning", "pydantic"}:
+        if (error.name or "").partition(".")[0] not in {"lightning", "pydantic", "scipy"}:
             raise
         raise MissingDependencyError(
             f"training needs the library {error.name}: pip install 'oodseg[train]'"

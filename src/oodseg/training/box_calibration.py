@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from oodseg.prompts.geometry import middle_score
 from oodseg.training.box_quality import Candidates, Found, assign, shown
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
     from oodseg.core.parts import BoxPrompts
     from oodseg.training.score_cache import CachedScene
+
+_NEUTRAL = np.array([1.0, 0.0, 0.0])  # changes no confidence
+_PULL = 1e-3
+_LEAST_SLOPE = 1e-2  # the order of the confidences is kept
 
 
 @dataclass(frozen=True)
@@ -83,17 +89,27 @@ def _evidence(prompts: BoxPrompts, score: Tensor) -> NDArray[np.float64]:
 def _logistic_regression(
     x: NDArray[np.float64], hit: NDArray[np.bool_], weight: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Both slopes and the offset by Newton's method; a weak pull to neutral keeps separable data finite."""
+    """Both slopes and the offset; a weak pull to neutral keeps separable data finite."""
     columns = np.concatenate([x, np.ones((len(x), 1))], axis=1)
-    prior, pull = np.array([1.0, 0.0, 0.0]), 1e-3 * np.eye(3)
-    parameters = prior.copy()
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-columns @ parameters))
-        gradient = columns.T @ (weight * (chance - hit)) + pull @ (parameters - prior)
-        curvature = (columns * (weight * chance * (1 - chance))[:, None]).T @ columns + pull
-        step = np.linalg.solve(curvature, gradient)
-        parameters = parameters - step
-        if np.abs(step).max() < 1e-9:
-            break
-    slope, level, offset = (float(each) for each in parameters)
-    return max(slope, 1e-2), level, offset
+    sign = np.where(hit, 1.0, -1.0)
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        surprise = np.logaddexp(0, -sign * (columns @ parameters))
+        return float(weight @ surprise + _PULL / 2 * ((parameters - _NEUTRAL) ** 2).sum())
+
+    def gradient(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        error = expit(columns @ parameters) - hit
+        return np.asarray(columns.T @ (weight * error) + _PULL * (parameters - _NEUTRAL))
+
+    def curvature(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        chance = expit(columns @ parameters)
+        return np.asarray(
+            (columns * (weight * chance * (1 - chance))[:, None]).T @ columns + _PULL * np.eye(3)
+        )
+
+    # scikit-learn pulls to zero alone, and its offset not at all.
+    found = minimize(
+        loss, _NEUTRAL, method="trust-exact", jac=gradient, hess=curvature, options={"gtol": 1e-10}
+    )
+    slope, level, offset = (float(each) for each in found.x)
+    return max(slope, _LEAST_SLOPE), level, offset
