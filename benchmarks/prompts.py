@@ -27,6 +27,7 @@ from oodseg.synth.scenes import SceneSampler
 from oodseg.training.box_quality import collect, summary
 from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_cache import ScoreCache, cache_scores
+from oodseg.training.score_source import DetectorScores
 
 SIZES = ((360, 640), (384, 512))
 TIMED = ((360, 640), (512, 1024))
@@ -82,7 +83,8 @@ def main() -> None:
     scenes, scores = options.cache / "scenes", options.cache / "scores"
     with progress_bar() as bar:
         cache_scenes(samplers, options.scenes, scenes, seed=77, progress=bar)
-        cache_scores(pipeline.detector, scenes, [1] * len(SIZES), options.scenes, scores, progress=bar)
+        source = DetectorScores(pipeline.detector)
+        cache_scores(source, "val", scenes, [1] * len(SIZES), options.scenes, scores, progress=bar)
     cache = ScoreCache(scores)
     print(f"{len(cache)} scenes, {cache.box_counts.sum()} unknown objects\n")
     print(" " * 28 + "".join(f"{name:>19}" for name in COLUMNS))

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from oodseg.core.parts import BoxPrompts
-from oodseg.training.box_calibration import Ordinary
 from oodseg.training.box_quality import Found
 from oodseg.training.score_cache import CachedScene
+from oodseg.training.score_source import Ordinary
 
 
 def found(boxes, confidence, truth) -> Found:

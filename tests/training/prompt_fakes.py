@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oodseg.core.parts import Sight
+from oodseg.core.parts import Detector, Sight
 from oodseg.detectors import ScoreNormalizer
 from oodseg.training.prompt_recipe import PromptRecipe
 from oodseg.training.scene_cache import cache_scenes
 from oodseg.training.score_cache import cache_scores
+from oodseg.training.score_source import DetectorScores
 
 TINY = {
     "sizes": [(48, 64)],
@@ -65,17 +66,18 @@ class FakeSampler:
         return FakeScene(np.repeat(grey[..., None], 3, axis=2), unknown)
 
 
-class FakeDetector:
+class FakeDetector(Detector):
     """Reads two scores of other ranges off the grey value, and shows means of cells as features."""
 
+    name = "fake"
     zoom = 2
 
     def __init__(self, mean: float = 0.25, features: bool = True) -> None:
-        self.features, self.seen = features, set()
-        self.channel_normalizers = {
-            "energy": ScoreNormalizer(-2.5, 0.5),
-            "combined": ScoreNormalizer(mean, 1 / 16),
-        }
+        self.mean, self.features, self.seen = mean, features, set()
+        self.normalizer = ScoreNormalizer(mean, 1 / 16)
+
+    def score(self, images: torch.Tensor) -> torch.Tensor:
+        return images[:, 0]
 
     def look(self, images: torch.Tensor, zoom: int = 1) -> Sight:
         self.seen.add((zoom, *images.shape[-2:]))
@@ -84,8 +86,8 @@ class FakeDetector:
         features = (levels[0], torch.cat([levels[1], levels[1][:, :2]], dim=1))
         return Sight(small[:, 0], features if self.features else None)
 
-    def score_channels(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"energy": images[:, 0] * 6 - 4, "combined": images[:, 0]}
+    def further_scores(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"energy": ScoreNormalizer(-2.5, 0.5)(images[:, 0] * 6 - 4)}
 
 
 def fill(
@@ -94,7 +96,7 @@ def fill(
     """Makes scenes beside `out`, and their score maps in it; each sampler comes with its zoom."""
     scenes = out.with_name(f"{out.name}-scenes")
     cache_scenes([sampler for sampler, _ in samplers], count, scenes, seed)
-    cache_scores(detector, scenes, [zoom for _, zoom in samplers], count, out)
+    cache_scores(DetectorScores(detector), "train", scenes, [zoom for _, zoom in samplers], count, out)
 
 
 def fill_run(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from box_fakes import A, B, Scripted, blank, found, with_features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oodseg.training.box_calibration import Ordinary, calibrate
+from oodseg.training.box_calibration import calibrate
 from oodseg.training.box_quality import Found, collect
 from oodseg.training.operating_points import (
     FALSE_PER_IMAGE,
@@ -13,6 +13,7 @@ from oodseg.training.operating_points import (
     least_confidence,
     recall_curve,
 )
+from oodseg.training.score_source import Ordinary
 
 
 def choose(answers: list[Found]) -> dict:

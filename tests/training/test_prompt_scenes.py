@@ -4,6 +4,7 @@ from prompt_fakes import FakeDetector, with_features
 from oodseg.training.prompt_scenes import make_caches
 from oodseg.training.scene_cache import read_scenes
 from oodseg.training.score_cache import ScoreCache
+from oodseg.training.score_source import DetectorScores
 from training_data import make_training_data
 
 
@@ -11,7 +12,7 @@ def test_scenes_come_in_every_size_and_as_large_as_the_detector_wants_them(tmp_p
     make_training_data(tmp_path / "data")
     recipe = with_features(sizes=[(64, 80)], zoomed_sizes=[(40, 64)], scenes=16, val_scenes=9)
     detector = FakeDetector()
-    make_caches(recipe, tmp_path / "data", tmp_path, detector)
+    make_caches(recipe, tmp_path / "data", tmp_path, DetectorScores(detector))
     assert detector.seen == {(1, 64, 80), (2, 80, 128)}
     for split in ("train", "val"):
         cache = ScoreCache(tmp_path / f"scores-{split}")
@@ -23,5 +24,5 @@ def test_scenes_come_in_every_size_and_as_large_as_the_detector_wants_them(tmp_p
     before = (tmp_path / "scenes-train" / "00000.npz").stat().st_mtime_ns
     for split in ("train", "val"):
         (tmp_path / f"scores-{split}").rename(tmp_path / f"old-{split}")
-    make_caches(recipe, tmp_path / "data", tmp_path, FakeDetector(mean=0.5))
+    make_caches(recipe, tmp_path / "data", tmp_path, DetectorScores(FakeDetector(mean=0.5)))
     assert (tmp_path / "scenes-train" / "00000.npz").stat().st_mtime_ns == before

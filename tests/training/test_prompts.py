@@ -6,16 +6,20 @@ from safetensors.torch import load_file
 from oodseg.core.build import load_part
 from oodseg.core.bundle import find_bundle, read_config
 from oodseg.core.errors import ConfigError
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
+from oodseg.detectors.logit import LogitDetector
 from oodseg.detectors.street import StreetDetector
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
 from oodseg.segmenters.street import StreetNet
-from oodseg.training.box_calibration import Ordinary
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import load_trained
+from oodseg.training.ordinary import known_images
 from oodseg.training.prompt_recipe import PromptRecipe
-from oodseg.training.prompts import feature_channels, fit, new_generator, train
+from oodseg.training.prompts import feature_channels, fit, new_generator, scores_of, train
 from oodseg.training.score_cache import ScoreCache
+from oodseg.training.score_source import DetectorScores, Ordinary
+from tiny_segmenter import TinySegmenter, register
 from training_data import make_training_data
 
 
@@ -113,9 +117,27 @@ def test_a_whole_training_with_features(tmp_path) -> None:
     torch.manual_seed(0)
     network = StreetNet([4, 4, 8, 8, 8], [1, 1, 1, 1])
     detector = StreetDetector(network, statistics={"combined": [0.0, 1.0]}, detail=0.5)
-    done = train(with_features(**changes), tmp_path / "data", tmp_path / "run", detector)
+    done = train(with_features(**changes), tmp_path / "data", tmp_path / "run", DetectorScores(detector))
     assert load_trained(tmp_path / "run", "prompts").features == (8, 8)
     assert all(done.metrics["validation"][name]["curve"] for name in ("with_features", "score_only"))
+
+
+def test_a_detector_that_was_never_fitted_is_fitted_to_ordinary_streets_and_kept(
+    tmp_path, monkeypatch
+) -> None:
+    register(monkeypatch)
+    data, detector = make_training_data(tmp_path / "data"), LogitDetector(TinySegmenter(), score="sml")
+    source = scores_of(detector, PromptRecipe(**TINY), data, tmp_path / "run")
+    assert source.detector.fitted
+    kept = load_trained(tmp_path / "run" / "detector", "detector")
+    assert kept.normalizer == detector.normalizer
+    for name, value in detector.state_dict().items():
+        assert torch.equal(kept.state_dict()[name], value), name
+    expected = ScoreNormalizer.fit(detector.score(image) for image, _ in known_images(data))
+    assert (expected.mean, expected.std) == pytest.approx((detector.normalizer.mean, detector.normalizer.std))
+    # One that has its statistics is taken as it is.
+    scores_of(detector, PromptRecipe(**TINY), data, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from prompt_fakes import FakeDetector, FakeSampler, fill
 from oodseg.core.errors import DatasetError
 from oodseg.training.scene_cache import SHARD, cache_scenes
 from oodseg.training.score_cache import ScoreCache, cache_scores, object_boxes
+from oodseg.training.score_source import DetectorScores
 
 
 @given(st.integers(0, 1000))
@@ -51,7 +52,6 @@ def test_cache_holds_normalised_scores_of_every_channel_and_size(tmp_path) -> No
     fill(detector, [(FakeSampler((32, 40)), 1), (FakeSampler((24, 48)), 1)], SHARD + 1, tmp_path, seed=3)
     cache = ScoreCache(tmp_path)
     assert len(cache) == 2 * SHARD
-    assert cache.channels == ["combined", "energy"]
     assert cache[0].scores.shape == (2, 32, 40)
     assert cache[SHARD].scores.shape == (1, 24, 48)  # one file in four keeps every channel
     assert cache.box_counts.tolist() == [len(cache[index].boxes) for index in range(len(cache))]
@@ -59,7 +59,7 @@ def test_cache_holds_normalised_scores_of_every_channel_and_size(tmp_path) -> No
     rng = np.random.default_rng([3, 0])
     scene = [FakeSampler((32, 40)).sample(rng) for _ in range(2)][1]
     image = torch.from_numpy(scene.image).permute(2, 0, 1)[None] / 255
-    expected = detector.channel_normalizers["combined"](detector.score_channels(image)["combined"][0])
+    expected = detector.normalizer(detector.score(image)[0])
     np.testing.assert_allclose(cache[1].scores[0], expected.numpy(), atol=0.01)
     np.testing.assert_array_equal(cache[1].boxes, object_boxes(scene.unknown))
 
@@ -70,7 +70,7 @@ def test_one_file_in_four_keeps_every_channel(tmp_path) -> None:
     assert [len(cache[number * SHARD].scores) for number in range(6)] == [2, 1, 1, 1, 2, 1]
     detector, first = FakeDetector(), cache[0]
     raw = first.scores[0].astype(np.float32) / 16 + 0.25  # of the grey value
-    energy = detector.channel_normalizers["energy"](torch.from_numpy(raw * 6 - 4))
+    energy = detector.further_scores(torch.from_numpy(raw)[None, None])["energy"][0]
     np.testing.assert_allclose(first.scores[1], energy.numpy(), atol=0.02)
 
 
@@ -106,7 +106,7 @@ def test_larger_scenes_are_kept_at_the_working_size(tmp_path) -> None:
         # Only the shipped score knows how to look closer.
         assert kept.scores.shape == (1, 32, 48)
         image = torch.from_numpy(scene.image).permute(2, 0, 1)[None] / 255
-        expected = detector.channel_normalizers["combined"](detector.look(image, 2).scores[0])
+        expected = detector.normalizer(detector.look(image, 2).scores[0])
         np.testing.assert_allclose(kept.scores[0], expected.numpy(), atol=0.01)
         np.testing.assert_array_equal(kept.boxes, object_boxes(scene.unknown[::2, ::2]))
         boxes += len(kept.boxes)
@@ -135,12 +135,12 @@ def test_another_detector_is_refused(tmp_path) -> None:
 def test_scores_of_other_scenes_are_refused(tmp_path) -> None:
     for seed in (1, 2):
         cache_scenes([FakeSampler((16, 16))], 1, tmp_path / str(seed), seed)
-    detector = FakeDetector()
-    cache_scores(detector, tmp_path / "1", [1], 1, tmp_path / "scores")
-    cache_scores(detector, tmp_path / "1", [1], 1, tmp_path / "scores")
+    source = DetectorScores(FakeDetector())
+    cache_scores(source, "train", tmp_path / "1", [1], 1, tmp_path / "scores")
+    cache_scores(source, "train", tmp_path / "1", [1], 1, tmp_path / "scores")
     for scenes, zooms in (("2", [1]), ("1", [2])):
         with pytest.raises(DatasetError, match="other scenes: delete the folder"):
-            cache_scores(detector, tmp_path / scenes, zooms, 1, tmp_path / "scores")
+            cache_scores(source, "train", tmp_path / scenes, zooms, 1, tmp_path / "scores")
 
 
 def test_order_is_a_permutation_that_stays_in_few_files(tmp_path) -> None:

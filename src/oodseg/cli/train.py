@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from oodseg.cli.train_prompts import prompts
 from oodseg.cli.training import Request, training, training_libraries
 from oodseg.core.errors import ConfigError
 
@@ -17,9 +18,11 @@ train_app = typer.Typer(
 SegmenterRun = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Folder of `oodseg train segmenter`.", show_default=False)
 ]
-DetectorRun = Annotated[
-    Path | None, typer.Option(metavar="RUN", help="Folder of `oodseg train detector`.", show_default=False)
-]
+
+
+def _part_option(key: str) -> Any:
+    text = f"Folder of `oodseg train {key}`, a pipeline that has the part (as street), or the part's name."
+    return typer.Option(metavar="RUN|PIPELINE|PART", help=text)
 
 
 @train_app.command()
@@ -45,20 +48,7 @@ def detector(request: Request, segmenter: SegmenterRun = None) -> Path:
     return train(settings, data, out, load_trained(segmenter, "segmenter"), request.progress).path
 
 
-@train_app.command()
-@training("prompts")
-def prompts(request: Request, detector: DetectorRun = None) -> Path:
-    """Train the prompt generator on the detector's score maps."""
-    from oodseg.training.engine.trained import load_trained
-    from oodseg.training.prompt_recipe import PromptRecipe
-    from oodseg.training.prompts import train
-
-    settings, data, out = request.settings(PromptRecipe)
-    if detector is None:
-        raise ConfigError("the generator learns on a detector's scores: name that run with --detector")
-    return train(
-        settings, data, out, load_trained(detector, "detector"), request.resume, request.progress
-    ).path
+train_app.command()(prompts)
 
 
 @train_app.command()
@@ -73,13 +63,13 @@ def masks(request: Request) -> Path:
 
 @train_app.command()
 def bundle(
-    detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train detector`.")],
-    prompts: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train prompts`.")],
-    masks: Annotated[Path, typer.Option(metavar="RUN", help="Folder of `oodseg train masks`.")],
+    detector: Annotated[str, _part_option("detector")],
+    prompts: Annotated[str, _part_option("prompts")],
+    masks: Annotated[str, _part_option("masks")],
     out: Annotated[Path, typer.Option(help="Folder of the pipeline.")],
     bits: Annotated[int, typer.Option(help="How weights are stored: in 16 or 8 bits.")] = 16,
 ) -> None:
-    """Put the trained parts together into a pipeline folder for --pipeline."""
+    """Put trained parts together into a pipeline folder for --pipeline."""
     with training_libraries():
         from oodseg.training.assembly import assemble
 

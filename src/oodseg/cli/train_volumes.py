@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.training import Generator, Request, training
+from oodseg.cli.train_options import Generator
+from oodseg.cli.training import Request, training
 from oodseg.core.errors import ConfigError
 
 _VERBS = ("train", "validate", "test")

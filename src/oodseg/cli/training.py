@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from oodseg.cli.train_options import Changes, Data, Out, PrintRecipe, Resume, recipe_option
 from oodseg.core.errors import ConfigError, MissingDependencyError
 from oodseg.core.progress import Progress, progress_bar
 
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
     from oodseg.training.engine.recipe import Recipe
 
     RecipeT = TypeVar("RecipeT", bound=Recipe)
-
-Data = Annotated[Path | None, typer.Option(help="Folder of the training data.", show_default=False)]
-Out = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the run: weights, curve, checkpoint.", show_default=False),
-]
-Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint of that folder.")]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one entry of the recipe; may be given again."),
-]
-PrintRecipe = Annotated[bool, typer.Option("--print-recipe", help="Print the recipe as YAML and stop.")]
-Generator = Annotated[
-    Path | None,
-    typer.Option(metavar="RUN", help="Folder of `oodseg train resynthesis`.", show_default=False),
-]
 
 
 @dataclass(frozen=True)
@@ -81,7 +65,7 @@ def training(
         kind: What the names of the shipped recipes begin with that fit; `recipe` if not given.
         resumes: Whether the training can go on where it stopped.
     """
-    chosen = Annotated[str, _recipe_option(kind or recipe)]
+    chosen = Annotated[str, recipe_option(kind or recipe)]
     shared: dict[str, tuple[Any, Any]] = {
         "data": (Data, None),
         "out": (Out, None),
@@ -108,13 +92,6 @@ def training(
         return verb
 
     return decorate
-
-
-def _recipe_option(part: str) -> Any:
-    """The option `--recipe`, whose help lists the shipped recipes of a part."""
-    folder = files("oodseg") / "training" / "recipes"
-    names = sorted(each.name.removesuffix(".yaml") for each in folder.iterdir() if each.name.startswith(part))
-    return typer.Option(metavar="NAME|FILE", help=f"Shipped recipe ({', '.join(names)}) or a YAML file.")
 
 
 @contextmanager

@@ -138,6 +138,19 @@ class Detector(Part):
         """
         return None
 
+    def further_scores(self, images: Tensor) -> dict[str, Tensor]:
+        """Other scores of a batch than its own, by name; by default there are none.
+
+        A prompt generator that is trained on the detector learns to read these too.
+
+        Args:
+            images: Float `[B, 3, H, W]`, RGB in 0..1.
+
+        Returns:
+            Float32 `[B, H, W]` each, normalised.
+        """
+        return {}
+
 
 class PromptGenerator(Part):
     """Proposes one box per object that stands out in a score map.

@@ -161,6 +161,11 @@ class StreetDetector(ModulePart, Detector, Learned):
         scores = {MAIN: self._combine(parts), **parts}
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
+    def further_scores(self, images: Tensor) -> dict[str, Tensor]:
+        """The single scores of a batch, whatever their weight; see `Detector.further_scores`."""
+        found = self.score_channels(images)
+        return {name: self.channel_normalizers[name](score) for name, score in found.items() if name != MAIN}
+
     def _parts(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
         """Means over the reductions: `_look` at half the padded size, and the ground at a quarter of it.
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector, Part, PromptableSegmenter, PromptGenerator, statistics_of
 from oodseg.masks.compact import (
     IMAGE_MEAN,
@@ -99,7 +100,7 @@ def build_graphs(
     graphs = [
         Graph(
             "detector",
-            _Detector(detector, joins),
+            _Detector(detector, prompts.scale, joins),
             {"image": image},
             {"score": ("height", "width"), **features},
         ),
@@ -119,7 +120,7 @@ def build_graphs(
     ]
     if detector.zoom > 1:
         score: dict[str, Axes] = {"score": ("small_height", "small_width"), **features}
-        closer = _Detector(detector, joins, detector.zoom)
+        closer = _Detector(detector, prompts.scale, joins, detector.zoom)
         graphs.insert(1, Graph("detailed", closer, {"image": image}, score))
     return {graph.name: graph for graph in graphs}
 
@@ -133,10 +134,12 @@ def _no_form(room: str, part: Part, instead: str) -> ConfigError:
 class _Detector(nn.Module):
     """Any network-based detector, with its normaliser."""
 
-    def __init__(self, detector: Detector, shows_features: bool, zoom: int = 1) -> None:
+    def __init__(
+        self, detector: Detector, scale: ScoreNormalizer | None, shows_features: bool, zoom: int = 1
+    ) -> None:
         super().__init__()
         self.detector, self.shows_features, self.zoom = detector, shows_features, zoom
-        self.normalizer = statistics_of(detector)
+        self.normalizer = scale or statistics_of(detector)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         sight = self.detector.look(image, self.zoom)

@@ -18,6 +18,7 @@ from torchvision.ops.poolers import initLevelMapper
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS, BoxPrompts, Learned, PromptGenerator
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
 from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
@@ -155,13 +156,15 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
             and then, so that one network reads scores from elsewhere too.
         with_features: What confidences mean where there are features.
         score_only: What they mean where there is the score alone.
+        scale: Normalisation of the scores that it was trained on; None for that of the detector whose scores
+            it reads.
 
     Raises:
         ConfigError: An unknown backbone or a number out of range.
     """
 
     name = "faster_rcnn"
-    subparts: ClassVar = {"with_features": Reading, "score_only": Reading}
+    subparts: ClassVar = {"with_features": Reading, "score_only": Reading, "scale": ScoreNormalizer}
 
     def __init__(
         self,
@@ -172,6 +175,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         features: Sequence[int] = (),
         with_features: Reading | None = None,
         score_only: Reading | None = None,
+        scale: ScoreNormalizer | None = None,
     ) -> None:
         super().__init__()
         if backbone not in _BUILDERS:
@@ -183,7 +187,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         if max_boxes < 1:
             raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
         self.backbone, self.nms, self.nested, self.max_boxes = backbone, nms, nested, max_boxes
-        self.features = tuple(features)
+        self.features, self.scale = tuple(features), scale
         self.with_features, self.score_only = with_features or Reading(), score_only or Reading()
         self.rcnn = _BUILDERS[backbone](self.features)
         self.rcnn.transform = Canvas(_MULTIPLE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy.special import expit
 
 from oodseg.prompts.geometry import middle_score
 from oodseg.training.box_quality import Candidates, Found, assign, shown
+from oodseg.training.score_source import Ordinary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 _NEUTRAL = np.array([1.0, 0.0, 0.0])  # changes no confidence
 _PULL = 1e-3
 _LEAST_SLOPE = 1e-2  # the order of the confidences is kept
-
-
-@dataclass(frozen=True)
-class Ordinary:
-    """A real image in which nothing is unknown, as a generator sees it.
-
-    Attributes:
-        score: Normalised, float32 `[H, W]`.
-        features: Image features `[1, C, h, w]`, or None.
-    """
-
-    score: Tensor
-    features: tuple[Tensor, ...] | None = None
 
 
 def calibrate(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
-from oodseg.training.box_calibration import Ordinary, calibrate
+from oodseg.training.box_calibration import calibrate
 from oodseg.training.box_quality import Candidates, Found, assign, collect, summary
+from oodseg.training.score_source import Ordinary
 
 if TYPE_CHECKING:
     from oodseg.training.score_cache import CachedScene, ScoreCache

@@ -1,4 +1,4 @@
-"""The scenes that the prompt generator learns on, and a detector's score maps of them."""
+"""The scenes that the prompt generator learns on, and the score maps of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from oodseg.core.progress import Progress
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.prompt_recipe import PromptRecipe
 from oodseg.training.scene_cache import cache_scenes
-from oodseg.training.score_cache import ChannelDetector, cache_scores
+from oodseg.training.score_cache import cache_scores
+from oodseg.training.score_source import ScoreSource
 
 
 def make_scenes(
@@ -31,27 +32,28 @@ def make_scenes(
         ]
         seed = recipe.seed + (split == "val") * 1_000_003
         made_of = {"sizes": sizes, "mix": recipe.mix.model_dump()}
-        cache_scenes(samplers, count, out / f"scenes-{split}", seed, progress, made_of)
+        cache_scenes(samplers, count, scene_folder(out, split), seed, progress, made_of)
+
+
+def scene_folder(out: Path, split: str) -> Path:
+    """Where a run keeps the scenes of a split, `"train"` or `"val"`."""
+    return out / f"scenes-{split}"
 
 
 def make_caches(
-    recipe: PromptRecipe,
-    data_root: Path,
-    out: Path,
-    detector: ChannelDetector,
-    progress: Progress | None = None,
+    recipe: PromptRecipe, data_root: Path, out: Path, source: ScoreSource, progress: Progress | None = None
 ) -> None:
-    """Fills `out/scores-train` and `out/scores-val` with the detector's score maps; resumable.
+    """Fills `out/scores-train` and `out/scores-val` with score maps; resumable.
 
     Args:
         recipe: Sizes, numbers and seed.
         data_root: Folder of the training data.
         out: Folder of the run.
-        detector: The one whose scores the generator is to read.
+        source: Gives the scores that the generator is to read.
         progress: Told after every file.
     """
-    make_scenes(recipe, data_root, out, detector.zoom, progress)
-    zooms = [1] * len(recipe.sizes) + [detector.zoom] * len(recipe.zoomed_sizes)
+    make_scenes(recipe, data_root, out, source.zoom, progress)
+    zooms = [1] * len(recipe.sizes) + [source.zoom] * len(recipe.zoomed_sizes)
     for split, count in (("train", recipe.scenes), ("val", recipe.val_scenes)):
-        scenes, scores = out / f"scenes-{split}", out / f"scores-{split}"
-        cache_scores(detector, scenes, zooms, count, scores, progress)
+        scores = out / f"scores-{split}"
+        cache_scores(source, split, scene_folder(out, split), zooms, count, scores, progress)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from torch import nn
 
 from oodseg.core.build import load_part
 from oodseg.core.bundle import find_bundle, read_config
 from oodseg.core.errors import ConfigError
+from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.parts import Detector, statistics_of
 from oodseg.core.progress import Progress
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
-from oodseg.training.box_calibration import Ordinary
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import Trained, save_trained
 from oodseg.training.operating_points import read_confidences
-from oodseg.training.ordinary import known_images
+from oodseg.training.ordinary import fit_to_streets
 from oodseg.training.prompt_module import PromptModule
 from oodseg.training.prompt_recipe import PromptRecipe
 from oodseg.training.prompt_scenes import make_caches
-from oodseg.training.score_cache import MAIN_CHANNEL, ChannelDetector, ScoreCache
+from oodseg.training.score_cache import ScoreCache
+from oodseg.training.score_source import DetectorScores, Ordinary, ScoreSource
 
 
 def new_generator(recipe: PromptRecipe, features: Sequence[int] = ()) -> FasterRCNNPrompts:
@@ -47,12 +51,37 @@ def feature_channels(recipe: PromptRecipe, cache: ScoreCache) -> tuple[int, ...]
     return tuple(len(each) for each in cache[0].features) if recipe.features else ()
 
 
+def scores_of(detector: Detector, recipe: PromptRecipe, data_root: Path, out: Path) -> DetectorScores:
+    """A detector as the source of scores; one that was never fitted is fitted to ordinary streets first.
+
+    Args:
+        detector: Any.
+        recipe: The settings.
+        data_root: Folder of the training data.
+        out: Folder of the run; a detector that was fitted here is kept in `out/detector`, for the pipeline
+            that the generator goes into.
+
+    Raises:
+        ConfigError: A detector that no file can name.
+        DatasetError: Missing data.
+        ScoreMapError: Scores that do not vary.
+    """
+    if not detector.fitted:
+        fit_to_streets(detector, data_root)
+        statistics = statistics_of(detector)
+        figures = {"mean": statistics.mean, "std": statistics.std}
+        buffers = dict(detector.named_buffers()) if isinstance(detector, nn.Module) else ()
+        save_trained(out / "detector", "detector", detector, recipe, figures, exact=buffers)
+    return DetectorScores(detector)
+
+
 def fit(
     recipe: PromptRecipe,
     out: Path,
     resume: bool = True,
     progress: Progress | None = None,
     ordinary: Iterable[Ordinary] = (),
+    scale: ScoreNormalizer | None = None,
 ) -> Trained:
     """Trains from the caches in `out`.
 
@@ -63,6 +92,7 @@ def fit(
         resume: Go on from the last checkpoint.
         progress: Told after every step.
         ordinary: See `calibrate` and `choose_operating_points`.
+        scale: Of `FasterRCNNPrompts`.
     """
     learned_on, validation = ScoreCache(out / "scores-train"), ScoreCache(out / "scores-val")
     features = feature_channels(recipe, validation)
@@ -72,24 +102,17 @@ def fit(
 
     done = run_training(recipe, module, out, resume, progress)
     # A new one computes in float32.
-    generator = FasterRCNNPrompts(backbone=recipe.backbone, features=features)
+    generator = FasterRCNNPrompts(backbone=recipe.backbone, features=features, scale=scale)
     generator.load_state_dict(done.network.state_dict())
     chosen = read_confidences(generator, validation, list(ordinary))
     return save_trained(out, "prompts", generator, recipe, {**done.validation, **chosen}, hours=done.hours)
-
-
-def _ordinary(detector: ChannelDetector, data_root: Path) -> Iterator[Ordinary]:
-    """Validation images in which nothing is unknown, as the pipeline shows them to the generator."""
-    for image, zoom in known_images(data_root, detector.zoom):
-        sight = detector.look(image, zoom)
-        yield Ordinary(detector.channel_normalizers[MAIN_CHANNEL](sight.scores[0]), sight.features)
 
 
 def train(
     recipe: PromptRecipe | str | Path,
     data_root: Path,
     out: Path,
-    detector: ChannelDetector,
+    source: ScoreSource,
     resume: bool = True,
     progress: Progress | None = None,
 ) -> Trained:
@@ -99,14 +122,15 @@ def train(
         recipe: The settings, or a recipe's name or file (`"prompts"`, `"prompts_resnet50"`).
         data_root: Folder of the training data.
         out: Folder of the run; see `fit`.
-        detector: The one whose scores the generator is to read.
+        source: Gives the scores that the generator is to read: `DetectorScores` or `GivenScores`.
         resume: Go on from the last checkpoint.
         progress: Told after every file of score maps and every step.
 
     Raises:
         ConfigError: A recipe that cannot be used.
         DatasetError: Missing data, or `out` holds score maps of another detector.
+        ScoreMapError: A map that was made elsewhere is missing or cannot be used.
     """
     settings = load_recipe(recipe, PromptRecipe)
-    make_caches(settings, data_root, out, detector, progress)
-    return fit(settings, out, resume, progress, _ordinary(detector, data_root))
+    make_caches(settings, data_root, out, source, progress)
+    return fit(settings, out, resume, progress, source.ordinary(data_root), source.scale)

@@ -78,6 +78,11 @@ def cache_scenes(
                 )
 
 
+def scene_name(split: str, number: int, index: int) -> str:
+    """Names a scene by its place: `train/00003_5` is the sixth of the fourth file to learn on."""
+    return f"{split}/{number:05d}_{index}"
+
+
 def read_scenes(folder: Path, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Reads a file of scenes.
 

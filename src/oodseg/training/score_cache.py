@@ -9,48 +9,24 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.files import atomic_path
-from oodseg.core.fingerprint import hash_stream
-from oodseg.core.normalization import ScoreNormalizer
-from oodseg.core.parts import Sight
 from oodseg.core.progress import Progress, track
 from oodseg.training.cache_head import check_head, read_head
-from oodseg.training.scene_cache import SHARD, read_scenes
+from oodseg.training.scene_cache import SHARD, read_scenes, scene_name
+from oodseg.training.score_source import Scored, ScoreSource
 
-MAIN_CHANNEL = "combined"
 _IGNORE = 255
 _OPEN_SHARDS = 8
-# One in this many files keeps all scores of the detector; the others keep the shipped one.
-_ALL_CHANNELS_EVERY = 4
-
-
-class ChannelDetector(Protocol):
-    """A detector that gives several scores of an image, each with its own statistics, and features."""
-
-    channel_normalizers: dict[str, ScoreNormalizer]
-
-    @property
-    def zoom(self) -> int:
-        """Factor over the working size at which it wants to see images."""
-        ...
-
-    def look(self, images: Tensor, zoom: int = 1) -> Sight:
-        """See `Detector.look`."""
-        ...
-
-    def score_channels(self, images: Tensor) -> dict[str, Tensor]:
-        """Float `[B, 3, H, W]` in 0..1 to raw scores `[B, H, W]` by name."""
-        ...
+# One in this many files keeps all scores of a detector; the others keep its own alone.
+_ALL_SCORES_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -58,7 +34,7 @@ class CachedScene:
     """One scene of a cache.
 
     Attributes:
-        scores: Float16 `[C, H, W]`, normalised; channel 0 is the detector's shipped score.
+        scores: Float16 `[C, H, W]`, normalised; channel 0 is the detector's own score.
         boxes: Float32 `[N, 4]`, `xyxy`, N may be 0.
         features: Float16 `[D, h, w]` each: image features behind channel 0; empty if none were kept.
     """
@@ -93,7 +69,8 @@ def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int 
 
 
 def cache_scores(
-    detector: ChannelDetector,
+    source: ScoreSource,
+    split: str,
     scenes: Path,
     zooms: Sequence[int],
     n: int,
@@ -103,7 +80,8 @@ def cache_scores(
     """Fills `out` with the score maps of cached scenes; goes on where an interrupted call stopped.
 
     Args:
-        detector: Its `"combined"` channel comes first.
+        source: Gives the scores.
+        split: What the scenes are for: `"train"` or `"val"`.
         scenes: What `cache_scenes` filled.
         zooms: How many times the working size the scenes of each sampler have, in their order.
         n: Scenes, rounded up to whole files.
@@ -113,50 +91,29 @@ def cache_scores(
     Raises:
         DatasetError: The folder holds the score maps of another detector or of other scenes.
     """
-    channels = sorted(detector.channel_normalizers, key=lambda name: (name != MAIN_CHANNEL, name))
     made_of = {"scenes": read_head(scenes), "zooms": list(zooms)}
-    head = {"channels": channels, "detector": _fingerprint(detector), "made_of": made_of}
+    head = {"source": source.fingerprint, "made_of": made_of}
     check_head(out, head, "score maps of another detector or of other scenes")
     for number in track(range(-(-n // SHARD)), f"score maps in {out.name}", progress):
         path = out / f"{number:05d}.npz"
         if not path.is_file():
             zoom = zooms[number % len(zooms)]
-            kept = channels if zoom == 1 and number % _ALL_CHANNELS_EVERY == 0 else channels[:1]
-            _write_shard(path, detector, *read_scenes(scenes, number), kept, zoom)
+            further = zoom == 1 and number % _ALL_SCORES_EVERY == 0
+            images, unknown = read_scenes(scenes, number)
+            scored = [
+                source.scene(image, scene_name(split, number, index), zoom, further)
+                for index, image in enumerate(images)
+            ]
+            _write_shard(path, scored, [object_boxes(codes[::zoom, ::zoom]) for codes in unknown])
 
 
-@torch.inference_mode()
-def _write_shard(
-    path: Path,
-    detector: ChannelDetector,
-    images: NDArray[np.uint8],
-    unknown: NDArray[np.uint8],
-    channels: list[str],
-    zoom: int,
-) -> None:
-    scores, boxes, owner = [], [], []
-    features: list[list[NDArray[np.float16]]] = []
-    device = next((each.device for each in _tensors(detector)), torch.device("cpu"))
-    for index, (image, codes) in enumerate(zip(images, unknown, strict=True)):
-        seen = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
-        sight = detector.look(seen, zoom)
-        raw = {**(detector.score_channels(seen) if len(channels) > 1 else {}), MAIN_CHANNEL: sight.scores}
-        maps = [detector.channel_normalizers[name](raw[name][0]) for name in channels]
-        scores.append(torch.stack(maps).half().cpu().numpy())
-        features.append([each[0].half().cpu().numpy() for each in sight.features or ()])
-        found = object_boxes(codes[::zoom, ::zoom])
-        boxes.append(found)
-        owner.append(np.full(len(found), index, np.int64))
+def _write_shard(path: Path, scored: Sequence[Scored], boxes: Sequence[NDArray[np.float32]]) -> None:
+    scores = [torch.stack(list(each.maps)).half().cpu().numpy() for each in scored]
+    owner = np.repeat(np.arange(len(boxes)), [len(each) for each in boxes])
+    by_level = zip(*([level.half().cpu().numpy() for level in each.features] for each in scored), strict=True)
+    levels: dict[str, Any] = {f"features{level}": np.stack(each) for level, each in enumerate(by_level)}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        by_level = zip(*features, strict=True)
-        levels = {f"features{level}": np.stack(each) for level, each in enumerate(by_level)}
-        np.savez(
-            file,
-            scores=np.stack(scores),
-            boxes=np.concatenate(boxes),
-            owner=np.concatenate(owner),
-            **levels,  # type: ignore[arg-type]
-        )
+        np.savez(file, scores=np.stack(scores), boxes=np.concatenate(boxes), owner=owner, **levels)
 
 
 class ScoreCache:
@@ -166,7 +123,6 @@ class ScoreCache:
         folder: Folder of the cache.
 
     Attributes:
-        channels: Names of the score channels, the shipped one first.
         box_counts: Int64 `[len]`, boxes of every scene.
 
     Raises:
@@ -179,7 +135,6 @@ class ScoreCache:
         self._files = sorted(folder.glob("[0-9]*.npz"))
         if head is None or not self._files:
             raise DatasetError(f"{folder} holds no cached score maps: make them with `cache_scores` first")
-        self.channels: list[str] = head["channels"]
         counts = [np.bincount(self._read(path, "owner")["owner"], minlength=SHARD) for path in self._files]
         self.box_counts: NDArray[np.int64] = np.concatenate(counts)
         self._open: dict[int, list[CachedScene]] = {}
@@ -231,16 +186,3 @@ class ScoreCache:
                 return {key: np.asarray(file[key]) for key in keys or file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DatasetError(f"{path} is damaged ({error}): delete it and fill the cache again") from error
-
-
-def _tensors(detector: ChannelDetector) -> list[Tensor]:
-    return list(detector.state_dict().values()) if isinstance(detector, torch.nn.Module) else []
-
-
-def _fingerprint(detector: ChannelDetector) -> str:
-    weights = (tensor.detach().float().cpu().numpy().tobytes() for tensor in _tensors(detector))
-    statistics = (
-        f"{name} {each.mean!r} {each.std!r}".encode()
-        for name, each in sorted(detector.channel_normalizers.items())
-    )
-    return hash_stream(chain(weights, statistics))[:16]
