@@ -54,4 +54,4 @@ def test_an_unknown_format_is_one_sentence(results, tmp_path):
 
 def test_help_names_every_format():
     text = CliRunner().invoke(app, ["export-labels", "--help"], env={"COLUMNS": "200"}).output
-    assert [name for name in names("exchange") if name not in text] == []
+    assert [name for name in names("formats") if name not in text] == []

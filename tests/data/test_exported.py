@@ -12,7 +12,7 @@ from oodseg.exchange import LabelledImage, write
 from oodseg.exchange.transfer import format_of
 
 SHAPE = (40, 60)
-FORMATS = [name for name in names("exchange") if not format_of(name).submission]
+FORMATS = [name for name in names("formats") if not format_of(name).submission]
 
 
 def label_of(number):

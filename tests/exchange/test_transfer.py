@@ -11,7 +11,7 @@ from oodseg.core.registry import names
 from oodseg.exchange import LabelledImage, read, read_results, write
 from oodseg.exchange.transfer import format_of
 
-FORMATS = names("exchange")
+FORMATS = names("formats")
 LOSSY = {"yolo", "smiyc", "oodis"}
 
 
@@ -111,7 +111,7 @@ def test_names_that_cannot_be_kept_apart(names, word, tmp_path):
 
 
 def test_faults_are_one_sentence(labelled, tmp_path):
-    with pytest.raises(ConfigError, match="no 'cocoa' among the exchange; choose one of: coco"):
+    with pytest.raises(ConfigError, match="no 'cocoa' among the formats; choose one of: coco"):
         write(labelled, tmp_path / "out", "cocoa")
     with pytest.raises(DatasetError, match=r"holds no predictions\.json"):
         write(tmp_path / "photos", tmp_path / "out")

@@ -23,7 +23,8 @@ def evaluate(
         list[Path],
         typer.Argument(
             metavar="DATASET...",
-            help="Benchmark folders as unpacked, or images/ + labels/; 'synthetic' draws its own scenes.",
+            help="Benchmark folders as unpacked, images/ + labels/, or what a labelling tool exported; "
+            "'synthetic' draws its own scenes.",
         ),
     ],
     pipeline: Annotated[

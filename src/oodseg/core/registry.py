@@ -16,7 +16,7 @@ _TABLES = {
     "prompts": "oodseg.prompts:PROMPTS",
     "masks": "oodseg.masks:MASKS",
     "failures": "oodseg.failures:FAILURES",
-    "exchange": "oodseg.exchange:FORMATS",
+    "formats": "oodseg.exchange:FORMATS",
 }
 # Rooms that also take plain functions: `(name, registered function)` to a factory of parts.
 _ADAPTERS = {"scores": "oodseg.detectors.scoring:score_maker"}
@@ -26,7 +26,7 @@ def table(room: str) -> Mapping[str, Any]:
     """The plain dict of a room.
 
     Args:
-        room: `"detectors"`, `"segmenters"`, `"scores"`, `"prompts"`, `"masks"`, `"failures"` or `"exchange"`.
+        room: `"detectors"`, `"segmenters"`, `"scores"`, `"prompts"`, `"masks"`, `"failures"` or `"formats"`.
 
     Raises:
         ConfigError: There is no such room.

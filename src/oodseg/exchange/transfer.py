@@ -17,7 +17,7 @@ from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.picks import keep_picked
 from oodseg.exchange.results import from_prediction, read_results
 
-ROOM = "exchange"
+ROOM = "formats"
 
 
 @dataclass(frozen=True)

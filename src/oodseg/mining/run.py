@@ -257,7 +257,7 @@ class _Mining(Work[CropRecord]):
         write_gallery(self.listed, failures, {**self._about, "complete": complete}, self.store.out)
 
     def _listed(self, key: str) -> MinedObject:
-        record = self.store.records[key]
+        record = self.store.stored[key].record
         x, y, width, height = record.bbox
         left, top, side = record.region
         crop, mask = (

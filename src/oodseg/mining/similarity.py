@@ -20,26 +20,28 @@ _WEAK = 0.1  # strength of membership, 0..1
 
 
 def duplicates(embeddings: F32, order: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
-    """Finds near-duplicates: greedily, each object stands for all later ones that look like it.
+    """Finds near-duplicates: an object that looks like one before it is left out.
 
     Args:
         embeddings: `[N, D]`.
-        order: `[N]`: which object is considered first, second, ...
+        order: `[N]`: which object comes first, second, ...
         threshold: Cosine similarity from which two objects count as one.
 
     Returns:
-        int64 `[N]`: the object that stands for each; those that are kept stand for themselves.
+        int64 `[N]`: the object that stands for each, of those that are kept the most similar one; they stand
+        for themselves.
     """
-    stands = np.arange(len(embeddings))
-    alike = _pairs(embeddings, threshold)
-    decided = np.zeros(len(embeddings), bool)
-    for first in order.tolist():
-        if decided[first]:
-            continue
-        decided[first] = True
-        for other in alike.get(first, ()):
-            if not decided[other]:
-                decided[other], stands[other] = True, first
+    stands, kept = np.arange(len(embeddings)), np.zeros(0, np.int64)
+    for block in np.split(order, range(_BLOCK, len(order), _BLOCK)):
+        to_kept, within = embeddings[block] @ embeddings[kept].T, embeddings[block] @ embeddings[block].T
+        rows: list[int] = []  # of those in this block that are kept
+        for row, index in enumerate(block.tolist()):
+            similarity = np.concatenate([to_kept[row], within[row, rows]])
+            if len(similarity) and similarity.max() >= threshold:
+                stands[index] = np.concatenate([kept, block[rows]])[similarity.argmax()]
+            else:
+                rows.append(row)
+        kept = np.concatenate([kept, block[rows]])
     return stands
 
 
@@ -104,16 +106,3 @@ def cluster(embeddings: F32) -> NDArray[np.int64]:
     rank = np.empty(len(sizes) + 1, np.int64)
     rank[np.argsort(-sizes, kind="stable")], rank[-1] = np.arange(len(sizes)), ALONE
     return np.asarray(rank[found], np.int64)
-
-
-def _pairs(embeddings: F32, threshold: float) -> dict[int, list[int]]:
-    """For every object, the others that are at least as similar as the threshold, the most similar first."""
-    alike: dict[int, list[int]] = {}
-    for start in range(0, len(embeddings), _BLOCK):
-        similarity = embeddings[start : start + _BLOCK] @ embeddings.T
-        for row, values in enumerate(similarity):
-            values[start + row] = -np.inf
-            others = np.flatnonzero(values >= threshold)
-            if len(others):
-                alike[start + row] = others[np.argsort(-values[others], kind="stable")].tolist()
-    return alike
