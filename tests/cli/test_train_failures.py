@@ -3,7 +3,7 @@ import yaml
 from typer.testing import CliRunner
 
 from failure_parts import COMPARATOR, GENERATOR
-from oodseg.cli.main import train_app
+from oodseg.cli.train import train_app
 from oodseg.core.errors import ConfigError, WeightsError
 from training_data import make_training_data
 

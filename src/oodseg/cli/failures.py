@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oodseg.cli.choices import Device, NumberFormat
+from oodseg.cli.judging import ErrorFormatOption, conclude
 from oodseg.cli.loading import DeviceOption
-from oodseg.cli.printing import print_facts, say
 from oodseg.cli.run_options import OutOption, OverwriteOption
-
-if TYPE_CHECKING:
-    from oodseg.runs import JudgeRun
 
 HELP = """Find where a segmentation is likely wrong, without any truth.
 
@@ -27,10 +24,6 @@ oodseg failures photos/
 
 oodseg failures photos/ --segmenter segformer:my_model
 """
-
-ErrorFormatOption = Annotated[
-    NumberFormat, typer.Option(help="Error maps as 16-bit PNG (0..65535 = 0..1) or float32 .npy.")
-]
 
 
 def failures(
@@ -74,24 +67,4 @@ def failures(
             fresh=overwrite,
             progress=bar,
         )
-    show(found)
-    if found.failures:
-        raise typer.Exit(1)
-
-
-def show(run: JudgeRun) -> None:
-    """Prints the result of a run: counts, the worst images, what failed and why, and where to look."""
-    for note in run.notes:
-        say(f"note: {note}", "yellow", stderr=True)
-    print_facts(run.facts())
-    worst = run.worst()
-    if worst:
-        say(f"most worth a look (estimated mean {run.listed.overlap}):", "bold")
-    for each in worst:
-        ends = each.record.interval
-        say(f"  {each.record.mean:.2f}{f' ({ends[0]:.2f} to {ends[1]:.2f})' if ends else ''}  {each.name}")
-    if run.listed.promise:
-        say(f"in brackets: {run.listed.promise}")
-    for reason in run.failures.values():
-        say(f"failed: {reason}", "red")
-    say(f"wrote {run.page} and the files beside it")
+    conclude(found)

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from oodseg.cli.train_failures import comparator, resynthesis, unknown
 from oodseg.cli.train_prompts import prompts
+from oodseg.cli.train_volumes import slices, volumes
 from oodseg.cli.training import Request, training, training_libraries
 from oodseg.core.errors import ConfigError
 
@@ -75,3 +77,7 @@ def bundle(
 
         assemble(detector, prompts, masks, out, bits)
         typer.echo(f"wrote {out}")
+
+
+for each in (resynthesis, comparator, unknown, slices, volumes):
+    train_app.command()(each)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from oodseg.cli.choices import Device, NumberFormat
-from oodseg.cli.failures import ErrorFormatOption, show
+from oodseg.cli.judging import ErrorFormatOption, conclude
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
 from oodseg.core.errors import ConfigError
@@ -77,9 +77,7 @@ def volumes(
             fresh=overwrite,
             progress=bar,
         )
-    show(found)
-    if found.failures:
-        raise typer.Exit(1)
+    conclude(found)
 
 
 def read_structures(arguments: Sequence[str]) -> dict[int, str]:

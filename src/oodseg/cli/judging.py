@@ -1,0 +1,41 @@
+"""Holds what the verbs that judge a segmentation share: an option and what they print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodseg.cli.choices import NumberFormat
+from oodseg.cli.printing import print_facts, say
+
+if TYPE_CHECKING:
+    from oodseg.runs import JudgeRun
+
+ErrorFormatOption = Annotated[
+    NumberFormat, typer.Option(help="Error maps as 16-bit PNG (0..65535 = 0..1) or float32 .npy.")
+]
+
+
+def conclude(run: JudgeRun) -> None:
+    """Prints the result of a run: counts, the worst images, what failed and why, and where to look.
+
+    Raises:
+        typer.Exit: Something failed.
+    """
+    for note in run.notes:
+        say(f"note: {note}", "yellow", stderr=True)
+    print_facts(run.facts())
+    worst = run.worst()
+    if worst:
+        say(f"most worth a look (estimated mean {run.listed.overlap}):", "bold")
+    for each in worst:
+        ends = each.record.interval
+        say(f"  {each.record.mean:.2f}{f' ({ends[0]:.2f} to {ends[1]:.2f})' if ends else ''}  {each.name}")
+    if run.listed.promise:
+        say(f"in brackets: {run.listed.promise}")
+    for reason in run.failures.values():
+        say(f"failed: {reason}", "red")
+    say(f"wrote {run.page} and the files beside it")
+    if run.failures:
+        raise typer.Exit(1)
