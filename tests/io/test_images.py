@@ -70,10 +70,11 @@ def test_transparency_lies_on_white(tmp_path, noise):
     ("orientation", "turn"),
     [(1, lambda a: a), (3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, np.rot90)],
 )
-def test_exif_orientation(tmp_path, noise, orientation, turn):
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_exif_orientation(tmp_path, noise, orientation, turn, suffix):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = saved(tmp_path, "a.png", Image.fromarray(noise), exif=exif)
+    path = saved(tmp_path, f"a.{suffix}", Image.fromarray(noise), exif=exif)
     assert np.array_equal(read_image(path), turn(noise))
     assert read_header(path) == Header(24, 40, orientation)
     assert read_header(path).shape == turn(noise).shape[:2]

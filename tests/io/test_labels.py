@@ -106,11 +106,12 @@ def test_numbers_that_are_nearly_whole(values, largest, whole):
     assert found is None if whole is None else found.tolist() == whole
 
 
-def test_a_label_is_turned_like_its_image(tmp_path):
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_label_is_turned_like_its_image(tmp_path, suffix):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(ANOMALY.astype(np.uint8)).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(read_label(tmp_path / "a.png"), np.rot90(ANOMALY, -1))
+    Image.fromarray(ANOMALY.astype(np.uint8)).save(tmp_path / f"a.{suffix}", exif=exif)
+    np.testing.assert_array_equal(read_label(tmp_path / f"a.{suffix}"), np.rot90(ANOMALY, -1))
 
 
 def colour(path):

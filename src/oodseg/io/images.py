@@ -98,6 +98,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     Raises:
         ImageError: As `read_image`, as far as the header tells.
     """
+    from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
+
     path = Path(path)
     try:
         with _opened(path) as image:
@@ -105,7 +107,10 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             orientation = 1
             with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
                 orientation = image.getexif().get(_ORIENTATION, 1)
-            return Header(image.height, image.width, orientation if orientation in range(1, 9) else 1)
+            height, width = image.height, image.width
+            if isinstance(image, TiffImageFile):  # its size is that of the upright image already
+                height, width = int(image.tag_v2[IMAGELENGTH]), int(image.tag_v2[IMAGEWIDTH])
+            return Header(height, width, orientation if orientation in range(1, 9) else 1)
     except _UnknownFormat:
         pixels = _read_tiff(path)
         if pixels is None:

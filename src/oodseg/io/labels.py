@@ -42,9 +42,10 @@ def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
     if not path.is_file():
         raise DatasetError(f"the label {path} is missing: unpack the set again")
     try:
-        with without_bomb_check():
-            image = Image.open(path, formats=_FORMATS)
-        with image:
+        # From an open file: by name, Pillow maps some TIFFs into memory and turns them wrongly.
+        with path.open("rb") as file:
+            with without_bomb_check():
+                image = Image.open(file, formats=_FORMATS)
             return _read_codes(image, path)
     except DatasetError:
         raise
