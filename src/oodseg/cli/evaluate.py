@@ -10,6 +10,7 @@ import typer
 from oodseg.cli.datasets import AnomalyValueOption
 from oodseg.cli.loading import OperatingPointOption
 from oodseg.cli.printing import console, say
+from oodseg.cli.videos import FpsOption, evaluate_tracks
 from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,11 +54,15 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 1000,
     published: Annotated[bool, typer.Option(help="Show published numbers beside ours.")] = True,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    fps: FpsOption = None,
 ) -> None:
-    """Measure a pipeline, its detector alone, and score files of any origin, on the same images."""
+    """Measure a pipeline, its detector alone, and score files of any origin; with --fps, tracks."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import evaluate_sets
 
+    if fps is not None:
+        evaluate_tracks(datasets, pipeline, out, fps)
+        return
     with progress_bar() as bar:
         found = evaluate_sets(
             datasets,

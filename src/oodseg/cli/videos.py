@@ -11,7 +11,7 @@ from oodseg.cli.printing import print_facts, say
 from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from oodseg.runs import VideoRun
+    from oodseg.runs import SequenceEvaluation, VideoRun
 
 
 def seconds(text: str | float) -> float:
@@ -71,7 +71,16 @@ def predict_video(paths: list[str], **options: Any) -> None:
     show(found)
 
 
-def show(run: VideoRun) -> None:
+def evaluate_tracks(folders: list[Path], pipeline: str, out: Path, fps: float) -> None:
+    """Measures tracks on labelled sequences and prints the figures."""
+    from oodseg.core.progress import progress_bar
+    from oodseg.runs import evaluate_sequences
+
+    with progress_bar() as bar:
+        show(evaluate_sequences(folders, pipeline, out, fps=fps, progress=bar))
+
+
+def show(run: VideoRun | SequenceEvaluation) -> None:
     """Prints the result of a run: counts, notes, and where the files lie."""
     for note in run.notes:
         say(f"note: {note}", "yellow", stderr=True)

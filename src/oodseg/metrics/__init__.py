@@ -1,4 +1,4 @@
-"""Figures of merit in plain numpy, streaming: pixel, S2M family, components, objects, failures, intervals."""
+"""Figures of merit in plain numpy, streaming: pixels, components, objects, tracks, failures, intervals."""
 
 from oodseg.metrics.agreement import calibration_error, reliability
 from oodseg.metrics.binned_pixels import BinnedPixels
@@ -20,6 +20,7 @@ from oodseg.metrics.instances import InstanceCounter, InstanceMetrics, objects_o
 from oodseg.metrics.pixel import PixelCurve, PixelMetrics, pixel_metrics
 from oodseg.metrics.risk_coverage import aurc, excess_aurc, risk_coverage
 from oodseg.metrics.s2m import PRESETS, Preset, S2MCurve, S2MMetrics, ScoreExtremes
+from oodseg.metrics.tracks import TrackCounter, TrackMetrics
 
 __all__ = [
     "PRESETS",
@@ -40,6 +41,8 @@ __all__ = [
     "S2MCurve",
     "S2MMetrics",
     "ScoreExtremes",
+    "TrackCounter",
+    "TrackMetrics",
     "aurc",
     "calibration_error",
     "conformal_quantile",

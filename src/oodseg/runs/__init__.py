@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oodseg.runs.judgements import JudgeRun, judge
     from oodseg.runs.loop import Tally, Work, work_through
     from oodseg.runs.predictions import PredictionRun, predict
+    from oodseg.runs.sequences import SequenceEvaluation, evaluate_sequences
     from oodseg.runs.statistics import FitRun, fit
     from oodseg.runs.store import RunStore
     from oodseg.runs.timing import time_pipeline
@@ -28,6 +29,7 @@ __all__ = [
     "JudgeRun",
     "PredictionRun",
     "RunStore",
+    "SequenceEvaluation",
     "Source",
     "Tally",
     "VideoRun",
@@ -35,6 +37,7 @@ __all__ = [
     "calibrate_boxes",
     "calibrate_intervals",
     "demonstrate",
+    "evaluate_sequences",
     "evaluate_sets",
     "fit",
     "judge",
@@ -54,6 +57,7 @@ _HOMES = {
     "JudgeRun": "oodseg.runs.judgements",
     "PredictionRun": "oodseg.runs.predictions",
     "RunStore": "oodseg.runs.store",
+    "SequenceEvaluation": "oodseg.runs.sequences",
     "Source": "oodseg.runs.items",
     "Tally": "oodseg.runs.loop",
     "VideoRun": "oodseg.runs.videos",
@@ -61,6 +65,7 @@ _HOMES = {
     "calibrate_boxes": "oodseg.runs.calibrations",
     "calibrate_intervals": "oodseg.runs.calibrations",
     "demonstrate": "oodseg.runs.demonstration",
+    "evaluate_sequences": "oodseg.runs.sequences",
     "evaluate_sets": "oodseg.runs.evaluations",
     "fit": "oodseg.runs.statistics",
     "judge": "oodseg.runs.judgements",

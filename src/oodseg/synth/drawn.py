@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from oodseg.synth.drawn_houses import paint_buildings
 from oodseg.synth.drawn_objects import draw_unknown
 from oodseg.synth.drawn_plan import SPREAD, Thing, choose_population, choose_strangers, extent, overlap
 from oodseg.synth.drawn_street import (
@@ -15,7 +16,6 @@ from oodseg.synth.drawn_street import (
     LIVING,
     VEHICLE,
     Place,
-    paint_buildings,
     paint_ground,
     paint_markings,
     paint_sky,
@@ -94,13 +94,13 @@ def draw_scene(
     things = choose_population(place, rng)
     strangers = choose_strangers(place, rng, count)
     things = [thing for thing in things if not _hides(place, thing, strangers)]
-    _ground_shadows(place, things + strangers)
+    ground_shadows(place, things + strangers)
     unknown = np.zeros((height, width), np.uint8)
     index = {id(s): k + 1 for k, s in enumerate(strangers)}
     for thing in sorted(things + strangers, key=lambda t: -t.z):
         if thing.kind == "unknown":
             rgb, alpha = draw_unknown(rng, thing.name, _canvas(place, thing), place.light)
-            _paste(place, rgb, alpha, thing, IGNORE, unknown, index[id(thing)])
+            paste(place, rgb, alpha, thing, IGNORE, unknown, index[id(thing)])
         else:
             _paint(place, rng, thing, leaf, unknown)
     unknown[place.labels != IGNORE] = 0
@@ -126,10 +126,19 @@ def _hides(place: Place, thing: Thing, strangers: list[Thing]) -> bool:
     return any(thing.z < s.z and overlap(box, extent(place, s)) for s in strangers)
 
 
-def _street(
-    rng: np.random.Generator, height: int, width: int, domain: str, weather: str
-) -> tuple[Place, Colour]:
-    """Chooses the place and paints the static parts."""
+@dataclass(frozen=True)
+class Setting:
+    """A street before it is painted: where it is, the colours of its sky, its lanes."""
+
+    place: Place
+    zenith: Colour
+    rim: Colour
+    clouds: tuple[float, float]
+    lanes: int
+
+
+def choose_setting(rng: np.random.Generator, height: int, width: int, domain: str, weather: str) -> Setting:
+    """Chooses camera, road and light of a street."""
     # Every count is drawn in every domain: the choices after it read the same part of the stream.
     city_lanes, highway_lanes = int(rng.integers(2, 4)), int(rng.integers(3, 5))
     dusty_lanes = int(rng.choice([0, 2]))
@@ -164,12 +173,21 @@ def _street(
         haze=tint(rng, rim, 4),
         ground=tint(rng, grounds[domain], 10),
     )
+    return Setting(place, zenith, rim, sky.clouds, lanes)
+
+
+def _street(
+    rng: np.random.Generator, height: int, width: int, domain: str, weather: str
+) -> tuple[Place, Colour]:
+    """Chooses the place and paints the static parts."""
+    setting = choose_setting(rng, height, width, domain, weather)
+    place = setting.place
     leaf = tint(rng, (78, 98, 44) if domain != "dusty" else (104, 108, 68), 8)
-    paint_sky(place, rng, zenith, rim, rng.uniform(*sky.clouds))
+    paint_sky(place, rng, setting.zenith, setting.rim, rng.uniform(*setting.clouds))
     asphalt = tint(rng, (104, 104, 106) if domain != "dusty" else (138, 126, 110), 12)
     paint_ground(place, rng, asphalt, tint(rng, (150, 146, 140), 12))
     paint_skyline(place, rng, leaf, rng.uniform(5, 12) if domain != "city" else rng.uniform(8, 16))
-    paint_markings(place, rng, (226, 224, 214) if rng.random() < 0.85 else (214, 176, 70), lanes)
+    paint_markings(place, rng, (226, 224, 214) if rng.random() < 0.85 else (214, 176, 70), setting.lanes)
     if domain == "city" or (domain == "dusty" and rng.random() < 0.7):
         for side in (-1, 1):
             if rng.random() < 0.85:
@@ -190,7 +208,7 @@ def _wall_texture(place: Place, rng: np.random.Generator) -> None:
     np.copyto(part, textured, where=(place.labels[:rows] == FAR)[..., None])
 
 
-def _ground_shadows(place: Place, things: list[Thing]) -> None:
+def ground_shadows(place: Place, things: list[Thing]) -> None:
     """Collects every shadow in one map and darkens the ground with it."""
     for t in things:
         if t.kind == "vehicle":
@@ -224,18 +242,18 @@ def _paint(place: Place, rng: np.random.Generator, thing: Thing, leaf: Colour, u
         paint_fence(place, rng, thing.x, 4.0, 70.0)
     elif thing.kind == "rider":
         rgb, alpha, machine = draw_rider(rng, _canvas(place, thing), place.light)
-        _paste(place, rgb, alpha, thing, LIVING, unknown, 0)
-        _paste(place, rgb, machine, thing, VEHICLE, unknown, 0)
+        paste(place, rgb, alpha, thing, LIVING, unknown, 0)
+        paste(place, rgb, machine, thing, VEHICLE, unknown, 0)
     else:
         if thing.kind == "person":
             rgb, alpha = draw_person(rng, _canvas(place, thing), place.light)
         else:
             draw = draw_tree if thing.kind == "tree" else draw_bush
             rgb, alpha = draw(rng, _canvas(place, thing), place.light, tint(rng, leaf, 8))
-        _paste(place, rgb, alpha, thing, LIVING if thing.kind == "person" else FAR, unknown, 0)
+        paste(place, rgb, alpha, thing, LIVING if thing.kind == "person" else FAR, unknown, 0)
 
 
-def _paste(
+def paste(
     place: Place, rgb: Bytes, alpha: Bytes, thing: Thing, label: int, unknown: Bytes, index: int
 ) -> None:
     """Shrinks a drawn thing to its size on the image and blends it in."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from oodseg.synth.drawn_palette import AWNINGS, WALLS, pick
 from oodseg.synth.drawn_texture import (
     FIELD,
     SUBPIXEL,
@@ -22,7 +20,6 @@ from oodseg.synth.drawn_texture import (
     noise,
     noise_field,
     scaled,
-    tint,
 )
 
 ROAD, VERGE, LIVING, VEHICLE, ROADSIDE, FAR, SKY, IGNORE = 0, 1, 2, 3, 4, 5, 6, 255
@@ -33,7 +30,10 @@ NEAR = 1.5  # metres: nothing is drawn closer to the camera
 
 @dataclass
 class Place:
-    """Camera, weather and plan of one street; lengths in metres, x right of the lane, z ahead."""
+    """Camera, weather and plan of one street; lengths in metres, x right of the lane, z ahead.
+
+    On a drive the camera has `travelled` so far and looks `yaw` radians to the left of the road.
+    """
 
     domain: str
     height: int
@@ -51,6 +51,8 @@ class Place:
     fog: float
     haze: Colour
     ground: Colour
+    travelled: float = 0.0
+    yaw: float = 0.0
     image: Bytes = field(init=False)
     labels: Bytes = field(init=False)
     shade: Floats = field(init=False)
@@ -63,7 +65,7 @@ class Place:
     def centre(self, z: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Sideways shift of the bending road at depth z."""
         depth = np.minimum(np.asarray(z, np.float64), 160.0)
-        return self.bend * depth * depth
+        return self.bend * depth * depth + self.yaw * depth
 
     def project(self, points: Points) -> npt.NDArray[np.float64]:
         """Points `[N, 3]` (x, height above ground, z) to pixels `[N, 2]`."""
@@ -153,7 +155,8 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
     z = place.focal * place.eye / np.maximum(v - place.horizon, 0.5)
     u = np.arange(place.width, dtype=np.float32) + 0.5 - place.width / 2
     x = (z / place.focal)[:, None] * u[None] - place.centre(z).astype(np.float32)[:, None]
-    ragged = noise_field("cloud")[(z * 9).astype(np.int64) % FIELD, 3][:, None]
+    along = z + np.float32(place.travelled)  # of what lies on the ground, whatever the camera does
+    ragged = noise_field("cloud")[(along * 9).astype(np.int64) % FIELD, 3][:, None]
     wobble = (0.0 if place.pavement else 0.25) * ragged
     zone = np.full(x.shape, 2, np.uint8)
     zone[(x > place.left - place.pavement + wobble) & (x < place.right + place.pavement + wobble)] = 1
@@ -163,7 +166,7 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
 
     def ground_noise(kind: str, ahead: int, across: int, start: int) -> Floats:
         """Noise that lies on the ground, `ahead` and `across` field pixels per metre."""
-        rows = (z * ahead).astype(np.int64) + offset[start]
+        rows = (along * ahead).astype(np.int64) + offset[start]
         columns = (x * across).astype(np.int64) + offset[start + 1]
         wrap = FIELD - 1  # a mask, as FIELD is a power of two: much faster than the remainder
         piece: Floats = noise_field(kind)[rows[:, None] & wrap, columns & wrap]
@@ -176,7 +179,9 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
     gain = 1.0 + fine * near * rough + broad * patchy
     wheel = np.abs(np.mod(x - place.left, 3.4) - 1.7)
     gain -= np.float32(0.05) * ((np.abs(wheel - 0.8) < 0.3) & (zone == 0))
-    joints = (zone == 1) & ((np.mod(x, 0.6) < 0.03) | (np.mod(z, 0.6)[:, None] < 0.04)) & (z < 25)[:, None]
+    joints = (
+        (zone == 1) & ((np.mod(x, 0.6) < 0.03) | (np.mod(along, 0.6)[:, None] < 0.04)) & (z < 25)[:, None]
+    )
     gain -= np.float32(0.22 if place.pavement else 0.0) * joints
     rows = colours[zone] * gain[..., None] * np.asarray(place.gain, np.float32)
     clear = np.exp(-place.fog * z)[:, None, None]
@@ -240,61 +245,3 @@ def paint_skyline(place: Place, rng: np.random.Generator, leafy: Colour, tall: f
     tone = near * clear * gain[..., None] + air
     place.image[low:high][inside] = np.clip(tone, 0, 255).astype(np.uint8)[inside]
     place.labels[low:high][inside] = FAR
-
-
-def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: float) -> None:
-    """A row of houses along one side, far to near."""
-    edge = (place.right if side > 0 else -place.left) + place.pavement + setback
-    starts = [float(rng.uniform(1.0, 12.0))]
-    while starts[-1] < 120:
-        starts.append(starts[-1] + float(rng.uniform(7, 24)))
-    for near, far in reversed(list(pairwise(starts))):
-        if rng.random() < 0.12:
-            continue
-        x = side * (edge + rng.uniform(0, 2.0) * (rng.random() < 0.4))
-        storeys = float(rng.choice([1, 2, 3, 4, 5, 7], p=[0.1, 0.2, 0.25, 0.2, 0.15, 0.1]))
-        tall = storeys * 3.2 + rng.uniform(0.5, 1.5)
-        wall = pick(rng, WALLS, 12)
-        lit = 1.1 if (side > 0) == (place.light[0] < 0) else 0.72
-        end = far - rng.uniform(0, 0.6)
-        place.face(facing(x, x + side * 12, 0, tall, near), scaled(wall, 0.85), FAR)
-        place.face(flanking(x, 0, tall, near, end), scaled(wall, lit), FAR)
-        place.face(flanking(x, tall - 0.5, tall, near, end), scaled(wall, lit * 0.75))
-        floors, bays = int(tall // 3.2), max(1, int((end - near) // rng.uniform(2.2, 3.6)))
-        bay = (end - near) / bays
-        glass = tint(rng, (66, 76, 88), 14)
-        for floor in range(floors):
-            low, high = (0.3, 2.7) if floor == 0 else (floor * 3.2 + 0.9, floor * 3.2 + 2.5)
-            z = near + bay * (np.arange(bays) + 0.5)
-            half = bay * (0.42 if floor == 0 else 0.27)
-            quads = np.stack(
-                [np.stack([np.full(bays, x), np.full(bays, y), z + s * half], 1)
-                 for y, s in ((low, -1), (low, 1), (high, 1), (high, -1))], 1,
-            )  # fmt: skip
-            _paint_windows(place, rng, quads[z > NEAR + half], scaled(wall, lit), glass)
-        if floors and rng.random() < 0.4:
-            awning = pick(rng, AWNINGS, 12)
-            x2 = x - side * 1.0
-            place.face([(x, 3.1, near), (x, 3.1, end), (x2, 2.6, end), (x2, 2.6, near)], awning, FAR)
-
-
-def _paint_windows(
-    place: Place, rng: np.random.Generator, quads: npt.NDArray[np.float64], wall: Colour, glass: Colour
-) -> None:
-    """Windows `[N, 4, 3]` with a frame, a bar and, each by itself, dark glass, sky, a blind or a curtain."""
-    if not len(quads):
-        return
-    if quads[0, 0, 2] > 50:
-        place.faces(quads, scaled(glass, rng.uniform(0.7, 1.3)))
-        return
-    place.faces(quads + np.array([0, 0.07, 0]), scaled(wall, 1.25))
-    place.faces(quads + np.array([0, -0.07, 0]), scaled(wall, 0.7))
-    tones = (scaled(glass, 0.55), glass, scaled(glass, 1.5), (176.0, 170.0, 156.0))
-    kind = rng.choice(len(tones), len(quads), p=[0.35, 0.35, 0.2, 0.1])
-    for k, tone in enumerate(tones):
-        place.faces(quads[kind == k], tone)
-    mirrored = quads.copy()
-    mirrored[:, :2, 1] += rng.uniform(0.35, 0.7, (len(quads), 1)) * (quads[:, 2:3, 1] - quads[:, :1, 1])
-    place.faces(mirrored[kind < 2], scaled(glass, 1.35))
-    middle = quads.mean(1, keepdims=True)
-    place.faces(middle + (quads - middle) * np.array([1, 1, 0.06]), scaled(wall, 1.1))
