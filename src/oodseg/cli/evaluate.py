@@ -28,9 +28,7 @@ def evaluate(
             "'synthetic' draws its own scenes.",
         ),
     ],
-    pipeline: Annotated[
-        str, typer.Option(help="Pipeline name or folder; 'none' measures score files only.")
-    ] = "street",
+    pipeline: Annotated[str, typer.Option(help="Name or folder; 'none': score files only.")] = "street",
     operating_point: OperatingPointOption = None,
     scores: Annotated[
         list[str] | None,
@@ -39,9 +37,7 @@ def evaluate(
             help="Score files to measure beside it, named like the images; may be given again.",
         ),
     ] = None,
-    baselines: Annotated[
-        bool, typer.Option(help="Also cut every score at its best threshold into connected components.")
-    ] = True,
+    baselines: Annotated[bool, typer.Option(help="Also components at every score's best threshold.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")] = Path(
         "oodseg-results/evaluate"
     ),
@@ -61,7 +57,7 @@ def evaluate(
     from oodseg.runs import evaluate_sets
 
     if fps is not None:
-        evaluate_tracks(datasets, pipeline, out, fps)
+        evaluate_tracks(datasets, pipeline, out, fps, operating_point)
         return
     with progress_bar() as bar:
         found = evaluate_sets(

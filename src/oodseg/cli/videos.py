@@ -71,13 +71,18 @@ def predict_video(paths: list[str], **options: Any) -> None:
     show(found)
 
 
-def evaluate_tracks(folders: list[Path], pipeline: str, out: Path, fps: float) -> None:
+def evaluate_tracks(
+    folders: list[Path], pipeline: str, out: Path, fps: float, operating_point: str | None
+) -> None:
     """Measures tracks on labelled sequences and prints the figures."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import evaluate_sequences
 
     with progress_bar() as bar:
-        show(evaluate_sequences(folders, pipeline, out, fps=fps, progress=bar))
+        found = evaluate_sequences(
+            folders, pipeline, out, fps=fps, operating_point=operating_point, progress=bar
+        )
+    show(found)
 
 
 def show(run: VideoRun | SequenceEvaluation) -> None:

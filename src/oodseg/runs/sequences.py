@@ -58,6 +58,7 @@ def evaluate_sequences(
     out: str | os.PathLike[str] = "oodseg-results/evaluate",
     *,
     fps: float,
+    operating_point: str | None = None,
     minimum: int = 10,
     progress: Progress | None = None,
 ) -> SequenceEvaluation:
@@ -68,6 +69,7 @@ def evaluate_sequences(
         pipeline: Bundled name, folder, or a pipeline.
         out: Folder for `track_metrics.json`, and a folder with the video run of every sequence.
         fps: Frames per second of all of them.
+        operating_point: How readily a named pipeline proposes boxes: see `predict`.
         minimum: Objects of fewer pixels in a frame are ignored there.
         progress: Told after every frame.
 
@@ -82,7 +84,9 @@ def evaluate_sequences(
     notes: list[str] = []
     for each in sequences:
         target = Path(out) / names[each.root]
-        run = predict_video(each.images, pipeline, target, fps=fps, progress=progress)
+        run = predict_video(
+            each.images, pipeline, target, fps=fps, operating_point=operating_point, progress=progress
+        )
         files, notes = files + run.files, notes + run.notes
         count_tracks(counter, each, json.loads((target / JSON_FILE).read_text(encoding="utf-8")))
     metrics = counter.compute()
