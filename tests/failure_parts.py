@@ -2,10 +2,14 @@
 
 import torch
 
-from oodseg.failures.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout, TCPHead
+from oodseg.failures.augmented import TestTimeAugmentation
+from oodseg.failures.baselines import MSP, Energy, Entropy, MaxLogit
 from oodseg.failures.comparator import Comparator
+from oodseg.failures.ensemble import Ensemble
+from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
+from oodseg.failures.tcp import TCP, TCPHead
 from oodseg.segmenters.street import StreetNet
 
 CLASSES = ("road", "car", "sky")
@@ -50,9 +54,10 @@ def make_comparator(resynthesis=True, count=3, unknown=False) -> Comparator:
 def make_detectors():
     """One of every kind around the same segmenter."""
     segmenter = make_segmenter()
-    simple = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit, MCDropout)]
+    simple = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit, MCDropout, TestTimeAugmentation)]
     return [
         *simple,
+        Ensemble(segmenter, [make_segmenter(seed=3), make_segmenter(seed=4)]),
         TCP(segmenter, frozen(TCPHead(6, 4))),
         DirectPrediction(segmenter, make_comparator(False)),
         SynthCP(segmenter, make_generator(), make_comparator()),

@@ -11,11 +11,13 @@ from failure_parts import CLASSES, make_comparator, make_detectors, make_generat
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.registry import resolve
 from oodseg.failures import FAILURES, Judge
-from oodseg.failures.baselines import MSP, TCP, MCDropout, TCPHead
+from oodseg.failures.baselines import MSP
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import full_logits, msp_log_odds
+from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.storage import load_failure_detector, read_failure_config, save_failure_detector
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
+from oodseg.failures.tcp import TCP, TCPHead
 from oodseg.nn.uncertainty import energy, max_logit, msp, softmax_entropy
 from oodseg.segmenters import Segmentation, Segmenter
 from oodseg.segmenters.given import GivenLabels

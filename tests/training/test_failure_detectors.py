@@ -5,10 +5,10 @@ import torch
 from failure_parts import COMPARATOR, make_generator, make_segmenter
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.taxonomy import CAMVID_CLASSES, CLASSES
-from oodseg.failures.baselines import TCPHead
 from oodseg.failures.comparator import Comparator
 from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import SynthCPDetector
+from oodseg.failures.tcp import TCPHead
 from oodseg.training.comparator import ComparatorRecipe
 from oodseg.training.comparator_cache import predict, read_cached
 from oodseg.training.comparator_samples import CachedMaker, as_sample
@@ -20,7 +20,7 @@ from oodseg.training.failure_detectors import train
 from oodseg.training.labelled import load_label_set
 from training_data import make_training_data
 
-ALL = {"direct", "energy", "entropy", "max_logit", "mc_dropout", "msp", "synthcp", "tcp"}
+ALL = {"direct", "energy", "entropy", "max_logit", "mc_dropout", "msp", "synthcp", "tcp", "tta"}
 
 
 @pytest.fixture(scope="module")

@@ -32,10 +32,10 @@ def failures(
     detector: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|DIR",
+            metavar="NAME|DIR|FILE",
             help="street (SynthCP, with a small street network of its own), a folder of `oodseg train "
-            "comparator`, or a baseline: msp, entropy, energy, max_logit. Default: street, and msp for a "
-            "--segmenter of yours.",
+            "comparator`, a baseline: msp, entropy, energy, max_logit, tta, mc_dropout, or a .yaml file (an "
+            "ensemble). Default: street, and msp for a --segmenter of yours.",
             show_default=False,
         ),
     ] = None,

@@ -23,7 +23,8 @@ class Part(ABC):
     Attributes:
         name: Key in the registry of its room.
         subparts: Which constructor arguments are parts or settings themselves: argument to the room that it
-            is looked up in, or to its class. A mapping in their place is built before the constructor runs.
+            is looked up in, or to its class. A mapping in their place, or in a list of them, is built before
+            the constructor runs.
     """
 
     name: str

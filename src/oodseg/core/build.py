@@ -8,8 +8,7 @@ from typing import Any
 
 from oodseg.core.bundle import bundled_names, find_bundle, load_weights, read_config
 from oodseg.core.errors import ConfigError, WeightsError
-from oodseg.core.intervals import QualityIntervals
-from oodseg.core.normalization import ScoreNormalizer
+from oodseg.core.learned_later import LEARNED_LATER, read_statistics
 from oodseg.core.parts import (
     Detector,
     Judge,
@@ -159,7 +158,7 @@ def _call(
 ) -> Any:
     arguments = dict(options)
     owner = f"'{name}' among the {room}"
-    learned = {key: arguments.pop(key, None) for key in _LATER.get(room, {})}
+    learned = {key: arguments.pop(key, None) for key in LEARNED_LATER.get(room, {})}
     known = parameters(maker)
     missing = [key for key, each in known.items() if each.default is each.empty and key not in arguments]
     if missing == ["source"]:
@@ -168,15 +167,24 @@ def _call(
         raise ConfigError(f"{owner} cannot do without {', '.join(missing)}")
     for key, kind in _subparts(maker).items():
         value = arguments.get(key)
-        if isinstance(kind, str) and isinstance(value, str | Path | Mapping):
-            arguments[key] = construct(kind, parse(kind, value), weights_follow)
+        if isinstance(kind, str) and value is not None:
+            arguments[key] = _part(kind, value, weights_follow)
         elif isinstance(kind, type) and isinstance(value, Mapping):
             arguments[key] = _settings(kind, value, f"{key} of {owner}", weights_follow)
     built = maker(**arguments)
     for key, value in learned.items():
         if value is not None:
-            setattr(built, key, _LATER[room][key](value, owner))
+            setattr(built, key, LEARNED_LATER[room][key](value, owner))
     return built
+
+
+def _part(room: str, value: Any, weights_follow: bool) -> Any:
+    """Builds a part that is an argument of another one, or a list of them; parts are handed back."""
+    if isinstance(value, list | tuple):
+        return [_part(room, each, weights_follow) for each in value]
+    if isinstance(value, str | Path | Mapping):
+        return construct(room, parse(room, value), weights_follow)
+    return value
 
 
 def _settings(kind: type, value: Mapping[str, Any], owner: str, weights_follow: bool) -> Any:
@@ -191,30 +199,6 @@ def _settings(kind: type, value: Mapping[str, Any], owner: str, weights_follow: 
             "instead"
         )
     return kind(**options)
-
-
-def _statistics(given: Any, owner: str) -> ScoreNormalizer:
-    if isinstance(given, ScoreNormalizer):
-        return given
-    if not isinstance(given, Mapping) or set(given) != {"mean", "std"}:
-        raise ConfigError(f"the normalizer of {owner} is written as {{mean: NUMBER, std: NUMBER}}")
-    return ScoreNormalizer(float(given["mean"]), float(given["std"]))
-
-
-def _intervals(given: Any, owner: str) -> QualityIntervals:
-    if isinstance(given, QualityIntervals):
-        return given
-    wanted = list(parameters(QualityIntervals))
-    if not isinstance(given, Mapping) or set(given) != set(wanted):
-        raise ConfigError(f"the intervals of {owner} are written as a mapping of {', '.join(wanted)}")
-    return QualityIntervals(**given)
-
-
-# What parts of a room learn after they are built, whatever their constructor: how each is read.
-_LATER: dict[str, dict[str, Callable[[Any, str], Any]]] = {
-    "detectors": {"normalizer": _statistics},
-    "failures": {"intervals": _intervals},
-}
 
 
 def _with_weights(room: str, name: str, options: Mapping[str, Any]) -> Any:
@@ -258,16 +242,17 @@ def _from_checkpoint(room: str, name: str, path: Path, options: Mapping[str, Any
     check_known(arguments, [each for each in parameters(maker.from_checkpoint) if each != "path"], owner)
     built = maker.from_checkpoint(path, **arguments)
     if normalizer is not None and isinstance(built, Detector):
-        built.normalizer = _statistics(normalizer, owner)
+        built.normalizer = read_statistics(normalizer, owner)
     return check_part(room, built)
 
 
 def _within(part: Part) -> Iterator[Part]:
     """The parts among a part's arguments, and those among theirs."""
     for value in part.arguments().values():
-        if isinstance(value, Part):
-            yield value
-            yield from _within(value)
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(each, Part):
+                yield each
+                yield from _within(each)
 
 
 def _checked(room: str, maker: Callable[..., Any], spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,7 +261,7 @@ def _checked(room: str, maker: Callable[..., Any], spec: Mapping[str, Any]) -> d
     known = list(parameters(maker))
     if _is_learned(maker) and "source" not in known:
         known.append("source")
-    known += [key for key in _LATER.get(room, {}) if key not in known]
+    known += [key for key in LEARNED_LATER.get(room, {}) if key not in known]
     check_known(options, known, f"'{spec['name']}' among the {room}")
     return options
 

@@ -9,8 +9,10 @@ FAILURES: dict[str, str] = {
     "entropy": "oodseg.failures.baselines:Entropy",
     "energy": "oodseg.failures.baselines:Energy",
     "max_logit": "oodseg.failures.baselines:MaxLogit",
-    "mc_dropout": "oodseg.failures.baselines:MCDropout",
-    "tcp": "oodseg.failures.baselines:TCP",
+    "mc_dropout": "oodseg.failures.mc_dropout:MCDropout",
+    "tta": "oodseg.failures.augmented:TestTimeAugmentation",
+    "ensemble": "oodseg.failures.ensemble:Ensemble",
+    "tcp": "oodseg.failures.tcp:TCP",
 }
 
 __all__ = ["FAILURES", "Assessment", "Judge"]

@@ -28,7 +28,7 @@ def choose_failure_detector(
     """Finds a failure detector by the name that a user gives.
 
     Args:
-        name: Bundled name, folder, or name of a baseline.
+        name: Bundled name, folder, name of a baseline, or a YAML or JSON file with all its arguments.
         segmenter: What names one, see `oodseg.core.spec`; None for the detector's own, which of a
             baseline is the street network.
         device: Where it runs: `"cpu"`, `"cuda"` or `"auto"`.
@@ -38,6 +38,10 @@ def choose_failure_detector(
         WeightsError: Weights are missing, damaged, or of another version.
     """
     chosen = choose_device(device)
+    spec = read_spec(name)
+    if isinstance(spec, Mapping):
+        own: Judge = build("failures", spec if segmenter is None else {**spec, "segmenter": segmenter})
+        return own.to(chosen)
     if name not in names("failures") or name in bundled_failure_detectors():
         judged = None if segmenter is None else build_segmenter(read_spec(segmenter))
         return load_failure_detector(name, chosen, segmenter=judged)

@@ -31,6 +31,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_weights
 from oodseg.core.parts import Segmenter, describe
 from oodseg.core.progress import Progress
+from oodseg.core.spec import read_spec
 from oodseg.core.version import __version__
 from oodseg.failures.loading import (
     choose_failure_detector,
@@ -129,8 +130,9 @@ def judge(
 
     Args:
         source: What `oodseg.runs.predict` takes.
-        detector: Bundled failure detector, folder of a trained one, or a baseline: `"msp"`, `"entropy"`,
-            `"energy"`, `"max_logit"`. None for `"street"`, or `"msp"` where a segmenter is given.
+        detector: Bundled failure detector, folder of a trained one, a baseline: `"msp"`, `"entropy"`,
+            `"energy"`, `"max_logit"`, `"tta"`, `"mc_dropout"`, or a YAML file that names one. None for
+            `"street"`, or `"msp"` where a segmenter is given.
         out: Folder for the results; None for `oodseg-results/failures`, numbered as those of `predict`.
         segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`, or one in memory, such as a
             `CallableSegmenter` around a network of your own; None for the detector's own.
@@ -152,10 +154,10 @@ def judge(
     loaded = choose_failure_detector(detector, segmenter, device)
     described = _described(segmenter) if isinstance(segmenter, Segmenter) else segmenter
     settings = {
-        "detector": detector,
+        "detector": read_spec(detector),
         "detector_sha256": failure_detector_sha256(detector),
         "segmenter": described,
-        "models": model_files(failure_detector_parts(detector), described),
+        "models": model_files(failure_detector_parts(detector), read_spec(detector), described),
         "classes": list(loaded.classes),
     }
     ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)

@@ -21,12 +21,15 @@ import torch
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.fingerprint import hash_part
 from oodseg.core.progress import Progress
-from oodseg.failures.baselines import MSP, TCP, Energy, Entropy, MaxLogit, MCDropout
+from oodseg.failures.augmented import TestTimeAugmentation
+from oodseg.failures.baselines import MSP, Energy, Entropy, MaxLogit
 from oodseg.failures.comparator import Comparator
 from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
+from oodseg.failures.tcp import TCP
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
@@ -121,6 +124,7 @@ def _baselines(
 ) -> list[SegmenterAssessor]:
     """What SynthCP is measured against, as far as the segmenter lends itself to it."""
     detectors: list[SegmenterAssessor] = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit)]
+    detectors.append(TestTimeAugmentation(segmenter))
     if isinstance(segmenter, StreetNet):
         detectors.append(MCDropout(segmenter, rate=recipe.segmenter.dropout))
     if segmenter.segment(torch.zeros(1, 3, *recipe.segmenter.size)).features is not None:

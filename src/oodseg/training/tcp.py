@@ -12,7 +12,7 @@ from torch import Tensor
 from oodseg.core.fingerprint import hash_part
 from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import IGNORE
-from oodseg.failures.baselines import TCPHead
+from oodseg.failures.tcp import TCPHead
 from oodseg.segmenters import Segmenter
 from oodseg.training.comparator_segmenter import FoldRecipe
 from oodseg.training.engine.loop import run_training

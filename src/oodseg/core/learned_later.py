@@ -1,0 +1,45 @@
+"""Reads what parts learn after they are built, whatever their constructor, out of a file of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oodseg.core.base import parameters
+from oodseg.core.errors import ConfigError
+from oodseg.core.intervals import QualityIntervals
+from oodseg.core.normalization import ScoreNormalizer
+
+
+def read_statistics(given: Any, owner: str) -> ScoreNormalizer:
+    """Reads a score's statistics.
+
+    Raises:
+        ConfigError: Something else was written; the sentence names the owner.
+    """
+    if isinstance(given, ScoreNormalizer):
+        return given
+    if not isinstance(given, Mapping) or set(given) != {"mean", "std"}:
+        raise ConfigError(f"the normalizer of {owner} is written as {{mean: NUMBER, std: NUMBER}}")
+    return ScoreNormalizer(float(given["mean"]), float(given["std"]))
+
+
+def read_intervals(given: Any, owner: str) -> QualityIntervals:
+    """Reads a judge's intervals.
+
+    Raises:
+        ConfigError: Something else was written; the sentence names the owner.
+    """
+    if isinstance(given, QualityIntervals):
+        return given
+    wanted = list(parameters(QualityIntervals))
+    if not isinstance(given, Mapping) or set(given) != set(wanted):
+        raise ConfigError(f"the intervals of {owner} are written as a mapping of {', '.join(wanted)}")
+    return QualityIntervals(**given)
+
+
+# By room: the attribute, and what reads it for the owner that an error is to name.
+LEARNED_LATER: dict[str, dict[str, Callable[[Any, str], Any]]] = {
+    "detectors": {"normalizer": read_statistics},
+    "failures": {"intervals": read_intervals},
+}
