@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from oodseg.cli.train import train_app
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError, WeightsError
+from oodseg.training.engine.trained import load_trained
 from training_data import make_training_data
 
 TINY = ["sizes=[[64, 96]]", "backbone=null", "widths=[4, 6, 8, 8, 8]", "depths=[1, 1, 1, 1]",
@@ -106,3 +107,26 @@ def test_bundle_reaches_the_assembly(tmp_path, monkeypatch) -> None:
     options = ["--detector", "d", "--prompts", "p", "--masks", "m", "--out", tmp_path / "mine", "--bits", "8"]
     assert f"wrote {tmp_path / 'mine'}" in run("bundle", *options).output
     assert seen == ["d", "p", "m", tmp_path / "mine", 8]
+
+
+def test_a_method_is_taught_beside_any_segmenter(tmp_path) -> None:
+    data = make_training_data(tmp_path / "data")
+    run("segmenter", "--data", data, "--out", tmp_path / "net", *changes(TINY))
+    tiny = ["sizes=[[64, 96]]", "hidden=8", "max_steps=1", "batch_size=2", "workers=0", "val_scenes=4",
+            "val_every_steps=1"]  # fmt: skip
+    method = ["detector", "--method", "densehybrid", "--data", data, "--out", tmp_path / "run"]
+    with pytest.raises(ConfigError, match="densehybrid is taught beside a segmenter: name it with --seg"):
+        run(*method, *changes(tiny))
+    assert "wrote" in run(*method, *changes(tiny), "--segmenter", tmp_path / "net").output
+    detector = load_trained(tmp_path / "run", "detector")
+    assert detector.name == "densehybrid"
+    assert detector.fitted
+    with pytest.raises(ConfigError, match="no method 'pebbal'"):
+        run("detector", "--method", "pebbal", "--data", data, "--out", tmp_path)
+
+
+def test_each_method_has_a_recipe_of_its_own() -> None:
+    printed = run("detector", "--method", "rpl", "--print-recipe").output
+    assert yaml.safe_load(printed)["contrast"] == 0
+    chosen = run("detector", "--method", "rpl", "--recipe", "detector_rpl_corocl", "--print-recipe").output
+    assert yaml.safe_load(chosen)["contrast"] == 1

@@ -9,6 +9,7 @@ from torch import nn
 
 import tiny_models
 from oodseg.core.build import build, construct
+from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import describe
@@ -22,6 +23,12 @@ from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.street import StreetNet
 
 NAMES = ["meta_ood", "energy_margin", "pebal", "rpl", "densehybrid"]
+
+
+@pytest.fixture(autouse=True)
+def _float32():
+    with full_precision():
+        yield
 
 
 @pytest.fixture
@@ -106,7 +113,7 @@ def test_a_segmenter_without_features_is_refused(name):
         maker_of("detectors", name).around(CallableSegmenter(lambda images: images))
 
 
-def scores(name, logits, street):
+def score_of(name, logits, street):
     detector = maker_of("detectors", name).around(street)
     return detector.rate(torch.tensor(logits, dtype=torch.float32)[None, :, None, None]).flatten().item()
 
@@ -127,7 +134,7 @@ LN2, LN3 = math.log(2), math.log(3)
     ],
 )
 def test_scores_by_hand(name, logits, expected, street):
-    assert scores(name, logits, street) == pytest.approx(expected, abs=1e-6)
+    assert score_of(name, logits, street) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_hybrid_score_against_numpy(rng):
@@ -143,5 +150,5 @@ def test_smoothing_is_that_of_the_release(name, smooth, street):
     maker = maker_of("detectors", name)
     assert maker.around(street).smooth == smooth
     assert maker.around(street, smooth=2.0).smooth == 2.0
-    with pytest.raises(ConfigError, match="smoothing of 0 or more"):
+    with pytest.raises(ConfigError, match="standard deviation in pixels and cannot be -1"):
         maker.around(street, smooth=-1.0)

@@ -17,6 +17,7 @@ from oodseg import S2M
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.parts import OPERATING_POINTS, Detector
+from oodseg.core.registry import maker_of
 from oodseg.detectors import ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
 from oodseg.export.graphs import build_graphs
@@ -279,3 +280,17 @@ def test_a_file_in_the_folders_place_and_a_missing_library_are_said(pipeline, tm
 def test_the_example_is_the_one_in_the_examples_folder():
     shown = Path(__file__).parents[2] / "examples" / onnx.EXAMPLE
     assert shown.read_text() == Path(onnx.__file__).with_name(onnx.EXAMPLE).read_text()
+
+
+@pytest.mark.parametrize("name", ["meta_ood", "energy_margin", "pebal", "rpl", "densehybrid"])
+def test_a_taught_detector_is_exported_as_its_segmenter_is(name, tmp_path):
+    detector = maker_of("detectors", name).around(StreetNet([4, 6, 8, 8, 8], [1, 1, 1, 1]).eval(), hidden=8)
+    for parameter in detector.head.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.5)
+    detector.normalizer = ScoreNormalizer(-1.0, 2.0)
+    graph = build_graphs(detector, FasterRCNNPrompts(), CompactSegmenter())["detector"]
+    traced, other = torch.rand(1, 3, 100, 150), torch.rand(1, 3, 227, 333)
+    with full_precision(), torch.inference_mode():
+        expected = graph.module(other)
+        onnx._trace(graph, (traced,), tmp_path / "detector.onnx")
+        assert onnx._difference(tmp_path / "detector.onnx", graph, (other,), expected) < 1e-3

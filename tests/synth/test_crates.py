@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oodseg.synth.crates import draw_crate
+from oodseg.synth.crates import cut_rectangle, draw_crate
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (60, 80)) -> np.ndarray:
@@ -54,3 +54,17 @@ def test_the_texture_is_left_as_it_was() -> None:
     for seed in range(10):
         draw_crate(given, np.random.default_rng(seed))
     np.testing.assert_array_equal(given, before)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (60, 80), (16, 300)])
+def test_rectangles_are_parts_of_their_image(size) -> None:
+    image = texture(0, size)
+    windows = {image[y : y + 8, x : x + 8].tobytes() for y in range(size[0] - 7) for x in range(size[1] - 7)}
+    shapes = set()
+    for seed in range(20):
+        cut = cut_rectangle(image, np.random.default_rng(seed))
+        assert cut.alpha.shape == cut.image.shape[:2]
+        assert (cut.alpha == 1).all()
+        assert cut.image[:8, :8].tobytes() in windows
+        shapes.add(cut.alpha.shape)
+    assert len(shapes) > 1 or size == (16, 16)

@@ -183,18 +183,19 @@ def test_an_incomplete_folder_is_named(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_as_many_unknown_objects_are_crates_as_asked(root, monkeypatch, share) -> None:
+@pytest.mark.parametrize(("kind", "made"), [("crates", "draw_crate"), ("rectangles", "cut_rectangle")])
+def test_as_many_unknown_objects_are_crates_as_asked(root, monkeypatch, share, kind, made) -> None:
     from oodseg.synth import scenes as module
 
     drawn = []
-    real = module.draw_crate
+    real = getattr(module, made)
 
     def remembers(texture, rng):
         drawn.append(texture.shape)
         return real(texture, rng)
 
-    monkeypatch.setattr(module, "draw_crate", remembers)
-    found = scenes(root, natural=0, drawn=0, empty=0, herds=0, crates=share)
+    monkeypatch.setattr(module, made, remembers)
+    found = scenes(root, natural=0, drawn=0, empty=0, herds=0, **{kind: share})
     assert sum(scene.unknown.any() for scene in found) >= 10
     if share:
         assert len(drawn) >= len(found)

@@ -17,8 +17,22 @@ train_app = typer.Typer(
     no_args_is_help=True,
     help="Train the parts of a pipeline: segmenter, detector, prompts and masks, then bundle.",
 )
-SegmenterRun = Annotated[
-    Path | None, typer.Option(metavar="RUN", help="Folder of `oodseg train segmenter`.", show_default=False)
+AnySegmenter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN|PART",
+        help="Folder of `oodseg train segmenter`; with --method any segmenter with features, e.g. street or "
+        "segformer:FOLDER.",
+        show_default=False,
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="Teach a head beside the segmenter by a published method: meta_ood, energy_margin, pebal, rpl, "
+        "densehybrid. Without one, fit the street detector.",
+        show_default=False,
+    ),
 ]
 
 
@@ -38,16 +52,26 @@ def segmenter(request: Request) -> Path:
 
 
 @train_app.command()
-@training("detector", resumes=False)
-def detector(request: Request, segmenter: SegmenterRun = None) -> Path:
-    """Fit how the network's scores are combined, and their statistics on ordinary streets."""
-    from oodseg.training.detector import DetectorRecipe, train
+@training("detector")
+def detector(request: Request, segmenter: AnySegmenter = None, method: Method = None) -> Path:
+    """Fit how the street network's scores are combined, or teach any segmenter what is unknown."""
+    from oodseg.training import detector as street
     from oodseg.training.engine.trained import load_trained
+    from oodseg.training.exposure.methods import method_of
+    from oodseg.training.exposure.run import segmenter_of, train
 
-    settings, data, out = request.settings(DetectorRecipe)
+    if method is None:
+        settings, data, out = request.settings(street.DetectorRecipe)
+        if segmenter is None:
+            raise ConfigError("the detector is fitted around a network: name its run with --segmenter")
+        network = load_trained(Path(segmenter), "segmenter")
+        return street.train(settings, data, out, network, request.progress).path
+    request = request.preferring(f"detector_{method}", "detector")
+    taught, data, out = request.settings(method_of(method).recipe_class)
     if segmenter is None:
-        raise ConfigError("the detector is fitted around a network: name its run with --segmenter")
-    return train(settings, data, out, load_trained(segmenter, "segmenter"), request.progress).path
+        raise ConfigError(f"{method} is taught beside a segmenter: name it with --segmenter")
+    given = segmenter_of(segmenter)
+    return train(method, taught, data, out, given, request.resume, request.progress).path
 
 
 train_app.command()(prompts)

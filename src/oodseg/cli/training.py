@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -33,6 +33,10 @@ class Request:
     print_recipe: bool
     progress: Progress
     resume: bool = True
+
+    def preferring(self, recipe: str, to: str) -> Request:
+        """The same request with another recipe in place of the one that is taken if none is named."""
+        return replace(self, recipe=recipe) if self.recipe == to else self
 
     def settings(self, model: type[RecipeT]) -> tuple[RecipeT, Path, Path]:
         """Reads the recipe with the changes of the command line, and the folders of data and run.

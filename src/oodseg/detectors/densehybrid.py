@@ -23,6 +23,7 @@ class DenseHybridDetector(ExposedDetector):
 
     name = "densehybrid"
     extra: ClassVar[int] = 2
+    keeps_classes: ClassVar[bool] = True
 
     def rate(self, logits: Tensor) -> Tensor:
         """See `ExposedDetector.rate`."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Detector, Learned, no_features
@@ -31,25 +32,81 @@ class Seen:
     """What the frozen segmenter makes of a batch.
 
     Attributes:
-        features: Float `[B, D, h, w]` before its last layer.
-        logits: Float `[B, C, h, w]`, its last layer's.
+        logits: Float `[B, C, h, w]` of its classes.
     """
 
-    features: Tensor
     logits: Tensor
 
 
-class ExposedDetector(ModulePart, Detector, Learned):
+@dataclass(frozen=True)
+class SeenFeatures(Seen):
+    """The same with the features behind it.
+
+    Attributes:
+        features: Float `[B, D, h, w]` before the last layer.
+    """
+
+    features: Tensor
+
+
+SeenT = TypeVar("SeenT", bound=Seen)
+
+
+class TaughtDetector(ModulePart, Detector, Learned, Generic[SeenT]):
+    """A detector of which one module is trained, the head, while a segmenter stays as it is.
+
+    Args:
+        smooth: Standard deviation in pixels of a Gaussian over the score, 0 for none.
+
+    Attributes:
+        segmenter: What stays.
+        head: What is trained.
+        keeps_classes: Whether the segmenter's classes remain those of the detector; otherwise they are the
+            first C of the logits of `read`.
+
+    Raises:
+        ConfigError: A smoothing below 0.
+    """
+
+    segmenter: Segmenter
+    head: nn.Module
+    keeps_classes: ClassVar[bool] = False
+
+    def __init__(self, smooth: float) -> None:
+        super().__init__()
+        if not smooth >= 0:
+            raise ConfigError(f"smooth is a standard deviation in pixels and cannot be {smooth}")
+        self.smooth = smooth
+
+    @abstractmethod
+    def see(self, images: Tensor) -> SeenT:
+        """Runs all that is frozen on float `[B, 3, H, W]`, RGB in 0..1, without gradients."""
+
+    @abstractmethod
+    def read(self, seen: SeenT) -> Tensor:
+        """Runs the head, with gradients: logits `[B, K, h, w]`, float32."""
+
+    @abstractmethod
+    def judge(self, seen: SeenT) -> Tensor:
+        """Scores what was seen: float32 `[B, h, w]`, covering the images."""
+
+    @torch.inference_mode()
+    def score(self, images: Tensor) -> Tensor:
+        """Scores a batch; see `Detector.score`."""
+        scores = resize_scores(self.judge(self.see(images)), images.shape[-2:])
+        return gaussian_blur(scores, self.smooth, mirror=True) if self.smooth else scores
+
+
+class ExposedDetector(TaughtDetector[SeenFeatures]):
     """Scores by logits that a trained head adds to a frozen segmenter's.
 
     Args:
         segmenter: One that hands out its features; see `Segmenter.classify`.
         channels: Channels D of these features.
         hidden: Channels of the head.
-        smooth: Standard deviation in pixels of a Gaussian over the score, 0 for none.
+        smooth: See `TaughtDetector`.
 
     Attributes:
-        head: What is trained.
         extra: Logits beyond the segmenter's classes.
 
     Raises:
@@ -60,14 +117,11 @@ class ExposedDetector(ModulePart, Detector, Learned):
     extra: ClassVar[int] = 0
 
     def __init__(self, segmenter: Segmenter, channels: int, hidden: int = 64, smooth: float = 0.0) -> None:
-        super().__init__()
-        if channels < 1 or hidden < 1 or not smooth >= 0:
-            raise ConfigError(
-                f"{self.name} takes at least one channel and a smoothing of 0 or more, not {channels} and "
-                f"{hidden} channels and {smooth}"
-            )
+        super().__init__(smooth)
+        if channels < 1 or hidden < 1:
+            raise ConfigError(f"{self.name} takes at least one channel, not {channels} and {hidden}")
         self.segmenter = segmenter
-        self.channels, self.hidden, self.smooth = channels, hidden, smooth
+        self.channels, self.hidden = channels, hidden
         self.head = self.new_head()
         self.eval()
 
@@ -91,13 +145,14 @@ class ExposedDetector(ModulePart, Detector, Learned):
         return Correction(self.channels, self.hidden, len(self.segmenter.classes) + self.extra)
 
     @torch.no_grad()
-    def see(self, images: Tensor) -> Seen:
-        """Runs the frozen segmenter on float `[B, 3, H, W]`, RGB in 0..1."""
-        features = features_of(self.segmenter, to_multiple(images, STRIDE))
-        return Seen(features, self.segmenter.classify(features).float())
+    def see(self, images: Tensor) -> SeenFeatures:
+        """See `TaughtDetector.see`."""
+        with fast_autocast(images.device):
+            features = features_of(self.segmenter, to_multiple(images, STRIDE))
+        return SeenFeatures(self.segmenter.classify(features).float(), features)
 
-    def read(self, seen: Seen) -> Tensor:
-        """Runs the head, with gradients: logits `[B, C + extra, h, w]`, float32."""
+    def read(self, seen: SeenFeatures) -> Tensor:
+        """See `TaughtDetector.read`: K = C + extra."""
         added: Tensor = self.head(seen.features).float()
         return F.pad(seen.logits, (0, 0, 0, 0, 0, self.extra)) + added
 
@@ -105,11 +160,9 @@ class ExposedDetector(ModulePart, Detector, Learned):
     def rate(self, logits: Tensor) -> Tensor:
         """Turns the logits of `read` into scores `[B, h, w]`."""
 
-    @torch.inference_mode()
-    def score(self, images: Tensor) -> Tensor:
-        """Scores a batch; see `Detector.score`."""
-        scores = resize_scores(self.rate(self.read(self.see(images))), images.shape[-2:])
-        return gaussian_blur(scores, self.smooth, mirror=True) if self.smooth else scores
+    def judge(self, seen: SeenFeatures) -> Tensor:
+        """See `TaughtDetector.judge`."""
+        return self.rate(self.read(seen))
 
 
 class Correction(nn.Sequential):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from oodseg.detectors import published
-from oodseg.detectors.exposed import ExposedDetector, Seen, zeroed
+from oodseg.detectors.exposed import ExposedDetector, SeenFeatures, zeroed
 from oodseg.detectors.logit import LogitDetector
 from oodseg.nn.blocks import conv_norm_relu
 from oodseg.nn.uncertainty import energy
@@ -28,6 +29,8 @@ class RplDetector(ExposedDetector):
     """
 
     name = "rpl"
+    keeps_classes: ClassVar[bool] = True
+    head: ResidualBlock
 
     def __init__(self, segmenter: Segmenter, channels: int, hidden: int = 64, smooth: float = 1.0) -> None:
         super().__init__(segmenter, channels, hidden, smooth)
@@ -41,7 +44,7 @@ class RplDetector(ExposedDetector):
         """See `ExposedDetector.new_head`."""
         return ResidualBlock(self.channels, self.hidden)
 
-    def read(self, seen: Seen) -> Tensor:
+    def read(self, seen: SeenFeatures) -> Tensor:
         """See `ExposedDetector.read`."""
         return self.segmenter.classify(seen.features + self.head(seen.features).float()).float()
 

@@ -41,7 +41,7 @@ def entropy(logits: Tensor, normalized: bool = False) -> Tensor:
     check_logits(logits)
     log_p = F.log_softmax(logits, 1)
     # p log p -> 0 as p -> 0; logits of -inf would give 0 * -inf.
-    nats = (-torch.where(log_p.isneginf(), 0.0, log_p.exp() * log_p).sum(1)).clamp_min(0)
+    nats = (-torch.where(log_p == -torch.inf, 0.0, log_p.exp() * log_p).sum(1)).clamp_min(0)
     return nats / math.log(logits.shape[1] if normalized else 2)
 
 

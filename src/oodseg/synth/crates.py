@@ -58,6 +58,15 @@ def draw_crate(texture: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
     return Cutout(image[y : y + h, x : x + w], alpha[y : y + h, x : x + w])
 
 
+def cut_rectangle(texture: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
+    """Cuts a plain rectangle, of any stuff, out of an image; takes what `draw_crate` takes."""
+    height, width = texture.shape[:2]
+    h, w = (max(8, int(side * rng.uniform(0.1, 0.7))) for side in (height, width))
+    y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    cut = np.ascontiguousarray(texture[y : y + h, x : x + w])
+    return Cutout(cut, np.ones((h, w), np.float32))
+
+
 def _window(texture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     height, width = texture.shape[:2]
     h, w = (max(8, int(side * rng.uniform(0.08, 0.5))) for side in (height, width))

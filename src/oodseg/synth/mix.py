@@ -27,6 +27,7 @@ class Mix:
         crowded: Chance that unknown objects are pasted into a natural image too.
         faint: Chance that a pasted object is half transparent.
         crates: Share of the pasted unknown objects that are boards and crates of any material.
+        rectangles: Share of the others that are plain rectangles of any image, as half of DenseHybrid's.
         zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
             then looks as it does in a whole image.
     """
@@ -46,4 +47,5 @@ class Mix:
     crowded: float = 0.5
     faint: float = 0.15
     crates: float = 0.0
+    rectangles: float = 0.0
     zoomed: float = 0.0

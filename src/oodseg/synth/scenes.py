@@ -17,7 +17,7 @@ from oodseg.core.taxonomy import IGNORE
 from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.data.training import StreetImage, street_images
 from oodseg.synth.camera import shoot
-from oodseg.synth.crates import draw_crate
+from oodseg.synth.crates import cut_rectangle, draw_crate
 from oodseg.synth.drawn import draw_scene
 from oodseg.synth.known import PEOPLE, VEHICLES
 from oodseg.synth.mix import Mix
@@ -187,7 +187,7 @@ class SceneSampler:
         zoom: float = 1.0,
     ) -> int:
         """Pastes an object, or a herd, from `index` on; returns how many."""
-        thing = self._crate(rng) if rng.random() < self.mix.crates else self._cut(self._unknown, rng)
+        thing = self._some_unknown(rng)
         if thing is None:
             return 0
         thing, left, top = self._place(thing, ground, rng, zoom)
@@ -259,8 +259,15 @@ class SceneSampler:
             return None, label
         return cut_out(image, parts == large[int(rng.integers(len(large)))]), label
 
-    def _crate(self, rng: np.random.Generator) -> Cutout:
-        return draw_crate(self._unknown[int(rng.integers(len(self._unknown)))].read_image(), rng)
+    def _some_unknown(self, rng: np.random.Generator) -> Cutout | None:
+        """An object; or a crate, or a rectangle, of any material."""
+        crate = rng.random() < self.mix.crates
+        # Without rectangles nothing is drawn for them: scenes of a seed stay what they were.
+        flat = not crate and self.mix.rectangles > 0 and rng.random() < self.mix.rectangles
+        if not (crate or flat):
+            return self._cut(self._unknown, rng)
+        texture = self._unknown[int(rng.integers(len(self._unknown)))].read_image()
+        return draw_crate(texture, rng) if crate else cut_rectangle(texture, rng)
 
     def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
         item = items[int(rng.integers(len(items)))]

@@ -1,0 +1,1 @@
+"""One engine that teaches detectors on outliers: recipes, scenes, methods, the module and the training."""

@@ -1,0 +1,97 @@
+"""Recipes of the methods that learn from outliers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from oodseg.training.engine.recipe import LoopRecipe
+from oodseg.training.scene_mix import MixRecipe
+
+
+class ExposureRecipe(LoopRecipe):
+    """What all of them have.
+
+    Attributes:
+        sizes: Height and width of the scenes, multiples of 32; batches take them in turn, and those of larger
+            scenes are smaller by as much as their scenes are larger.
+        hidden: Channels of the head.
+        smooth: Standard deviation in pixels of a Gaussian over the score; None for what the release does.
+        targets: Classes to learn: the `"labels"` of the scenes, which are those of the street network; or
+            what the frozen `"network"` predicts, for any other. `"auto"` takes the labels where they fit.
+        mix: Composition of the scenes.
+        val_scenes: Held-out scenes to validate on.
+    """
+
+    sizes: list[tuple[int, int]] = Field(default=[(256, 320), (384, 512)], min_length=1)
+    hidden: int = Field(default=64, ge=1)
+    smooth: float | None = Field(default=None, ge=0)
+    targets: Literal["auto", "labels", "network"] = "auto"
+    mix: MixRecipe = MixRecipe()
+    val_scenes: int = Field(default=96, ge=1)
+    max_steps: int = Field(default=1200, ge=1)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    val_every_steps: int = Field(default=400, ge=1)
+
+
+class MetaOodRecipe(ExposureRecipe):
+    """Of `oodseg.training.losses.meta_ood`.
+
+    Attributes:
+        outlier_weight: w.
+    """
+
+    outlier_weight: float = Field(default=0.9, ge=0, le=1)
+
+
+class MarginRecipe(ExposureRecipe):
+    """What methods with hinges on the energy have.
+
+    Attributes:
+        margins: m_in and m_out; None to measure them on the frozen network.
+        energy_weight: Of the terms on the energy.
+    """
+
+    margins: tuple[float, float] | None = None
+    energy_weight: float = Field(default=0.1, ge=0)
+
+
+class PebalRecipe(MarginRecipe):
+    """Of `oodseg.training.losses.pebal`.
+
+    Attributes:
+        outlier_weight: Of abstention on outliers.
+        smooth_weight: Of smooth energies.
+        sparse_weight: Of small energies on outliers.
+    """
+
+    outlier_weight: float = Field(default=0.1, ge=0)
+    smooth_weight: float = Field(default=3e-6, ge=0)
+    sparse_weight: float = Field(default=5e-4, ge=0)
+
+
+class RplRecipe(ExposureRecipe):
+    """Of `oodseg.training.losses.rpl`.
+
+    Attributes:
+        outlier_weight: Of the outliers' energy.
+        contrast: Weight of CoroCL (`oodseg.training.losses.corocl`), 1 in the release; 0 for RPL alone.
+        projection: Channels of the embedding that is contrasted.
+        temperature: Of the contrast.
+    """
+
+    outlier_weight: float = Field(default=0.05, ge=0)
+    contrast: float = Field(default=0.0, ge=0)
+    projection: int = Field(default=64, ge=1)
+    temperature: float = Field(default=0.1, gt=0)
+
+
+class DenseHybridRecipe(ExposureRecipe):
+    """Of `oodseg.training.losses.densehybrid`; `mix.rectangles` is its share of rectangles of stuff.
+
+    Attributes:
+        outlier_weight: b.
+    """
+
+    outlier_weight: float = Field(default=0.03, ge=0)
