@@ -32,7 +32,7 @@ def street(monkeypatch):
             self.operating_point = operating_point or "quiet"
 
         @classmethod
-        def from_pretrained(cls, name, operating_point=None):
+        def from_pretrained(cls, name, device, operating_point=None, ignore=None):
             assert name == "street"
             return cls(operating_point)
 
@@ -42,7 +42,7 @@ def street(monkeypatch):
             score = np.random.default_rng(0).normal(size=(20, 30)).astype(np.float32)
             return Prediction.from_masks(masks, [[10, 5, 30, 25]], [0.9], path=path, score=score)
 
-    monkeypatch.setattr("oodseg.runs.evaluations.S2M", Fake)
+    monkeypatch.setattr("oodseg.runs.loading.S2M", Fake)
 
 
 def make_set(root, images=True):
@@ -135,6 +135,8 @@ def test_scores_can_be_named_and_lie_in_a_folder_a_set(app, tmp_path):
         (["--scores", "x=a", "--scores", "x=b"], "two folders of scores"),
         (["--pipeline", "none"], "nothing to evaluate"),
         (["--split", "val"], "no split 'val'"),
+        (["--pipeline", "none", "--with-masks"], "the masks for scores are those of a pipeline"),
+        (["--pipeline", "none", "--masks", "box"], "parts are chosen for a pipeline that is named"),
     ],
 )
 def test_bad_arguments_are_one_sentence(app, tmp_path, arguments, message):
@@ -147,6 +149,19 @@ def test_several_sets_need_a_folder_of_scores_each(app, tmp_path):
     sets = [make_set(tmp_path / name) for name in ("one", "two")]
     with pytest.raises(ConfigError, match="no folder one"):
         run(app, "evaluate", *sets, "--pipeline", "none", "--scores", make_scores(tmp_path / "rpl"))
+
+
+def test_what_the_figures_depend_on_is_said(app, street, tmp_path):
+    data, out = make_set(tmp_path / "set"), tmp_path / "out"
+    options = ["--out", out, "--resamples", 5, "--no-report", "--limit", 1, "--explain"]
+    said = run(app, "evaluate", data, *options).output
+    (one,) = json.loads((out / "results.json").read_text())["datasets"]
+    assert one["dataset"]["frames"] == 1
+    assert one["dataset"]["fingerprint"] in said
+    for words in ("label code 1", "code: S2M's released code", "pooled over all pixels", "5 resamples",
+                  '"pipeline": "street"', "1 of 2 labelled images"):  # fmt: skip
+        assert words in said
+    assert "S2M's Eq. 9" not in said, "that is the other preset"
 
 
 def test_datasets_list_and_verify(app, tmp_path):
@@ -174,7 +189,7 @@ def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
         operating_point = "quiet"
 
         @classmethod
-        def from_pretrained(cls, name, operating_point=None):
+        def from_pretrained(cls, name, device, operating_point=None, ignore=None):
             return cls()
 
         def __call__(self, path):
@@ -184,7 +199,7 @@ def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
             boxes = np.tile([[0, 0, 9, 9]], (len(masks), 1))
             return Prediction.from_masks(masks, boxes, [0.9] * len(masks), path=path, score=score)
 
-    monkeypatch.setattr("oodseg.runs.evaluations.S2M", Truth)
+    monkeypatch.setattr("oodseg.runs.loading.S2M", Truth)
     scenes = [benchmark.plan()[number] for number in (0, 1, 24, 25)]
     monkeypatch.setattr(benchmark, "plan", lambda: [dict(scene) for scene in scenes])
     monkeypatch.chdir(tmp_path)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oodseg.cli.printing import console, say
-
-if TYPE_CHECKING:
-    from oodseg.data import Verification
 
 AnomalyValueOption = Annotated[
     int | None,
@@ -55,27 +52,5 @@ def verify_folders(
         with progress_bar() as bar:
             found = verify(open_dataset(path, split, anomaly_value), bar)
         say(str(path), "bold")
-        for name, value in _facts(found):
+        for name, value in found.facts():
             say(f"  {name:<15} {value}")
-
-
-def _facts(found: Verification) -> list[tuple[str, str]]:
-    """Describes a checked set as pairs of name and value."""
-    from oodseg.data import LAYOUTS
-    from oodseg.data.frames import CODE_NAMES
-
-    data, total = found.dataset, max(1, sum(found.codes.values()))
-    counts = (
-        f"{found.labelled} labelled",
-        f"{found.images} with an image",
-        f"{found.empty} without any anomaly",
-    )
-    facts = [("set", f"{data.title} ({data.key})")]
-    if data.benchmark and data.benchmark != data.key:
-        facts.append(("taken for", f"{LAYOUTS[data.benchmark].title}, by the folder's name"))
-    facts += [("split", data.split), ("frames", f"{len(data.frames)}: {', '.join(counts)}")]
-    facts += [
-        (f"label code {code}", f"{CODE_NAMES[found.meaning[code]]}, {100 * pixels / total:.3g} % of pixels")
-        for code, pixels in found.codes.items()
-    ]
-    return [*facts, ("fingerprint", found.fingerprint), ("licence", data.licence)]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from oodseg.cli import evaluate_options, loading
+from oodseg.cli.choices import Device
 from oodseg.cli.datasets import AnomalyValueOption
-from oodseg.cli.loading import OperatingPointOption
 from oodseg.cli.printing import console, say
 from oodseg.cli.videos import FpsOption, evaluate_tracks
-from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from oodseg.runs import EvaluationRun
@@ -20,37 +20,30 @@ NO_PIPELINE = "none"
 
 
 def evaluate(
-    datasets: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DATASET...",
-            help="Benchmark folders as unpacked, images/ + labels/, or what a labelling tool exported; "
-            "'synthetic' draws its own scenes.",
-        ),
-    ],
-    pipeline: Annotated[str, typer.Option(help="Name or folder; 'none': score files only.")] = "street",
-    operating_point: OperatingPointOption = None,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]DIR",
-            help="Score files to measure beside it, named like the images; may be given again.",
-        ),
-    ] = None,
-    baselines: Annotated[bool, typer.Option(help="Also components at every score's best threshold.")] = True,
-    out: Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")] = Path(
-        "oodseg-results/evaluate"
-    ),
-    preset: Annotated[
-        str, typer.Option(help="'code': as S2M's released code (its tables); 'paper': as its equations.")
-    ] = "code",
-    split: Annotated[str | None, typer.Option(help="Split of the set; see `oodseg datasets list`.")] = None,
+    ctx: typer.Context,
+    datasets: evaluate_options.DatasetsArgument,
+    pipeline: evaluate_options.PipelineOption = "street",
+    detector: loading.DetectorOption = None,
+    prompts: loading.PromptsOption = None,
+    masks: loading.MasksOption = None,
+    operating_point: loading.OperatingPointOption = None,
+    config: loading.ConfigOption = None,
+    scores: evaluate_options.ScoresOption = None,
+    with_masks: evaluate_options.WithMasksOption = False,
+    baselines: evaluate_options.BaselinesOption = True,
+    out: evaluate_options.OutOption = Path("oodseg-results/evaluate"),
+    preset: evaluate_options.PresetOption = "code",
+    split: evaluate_options.SplitOption = None,
     anomaly_value: AnomalyValueOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 1000,
-    published: Annotated[bool, typer.Option(help="Show published numbers beside ours.")] = True,
-    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    limit: evaluate_options.LimitOption = None,
+    seed: evaluate_options.SeedOption = 0,
+    resamples: evaluate_options.ResamplesOption = 1000,
+    published: evaluate_options.PublishedOption = True,
+    report: evaluate_options.ReportOption = True,
+    explain: evaluate_options.ExplainOption = False,
+    threads: loading.ThreadsOption = None,
     fps: FpsOption = None,
+    device: loading.DeviceOption = Device.CPU,
 ) -> None:
     """Measure a pipeline, its detector alone, and score files of any origin; with --fps, tracks."""
     from oodseg.core.progress import progress_bar
@@ -59,50 +52,38 @@ def evaluate(
     if fps is not None:
         evaluate_tracks(datasets, pipeline, out, fps, operating_point)
         return
+    loading.set_threads(threads)
+    chosen = loading.chosen_pipeline(ctx, config)
+    if chosen["pipeline"] == NO_PIPELINE:
+        chosen["pipeline"] = None
     with progress_bar() as bar:
         found = evaluate_sets(
             datasets,
-            None if pipeline == NO_PIPELINE else pipeline,
-            out,
+            **chosen,
+            out=out,
             operating_point=operating_point,
-            scores=read_score_folders(scores or []),
+            device=device.value,
+            scores=evaluate_options.read_score_folders(scores or []),
+            with_masks=with_masks,
             baselines=baselines,
             preset=preset,
             split=split,
             anomaly_value=anomaly_value,
+            limit=limit,
             seed=seed,
             resamples=resamples,
             published=published,
             report=report,
             progress=bar,
         )
-    _show(found, preset, published)
+    _show(found, preset, published, explain)
 
 
-def read_score_folders(arguments: list[str]) -> dict[str, Path]:
-    """Parses `NAME=DIR` or `DIR`.
-
-    Raises:
-        ConfigError: Two folders of one name.
-    """
-    folders: dict[str, Path] = {}
-    for argument in arguments:
-        name, equals, folder = argument.partition("=")
-        named = bool(equals) and not Path(argument).exists()
-        path = Path(folder if named else argument)
-        key = name if named else path.resolve().name
-        if key in folders:
-            raise ConfigError(
-                f"two folders of scores are called '{key}': name them with --scores NAME={path}"
-            )
-        folders[key] = path
-    return folders
-
-
-def _show(run: EvaluationRun, preset: str, published: bool) -> None:
+def _show(run: EvaluationRun, preset: str, published: bool, explained: bool) -> None:
     from rich.console import Console
 
     from oodseg.metrics.s2m import Preset
+    from oodseg.report.explanation import explain
     from oodseg.report.tables import build_rows, group_table, notes_of, rich_table
 
     shown: Preset = "code" if preset == "code" else "paper"
@@ -116,5 +97,7 @@ def _show(run: EvaluationRun, preset: str, published: bool) -> None:
     for one in run.evaluations:
         for note in notes_of(one):
             say(f"note: {one.dataset.title}: {note}")
+        for name, value in explain(one, shown) if explained else ():
+            say(f"  {name:<26} {value}")
     for file in run.files:
         say(f"wrote {file}")

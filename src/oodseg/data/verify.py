@@ -12,7 +12,17 @@ from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.fingerprint import hash_stream
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.progress import Progress
-from oodseg.data.frames import ANOMALY, IGNORE, IN_DISTRIBUTION, BenchmarkSet, Frame, is_binary, translate
+from oodseg.data.frames import (
+    ANOMALY,
+    CODE_NAMES,
+    IGNORE,
+    IN_DISTRIBUTION,
+    BenchmarkSet,
+    Frame,
+    is_binary,
+    translate,
+)
+from oodseg.data.layouts import LAYOUTS
 from oodseg.io.images import read_header
 
 
@@ -37,6 +47,27 @@ class Verification:
     images: int
     empty: int
     fingerprint: str
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Describes the set as pairs of name and value."""
+        data, total = self.dataset, max(1, sum(self.codes.values()))
+        counts = (
+            f"{self.labelled} labelled",
+            f"{self.images} with an image",
+            f"{self.empty} without any anomaly",
+        )
+        facts = [("set", f"{data.title} ({data.key})")]
+        if data.benchmark and data.benchmark != data.key:
+            facts.append(("taken for", f"{LAYOUTS[data.benchmark].title}, by the folder's name"))
+        facts += [("split", data.split), ("frames", f"{len(data.frames)}: {', '.join(counts)}")]
+        facts += [
+            (
+                f"label code {code}",
+                f"{CODE_NAMES[self.meaning[code]]}, {100 * pixels / total:.3g} % of pixels",
+            )
+            for code, pixels in self.codes.items()
+        ]
+        return [*facts, ("fingerprint", self.fingerprint), ("licence", data.licence)]
 
 
 def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verification:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from oodseg.core.version import __version__
 from oodseg.data import BenchmarkSet, Frame, open_dataset, verify
 from oodseg.evaluation.gallery import tile
 from oodseg.evaluation.measure import measure
+from oodseg.evaluation.outlined import OutlinedScores
 from oodseg.evaluation.results import Evaluation, MethodResult
 from oodseg.evaluation.sources import (
     ComponentSource,
@@ -68,11 +70,13 @@ def evaluate(
     detector: Detector | None = None,
     score_folders: Mapping[str, str | os.PathLike[str]] | None = None,
     *,
+    score_pipeline: Callable[..., Prediction] | None = None,
     baselines: bool = True,
     resamples: int = 1000,
     seed: int = 0,
     pipeline_name: str = "S2M",
     weights_hash: str | None = None,
+    settings: Mapping[str, Any] | None = None,
     preset: Preset = "code",
     progress: Progress | None = None,
     gallery: int = 0,
@@ -84,20 +88,26 @@ def evaluate(
         pipeline: Called with an image's path, returns a `Prediction`; its detector alone becomes a row too.
         detector: A detector to measure by itself, at the images' own size.
         score_folders: Row name to folder of score files, paired with the frames by name.
+        score_pipeline: Gives every folder of scores a second row, "NAME + S2M": the objects that it finds in
+            these scores. Called with an image's path, `score_map` and `score_normalizer`, as an `S2M` is.
         baselines: Whether every score also gets a row of connected components at its best threshold.
         resamples: Bootstrap resamples.
         seed: Seed of the bootstrap.
         pipeline_name: How the pipeline's row is called.
         weights_hash: Recorded with the results.
+        settings: JSON-able: what else is known of the pipeline; recorded likewise.
         preset: Which S2M preset tables show; both are computed.
         progress: Called as `progress(stage, done, total)`.
         gallery: How many frames at most to keep as thumbnails for the report; the worst come first.
 
     Raises:
+        ConfigError: Nothing to evaluate, or a pipeline for scores of which there are none.
         DatasetError: Not a data set, no labelled frame, a missing image, a label of the wrong size or code.
         ScoreMapError: A missing or broken score file.
     """
     report = progress or silent
+    if score_pipeline is not None and not score_folders:
+        raise ConfigError("there are no scores to outline the objects of: name a folder of score files")
     with collect_warnings() as warnings, tempfile.TemporaryDirectory(prefix="oodseg-") as folder:
         if not isinstance(dataset, BenchmarkSet):
             dataset = open_dataset(dataset)
@@ -106,7 +116,17 @@ def evaluate(
         checked = verify(dataset)
         frames, sizes = dataset.frames, TRACK_SIZES[dataset.track]
         weights = resample_weights(len(frames), resamples, seed)
-        sources = _sources(folder, frames, pipeline, detector, score_folders or {}, pipeline_name, report)
+        # Files are looked up before anything slow starts.
+        folders = [FolderSource(place, frames, name) for name, place in (score_folders or {}).items()]
+        outlined = [OutlinedScores(each, score_pipeline, frames) for each in folders if score_pipeline]
+        sources = [
+            *_run(folder, frames, pipeline, detector, pipeline_name, report),
+            *_given(folder, frames, folders, outlined, report),
+        ]
+        if not sources:
+            raise ConfigError(
+                "there is nothing to evaluate: name a pipeline, a detector or a folder of scores"
+            )
         methods: list[MethodResult] = []
         for kind, source in sources:
             result, extremes = measure(source, kind, frames, sizes, weights, report)
@@ -118,7 +138,11 @@ def evaluate(
         tiles = [tile(frames[i], i, [source for _, source in sources]) for i in _worst(methods, gallery)]
     meta = {
         "oodseg_version": __version__,
+        "checked": dict(checked.facts()),
         "weights": weights_hash,
+        "pipeline": None if settings is None else dict(settings),
+        "scores": {name: str(place) for name, place in (score_folders or {}).items()},
+        "score_statistics": {each.name: each.settings for each in outlined},
         "seed": seed,
         "resamples": resamples,
         "preset": preset,
@@ -165,20 +189,15 @@ def evaluate_folder(
     return result
 
 
-def _sources(
+def _run(
     spool: str,
     frames: Sequence[Frame],
     pipeline: Callable[[Any], Prediction] | None,
     detector: Detector | None,
-    score_folders: Mapping[str, str | os.PathLike[str]],
     pipeline_name: str,
     report: Progress,
 ) -> list[tuple[str, Source]]:
-    """Runs what has to be run and lists every row's kind and source."""
-    # Files are looked up before anything slow starts.
-    folders: list[tuple[str, Source]] = [
-        ("score", FolderSource(folder, frames, name)) for name, folder in score_folders.items()
-    ]
+    """Runs pipeline and detector and lists every row's kind and source."""
     sources: list[tuple[str, Source]] = []
     if pipeline is not None:
         whole = PipelineRun(pipeline, frames, _folder(spool, "pipeline"), pipeline_name)
@@ -190,9 +209,27 @@ def _sources(
         alone = DetectorRun(detector, frames, _folder(spool, "detector"), detector.name)
         alone.run(lambda done: report("scoring", done, len(frames)))
         sources.append(("score", alone))
-    if not sources and not folders:
-        raise ConfigError("there is nothing to evaluate: name a pipeline, a detector or a folder of scores")
-    return sources + folders
+    return sources
+
+
+def _given(
+    spool: str,
+    frames: Sequence[Frame],
+    folders: Sequence[FolderSource],
+    outlined: Sequence[OutlinedScores],
+    report: Progress,
+) -> list[tuple[str, Source]]:
+    """Lists the rows of score files; first those of the objects found in them, if these are wanted."""
+    sources: list[tuple[str, Source]] = []
+    for number, predict in enumerate(outlined):
+        whole = PipelineRun(predict, frames, _folder(spool, f"scores{number}"), predict.name)
+        whole.run(partial(_report_one, report, f"predicting {predict.name}", len(frames)))
+        sources.append(("prompts", whole))
+    return [*sources, *(("score", scores) for scores in folders)]
+
+
+def _report_one(report: Progress, stage: str, total: int, done: int) -> None:
+    report(stage, done, total)
 
 
 def _folder(spool: str, name: str) -> Path:

@@ -70,7 +70,7 @@ class PipelineRun:
 
     def run(self, progress: Callable[[int], None]) -> None:
         """Predicts every frame; calls `progress` with the number done after each."""
-        for index, path in enumerate(_images(self._frames)):
+        for index, path in enumerate(images_of(self._frames)):
             found = self._predict(path)
             if found.score is not None:
                 _save(self._path(index), found.score)
@@ -148,7 +148,7 @@ class DetectorRun:
         """Scores every frame; calls `progress` with the number done after each."""
         import torch
 
-        for index, path in enumerate(_images(self._frames)):
+        for index, path in enumerate(images_of(self._frames)):
             with torch.inference_mode():
                 scores = self._detector.score(to_tensor(read_image(path))[None])[0]
             _save(self._spool / f"{index}.npy", scores.cpu().numpy())
@@ -164,7 +164,11 @@ class DetectorRun:
 
 
 class FolderSource:
-    """Score files computed elsewhere, paired with the frames by name."""
+    """Score files computed elsewhere, paired with the frames by name.
+
+    Attributes:
+        paths: One file per frame.
+    """
 
     bounded = False
 
@@ -176,12 +180,12 @@ class FolderSource:
         """
         self.name = name
         files = ScoreFiles(folder)
-        self._paths = [files.find(frame.name, Path(frame.name).name) for frame in frames]
+        self.paths = [files.find(frame.name, Path(frame.name).name) for frame in frames]
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
         """The score file's map."""
         # Confidence maps are score files too, and 0 everywhere where nothing was found.
-        found = read_score_map(self._paths[index], allow_constant=True)
+        found = read_score_map(self.paths[index], allow_constant=True)
         found.check_size(*shape)
         return to_shape(found.scores, shape)
 
@@ -221,8 +225,12 @@ class ComponentSource:
         return objects_of_mask(cut(scores, self._threshold), self._extremes.normalize(scores), self._minimum)
 
 
-def _images(frames: Sequence[Frame]) -> list[Path]:
-    """The frames' images; all are there, or none is predicted."""
+def images_of(frames: Sequence[Frame]) -> list[Path]:
+    """Lists the frames' images.
+
+    Raises:
+        DatasetError: One of them is missing.
+    """
     for frame in frames:
         if frame.image_path is None:
             raise DatasetError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from oodseg.evaluation import Evaluation, evaluate
 from oodseg.metrics.s2m import PRESETS
 from oodseg.pipeline import S2M
 from oodseg.report.write import write_results
-from oodseg.runs.loading import pipeline_sha256
+from oodseg.runs.loading import load
+from oodseg.runs.statistics import spread
 from oodseg.synth import benchmark
 
 if TYPE_CHECKING:
@@ -43,11 +44,17 @@ def evaluate_sets(
     out: str | os.PathLike[str] = "oodseg-results/evaluate",
     *,
     operating_point: str | None = None,
+    detector: Any = None,
+    prompts: Any = None,
+    masks: Any = None,
+    device: str = "cpu",
     scores: Mapping[str, str | os.PathLike[str]] | None = None,
+    with_masks: bool = False,
     baselines: bool = True,
     preset: str = "code",
     split: str | None = None,
     anomaly_value: int | None = None,
+    limit: int | None = None,
     seed: int = 0,
     resamples: int = 1000,
     published: bool = True,
@@ -62,12 +69,19 @@ def evaluate_sets(
             out, too, where there are score files and images are missing.
         out: Folder for `results.json`, `results.csv`, `results.md` and `report.html`.
         operating_point: How readily a named pipeline proposes boxes; None for its own.
+        detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
+        prompts: Replaces that part likewise.
+        masks: Replaces that part likewise.
+        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
         scores: Name to folder of score files, named like the images; with a sub folder per set where the sets
             are several.
+        with_masks: Whether score files also get a row "NAME + S2M": the objects that the pipeline's prompts
+            and masks make of them.
         baselines: Whether every score is also cut at its best threshold into connected components.
         preset: `"code"`: as S2M's released code (its tables); `"paper"`: as its equations.
         split: Split of the sets; None for the usual one.
         anomaly_value: Code of anomalies in the labels: see `open_dataset`.
+        limit: At most this many labelled images per set, spread evenly; None for all.
         seed: Seed of the bootstrap.
         resamples: Bootstrap resamples.
         published: Whether published numbers stand beside ours.
@@ -75,7 +89,8 @@ def evaluate_sets(
         progress: Told how far each set is.
 
     Raises:
-        ConfigError: An unknown preset, nothing to measure, or scores that are not one folder per set.
+        ConfigError: An unknown preset or part, nothing to measure, scores that are not one folder per set, or
+            no `S2M` whose masks they could get.
         DatasetError: No such set, or a broken one.
         OodsegError: Missing weights or scores, or results that cannot be written.
     """
@@ -84,14 +99,20 @@ def evaluate_sets(
         raise ConfigError(f"there is no preset '{preset}': choose one of {', '.join(PRESETS)}")
     show, folders = progress or silent, scores or {}
     paths = [_drawn(Path(path), Path(out), show) for path in datasets]
-    sets = [open_dataset(path, split, anomaly_value) for path in paths]
-    measured, named = _load(pipeline, sets, bool(folders), operating_point)
+    sets = [_limited(open_dataset(path, split, anomaly_value), limit) for path in paths]
+    parts = {"detector": detector, "prompts": prompts, "masks": masks}
+    if isinstance(pipeline, str | os.PathLike) and folders and not with_masks and not _complete(sets):
+        pipeline = None
+    measured, named = _load(pipeline, parts, operating_point, device)
+    if with_masks and not isinstance(measured, S2M):
+        raise ConfigError("the masks for scores are those of a pipeline: name one that is an S2M")
     run = EvaluationRun()
     for path, data in zip(paths, sets, strict=True):
         found = evaluate(
             data,
             measured,
             score_folders={name: _folder_of(Path(each), path, len(sets)) for name, each in folders.items()},
+            score_pipeline=measured if with_masks else None,
             baselines=baselines,
             preset=chosen,
             seed=seed,
@@ -113,22 +134,49 @@ def _drawn(path: Path, out: Path, progress: Progress) -> Path:
     return benchmark.draw_benchmark(out / synthetic.VERSION, progress)
 
 
+def _complete(sets: Sequence[BenchmarkSet]) -> bool:
+    return all(frame.image_path is not None for data in sets for frame in data.frames)
+
+
+def _limited(data: BenchmarkSet, limit: int | None) -> BenchmarkSet:
+    """The set with fewer frames, all of them labelled, and a note that says so."""
+    labelled = [frame for frame in data.frames if frame.label_path is not None]
+    if limit is None or limit >= len(labelled):
+        return data
+    note = f"{limit} of {len(labelled)} labelled images, spread evenly: no figure of the whole set"
+    return replace(data, frames=tuple(spread(labelled, limit)), notes=(*data.notes, note))
+
+
 def _load(
-    pipeline: Any, sets: Sequence[BenchmarkSet], has_scores: bool, operating_point: str | None
+    pipeline: Any, parts: Mapping[str, Any], operating_point: str | None, device: str
 ) -> tuple[Any, dict[str, Any]]:
-    """The pipeline, unless score files alone are to be measured, and what names its row."""
+    """The pipeline, and what names and describes its row."""
     if not isinstance(pipeline, str | os.PathLike):
+        if any(part is not None for part in parts.values()):
+            raise ConfigError(
+                "parts are chosen for a pipeline that is named: name one, or put them into S2M(...)"
+            )
         name = pipeline.name if isinstance(pipeline, S2M) else "own"
         return pipeline, {} if pipeline is None else {"pipeline_name": f"S2M ({name})"}
-    complete = all(frame.image_path is not None for data in sets for frame in data.frames)
-    if has_scores and not complete:
-        return None, {}
-    name = os.fspath(pipeline)
-    s2m = S2M.from_pretrained(name, operating_point=operating_point)
+    s2m, settings = load(pipeline, device=device, operating_point=operating_point, **parts)
     # The path to a folder says nothing in a table; the usual operating point goes without saying.
-    point = "" if s2m.operating_point == "quiet" else f", {s2m.operating_point}"
-    title = f"S2M ({Path(name).name or name}{point})"
-    return s2m, {"pipeline_name": title, "weights_hash": pipeline_sha256(name)}
+    words = [Path(pipeline).name or os.fspath(pipeline)]
+    words += [f"{key} {_short(part)}" for key, part in parts.items() if part is not None]
+    if settings["operating_point"] != "quiet":
+        words.append(settings["operating_point"])
+    title = f"S2M ({', '.join(words)})"
+    return s2m, {
+        "pipeline_name": title,
+        "weights_hash": settings.get("pipeline_sha256"),
+        "settings": settings,
+    }
+
+
+def _short(part: Any) -> str:
+    """A part's name as a table shows it."""
+    if isinstance(part, str | os.PathLike):
+        return Path(part).name
+    return str(part["name"] if isinstance(part, Mapping) else part.name)
 
 
 def _folder_of(folder: Path, dataset: Path, count: int) -> Path:

@@ -1,0 +1,83 @@
+"""Defines the options of `oodseg evaluate` that no other verb has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oodseg.core.errors import ConfigError
+
+DatasetsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DATASET...",
+        help="Benchmark folders as unpacked, images/ + labels/, or what a labelling tool exported; "
+        "'synthetic' draws its own scenes.",
+    ),
+]
+PipelineOption = Annotated[
+    str, typer.Option(metavar="NAME|DIR", help="Pipeline name or folder; 'none' measures score files only.")
+]
+ScoresOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]DIR",
+        help="Score files to measure beside it, named like the images; may be given again.",
+        show_default=False,
+    ),
+]
+WithMasksOption = Annotated[
+    bool,
+    typer.Option(
+        "--with-masks",
+        help="Also measure NAME + S2M: the objects that the pipeline's prompts and masks make of --scores.",
+    ),
+]
+BaselinesOption = Annotated[
+    bool, typer.Option(help="Also cut every score at its best threshold into connected components.")
+]
+OutOption = Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")]
+PresetOption = Annotated[
+    str, typer.Option(help="'code': as S2M's released code (its tables); 'paper': as its equations.")
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(help="Split of the set; see `oodseg datasets list`.", show_default=False),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most this many labelled images per set, spread evenly.", show_default=False),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the bootstrap.")]
+ResamplesOption = Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")]
+PublishedOption = Annotated[bool, typer.Option(help="Show published numbers beside ours.")]
+ReportOption = Annotated[bool, typer.Option(help="Write report.html.")]
+ExplainOption = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Also say which pixels count, how figures are pooled, and of what set and pipeline they are.",
+    ),
+]
+
+
+def read_score_folders(arguments: list[str]) -> dict[str, Path]:
+    """Parses `NAME=DIR` or `DIR`.
+
+    Raises:
+        ConfigError: Two folders of one name.
+    """
+    folders: dict[str, Path] = {}
+    for argument in arguments:
+        name, equals, folder = argument.partition("=")
+        named = bool(equals) and not Path(argument).exists()
+        path = Path(folder if named else argument)
+        key = name if named else path.resolve().name
+        if key in folders:
+            raise ConfigError(
+                f"two folders of scores are called '{key}': name them with --scores NAME={path}"
+            )
+        folders[key] = path
+    return folders
