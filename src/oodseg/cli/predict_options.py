@@ -38,8 +38,8 @@ IgnoreMaskOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Image that is white where nothing is to be found, such as the bonnet of the camera's own car, "
-        "and black elsewhere.",
+        help="Image painted, in any colour but black, where nothing is to be found, as the bonnet of the "
+        "camera's own car.",
         show_default=False,
     ),
 ]
