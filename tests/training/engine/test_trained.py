@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from oodseg.core.errors import WeightsError
 from oodseg.failures.spade import SpadeGenerator
@@ -76,3 +77,13 @@ def test_what_is_not_finished_or_damaged_is_named(tmp_path):
         (tmp_path / "masks.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=r"masks\.safetensors is no whole weight file of a training"):
             load_trained(tmp_path, "masks")
+
+
+@pytest.mark.parametrize("config", [{"size": 32}, {"name": "compact", "colour": 3}, {"name": "none"}])
+def test_settings_of_another_version_are_named(tmp_path, config):
+    header = {"part": "masks", "config": json.dumps(config)}
+    save_file({"a": torch.ones(1)}, tmp_path / "masks.safetensors", metadata=header)
+    with pytest.raises(
+        WeightsError, match=r"masks\.safetensors do not fit this oodseg .*train that part again"
+    ):
+        load_trained(tmp_path, "masks")

@@ -13,7 +13,7 @@ from torch import nn
 
 from oodseg.core.build import construct
 from oodseg.core.bundle import load_weights, read_header
-from oodseg.core.errors import WeightsError
+from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS
@@ -117,14 +117,20 @@ def load_trained(out: Path, key: str, kind: type[Part] | None = None) -> Any:
         kind: Class of a part that no pipeline names by itself.
 
     Raises:
-        WeightsError: The training is not finished, or its file is damaged.
+        WeightsError: The training is not finished, or its file is damaged or of another version.
     """
     path = finished(out, key)
     config = read_note(path, "config")
-    if kind is None:
-        part = construct(_ROOMS[key], config, weights_follow=True)
-    else:
-        part = kind(**{name: value for name, value in config.items() if name != "name"})
+    try:
+        if kind is None:
+            part = construct(_ROOMS[key], config, weights_follow=True)
+        else:
+            part = kind(**{name: value for name, value in config.items() if name != "name"})
+    except (ConfigError, TypeError, KeyError) as error:
+        raise WeightsError(
+            f"the settings in {path} do not fit this oodseg {__version__} ({error}): install the version "
+            "that wrote it, or train that part again"
+        ) from error
     if isinstance(part, nn.Module):
         load_weights(part, path)
     return part
