@@ -30,7 +30,7 @@ Method = Annotated[
     str | None,
     typer.Option(
         help="Teach a head beside the segmenter by a published method: meta_ood, energy_margin, pebal, rpl, "
-        "densehybrid. Without one, fit the street detector.",
+        "densehybrid, synboost. Without one, fit the street detector.",
         show_default=False,
     ),
 ]

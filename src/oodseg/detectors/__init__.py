@@ -11,6 +11,7 @@ DETECTORS: dict[str, str] = {
     "pebal": "oodseg.detectors.pebal:PebalDetector",
     "rpl": "oodseg.detectors.rpl:RplDetector",
     "densehybrid": "oodseg.detectors.densehybrid:DenseHybridDetector",
+    "synboost": "oodseg.failures.synboost:SynBoostDetector",
     "synthcp": "oodseg.failures.synthcp_detector:SynthCPDetector",
 }
 

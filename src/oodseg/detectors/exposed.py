@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -18,83 +18,22 @@ from torch.nn import functional as F
 
 from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
-from oodseg.core.modules import ModulePart
-from oodseg.core.parts import Detector, Learned, no_features
-from oodseg.detectors.smoothing import gaussian_blur
 from oodseg.nn.blocks import conv_norm_relu
-from oodseg.nn.tensors import resize_scores, to_multiple
+from oodseg.nn.taught import Seen, TaughtDetector, features_of
+from oodseg.nn.tensors import to_multiple
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import STRIDE
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the frozen segmenter makes of a batch.
-
-    Attributes:
-        logits: Float `[B, C, h, w]` of its classes.
-    """
-
-    logits: Tensor
-
-
-@dataclass(frozen=True)
 class SeenFeatures(Seen):
-    """The same with the features behind it.
+    """Logits of the frozen segmenter with the features behind them.
 
     Attributes:
         features: Float `[B, D, h, w]` before the last layer.
     """
 
     features: Tensor
-
-
-SeenT = TypeVar("SeenT", bound=Seen)
-
-
-class TaughtDetector(ModulePart, Detector, Learned, Generic[SeenT]):
-    """A detector of which one module is trained, the head, while a segmenter stays as it is.
-
-    Args:
-        smooth: Standard deviation in pixels of a Gaussian over the score, 0 for none.
-
-    Attributes:
-        segmenter: What stays.
-        head: What is trained.
-        keeps_classes: Whether the segmenter's classes remain those of the detector; otherwise they are the
-            first C of the logits of `read`.
-
-    Raises:
-        ConfigError: A smoothing below 0.
-    """
-
-    segmenter: Segmenter
-    head: nn.Module
-    keeps_classes: ClassVar[bool] = False
-
-    def __init__(self, smooth: float) -> None:
-        super().__init__()
-        if not smooth >= 0:
-            raise ConfigError(f"smooth is a standard deviation in pixels and cannot be {smooth}")
-        self.smooth = smooth
-
-    @abstractmethod
-    def see(self, images: Tensor) -> SeenT:
-        """Runs all that is frozen on float `[B, 3, H, W]`, RGB in 0..1, without gradients."""
-
-    @abstractmethod
-    def read(self, seen: SeenT) -> Tensor:
-        """Runs the head, with gradients: logits `[B, K, h, w]`, float32."""
-
-    @abstractmethod
-    def judge(self, seen: SeenT) -> Tensor:
-        """Scores what was seen: float32 `[B, h, w]`, covering the images."""
-
-    @torch.inference_mode()
-    def score(self, images: Tensor) -> Tensor:
-        """Scores a batch; see `Detector.score`."""
-        scores = resize_scores(self.judge(self.see(images)), images.shape[-2:])
-        return gaussian_blur(scores, self.smooth, mirror=True) if self.smooth else scores
 
 
 class ExposedDetector(TaughtDetector[SeenFeatures]):
@@ -186,19 +125,3 @@ def zeroed(inside: int, outside: int) -> nn.Conv2d:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
-
-
-def features_of(segmenter: Segmenter, images: Tensor) -> Tensor:
-    """Runs a segmenter and copies its features, so that gradients can start from them.
-
-    Args:
-        segmenter: The segmenter.
-        images: Float `[B, 3, H, W]`, sides multiples of 32.
-
-    Raises:
-        ConfigError: It hands out no features.
-    """
-    features = segmenter.segment(images).features
-    if features is None:
-        raise no_features(segmenter)
-    return features.clone().float()

@@ -13,7 +13,7 @@ from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector, Fittable
 from oodseg.detectors.scoring import FittedScore, Score, build_score, check_needs
-from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.smoothing import gaussian_blur
 from oodseg.nn.tensors import resize_scores
 from oodseg.segmenters import Segmentation, Segmenter
 from oodseg.segmenters.own import CallableSegmenter

@@ -17,7 +17,7 @@ from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import Segmentation
 from oodseg.detectors.fitted import NOTHING
 from oodseg.detectors.scoring import FittedScore
-from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.smoothing import gaussian_blur
 from oodseg.nn.tensors import resize
 
 

@@ -92,7 +92,7 @@ class SynthCPDetector(ModulePart, Detector, Learned):
             )
         taken = segmenter is None and generator is None
         if taken:
-            whole = _synthcp(source)
+            whole = load_synthcp(source)
             segmenter, generator = whole.segmenter, whole.generator
             comparator, calibration = whole.comparator, whole.calibration
         if segmenter is None or generator is None:
@@ -158,7 +158,16 @@ class SynthCPDetector(ModulePart, Detector, Learned):
         return doubt * distance if self.combine == "product" else distance
 
 
-def _synthcp(source: str | os.PathLike[str]) -> SynthCP:
+def load_synthcp(source: str | os.PathLike[str]) -> SynthCP:
+    """Loads a failure detector that makes images back.
+
+    Args:
+        source: Bundled name or folder.
+
+    Raises:
+        ConfigError: It is of another kind.
+        WeightsError: There is none, or it is damaged.
+    """
     detector = load_failure_detector(source)
     if not isinstance(detector, SynthCP):
         raise ConfigError(

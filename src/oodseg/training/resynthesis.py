@@ -34,6 +34,7 @@ from oodseg.failures.adversary import (
 )
 from oodseg.failures.features import cosine_similarity, feature_stages
 from oodseg.failures.spade import SpadeGenerator, one_hot
+from oodseg.failures.synthcp_detector import load_synthcp
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import LoopRecipe, load_recipe
@@ -247,3 +248,19 @@ def load_generator(out: Path) -> tuple[SpadeGenerator, tuple[str, ...]]:
     """
     generator: SpadeGenerator = load_trained(out, "resynthesis", SpadeGenerator)
     return generator, tuple(read_note(finished(out, "resynthesis"), "classes"))
+
+
+def generator_of(source: str) -> SpadeGenerator:
+    """Finds a generator.
+
+    Args:
+        source: Folder that `train` wrote; or a failure detector that has a generator, by bundled name or
+            folder.
+
+    Raises:
+        WeightsError: There is none, or it is damaged.
+        ConfigError: The failure detector makes no images back.
+    """
+    if (Path(source) / "resynthesis.safetensors").is_file():
+        return load_generator(Path(source))[0]
+    return load_synthcp(source).generator

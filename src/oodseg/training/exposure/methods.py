@@ -6,32 +6,39 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmenter
 from oodseg.detectors.densehybrid import DenseHybridDetector
 from oodseg.detectors.energy_margin import EnergyMarginDetector
-from oodseg.detectors.exposed import ExposedDetector, SeenFeatures, TaughtDetector
+from oodseg.detectors.exposed import ExposedDetector, SeenFeatures
 from oodseg.detectors.meta_ood import MetaOodDetector
 from oodseg.detectors.pebal import PebalDetector
 from oodseg.detectors.rpl import RplDetector
+from oodseg.failures.synboost import SeenTwice, SynBoostDetector
+from oodseg.nn.taught import TaughtDetector, features_of
 from oodseg.nn.uncertainty import energy
 from oodseg.training.exposure.recipe import (
     DenseHybridRecipe,
     ExposureRecipe,
+    HeadRecipe,
     MarginRecipe,
     MetaOodRecipe,
     PebalRecipe,
     RplRecipe,
+    SynBoostRecipe,
 )
 from oodseg.training.exposure.truth import Truth
 from oodseg.training.losses.corocl import corocl
 from oodseg.training.losses.densehybrid import densehybrid
+from oodseg.training.losses.dissimilarity import dissimilarity
 from oodseg.training.losses.energy_margin import Margins, energy_margin, measured_margins
 from oodseg.training.losses.meta_ood import entropy_maximisation
 from oodseg.training.losses.pebal import pebal
 from oodseg.training.losses.rpl import rpl
+from oodseg.training.resynthesis import generator_of
 
 RecipeT = TypeVar("RecipeT", bound=ExposureRecipe)
 Parts = dict[str, Tensor]
@@ -81,7 +88,10 @@ class Method(ABC, Generic[RecipeT]):
         """
 
 
-class _OnFeatures(Method[RecipeT]):
+HeadRecipeT = TypeVar("HeadRecipeT", bound=HeadRecipe)
+
+
+class _OnFeatures(Method[HeadRecipeT]):
     """One whose detector is a head on features."""
 
     detector_class: ClassVar[type[ExposedDetector]]
@@ -199,12 +209,33 @@ class DenseHybrid(_OnFeatures[DenseHybridRecipe]):
         return densehybrid(logits, posterior, *pixels, self.recipe.outlier_weight)
 
 
+class SynBoost(Method[SynBoostRecipe]):
+    """See `oodseg.failures.synboost`."""
+
+    recipe_class = SynBoostRecipe
+
+    def new_detector(self, segmenter: Segmenter) -> SynBoostDetector:
+        """See `Method.new_detector`."""
+        recipe = self.recipe
+        features_of(segmenter, torch.zeros(1, 3, 64, 64))
+        generator = generator_of(recipe.generator)
+        return SynBoostDetector(segmenter, generator, recipe.widths, recipe.ensemble, recipe.smooth or 0.0)
+
+    def losses(
+        self, detector: TaughtDetector[Any], seen: SeenTwice, truth: Truth, companion: nn.Module | None
+    ) -> Parts:
+        """See `Method.losses`."""
+        logits = detector.read(seen)
+        return dissimilarity(logits, truth.inlier, truth.outlier, self.recipe.class_weights)
+
+
 METHODS: dict[str, type[Method[Any]]] = {
     "meta_ood": MetaOod,
     "energy_margin": EnergyMargin,
     "pebal": Pebal,
     "rpl": Rpl,
     "densehybrid": DenseHybrid,
+    "synboost": SynBoost,
 }
 
 

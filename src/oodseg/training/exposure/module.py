@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from oodseg.core.taxonomy import CLASSES, IGNORE
-from oodseg.detectors.exposed import TaughtDetector
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.nn.taught import TaughtDetector
 from oodseg.nn.uncertainty import energy, msp, softmax_entropy
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.stream import stream_loader

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from oodseg.failures.dissimilarity import WIDTHS
 from oodseg.training.engine.recipe import LoopRecipe
+from oodseg.training.losses.dissimilarity import WEIGHTS
 from oodseg.training.scene_mix import MixRecipe
 
 
@@ -16,7 +18,6 @@ class ExposureRecipe(LoopRecipe):
     Attributes:
         sizes: Height and width of the scenes, multiples of 32; batches take them in turn, and those of larger
             scenes are smaller by as much as their scenes are larger.
-        hidden: Channels of the head.
         smooth: Standard deviation in pixels of a Gaussian over the score; None for what the release does.
         targets: Classes to learn: the `"labels"` of the scenes, which are those of the street network; or
             what the frozen `"network"` predicts, for any other. `"auto"` takes the labels where they fit.
@@ -25,7 +26,6 @@ class ExposureRecipe(LoopRecipe):
     """
 
     sizes: list[tuple[int, int]] = Field(default=[(256, 320), (384, 512)], min_length=1)
-    hidden: int = Field(default=64, ge=1)
     smooth: float | None = Field(default=None, ge=0)
     targets: Literal["auto", "labels", "network"] = "auto"
     mix: MixRecipe = MixRecipe()
@@ -35,7 +35,17 @@ class ExposureRecipe(LoopRecipe):
     val_every_steps: int = Field(default=400, ge=1)
 
 
-class MetaOodRecipe(ExposureRecipe):
+class HeadRecipe(ExposureRecipe):
+    """What methods with a head on the features have.
+
+    Attributes:
+        hidden: Channels of the head.
+    """
+
+    hidden: int = Field(default=64, ge=1)
+
+
+class MetaOodRecipe(HeadRecipe):
     """Of `oodseg.training.losses.meta_ood`.
 
     Attributes:
@@ -45,7 +55,7 @@ class MetaOodRecipe(ExposureRecipe):
     outlier_weight: float = Field(default=0.9, ge=0, le=1)
 
 
-class MarginRecipe(ExposureRecipe):
+class MarginRecipe(HeadRecipe):
     """What methods with hinges on the energy have.
 
     Attributes:
@@ -71,7 +81,7 @@ class PebalRecipe(MarginRecipe):
     sparse_weight: float = Field(default=5e-4, ge=0)
 
 
-class RplRecipe(ExposureRecipe):
+class RplRecipe(HeadRecipe):
     """Of `oodseg.training.losses.rpl`.
 
     Attributes:
@@ -87,7 +97,7 @@ class RplRecipe(ExposureRecipe):
     temperature: float = Field(default=0.1, gt=0)
 
 
-class DenseHybridRecipe(ExposureRecipe):
+class DenseHybridRecipe(HeadRecipe):
     """Of `oodseg.training.losses.densehybrid`; `mix.rectangles` is its share of rectangles of stuff.
 
     Attributes:
@@ -95,3 +105,20 @@ class DenseHybridRecipe(ExposureRecipe):
     """
 
     outlier_weight: float = Field(default=0.03, ge=0)
+
+
+class SynBoostRecipe(ExposureRecipe):
+    """Of `oodseg.training.losses.dissimilarity`.
+
+    Attributes:
+        generator: What makes images back, for the segmenter's classes: folder of `oodseg train resynthesis`,
+            or a failure detector that has one, by bundled name or folder.
+        widths: Of `oodseg.failures.dissimilarity.Dissimilarity`.
+        ensemble: Weight of dissimilarity against entropy.
+        class_weights: Of an inlier and of an outlier.
+    """
+
+    generator: str = "street"
+    widths: list[int] = Field(default=list(WIDTHS), min_length=1)
+    ensemble: float = Field(default=0.75, ge=0, le=1)
+    class_weights: tuple[float, float] = WEIGHTS

@@ -12,7 +12,7 @@ from oodseg.core.fingerprint import hash_part
 from oodseg.core.parts import Segmenter, describe
 from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import CLASSES
-from oodseg.detectors.exposed import TaughtDetector
+from oodseg.nn.taught import TaughtDetector
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.training.engine.loop import Outcome, run_training
 from oodseg.training.engine.recipe import load_recipe

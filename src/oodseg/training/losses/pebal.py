@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from oodseg.core.taxonomy import IGNORE
-from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.smoothing import gaussian_blur
 from oodseg.nn.uncertainty import energy
 from oodseg.training.losses.energy_margin import Margins, hinges
 from oodseg.training.losses.masked import mean_where

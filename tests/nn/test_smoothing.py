@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve, gaussian_filter
 
-from oodseg.detectors.smoothing import gaussian_blur
+from oodseg.nn.smoothing import gaussian_blur
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
