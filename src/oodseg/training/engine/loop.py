@@ -72,7 +72,8 @@ def run_training(
     trainer = _trainer(recipe, out, callbacks)
     checkpoint = out / _CHECKPOINT
     trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=True)
-    found = trainer.validate(module, verbose=False) if recipe.val_every_steps is not None else []
+    validates = recipe.val_every_steps is not None
+    found = trainer.validate(module, verbose=False, weights_only=True) if validates else []
     network: nn.Module = module.network
     if average is not None:
         average.merge_into(network)
