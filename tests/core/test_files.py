@@ -5,7 +5,7 @@ import os
 import pytest
 
 from oodseg.core.errors import OodsegError
-from oodseg.core.files import atomic_path, is_hidden, write_bytes, write_json
+from oodseg.core.files import atomic_path, is_hidden, shorten_name, write_bytes, write_json
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -26,6 +26,19 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
     write_bytes(tmp_path / name, b"whole")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("room", [0, 5, 14])
+@pytest.mark.parametrize("letter", ["a", "\N{CJK UNIFIED IDEOGRAPH-8857}", os.fsdecode(b"\xdf")])
+def test_names_are_cut_to_what_leaves_room(letter, room):
+    size = len(os.fsencode(letter))
+    fits = letter * ((255 - room) // size)
+    assert shorten_name(fits, room) == fits
+    long = [letter * (255 // size), letter * (255 // size - 1) + "b" * size]
+    cut = [shorten_name(name, room) for name in long]
+    if room:
+        assert len({fits, *cut}) == 3
+    assert all(len(os.fsencode(name)) + room <= 255 for name in cut)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,14 @@ def test_image_and_labels_lie_on_each_other(scan):
     assert slices.names()[:2] == ["case.1_slice000", "case.1_slice001"]
 
 
+def test_slices_of_a_scan_with_a_long_name_leave_room_for_a_suffix(tmp_path):
+    scan = read_volume(save_scan(tmp_path / f"{'b' * 245}.nii", body()))
+    names = Slices(scan, body(), (0.0, 200.0)).names()
+    assert len(set(names)) == 6
+    assert all(len(f"{name}.json") <= 255 for name in names)
+    assert names[0].startswith("bbb")
+
+
 def codes(tmp_path, values):
     return read_labels(save_nifti(tmp_path / "labels.nii.gz", values))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from oodseg.core.errors import OodsegError
 
+_LONGEST_NAME = 255  # bytes, on most file systems
 _SYSTEM_NAMES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"}
 
 
@@ -28,6 +29,25 @@ def is_system_file(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Tells whether a file or folder of that name is no part of a user's data: hidden, or a system file."""
     return name.startswith(".") or is_system_file(name)
+
+
+def shorten_name(name: str, room: int) -> str:
+    """Cuts a file name to which something is to be added; a checksum stands for what is cut off.
+
+    Args:
+        name: A file name, as long as file systems allow.
+        room: Bytes that will be added.
+
+    Returns:
+        The name itself where there is room enough.
+    """
+    encoded = os.fsencode(name)
+    if len(encoded) + room <= _LONGEST_NAME:
+        return name
+    checksum = f"~{zlib.crc32(encoded):08x}"
+    # Not in the middle of a character, as far as the name is UTF-8.
+    kept = encoded[: _LONGEST_NAME - room - len(checksum)].decode("utf-8", "ignore")
+    return f"{kept}{checksum}"
 
 
 @contextmanager

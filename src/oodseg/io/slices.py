@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.files import shorten_name
 from oodseg.core.taxonomy import BACKGROUND
 from oodseg.io.volumes import Volume, take_slice, to_grey, volume_name
 
@@ -38,7 +39,8 @@ class Slices:
 
     def names(self) -> list[str]:
         """A name for every slice: `case_slice007`."""
-        name, digits = volume_name(self.scan.path), max(3, len(str(len(self))))
+        digits = max(3, len(str(len(self))))
+        name = shorten_name(volume_name(self.scan.path), len("_slice.json") + digits)
         return [f"{name}_slice{k:0{digits}d}" for k in range(len(self))]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.fingerprint import hash_bytes
+from oodseg.core.files import shorten_name
 
-_LONGEST_NAME = 255 - len(".json")  # bytes, on most file systems
+_SUFFIX = len(".json")  # the longest that is added to a name
 
 
 def common_folder(paths: Iterable[Path]) -> Path:
@@ -51,15 +51,4 @@ def output_names(paths: Sequence[Path], root: Path | None = None) -> tuple[Path,
     names = {path: name if times[str(name).casefold()] == 1 else full[path] for path, name in short.items()}
     # `a.jpg`, `a.png` and `a.jpg.png` side by side: only full names tell them apart.
     unique = names if len(set(names.values())) == len(names) else full
-    return root, {path: _short_enough(name) for path, name in unique.items()}
-
-
-def _short_enough(name: PurePath) -> PurePath:
-    """Cuts a name to which no suffix could be added any more; a checksum stands for what is cut off."""
-    encoded = os.fsencode(name.name)
-    if len(encoded) <= _LONGEST_NAME:
-        return name
-    checksum = f"~{hash_bytes(encoded)[:8]}"
-    # Not in the middle of a character, as far as the name is UTF-8.
-    kept = encoded[: _LONGEST_NAME - len(checksum)].decode("utf-8", "ignore")
-    return name.with_name(f"{kept}{checksum}")
+    return root, {path: name.with_name(shorten_name(name.name, _SUFFIX)) for path, name in unique.items()}
