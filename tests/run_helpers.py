@@ -40,13 +40,15 @@ def assert_whole(out):
         if path.is_dir():
             continue
         assert not path.name.startswith("."), path
-        assert path.suffix in {".png", ".npy", ".json"}
-        if path.suffix == ".png":
+        assert path.suffix in {".png", ".jpg", ".npy", ".json", ".csv", ".html"}
+        if path.suffix in {".png", ".jpg"}:
             assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED) is not None
         elif path.suffix == ".npy":
             np.load(path, allow_pickle=False)
-        else:
+        elif path.suffix == ".json":
             json.loads(path.read_text())
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
 
 
 def count_calls(monkeypatch):

@@ -33,18 +33,41 @@ def test_all_options_reach_the_run(red, photos, out, tmp_path):
     np.save(tmp_path / "1.npy", np.random.default_rng(0).normal(size=(HEIGHT, WIDTH)))
     mask = tmp_path / "own_car.png"
     cv2.imwrite(str(mask), np.eye(HEIGHT, WIDTH, dtype=np.uint8))
-    options = ["--confidence-format", "npy", "--no-overlay", "--score-map", tmp_path, "--ignore-mask", mask]
-    options += ["--score-stats", "0.5,2", "--min-confidence", "0.2", "--min-area", "9", "--max-objects", "2"]
+    options = [
+        "--confidence-format",
+        "npy",
+        "--overlay-format",
+        "png",
+        "--save-crops",
+        "--only-hits",
+        "--score-map",
+        tmp_path,
+        "--ignore-mask",
+        mask,
+    ]
+    options += [
+        "--save-scores",
+        "npy",
+        "--score-stats",
+        "0.5,2",
+        "--min-confidence",
+        "0.2",
+        "--min-area",
+        "9",
+        "--max-objects",
+        "2",
+    ]
     result = run(red, out, photos / "1.png", *options, "--masks", "grabcut", "--threads", "1")
     assert result.exit_code == 0, result.output
     info = coco_of(out)["info"]
     settings = info["settings"]
-    assert info["files"] == {"masks": ".png", "confidence": ".npy"}
+    kinds = {"masks": ".png", "confidence": ".npy", "overlays": ".png", "scores": ".npy", "crops": ".jpg"}
+    assert info["files"] == kinds | {"thumbnails": ".jpg"}
     assert settings["masks"] == "grabcut"
     assert settings["limits"] == {"min_confidence": 0.2, "min_area": 9, "max_objects": 2}
     assert settings["scores"] == {"folder": str(tmp_path), "mean": 0.5, "std": 2.0}
     assert len(settings["ignore_sha256"]) == 64
-    assert (out / "confidence" / "1.npy").is_file()
+    assert not (out / "confidence").exists(), "nothing was found"
 
 
 def test_summary_counts(red, photos, out):
@@ -162,3 +185,15 @@ def test_name_that_is_no_utf8(red, tmp_path, out):
 def test_two_words_for_one_thing_are_refused(red, photos, out):
     options = ["--operating-point", "thorough", "--min-confidence", "0.2"]
     assert_sentence(run(red, out, photos, *options), 2, "in place of an operating point: give one of them")
+
+
+def test_without_overlays(red, photos, out):
+    assert_sentence(run(red, out, photos, "--no-overlay"), 0, "to look through", out / "index.html")
+    assert not (out / "overlays").exists()
+
+
+def test_paths_from_standard_input(red, photos, out):
+    listed = f"{photos / '1.png'}\n{photos / '3.png'}\n"
+    arguments = ["predict", "-", "--out", str(out), "--pipeline", str(red)]
+    assert CliRunner().invoke(app, arguments, input=listed).exit_code == 0
+    assert [each["file_name"] for each in coco_of(out)["images"]] == ["1.png", "3.png"]

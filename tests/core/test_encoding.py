@@ -3,7 +3,7 @@ import io
 import cv2
 import numpy as np
 
-from oodseg.core.encoding import encode_confidence, encode_jpeg, encode_png
+from oodseg.core.encoding import encode_jpeg, encode_numbers, encode_png
 
 
 def test_png_bytes_come_back(rng):
@@ -24,6 +24,6 @@ def test_jpeg_is_near_and_in_rgb_order():
 
 def test_confidence_as_png_and_npy():
     values = np.array([[0.0, 0.5], [1.0, 0.25]], np.float32)
-    png = cv2.imdecode(np.frombuffer(encode_confidence(values, "png"), np.uint8), cv2.IMREAD_UNCHANGED)
+    png = cv2.imdecode(np.frombuffer(encode_numbers(values, "png"), np.uint8), cv2.IMREAD_UNCHANGED)
     assert png.tolist() == [[0, 32768], [65535, 16384]]
-    assert np.array_equal(np.load(io.BytesIO(encode_confidence(values, "npy"))), values)
+    assert np.array_equal(np.load(io.BytesIO(encode_numbers(values, "npy"))), values)

@@ -41,7 +41,7 @@ def test_files_are_those_of_a_run(tmp_path):
     assert files(tmp_path / "saved") == [
         "confidence/street.png",
         "masks/street.png",
-        "overlays/street.png",
+        "overlays/street.jpg",
         "predictions.json",
     ]
     for name in files(tmp_path / "saved")[:3]:

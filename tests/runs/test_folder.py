@@ -182,7 +182,7 @@ def test_an_unnamed_folder_loses_nothing_to_a_fresh_run(tmp_path):
 def test_images_in_memory_do_not_take_the_place_of_files(tmp_path):
     from oodseg.runs.items import Item
 
-    known = {"a": Stored("f", "a.jpg", "/p/a.jpg", (), Note())}
+    known = {"a": Stored("f", "a.jpg", "/p/a.jpg", {}, True, (), Note())}
     with pytest.raises(ConfigError, match="which those of the image 'a' would replace"):
         settle([Item("a", "a", None, None)], known, tmp_path)
 
@@ -197,4 +197,4 @@ def test_images_in_memory_do_not_take_the_place_of_files(tmp_path):
     ],
 )
 def test_the_folder_that_names_start_from(stored, root):
-    assert common_root(Stored("f", name, origin, (), Note()) for name, origin in stored) == root
+    assert common_root(Stored("f", name, origin, {}, True, (), Note()) for name, origin in stored) == root

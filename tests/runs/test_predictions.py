@@ -44,7 +44,7 @@ def test_writes_mask_confidence_overlay_and_coco(red, photos, out):
     assert confidence.dtype == np.uint16
     assert np.allclose(confidence[truth] / 65535, coco["annotations"][0]["score"], atol=1e-4)
     assert not confidence[~truth].any()
-    overlay = cv2.imread(str(out / "overlays" / "2.png"))
+    overlay = cv2.imread(str(out / "overlays" / "2.jpg"))
     assert overlay.shape[1] == 5 * WIDTH  # enlarged, so that its labels can be read
     tools = COCO(out / "predictions.json")
     assert np.array_equal(tools.annToMask(tools.loadAnns([1])[0]).astype(bool), truth)
@@ -52,7 +52,7 @@ def test_writes_mask_confidence_overlay_and_coco(red, photos, out):
 
 
 def test_npy_confidence_without_overlays(red, photos, out):
-    oodseg.runs.predict(photos / "1.png", red, out, confidence_format="npy", overlays=False)
+    oodseg.runs.predict(photos / "1.png", red, out, confidence_format="npy", overlays=None)
     confidence = np.load(out / "confidence" / "1.npy", allow_pickle=False)
     assert confidence.dtype == np.float32
     assert confidence.shape == (HEIGHT, WIDTH)

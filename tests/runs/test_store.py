@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -138,3 +138,22 @@ def test_a_new_beginning_lets_all_results_go(tmp_path):
     store.begin(anew=True)
     assert store.stored == {}
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["mine.txt", "run.json"]
+
+
+def test_a_kind_may_have_several_files_or_none(tmp_path):
+    store = make(tmp_path)
+    store.write(item(), "f", {"text": [b"1", b"2"], "data": []}, Note([]))
+    assert (tmp_path / "text" / "town" / "a.b" / "2.txt").read_bytes() == b"2"
+    assert make(tmp_path).stored["town/a.b"].files == ("text/town/a.b/1.txt", "text/town/a.b/2.txt")
+    assert make(tmp_path).done(item(), "f") == Note([])
+    store.path("text", "town/a.b/1").unlink()
+    assert make(tmp_path).done(item(), "f") is None
+
+
+def test_inputs_without_files_are_done_where_not_every_one_has_some(tmp_path):
+    plan = Plan("note", Note, {}, KINDS, every=False)
+    RunStore(tmp_path, plan).write(item(), "f", {}, Note([]))
+    assert RunStore(tmp_path, plan).done(item(), "f") == Note([])
+    assert RunStore(tmp_path, replace(plan, every=True)).done(item(), "f") is None
+    RunStore(tmp_path, replace(plan, every=True)).write(item(), "f", FILES, Note([]))
+    assert RunStore(tmp_path, plan).done(item(), "f") == Note([])

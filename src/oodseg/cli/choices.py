@@ -22,6 +22,13 @@ class OperatingPoint(StrEnum):
     CALIBRATED = "calibrated"
 
 
+class ImageFormat(StrEnum):
+    """Names the file format of images for people."""
+
+    JPG = "jpg"
+    PNG = "png"
+
+
 class NumberFormat(StrEnum):
     """Names the file format of maps of numbers in 0..1."""
 

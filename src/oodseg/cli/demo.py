@@ -39,6 +39,7 @@ def demo(
         f"overlays at full size              {out / 'overlays'}",
         f"masks, confidence maps             {out / 'masks'}, {out / 'confidence'}",
         f"all objects in COCO form           {out / 'predictions.json'}",
+        f"a page to look through             {out / 'index.html'}",
         "",
         "Your own images (files, folders or quoted patterns):",
         f"    {_command()} predict PATH/TO/IMAGES --out found",

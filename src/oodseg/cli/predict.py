@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodseg.cli import loading, predict_options, run_options, videos
-from oodseg.cli.choices import Device, NumberFormat
+from oodseg.cli.choices import Device, ImageFormat, NumberFormat
 from oodseg.cli.printing import print_facts, say
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 HELP = """Outline every unknown object in images (files, folders, quoted patterns) or in a video.
 
 There is no threshold to choose. Every image gets a mask, a confidence map and an overlay; \
-predictions.json holds all objects of the run in COCO form. Run the same command again to go on where it \
-was interrupted.
+predictions.json holds all objects of the run in COCO form, objects.csv as a table, and index.html shows \
+them, the surest first. Run the same command again to go on where it was interrupted.
 
 [bold]Examples[/bold]
 
@@ -27,7 +27,9 @@ oodseg predict photos/ 'more/**/*.png' --out found
 
 oodseg predict drive.mp4 --every 2 --start 1:30
 
-oodseg predict photos/ --masks grabcut --confidence-format npy
+oodseg predict photos/ --only-hits --save-crops --masks grabcut
+
+find photos -name '*.jpg' -newer last_time | oodseg predict - --out found
 
 oodseg predict photos/ --detector segformer:my_model+energy --masks sam:facebook/sam-vit-base
 
@@ -57,6 +59,10 @@ def predict(
     start: videos.StartOption = 0.0,
     end: videos.EndOption = None,
     overlay: Annotated[bool, typer.Option(help="Draw overlays.")] = True,
+    overlay_format: predict_options.OverlayFormatOption = ImageFormat.JPG,
+    save_scores: predict_options.SaveScoresOption = None,
+    save_crops: predict_options.SaveCropsOption = False,
+    only_hits: predict_options.OnlyHitsOption = False,
     overwrite: run_options.OverwriteOption = False,
     threads: loading.ThreadsOption = None,
     device: loading.DeviceOption = Device.CPU,
@@ -75,11 +81,10 @@ def predict(
         "max_objects": max_objects,
         "ignore": ignore_mask,
         "device": device.value,
-        "overlays": overlay,
         "fresh": overwrite,
     }
     if cut := videos.chosen_cut(paths, fps, every, start, end, score_map):
-        videos.predict_video(paths, **cut, **options)
+        videos.predict_video(paths, overlays=overlay, **cut, **options)
         return
     with progress_bar() as bar:
         found = run(
@@ -87,6 +92,10 @@ def predict(
             score_maps=score_map,
             score_stats=score_stats,
             confidence_format=confidence_format.value,
+            overlays=overlay_format.value if overlay else None,
+            save_scores=None if save_scores is None else save_scores.value,
+            save_crops=save_crops,
+            only_hits=only_hits,
             progress=bar,
             **options,
         )
@@ -104,4 +113,4 @@ def show(run: PredictionRun) -> None:
         say(f"promised: {run.promise}")
     for reason in run.failures.values():
         say(f"failed: {reason}", "red")
-    say(f"wrote {run.coco_path} and the folders beside it")
+    say(f"wrote {run.coco_path} and the folders beside it; to look through: {run.page}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import NumberFormat
+from oodseg.cli.choices import ImageFormat, NumberFormat
 
 PathsArgument = Annotated[
     list[str],
@@ -59,4 +59,19 @@ MinAreaOption = Annotated[int, typer.Option(min=0, help="Least number of pixels 
 MaxObjectsOption = Annotated[
     int | None,
     typer.Option(min=1, help="Most objects per image, the most confident ones.", show_default=False),
+]
+OverlayFormatOption = Annotated[ImageFormat, typer.Option(help="Format of the overlays of images.")]
+SaveScoresOption = Annotated[
+    NumberFormat | None,
+    typer.Option(
+        help="Keep the normalised score maps of images: 16-bit PNG (0..65535 = -4..16) or float32 .npy.",
+        show_default=False,
+    ),
+]
+SaveCropsOption = Annotated[
+    bool, typer.Option("--save-crops", help="Cut every object out of its image, into crops/.")
+]
+OnlyHitsOption = Annotated[
+    bool,
+    typer.Option("--only-hits", help="Write files of images only where something was found; all are listed."),
 ]

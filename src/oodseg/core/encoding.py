@@ -8,7 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-ConfidenceFormat = Literal["png", "npy"]
+NumberFormat = Literal["png", "npy"]
+ImageFormat = Literal["jpg", "png"]
+_QUALITY = 92
 
 
 def encode_png(values: NDArray[Any]) -> bytes:
@@ -19,6 +21,11 @@ def encode_png(values: NDArray[Any]) -> bytes:
     return bytes(data)
 
 
+def encode_image(image: NDArray[np.uint8], as_format: ImageFormat) -> bytes:
+    """Encodes uint8 `[H, W, 3]` (RGB) as JPEG or as PNG."""
+    return encode_png(image) if as_format == "png" else encode_jpeg(image, _QUALITY)
+
+
 def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
     """Encodes uint8 `[H, W, 3]` (RGB) as JPEG of a quality in 0..100."""
     import cv2
@@ -27,10 +34,13 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
     return bytes(data)
 
 
-def encode_confidence(confidence: NDArray[np.float32], as_format: ConfidenceFormat) -> bytes:
-    """Encodes float32 `[H, W]` in 0..1 as 16-bit PNG (0..65535) or as `.npy`."""
+def encode_numbers(
+    values: NDArray[np.float32], as_format: NumberFormat, low: float = 0.0, high: float = 1.0
+) -> bytes:
+    """Encodes float32 `[H, W]` in `low..high` as 16-bit PNG (0..65535) or as it is, as `.npy`."""
     if as_format == "png":
-        return encode_png(np.rint(confidence * 65535.0).astype(np.uint16))
+        shares = ((values - low) / (high - low)).clip(0.0, 1.0)
+        return encode_png(np.rint(shares * 65535.0).astype(np.uint16))
     buffer = io.BytesIO()
-    np.save(buffer, confidence, allow_pickle=False)
+    np.save(buffer, values, allow_pickle=False)
     return buffer.getvalue()

@@ -17,7 +17,7 @@ from oodseg.core.errors import ScoreMapError
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LOW, _HIGH = -4.0, 16.0
+LOWEST, HIGHEST = -4.0, 16.0  # normalised scores
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ScoreNormalizer:
 
         # In 64 bits where they came so: the mean may be large beside their differences.
         values = scores if scores.dtype == torch.float64 else scores.float()
-        return ((values - self.mean) / self.std).clamp(_LOW, _HIGH).float()
+        return ((values - self.mean) / self.std).clamp(LOWEST, HIGHEST).float()
 
     @classmethod
     def fit(cls, score_maps: Iterable[Tensor]) -> ScoreNormalizer:

@@ -218,7 +218,7 @@ class Prediction:
     def save(self, folder: str | os.PathLike[str], image: NDArray[np.uint8] | None = None) -> Path:
         """Writes what `oodseg predict` writes; predictions of other images in the folder stay.
 
-        That is `masks/NAME.png`, `confidence/NAME.png`, `overlays/NAME.png` and `predictions.json`, where
+        That is `masks/NAME.png`, `confidence/NAME.png`, `overlays/NAME.jpg` and `predictions.json`, where
         NAME is that of the image without its suffix. Each is written whole or not at all. For many images, or
         names that are not unique, `oodseg predict` is the better way.
 

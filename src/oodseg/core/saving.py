@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.coco import add_to_document, coco_document
-from oodseg.core.encoding import encode_confidence, encode_png
+from oodseg.core.encoding import encode_image, encode_numbers, encode_png
 from oodseg.core.errors import OodsegError
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.objects import OodObject
@@ -50,8 +50,8 @@ def save_prediction(
     document = _extended(target, file_name, int(height), int(width), objects)
     stem = PurePath(file_name).stem
     write_bytes(folder / "masks" / f"{stem}.png", encode_png(files["masks"].astype(np.uint8) * np.uint8(255)))
-    write_bytes(folder / "confidence" / f"{stem}.png", encode_confidence(files["confidence"], "png"))
-    write_bytes(folder / "overlays" / f"{stem}.png", encode_png(files["overlays"]))
+    write_bytes(folder / "confidence" / f"{stem}.png", encode_numbers(files["confidence"], "png"))
+    write_bytes(folder / "overlays" / f"{stem}.jpg", encode_image(files["overlays"], "jpg"))
     write_json(target, document)
     return target
 

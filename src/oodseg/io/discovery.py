@@ -1,4 +1,4 @@
-"""Finds images: files, folders with all that lies below them, patterns; and says what it passes over.
+"""Finds images: files, folders with all that lies below them, patterns, lists; and says what it passes over.
 
 Links to folders are followed, every folder once. The results of a run are never taken for images: beside
 them lies a file `run.json` that names them.
@@ -21,6 +21,7 @@ from oodseg.core.files import is_hidden, is_system_file
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.run_file import results_in
 from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES, is_readable
+from oodseg.io.lists import may_be_list, read_list
 
 _NAMED = 3  # how many of each kind a summary names
 
@@ -84,17 +85,19 @@ def discover(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -
 
     Args:
         paths: Files (taken whatever their suffix, unless an operating system leaves them everywhere), folders
-            (searched with all below them for image suffixes; hidden files left out) and glob patterns (`**`
-            included).
+            (searched with all below them for image suffixes; hidden files left out), glob patterns (`**`
+            included), and lists of any of these, one per line: text files (see `oodseg.io.lists`), or `-` for
+            standard input.
 
     Raises:
-        ImageError: A path that does not exist, a folder without an image, a pattern without a match.
+        ImageError: A path that does not exist, a folder without an image, a pattern without a match, an empty
+            list.
     """
     arguments = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     search = _Search()
     found: dict[str, Path] = {}
     for argument in arguments:
-        for path in search.expand(os.fspath(argument)):
+        for path in search.expand(os.fspath(argument), alone=len(arguments) == 1):
             found.setdefault(os.path.abspath(path), path)
     if arguments and not found:
         raise ImageError(f"there is no image among the files named{search.but()}: name images, or folders")
@@ -149,8 +152,31 @@ class _Search:
         """What an error adds on what was passed over."""
         return "" if self.result.summary is None else f" ({self.result.summary})"
 
-    def expand(self, argument: str) -> list[Path]:
-        """The images that an argument stands for."""
+    def expand(self, argument: str, alone: bool) -> list[Path]:
+        """The images that an argument stands for.
+
+        Args:
+            argument: Path, pattern or list.
+            alone: Whether it is the only one. Beside others, a text file that is no list is passed over: a
+                shell makes `photos/*` of all that lies there.
+        """
+        if not may_be_list(argument):
+            return self._expand(argument)
+        try:
+            entries = read_list(argument)
+        except ImageError:
+            if alone:
+                raise
+            self.result.skip(Skipped.NO_IMAGE, Path(argument))
+            return []
+        # A file that is gone is reported when its turn comes, like one that is broken.
+        return [image for each in entries for image in self._entry(each)]
+
+    def _entry(self, entry: str) -> list[Path]:
+        is_file = not glob.has_magic(entry) and not os.path.isdir(entry)
+        return [Path(entry)] if is_file else self._expand(entry)
+
+    def _expand(self, argument: str) -> list[Path]:
         path = Path(argument)
         if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
             images = [image for each in files_below(path, self.result) for image in self._image(each)]

@@ -108,7 +108,7 @@ def demonstrate(
     masks = _read_masks(run.coco_path)
     results = {path.name: compare(truth, masks.get(path.name, [])) for path, truth in truths.items()}
     names = output_names(scenes)[1]
-    overlays = [out / "overlays" / f"{names[scene]}.png" for scene in scenes]
+    overlays = [out / "overlays" / f"{names[scene]}.jpg" for scene in scenes]
     sheet = out / "contact_sheet.png"
     _write_sheet(sheet, list(zip(scenes, overlays, strict=True)))
     return Demonstration(results, sheet)

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from oodseg.core.devices import choose_device
-from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_jpeg, encode_png
+from oodseg.core.encoding import NumberFormat, encode_jpeg, encode_numbers, encode_png
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_weights
 from oodseg.core.parts import Segmenter, describe
@@ -120,7 +120,7 @@ def judge(
     *,
     segmenter: str | Mapping[str, Any] | Segmenter | None = None,
     device: str = "cpu",
-    error_format: ConfidenceFormat = "png",
+    error_format: NumberFormat = "png",
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> JudgeRun:
@@ -179,7 +179,7 @@ def _described(segmenter: Segmenter) -> dict[str, Any]:
 
 
 def judging_plan(
-    settings: Mapping[str, Any], error_format: ConfidenceFormat, fresh: bool, verb: str = "failures"
+    settings: Mapping[str, Any], error_format: NumberFormat, fresh: bool, verb: str = "failures"
 ) -> Plan[FailureRecord]:
     """What a run writes that judges segmentations.
 
@@ -220,7 +220,7 @@ class Judging(Work[FailureRecord]):
         self.listed = FailureList([], {}, detector.classes, overlap, {})
         self.unit = f"{self.listed.unit}s"
         self._detector, self._device = detector, choose_device(device)
-        self._format: ConfidenceFormat = "npy" if store.plan.files["error"] == ".npy" else "png"
+        self._format: NumberFormat = "npy" if store.plan.files["error"] == ".npy" else "png"
 
     def process(self, item: Item) -> tuple[dict[str, bytes], FailureRecord]:
         """See `Work.process`."""
@@ -231,7 +231,7 @@ class Judging(Work[FailureRecord]):
         milliseconds = (time.perf_counter() - started) * 1e3
         panel = draw_panel(image, found, self.listed.classes)
         files = {
-            "error": encode_confidence(found.error, self._format),
+            "error": encode_numbers(found.error, self._format),
             "labels": encode_png(found.labels),
             "heat": encode_png(heat_map(image, found.error)),
             "panels": encode_jpeg(panel, _PANEL_QUALITY),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,8 +39,8 @@ class Work(ABC, Generic[RecordT]):
         return item.identity()
 
     @abstractmethod
-    def process(self, item: Item) -> tuple[dict[str, bytes], RecordT]:
-        """Makes the files of an input, by kind, and its record.
+    def process(self, item: Item) -> tuple[Mapping[str, bytes | Sequence[bytes]], RecordT]:
+        """Makes the files of an input, by kind, several where a kind has several, and its record.
 
         Raises:
             ImageError: The input cannot be used; it is noted, and the rest goes on.

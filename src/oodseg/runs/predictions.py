@@ -1,10 +1,15 @@
-"""Predicts images into a folder: masks, confidence maps, overlays, and one COCO file of all objects.
+"""Predicts images into a folder: masks, confidence maps, overlays, and lists of all objects.
 
     <out>/masks/<key>.png         uint8, 255 on every unknown object
     <out>/confidence/<key>.png    uint16, 0..65535 for confidence 0..1 (or .npy, float32)
-    <out>/overlays/<key>.png      for people
+    <out>/overlays/<key>.jpg      for people (or .png)
+    <out>/scores/<key>.png        if wanted: uint16, 0..65535 for normalised scores of -4..16 (or .npy)
+    <out>/crops/<key>/1.jpg       if wanted: every object, cut out of its image
+    <out>/thumbnails/<key>.jpg    for the page
     <out>/records/<key>.json      what resuming reads
     <out>/predictions.json        COCO: images, annotations, categories
+    <out>/objects.csv             the objects as a table
+    <out>/index.html              a page to look through, the surest object first
     <out>/run.json                the settings
 
 A key is an image's path below the folder common to all images, without the suffix. What the folder holds of
@@ -15,61 +20,35 @@ never changes.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from oodseg.core.coco import coco_document, image_ids
-from oodseg.core.encoding import ConfidenceFormat, encode_confidence, encode_png
-from oodseg.core.files import write_json
-from oodseg.core.input_warnings import collect_warnings, warn_input
+from oodseg.core.encoding import ImageFormat, NumberFormat
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
-from oodseg.core.version import __version__
 from oodseg.pipeline import S2M
-from oodseg.runs.folder import common_root, open_run, root_of
-from oodseg.runs.items import Item, file_identity, open_source
+from oodseg.report.objects import PAGE_FILE
+from oodseg.runs.folder import open_run
+from oodseg.runs.items import open_source
 from oodseg.runs.loading import load, read_limits
-from oodseg.runs.loop import Tally, Work, work_through
+from oodseg.runs.loop import Tally, work_through
+from oodseg.runs.predicting import COCO_FILE, LISTS, Outputs, Predicting, PredictionRecord
 from oodseg.runs.scores import ScoreMaps
 from oodseg.runs.statistics import fit_to_inputs
 from oodseg.runs.store import Plan, RunStore
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from oodseg.core.prediction import Prediction
     from oodseg.runs.scores import Stats
 
-COCO_FILE = "predictions.json"
 DEFAULT_FOLDER = "oodseg-results"
-
-
-@dataclass(frozen=True)
-class PredictionRecord:
-    """The record of a predicted image.
-
-    Attributes:
-        height: Rows of the image.
-        width: Columns of the image.
-        annotations: COCO annotations without final ids.
-        milliseconds: Reading to outlines.
-        warnings: What was mended on the way.
-        peak: Highest normalised score; None if the pipeline does not show its scores.
-    """
-
-    height: int
-    width: int
-    annotations: Sequence[Mapping[str, Any]]
-    milliseconds: float
-    warnings: Sequence[str]
-    peak: float | None = None
 
 
 @dataclass
@@ -78,6 +57,7 @@ class PredictionRun:
 
     Attributes:
         coco_path: The COCO file.
+        page: The page to look through.
         images: Images asked for.
         done_before: Of those, how many an earlier run had done already.
         with_objects: Images in which something was found, earlier ones included.
@@ -92,6 +72,7 @@ class PredictionRun:
     """
 
     coco_path: Path
+    page: Path
     images: int = 0
     done_before: int = 0
     with_objects: int = 0
@@ -132,8 +113,11 @@ def predict(
     device: str = "cpu",
     score_maps: str | os.PathLike[str] | None = None,
     score_stats: Stats | None = None,
-    confidence_format: ConfidenceFormat = "png",
-    overlays: bool = True,
+    confidence_format: NumberFormat = "png",
+    overlays: ImageFormat | None = "jpg",
+    save_scores: NumberFormat | None = None,
+    save_crops: bool = False,
+    only_hits: bool = False,
     fresh: bool = False,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -164,7 +148,11 @@ def predict(
         score_stats: Mean and standard deviation of such scores on ordinary images, or a folder of score maps
             of such images; None to take those of all maps in `score_maps`.
         confidence_format: `"png"` (16 bits) or `"npy"` (float32).
-        overlays: Whether overlays are drawn.
+        overlays: Format of the overlays, `"jpg"` or `"png"`; None for none.
+        save_scores: Format in which the normalised score maps are kept, `"png"` (16 bits) or `"npy"`
+            (float32), at the size that the detector worked at; None to leave them.
+        save_crops: Whether every object is cut out of its image, into a file of its own.
+        only_hits: Whether only images in which something was found have files; all of them are listed.
         fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
         settings: JSON-able: names the pipeline in place of what is known of it.
         progress: Told after every image: `with progress_bar() as bar: predict(..., progress=bar)`.
@@ -194,118 +182,25 @@ def predict(
         masks=masks,
     )
     notes: list[str | None] = []
-    scores = None if score_maps is None else ScoreMaps(score_maps, opened, score_stats)
-    if scores is None and isinstance(s2m, S2M):
+    maps = None if score_maps is None else ScoreMaps(score_maps, opened, score_stats)
+    if maps is None and isinstance(s2m, S2M):
         fallback = fit_to_inputs(s2m, opened.items)
         notes.append(fallback)
         if fallback is not None and s2m.detector is not None:
             fitted = statistics_of(s2m.detector)
             known["fitted"] = [fitted.mean, fitted.std]
-    promise = s2m.promise if scores is None and isinstance(s2m, S2M) else None
-    known["scores"] = None if scores is None else scores.settings
-    files = {"masks": ".png", "confidence": f".{confidence_format}"} | (
-        {"overlays": ".png"} if overlays else {}
-    )
-    plan = Plan("predict", PredictionRecord, known, files, (COCO_FILE,), fresh)
+    promise = s2m.promise if maps is None and isinstance(s2m, S2M) else None
+    known["scores"] = None if maps is None else maps.settings
+    outputs = Outputs(confidence_format, overlays, save_scores, save_crops, only_hits)
+    plan = Plan("predict", PredictionRecord, known, outputs.kinds, LISTS, fresh, not only_hits)
     ready = open_run(plan, opened, out, DEFAULT_FOLDER)
-    work = _Predicting(ready.store, s2m, scores, confidence_format, promise)
+    work = Predicting(ready.store, s2m, maps, outputs, promise)
     run = _summed_up(ready.store, work_through(work, ready.source, progress))
     run.promise = promise
     run.notes = [note for note in (*notes, ready.note) if note is not None]
-    if (
-        scores is not None
-        and run.milliseconds
-        and not run.objects
-        and isinstance(ready.source.items, Sequence)
-    ):
-        warn_input(scores.explain_nothing(s2m, ready.source.items, run.highest_score))
+    if maps is not None and run.milliseconds and not run.objects and isinstance(ready.source.items, Sequence):
+        warn_input(maps.explain_nothing(s2m, ready.source.items, run.highest_score))
     return run
-
-
-class _Predicting(Work[PredictionRecord]):
-    stage = "predicting"
-
-    def __init__(
-        self,
-        store: RunStore[PredictionRecord],
-        s2m: Callable[..., Prediction],
-        scores: ScoreMaps | None,
-        confidence_format: ConfidenceFormat,
-        promise: str | None,
-    ) -> None:
-        super().__init__(store)
-        self._s2m, self._scores, self._format, self._promise = s2m, scores, confidence_format, promise
-        self._ids = image_ids(store.out / COCO_FILE)
-        self._new_ids = count(1 + max(self._ids.values(), default=0))
-
-    def identity(self, item: Item) -> list[Any]:
-        if self._scores is None:
-            return item.identity()
-        return [*item.identity(), file_identity(self._scores.find(item))]
-
-    def process(self, item: Item) -> tuple[dict[str, bytes], PredictionRecord]:
-        started = time.perf_counter()
-        # Kept with the record, and told at the end, when those of earlier runs are told again.
-        with collect_warnings(forward=False) as warned:
-            image = item.read()
-            read = (time.perf_counter() - started) * 1e3
-            if self._scores is None:
-                found = self._s2m(image)
-            else:
-                score_map = self._scores.find(item)
-                found = self._s2m(image, score_map=score_map, score_normalizer=self._scores.normalizer)
-        files = {
-            "masks": encode_png(found.mask.astype(np.uint8) * np.uint8(255)),
-            "confidence": encode_confidence(found.confidence, self._format),
-        }
-        if "overlays" in self.store.plan.files:
-            files["overlays"] = encode_png(found.overlay(image))
-        total = round(found.timings.get("total", 0.0) + read, 1)
-        warnings = list(dict.fromkeys([*warned, *found.warnings]))
-        peak = None if found.score is None else round(float(found.score.max()), 3)
-        return files, PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, warnings, peak)
-
-    def keep_up(self, names: Mapping[str, str]) -> None:
-        self._write_coco(names, False)
-
-    def finish(self, names: Mapping[str, str], complete: bool) -> None:
-        self._write_coco(names, complete)
-
-    def _write_coco(self, names: Mapping[str, str], complete: bool) -> None:
-        stored = self.store.stored
-        # Those of this run first, in its order: images in memory come as they please.
-        for key in dict.fromkeys([*names, *stored]):
-            if key in stored and stored[key].name not in self._ids:
-                self._ids[stored[key].name] = next(self._new_ids)
-        listed = sorted(stored.values(), key=lambda each: self._ids[each.name])
-        root = common_root(listed)
-        info = {
-            "description": "unknown objects found by oodseg",
-            "version": __version__,
-            "images": None if root is None else str(root),
-            "complete": complete,
-            "settings": self.store.settings,
-            "files": dict(self.store.plan.files),
-            "promise": self._promise,
-            "failures": [
-                {"file_name": names[key], "reason": reason} for key, reason in self.store.failures.items()
-            ],
-            "warnings": [
-                {"file_name": each.name, "warning": warning}
-                for each in listed
-                for warning in each.record.warnings
-            ],
-        }
-        images = [
-            (self._ids[each.name], each.name, each.record.height, each.record.width, each.record.annotations)
-            for each in listed
-        ]
-        document = coco_document(images, info)
-        if root is None:
-            for image, each in zip(document["images"], listed, strict=True):
-                if each.origin is not None:
-                    image["folder"] = str(root_of(each))
-        write_json(self.store.out / COCO_FILE, document)
 
 
 def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:
@@ -315,6 +210,7 @@ def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun
         warn_input(sentence)
     return PredictionRun(
         store.out / COCO_FILE,
+        store.out / PAGE_FILE,
         tally.total,
         tally.done_before,
         sum(bool(each.annotations) for each in records),

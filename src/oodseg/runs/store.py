@@ -1,7 +1,7 @@
 """Records, by key, what a run has finished, so that it can be interrupted anywhere and resumed later.
 
     <out>/run.json               what wrote the folder, its settings, and the names of all that it writes
-    <out>/<kind>/<key><suffix>   the files of an input, one folder per kind
+    <out>/<kind>/<key><suffix>   the files of an input, one folder per kind; <key>/1<suffix>, ... if several
     <out>/records/<key>.json     what is known of it: an input with a valid record is done
 
 An input's record is written after its other files, and every file is written whole or not at all. What a
@@ -52,6 +52,7 @@ class Plan(Generic[RecordT]):
         files: Kind to suffix of the files that a finished input has, in the order they are written.
         lists: Names of the files that sum up a run.
         fresh: Whether inputs that are done count as not done, and other results in the folder may go.
+        every: Whether every input has files of every kind; else it has those that its result gives.
     """
 
     verb: str
@@ -60,6 +61,7 @@ class Plan(Generic[RecordT]):
     files: Mapping[str, str]
     lists: tuple[str, ...] = ()
     fresh: bool = False
+    every: bool = True
 
     @property
     def results(self) -> list[str]:
@@ -75,13 +77,17 @@ class Stored(Generic[RecordT]):
         fingerprint: Of what it was made from.
         name: Its name in lists.
         origin: See `Item`.
-        files: Its files, as paths with `/` from the run's folder.
+        kinds: Kind to suffix of the files that were asked for.
+        every: Whether all of them were to be there.
+        files: Those that there are, as paths with `/` from the run's folder.
         record: What is known of it.
     """
 
     fingerprint: str
     name: str
     origin: str | None
+    kinds: Mapping[str, str]
+    every: bool
     files: tuple[str, ...]
     record: RecordT
 
@@ -153,29 +159,37 @@ class RunStore(Generic[RecordT]):
         if found is None or self.plan.fresh:
             return None
         if found.fingerprint == fingerprint:
-            files = {*found.files, *(self._relative(kind, item.key) for kind in self.plan.files)}
-            return found.record if all((self.out / file).is_file() for file in files) else None
+            as_asked = self.plan.files.items() <= found.kinds.items() and found.every >= self.plan.every
+            whole = as_asked and all((self.out / file).is_file() for file in found.files)
+            return found.record if whole else None
         if found.origin is None or found.origin != item.origin:
             raise ConfigError(taken(self.out, found, item))
         return None  # the file has changed since
 
-    def write(self, item: Item, fingerprint: str, files: Mapping[str, bytes], record: RecordT) -> None:
+    def write(
+        self, item: Item, fingerprint: str, files: Mapping[str, bytes | Sequence[bytes]], record: RecordT
+    ) -> None:
         """Writes all files of an input, its record last.
 
         Args:
             item: The input.
             fingerprint: What `fingerprint` said before the result was made.
-            files: The content of every kind of file.
+            files: The content of every kind of file; a list where there are several.
             record: What is known of the input.
 
         Raises:
             OodsegError: A file cannot be written; none is left half written.
         """
         self.remove(item.key)
-        for kind in self.plan.files:
-            write_bytes(self.path(kind, item.key), files[kind])
-        names = tuple(self._relative(kind, item.key) for kind in self.plan.files)
-        made = Stored(fingerprint, item.name, item.origin, names, record)
+        plan, written = self.plan, list[str]()
+        for kind in plan.files:
+            if kind in files or plan.every:
+                for key, data in _named(item.key, files[kind]):
+                    write_bytes(self.path(kind, key), data)
+                    written.append(self.path(kind, key).relative_to(self.out).as_posix())
+        made = Stored(
+            fingerprint, item.name, item.origin, dict(plan.files), plan.every, tuple(written), record
+        )
         write_json(self._record_path(item.key), {**vars(made), "record": vars(record)})
         self.stored[item.key] = made
 
@@ -195,11 +209,15 @@ class RunStore(Generic[RecordT]):
             with output_errors(path):
                 path.unlink(missing_ok=True)
 
-    def _relative(self, kind: str, key: str) -> str:
-        return self.path(kind, key).relative_to(self.out).as_posix()
-
     def _record_path(self, key: str) -> Path:
         return self.out / RECORDS / f"{key}.json"
+
+
+def _named(key: str, content: bytes | Sequence[bytes]) -> list[tuple[str, bytes]]:
+    """One file under the key, or several in a folder of that name, counted from 1."""
+    if isinstance(content, bytes):
+        return [(key, content)]
+    return [(f"{key}/{number}", each) for number, each in enumerate(content, start=1)]
 
 
 def taken(out: Path, found: Stored[Any], item: Item) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodseg.core.encoding import ConfidenceFormat
+from oodseg.core.encoding import NumberFormat
 from oodseg.core.errors import ConfigError, OodsegError
 from oodseg.core.progress import Progress
 from oodseg.failures.detector import SegmenterAssessor
@@ -45,7 +45,7 @@ def judge_volume(
     structures: Mapping[int, str] | None = None,
     window: tuple[float, float] | None = None,
     device: str = "cpu",
-    error_format: ConfidenceFormat = "png",
+    error_format: NumberFormat = "png",
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> JudgeRun:

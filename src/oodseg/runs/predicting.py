@@ -1,0 +1,234 @@
+"""What a run of the pipeline does with an image, and how it lists what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.coco import coco_document, image_ids
+from oodseg.core.encoding import ImageFormat, NumberFormat, encode_image, encode_numbers, encode_png
+from oodseg.core.errors import ConfigError
+from oodseg.core.files import write_json
+from oodseg.core.input_warnings import collect_warnings
+from oodseg.core.normalization import HIGHEST, LOWEST
+from oodseg.core.overlay import draw_thumbnail
+from oodseg.core.version import __version__
+from oodseg.report.object_list import ObjectEntry, ObjectList
+from oodseg.report.objects import CSV_FILE, PAGE_FILE, write_objects
+from oodseg.runs.folder import common_root, root_of
+from oodseg.runs.items import Item, file_identity
+from oodseg.runs.loop import Work
+from oodseg.runs.scores import ScoreMaps
+from oodseg.runs.store import RunStore, Stored
+
+if TYPE_CHECKING:
+    from oodseg.core.objects import OodObject
+    from oodseg.core.prediction import Prediction
+
+COCO_FILE = "predictions.json"
+LISTS = (COCO_FILE, CSV_FILE, PAGE_FILE)
+_CONTEXT, _LEAST = 0.15, 8  # of a crop, around the box: share of its longer side, and pixels
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of an image.
+
+    Attributes:
+        confidence: Format of the confidence maps.
+        overlays: Format of the overlays; None for none.
+        scores: Format of the normalised score maps; None for none.
+        crops: Whether every object is cut out of its image.
+        only_hits: Whether only images in which something was found have files.
+    """
+
+    confidence: NumberFormat = "png"
+    overlays: ImageFormat | None = "jpg"
+    scores: NumberFormat | None = None
+    crops: bool = False
+    only_hits: bool = False
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind to suffix of the files, in the order they are written."""
+        kinds = {"masks": ".png", "confidence": f".{self.confidence}"}
+        if self.overlays is not None:
+            kinds["overlays"] = f".{self.overlays}"
+        if self.scores is not None:
+            kinds["scores"] = f".{self.scores}"
+        return kinds | ({"crops": ".jpg"} if self.crops else {}) | {"thumbnails": ".jpg"}
+
+    def files(self, found: Prediction, image: NDArray[np.uint8]) -> dict[str, bytes | Sequence[bytes]]:
+        """Makes the files of an image.
+
+        Raises:
+            ConfigError: The scores are wanted of a pipeline that does not show them.
+        """
+        if self.only_hits and not found.objects:
+            return {}
+        files: dict[str, bytes | Sequence[bytes]] = {
+            "masks": encode_png(found.mask.astype(np.uint8) * np.uint8(255)),
+            "confidence": encode_numbers(found.confidence, self.confidence),
+            "thumbnails": encode_image(draw_thumbnail(image, found.objects), "jpg"),
+        }
+        if self.overlays is not None:
+            files["overlays"] = encode_image(found.overlay(image), self.overlays)
+        if self.scores is not None:
+            if found.score is None:
+                raise ConfigError("this pipeline does not show its scores: leave out --save-scores")
+            files["scores"] = encode_numbers(found.score, self.scores, LOWEST, HIGHEST)
+        if self.crops:
+            files["crops"] = [encode_image(crop(image, each), "jpg") for each in found.objects]
+        return files
+
+
+def crop(image: NDArray[np.uint8], found: OodObject) -> NDArray[np.uint8]:
+    """Cuts an object out of its image, with a little of what surrounds it; uint8 `[h, w, 3]`."""
+    x, y, width, height = (round(value) for value in found.bbox)
+    margin = max(_LEAST, round(_CONTEXT * max(width, height)))
+    rows = slice(max(0, y - margin), y + height + margin)
+    return image[rows, max(0, x - margin) : x + width + margin]
+
+
+@dataclass(frozen=True)
+class PredictionRecord:
+    """The record of a predicted image.
+
+    Attributes:
+        height: Rows of the image.
+        width: Columns of the image.
+        annotations: COCO annotations without final ids.
+        milliseconds: Reading to outlines.
+        warnings: What was mended on the way.
+        peak: Highest normalised score; None if the pipeline does not show its scores.
+    """
+
+    height: int
+    width: int
+    annotations: Sequence[Mapping[str, Any]]
+    milliseconds: float
+    warnings: Sequence[str]
+    peak: float | None = None
+
+
+class Predicting(Work[PredictionRecord]):
+    """Predicts images, and lists what was found in COCO form, as a table and as a page.
+
+    Args:
+        store: Where results go.
+        s2m: The pipeline.
+        scores: Score maps in place of its detector.
+        outputs: The files of an image.
+        promise: What is promised of the boxes.
+    """
+
+    stage = "predicting"
+
+    def __init__(
+        self,
+        store: RunStore[PredictionRecord],
+        s2m: Callable[..., Prediction],
+        scores: ScoreMaps | None,
+        outputs: Outputs,
+        promise: str | None,
+    ) -> None:
+        super().__init__(store)
+        self._s2m, self._scores, self._outputs, self._promise = s2m, scores, outputs, promise
+        self._ids = image_ids(store.out / COCO_FILE)
+        self._new_ids = count(1 + max(self._ids.values(), default=0))
+
+    def identity(self, item: Item) -> list[Any]:
+        """See `Work.identity`."""
+        if self._scores is None:
+            return item.identity()
+        return [*item.identity(), file_identity(self._scores.find(item))]
+
+    def process(self, item: Item) -> tuple[dict[str, bytes | Sequence[bytes]], PredictionRecord]:
+        """See `Work.process`."""
+        started = time.perf_counter()
+        # Kept with the record, and told at the end, when those of earlier runs are told again.
+        with collect_warnings(forward=False) as warned:
+            image = item.read()
+            read = (time.perf_counter() - started) * 1e3
+            if self._scores is None:
+                found = self._s2m(image)
+            else:
+                score_map = self._scores.find(item)
+                found = self._s2m(image, score_map=score_map, score_normalizer=self._scores.normalizer)
+        total = round(found.timings.get("total", 0.0) + read, 1)
+        warnings = list(dict.fromkeys([*warned, *found.warnings]))
+        peak = None if found.score is None else round(float(found.score.max()), 3)
+        record = PredictionRecord(found.height, found.width, found.to_coco(0, 0), total, warnings, peak)
+        return self._outputs.files(found, image), record
+
+    def keep_up(self, names: Mapping[str, str]) -> None:
+        """See `Work.keep_up`."""
+        self._write_coco(self._info(names, False), self._listed(names))
+
+    def finish(self, names: Mapping[str, str], complete: bool) -> None:
+        """See `Work.finish`."""
+        info, listed = self._info(names, complete), self._listed(names)
+        self._write_coco(info, listed)
+        failures = {names[key]: reason for key, reason in self.store.failures.items()}
+        entries = [
+            ObjectEntry(
+                each.name,
+                each.record.height,
+                each.record.width,
+                each.record.annotations,
+                each.record.peak,
+                by_kind(each.files),
+            )
+            for each in listed
+        ]
+        write_objects(ObjectList(entries, failures, info), self.store.out)
+
+    def _listed(self, names: Mapping[str, str]) -> list[Stored[PredictionRecord]]:
+        """All images with results, by their numbers; new ones get one."""
+        stored = self.store.stored
+        # Those of this run first, in its order: images in memory come as they please.
+        for key in dict.fromkeys([*names, *stored]):
+            if key in stored and stored[key].name not in self._ids:
+                self._ids[stored[key].name] = next(self._new_ids)
+        return sorted(stored.values(), key=lambda each: self._ids[each.name])
+
+    def _info(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
+        root = common_root(self.store.stored.values())
+        return {
+            "description": "unknown objects found by oodseg",
+            "version": __version__,
+            "images": None if root is None else str(root),
+            "complete": complete,
+            "settings": self.store.settings,
+            "files": dict(self.store.plan.files),
+            "promise": self._promise,
+            "failures": [
+                {"file_name": names[key], "reason": reason} for key, reason in self.store.failures.items()
+            ],
+        }
+
+    def _write_coco(self, info: Mapping[str, Any], listed: Sequence[Stored[PredictionRecord]]) -> None:
+        images = [
+            (self._ids[each.name], each.name, each.record.height, each.record.width, each.record.annotations)
+            for each in listed
+        ]
+        document = coco_document(images, info)
+        if info["images"] is None:
+            for image, each in zip(document["images"], listed, strict=True):
+                if each.origin is not None:
+                    image["folder"] = str(root_of(each))
+        write_json(self.store.out / COCO_FILE, document)
+
+
+def by_kind(files: Sequence[str]) -> dict[str, list[str]]:
+    """Sorts an image's files, given by their paths in the run's folder, by kind."""
+    sorted_files: dict[str, list[str]] = {}
+    for file in files:
+        sorted_files.setdefault(file.partition("/")[0], []).append(file)
+    return sorted_files

@@ -1,0 +1,67 @@
+import io
+
+import pytest
+
+from oodseg.core.errors import ImageError
+from oodseg.io.discovery import Skipped, discover, find_images
+from oodseg.io.lists import may_be_list, read_list
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png", "town/c.png", "other/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def names_of(found):
+    return [path.as_posix() for path in found]
+
+
+@pytest.mark.parametrize("name", ["list.txt", "LIST.LST", "a.list"])
+def test_a_text_file_lists_files_folders_and_patterns(photos, name):
+    (photos / name).write_text("# the first drive\n\nb.png\n  town  \nother/*.png\n")
+    assert names_of(find_images(name)) == ["b.png", "other/d.png", "town/c.png"]
+
+
+def test_paths_may_be_relative_to_the_list(photos):
+    (photos / "town" / "list.txt").write_text("c.png\n../a.png\n*.png")
+    assert read_list("town/list.txt") == ["town/c.png", "town/../a.png", "*.png"]
+    (photos / "a.png").unlink()
+    (photos / "b.png").unlink()
+    assert read_list("town/list.txt")[2] == "town/*.png"
+
+
+@pytest.mark.parametrize("text", ["a.png\nb.png\n", "a.png\0b.png\0", "a.png\r\nb.png"])
+def test_standard_input(photos, monkeypatch, text):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert names_of(find_images("-")) == ["a.png", "b.png"]
+
+
+def test_a_file_that_is_gone_is_reported_when_its_turn_comes(photos):
+    (photos / "list.txt").write_text("a.png\ngone.png\n")
+    assert names_of(find_images("list.txt")) == ["a.png", "gone.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "lists no image"), ("# none\n", "lists no image"), ("x.png\na.png", "x.png, which does not")],
+)
+def test_what_is_no_list(photos, monkeypatch, text, words):
+    (photos / "list.txt").write_text(text)
+    with pytest.raises(ImageError, match=f"list.txt .*{words}"):
+        find_images("list.txt")
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    with pytest.raises(ImageError, match=f"standard input .*{words}"):
+        find_images("-")
+    found = discover(["a.png", "list.txt"])
+    assert names_of(found.paths) == ["a.png"]
+    assert names_of(found.skipped[Skipped.NO_IMAGE]) == ["list.txt"]
+
+
+def test_what_may_be_a_list(photos):
+    (photos / "folder.txt").mkdir()
+    assert may_be_list("-")
+    assert not any(map(may_be_list, ["a.png", "folder.txt", "missing.txt", "notes.md"]))
