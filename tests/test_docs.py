@@ -37,6 +37,7 @@ DOCUMENTS = (
 # Their blocks run one after the other; those of the other pages stand for a model of the reader's.
 GUIDES = (
     "docs/tutorial/first-image.md",
+    "docs/how-to/many-images.md",
     "docs/how-to/own-model.md",
     "docs/how-to/own-scores.md",
     "docs/how-to/evaluate.md",

@@ -7,6 +7,7 @@ from PIL import Image
 
 from oodseg import S2M
 from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
+from oodseg.core.input_warnings import InputWarning
 from oodseg.core.parts import OPERATING_POINTS, Sight
 from oodseg.detectors import ScoreNormalizer
 from oodseg.masks.box import BoxSegmenter
@@ -177,7 +178,7 @@ def test_nothing_is_found_where_it_is_not_to_be():
     pipeline.ignore = np.zeros((48, 64), bool)
     pipeline.ignore[:, :30] = True  # half the image's size
     (found,) = pipeline(image).objects
-    assert found.box[0] >= 60
+    assert found.prompt_box[0] >= 60
     assert not found.mask[:, :60].any()
     pipeline.ignore = np.zeros((48, 64), bool)
     pipeline.ignore[15:] = True  # cuts the taller one
@@ -283,7 +284,7 @@ def test_a_readier_operating_point_proposes_more():
         pipeline = S2M(None, prompts, BoxSegmenter(), operating_point=point)
         objects = pipeline(street(), score_map=scores, score_normalizer=ScoreNormalizer(0, 1)).objects
         assert all(each.confidence >= points[point] for each in objects)
-        found.append([tuple(each.box) for each in objects])
+        found.append([tuple(each.prompt_box) for each in objects])
     assert [len(each) for each in found] == [3, 6, 10]
     assert found[2][:6] == found[1]
     assert found[1][:3] == found[0]
@@ -292,3 +293,45 @@ def test_a_readier_operating_point_proposes_more():
 def test_detector_scores_need_a_detector():
     with pytest.raises(ConfigError, match="no detector"):
         S2M(None, ComponentPrompts(), BoxSegmenter()).detector_score(street())
+
+
+def test_a_broken_image_need_not_end_the_rest(tmp_path):
+    good = save_street(tmp_path / "a.png", (20, 20, 60, 60))
+    broken = tmp_path / "b.png"
+    broken.write_bytes(b"")
+    s2m = make_pipeline()
+    found = s2m.predict([good, broken, good], on_error="return")
+    assert len(found) == 3
+    first, error, last = found
+    assert len(first.objects) == len(last.objects) == 1
+    assert isinstance(error, ImageError)
+    with pytest.warns(InputWarning, match=r"left out: .*b\.png is empty"):
+        assert len(list(s2m.predict([good, broken, good], on_error="skip"))) == 2
+    with pytest.raises(ImageError, match="is empty"):
+        list(s2m.predict([good, broken, good]))
+
+
+def test_the_number_of_images_is_known_where_it_can_be(tmp_path):
+    for name in ("a.png", "b.png"):
+        save_street(tmp_path / name)
+    s2m = make_pipeline()
+    assert len(s2m.predict(tmp_path)) == 2
+    assert len(s2m.predict(str(tmp_path / "*.png"))) == 2
+    with pytest.raises(TypeError, match="one by one"):
+        len(s2m.predict(street() for _ in range(2)))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ImageError, match="holds no image"):
+        s2m.predict(tmp_path / "none")
+
+
+def test_images_of_opencv():
+    image = street((20, 20, 60, 60))
+    s2m = make_pipeline()
+    swapped = np.ascontiguousarray(image[:, :, ::-1])
+    assert not s2m(swapped).objects
+    found = s2m(swapped, channels="bgr")
+    assert found.objects[0].bbox == (20, 20, 40, 40)
+    assert np.array_equal(found.read_image(), image)
+    assert len(next(s2m.predict([swapped], channels="bgr")).objects) == 1
+    with pytest.raises(ConfigError, match="rgb or bgr, not 'gbr'"):
+        s2m(image, channels="gbr")

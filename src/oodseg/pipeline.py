@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -15,14 +15,15 @@ from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.objects import OodObject, drop_parts, encode_objects
-from oodseg.core.parts import BoxPrompts, Detector, Fittable, Sight, statistics_of
+from oodseg.core.parts import Detector, Fittable, Sight, statistics_of
 from oodseg.core.prediction import Prediction
 from oodseg.core.stages import Stages
 from oodseg.core.stopwatch import Stopwatch
+from oodseg.core.stream import OnError, Stream, results_of
 from oodseg.io.beside import ignored_in, score_map_for
-from oodseg.io.discovery import find_images
+from oodseg.io.discovery import named_images
 from oodseg.io.frames import Cut, Video
-from oodseg.io.images import as_image, resize, to_tensor
+from oodseg.io.images import Channels, as_image, resize, to_tensor
 from oodseg.io.resized import ResizedImages
 from oodseg.io.video import is_video, open_video
 from oodseg.nn.concurrency import encoder_stream, in_background
@@ -76,15 +77,17 @@ class S2M(Stages):
         image: Any,
         score_map: Any = None,
         score_normalizer: ScoreNormalizer | None = None,
+        channels: Channels = "rgb",
     ) -> Prediction:
         """Finds and outlines the unknown objects of one image.
 
         Args:
-            image: Path, `PIL.Image.Image`, or uint8 `[H, W, 3]` (RGB).
+            image: Path, `PIL.Image.Image`, or uint8 `[H, W, 3]`.
             score_map: Anomaly scores computed elsewhere, in place of the detector: array `[h, w]` (higher =
                 more anomalous) covering the same image, or a path that `read_score_map` reads.
             score_normalizer: Statistics of such scores on in-distribution images; without it they are taken
                 from this one map.
+            channels: Order of an array's channels: `"bgr"` for images of OpenCV.
 
         Raises:
             ConfigError: The detector was never fitted, or there is none.
@@ -96,7 +99,7 @@ class S2M(Stages):
 
         watch = Stopwatch(time.perf_counter())
         with collect_warnings() as warnings:
-            pixels = as_image(image)
+            pixels = as_image(image, channels=channels)
             scores = None if score_map is None else score_map_for(score_map, *pixels.shape[:2]).scores
         ignored = None if self.ignore is None else ignored_in(self.ignore, *pixels.shape[:2])
         watch.lap("read")
@@ -106,7 +109,7 @@ class S2M(Stages):
                 unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
                 normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
             watch.lap("detector")
-            found = self._boxes(normalized, features)
+            found = self.boxes(normalized, features)
             watch.lap("prompts")
             objects = self._outline(pixels, found.boxes, found.confidence, normalized, encode, ignored)
         watch.lap("masks")
@@ -120,7 +123,7 @@ class S2M(Stages):
             normalized.cpu().numpy(),
             warnings,
             watch.finish(),
-            partial(as_image, image),
+            partial(as_image, image, channels=channels),
         )
 
     def predict(
@@ -128,11 +131,13 @@ class S2M(Stages):
         images: Any,
         score_normalizer: ScoreNormalizer | None = None,
         *,
+        channels: Channels = "rgb",
+        on_error: OnError = "raise",
         fps: float | None = None,
         every: int = 1,
         start: float = 0.0,
         end: float | None = None,
-    ) -> Iterator[Prediction]:
+    ) -> Stream[Any]:
         """Predicts image after image, or a video with identities.
 
         A frame comes when its tracks are known, about a second later: see `oodseg.tracking.Tracker`.
@@ -141,20 +146,28 @@ class S2M(Stages):
             images: A folder, a file, a glob, or an iterable of whatever `__call__` takes; or a video file,
                 the address of a stream (`rtsp://…`), a camera (`camera:0`).
             score_normalizer: Passed on.
+            channels: Order of the channels of arrays: `"bgr"` for images of OpenCV.
+            on_error: What happens with an image that cannot be used: `"raise"`, which ends the iteration;
+                `"skip"`, with an `InputWarning`; or `"return"` its error in place of a result.
             fps: Takes images for the frames of a video, so many per second.
             every: Of a video, the first of every so many frames.
             start: Of a video, seconds at which to begin.
             end: Of a video, seconds at which to stop; None for its end.
 
+        Returns:
+            Predictions, made as they are asked for; `len` is the number of images or frames if it is known.
+
         Raises:
+            ImageError: A folder without an image, or a pattern without a match.
             VideoError: The video cannot be read.
         """
         if fps is not None or is_video(images):
             video, cut = open_video(images, fps), Cut(every, start, end)
-            yield from track(self._frames(video, cut, score_normalizer))
-            return
-        for image in _items(images):
-            yield self(image, score_normalizer=score_normalizer)
+            return Stream(track(self._frames(video, cut, score_normalizer)), cut.count(video))
+        items = named_images(images)
+        one = partial(self, score_normalizer=score_normalizer, channels=channels)
+        total = len(items) if isinstance(items, Sized) else None
+        return Stream(results_of(items, one, on_error), total)
 
     def _frames(self, video: Video, cut: Cut, normalizer: ScoreNormalizer | None) -> Iterator[Prediction]:
         for frame in cut.frames(video):
@@ -174,7 +187,7 @@ class S2M(Stages):
         """
         detector = self._needed_detector()
         self.forget_guarantee()
-        items = _items(images)
+        items = named_images(images)
         if isinstance(detector, Fittable):
             if isinstance(items, Iterator):
                 raise ConfigError("the images to fit on are read twice: give a list of them, no generator")
@@ -219,12 +232,6 @@ class S2M(Stages):
                 f"the detector '{detector.name}' gave scores that are not finite: its weights may be damaged"
             )
         return normalizer(raw), sight.features
-
-    def _boxes(self, normalized: Tensor, features: tuple[Tensor, ...] | None) -> BoxPrompts:
-        """Boxes in a normalised score map `[h, w]`, as readily as the operating point says."""
-        ready = self.readiness
-        found = self.prompts.propose(normalized[None], features, ready)[0]
-        return found if isinstance(ready, str) else found.above(ready)
 
     def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
         """The detector's scores of an image at the working size, not normalised.
@@ -291,11 +298,3 @@ class S2M(Stages):
                     masks = masks & ~ignored
                 objects += encode_objects(masks, boxes[part].cpu().numpy(), confidence[part].cpu().numpy())
         return self.within_limits(drop_parts(objects))
-
-
-def _items(images: Any) -> Iterable[Any]:
-    """Returns the named images."""
-    if isinstance(images, str | os.PathLike):
-        return find_images([images])
-    items: Iterable[Any] = images
-    return items

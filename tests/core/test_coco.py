@@ -78,3 +78,11 @@ def test_adding_and_replacing(tmp_path):
 def test_what_is_no_document(document):
     with pytest.raises((KeyError, TypeError)):
         add_to_document(document, "a.jpg", 10, 12, FOUND)
+
+
+def test_boxes_are_whole_numbers():
+    mask = np.zeros((1, 20, 30), bool)
+    mask[0, 3:9, 4:14] = True
+    (annotation,) = coco_annotations(encode_objects(mask, [[3.7, 2.2, 14.9, 9.1]], [1 / 3]), 1)
+    assert json.dumps(annotation["bbox"]) == "[4, 3, 10, 6]"
+    assert annotation["score"] == 0.333333

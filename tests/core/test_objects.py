@@ -56,7 +56,7 @@ def test_an_object_is_made_of_run_lengths_in_any_form(mask, form):
     found = OodObject.from_rle(given_rle, 0.5)
     assert (found.rle, found.area, found.confidence) == (expected.rle, expected.area, 0.5)
     x, y, width, height = expected.bbox
-    assert found.box == (x, y, x + width, y + height)
+    assert found.prompt_box == (x, y, x + width, y + height)
     assert OodObject.from_mask(mask, 0.5) == found
 
 
@@ -105,7 +105,7 @@ def rectangles(*corners, side=20):
 def test_parts_are_dropped(corners, confidence, kept):
     masks = rectangles(*corners)
     objects = encode_objects(masks, np.reshape(corners, (-1, 4)), confidence)
-    assert [found.box for found in drop_parts(objects)] == [corners[number] for number in kept]
+    assert [found.prompt_box for found in drop_parts(objects)] == [corners[number] for number in kept]
 
 
 def test_the_share_can_be_chosen():

@@ -98,7 +98,7 @@ def test_masks_are_those_of_torch_to_within_a_hundredth_of_the_pixels(pipeline, 
         assert found["masks"].shape[1:] == image.shape[:2]
         assert (found["masks"].any(0) != expected.mask).mean() < 0.01
         if exact:
-            boxes = [each.box for each in expected.objects]
+            boxes = [each.prompt_box for each in expected.objects]
             assert np.allclose(found["boxes"], np.reshape(boxes, (-1, 4)), atol=0.01)
             for each, mask in zip(expected.objects, found["masks"], strict=True):
                 assert (each.mask != mask).sum() <= 0.01 * each.area
@@ -237,7 +237,7 @@ def test_prompts_that_read_features_do_so_without_torch_too(joining, tmp_path, s
     with full_precision():
         expected = joining(image)
     assert len(expected.objects) >= 3
-    np.testing.assert_allclose(boxes, [each.box for each in expected.objects], atol=0.05)
+    np.testing.assert_allclose(boxes, [each.prompt_box for each in expected.objects], atol=0.05)
     np.testing.assert_allclose(confidence, [each.confidence for each in expected.objects], atol=1e-3)
     for each, mask in zip(expected.objects, masks, strict=True):
         assert (each.mask != mask).mean() < 0.01

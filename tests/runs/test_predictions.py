@@ -102,6 +102,12 @@ def test_images_in_memory_may_have_names_and_are_done_once(red, out, monkeypatch
     assert len(calls) == 2
 
 
+def test_images_of_opencv_in_memory(red, out):
+    swapped = street(BOX)[:, :, ::-1]
+    assert oodseg.runs.predict([swapped], red, out).objects == 0
+    assert oodseg.runs.predict([swapped], red, out / "2", channels="bgr").objects == 1
+
+
 def test_an_image_in_memory_that_cannot_be_used_is_named(red, out):
     run = oodseg.runs.predict([street(BOX), np.zeros((9, 9), np.float32)], red, out)
     assert list(run.failures) == ["000001"]

@@ -33,7 +33,7 @@ def coco_annotations(
             "image_id": image_id,
             "category_id": CATEGORY_ID,
             "segmentation": found.rle,
-            "bbox": list(found.bbox),
+            "bbox": [round(side) for side in found.bbox],
             "area": found.area,
             "iscrowd": 0,
             "score": round(found.confidence, 6),

@@ -19,7 +19,8 @@ class OodObject:
 
     Attributes:
         rle: COCO compressed run-length mask, `{"size": [H, W], "counts": str}` (column by column).
-        box: The prompt the outline was drawn from, `(x0, y0, x1, y1)` in pixels of the image.
+        prompt_box: The prompt that the outline was drawn from, `(x0, y0, x1, y1)` in pixels of the image. The
+            tightest box around the mask is `bbox`.
         confidence: Confidence of that box, 0..1.
         area: Pixels in the mask, at least 1.
         track: Its identity over the frames of a video, from 1; None in single images.
@@ -28,7 +29,7 @@ class OodObject:
     """
 
     rle: dict[str, Any] = field(repr=False)
-    box: tuple[float, float, float, float]
+    prompt_box: tuple[float, float, float, float]
     confidence: float
     area: int
     track: int | None = None
@@ -146,7 +147,7 @@ def encode_objects(masks: ArrayLike, boxes: ArrayLike, confidence: ArrayLike) ->
         objects.append(
             OodObject(
                 rle={"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")},
-                box=(x0, y0, x1, y1),
+                prompt_box=(x0, y0, x1, y1),
                 confidence=float(value),
                 area=int(rle_tools.area(rle)),
             )

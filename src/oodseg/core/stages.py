@@ -14,7 +14,7 @@ from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.guarantee import CALIBRATED, Guarantee
 from oodseg.core.limits import Limits
-from oodseg.core.parts import OPERATING_POINTS, Detector, PromptableSegmenter, PromptGenerator
+from oodseg.core.parts import OPERATING_POINTS, BoxPrompts, Detector, PromptableSegmenter, PromptGenerator
 from oodseg.core.spec import ROOMS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
 
 # Minimum and maximum pixels of the long side at which detector and prompts work.
@@ -184,6 +185,12 @@ class Stages(Limits):
         if self.guarantee is not None and self.operating_point == CALIBRATED:
             return self.guarantee.least_confidence
         return self.operating_point
+
+    def boxes(self, normalized: Tensor, features: tuple[Tensor, ...] | None) -> BoxPrompts:
+        """Proposes boxes in a normalised score map `[h, w]`, as readily as the operating point says."""
+        ready = self.readiness
+        found = self.prompts.propose(normalized[None], features, ready)[0]
+        return found if isinstance(ready, str) else found.above(ready)
 
     @property
     def encodes_concurrently(self) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from natsort import natsorted, ns
 
@@ -78,6 +79,14 @@ def find_images(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]
     if found.summary is not None:
         warn_input(found.summary)
     return found.paths
+
+
+def named_images(images: Any) -> Iterable[Any]:
+    """Lists the images of a path or a pattern; anything else is handed back, as images already."""
+    if isinstance(images, str | os.PathLike):
+        return find_images(images)
+    items: Iterable[Any] = images
+    return items
 
 
 def discover(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> Discovery:

@@ -12,17 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import ImageError
+from oodseg.core.errors import ConfigError, ImageError
+from oodseg.io.depth import to_8_bit
 from oodseg.io.formats import missing_decoder, pillow_formats
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
+
+Channels = Literal["rgb", "bgr"]
+"""Order of the channels of an array; files and Pillow's images say themselves what is what."""
 
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
@@ -204,7 +208,7 @@ def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     from PIL import Image
 
     if image.mode in _WIDE_GREY:
-        grey = _wide_to_8_bit(np.asarray(image), name)
+        grey = to_8_bit(np.asarray(image), name)
         return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
     if image.has_transparency_data:
         above = image.convert("RGBA")
@@ -224,41 +228,27 @@ def _read_tiff(path: Path) -> NDArray[np.uint8] | None:
         return None
     _check_size(values.shape[0], values.shape[1], str(path))
     if values.dtype != np.uint8:
-        values = _wide_to_8_bit(values, str(path))
+        values = to_8_bit(values, str(path))
     return np.ascontiguousarray(values[:, :, 2::-1])  # BGR, and alpha where there is one
 
 
-def _wide_to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    if np.issubdtype(values.dtype, np.floating):
-        low, high = float(np.nanmin(values, initial=np.inf)), float(np.nanmax(values, initial=-np.inf))
-        if not (low >= 0.0 and high <= 1.0):
-            raise ImageError(
-                f"{name} holds floating-point pixels outside 0..1 ({low:g} to {high:g}): "
-                "save it with 8 or 16 bits per channel"
-            )
-        return np.asarray(np.rint(np.nan_to_num(values) * 255.0), np.uint8)
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise ImageError(
-            f"{name} holds pixel values outside 0..65535 ({low} to {high}): "
-            "save it with 8 or 16 bits per channel"
-        )
-    return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
-
-
-def as_image(image: Any, name: str = "the image") -> NDArray[np.uint8]:
+def as_image(image: Any, name: str = "the image", channels: Channels = "rgb") -> NDArray[np.uint8]:
     """Takes whatever an image may come as.
 
     Args:
-        image: Path, `PIL.Image.Image`, or uint8 array `[H, W, 3]` (RGB) or `[H, W]` (grey).
+        image: Path, `PIL.Image.Image`, or uint8 array `[H, W, 3]` or `[H, W]` (grey).
         name: How error messages call an image that has no path.
+        channels: Order of an array's channels: `"bgr"` for images of OpenCV.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
 
     Raises:
         ImageError: Unreadable, of another type or shape, too small or too large.
+        ConfigError: Another order of channels.
     """
+    if channels not in {"rgb", "bgr"}:
+        raise ConfigError(f"channels are in the order rgb or bgr, not '{channels}'")
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if isinstance(image, np.ndarray):
@@ -267,7 +257,8 @@ def as_image(image: Any, name: str = "the image") -> NDArray[np.uint8]:
                 f"{name} is an array of {image.dtype} {list(image.shape)}: pass uint8 [H, W, 3] in RGB order"
             )
         _check_size(image.shape[0], image.shape[1], name)
-        return np.ascontiguousarray(np.dstack([image] * 3) if image.ndim == 2 else image)
+        colours = np.dstack([image] * 3) if image.ndim == 2 else image
+        return np.ascontiguousarray(colours[:, :, ::-1] if channels == "bgr" else colours)
     from PIL import Image
 
     if isinstance(image, Image.Image):

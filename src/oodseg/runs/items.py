@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes
 from oodseg.io.discovery import find_images
-from oodseg.io.images import as_image, read_image
+from oodseg.io.images import Channels, as_image, read_image
 from oodseg.io.volumes import is_volume
 from oodseg.runs.naming import output_names
 
@@ -56,14 +56,15 @@ class Source:
     total: int | None = None
 
 
-def open_source(source: Any) -> Source:
+def open_source(source: Any, channels: Channels = "rgb") -> Source:
     """Takes whatever images may come as.
 
     Args:
         source: A file, a folder or a glob pattern; an iterable of these; an image in memory
-            (`PIL.Image.Image`, or uint8 `[H, W, 3]` in RGB order); or an iterable of such images, each by
+            (`PIL.Image.Image`, or uint8 `[H, W, 3]`); or an iterable of such images, each by
             itself or as a pair of a name and the image. An iterator of images is read as the run goes on,
             never as a whole. What is passed over beside files is said in an `InputWarning`.
+        channels: Order of the channels of arrays: `"bgr"` for images of OpenCV.
 
     Raises:
         ImageError: A path that does not exist, a folder without an image, a pattern without a match.
@@ -85,7 +86,7 @@ def open_source(source: Any) -> Source:
         if not all(isinstance(path, str | os.PathLike) for path in paths):
             raise ConfigError("files and images in memory do not go together: run once for each of them")
         return _files(find_images(paths))
-    images = _in_memory(chain(first, iterator))
+    images = _in_memory(chain(first, iterator), channels)
     if isinstance(source, Sequence):
         return Source(list(images), len(source))
     return Source(images)
@@ -142,7 +143,7 @@ def _is_image(source: Any) -> bool:
     return isinstance(source, Image.Image) or (isinstance(source, np.ndarray) and source.ndim < 4)
 
 
-def _in_memory(images: Iterable[Any]) -> Iterator[Item]:
+def _in_memory(images: Iterable[Any], channels: Channels) -> Iterator[Item]:
     seen: set[str] = set()
     for number, each in enumerate(images):
         named = isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str)
@@ -152,7 +153,7 @@ def _in_memory(images: Iterable[Any]) -> Iterator[Item]:
         if key.casefold() in seen:
             raise ConfigError(f"two images are called '{key}': give every image a name of its own")
         seen.add(key.casefold())
-        yield _memory_item(key, image)
+        yield _memory_item(key, image, channels)
 
 
 def _is_key(key: str) -> bool:
@@ -160,9 +161,9 @@ def _is_key(key: str) -> bool:
     return bool(path.parts) and str(path) == key and not path.is_absolute() and ".." not in path.parts
 
 
-def _memory_item(key: str, image: Any) -> Item:
+def _memory_item(key: str, image: Any, channels: Channels) -> Item:
     def read() -> NDArray[np.uint8]:
-        return as_image(image, f"the image {key}")
+        return as_image(image, f"the image {key}", channels)
 
     def identity() -> list[Any]:
         pixels = read()

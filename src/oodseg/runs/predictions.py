@@ -30,6 +30,7 @@ from oodseg.core.encoding import ImageFormat, NumberFormat
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
+from oodseg.io.images import Channels
 from oodseg.pipeline import S2M
 from oodseg.report.objects import PAGE_FILE
 from oodseg.runs.folder import open_run
@@ -118,6 +119,7 @@ def predict(
     save_scores: NumberFormat | None = None,
     save_crops: bool = False,
     only_hits: bool = False,
+    channels: Channels = "rgb",
     fresh: bool = False,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -153,6 +155,7 @@ def predict(
             (float32), at the size that the detector worked at; None to leave them.
         save_crops: Whether every object is cut out of its image, into a file of its own.
         only_hits: Whether only images in which something was found have files; all of them are listed.
+        channels: Order of the channels of arrays: `"bgr"` for images of OpenCV.
         fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
         settings: JSON-able: names the pipeline in place of what is known of it.
         progress: Told after every image: `with progress_bar() as bar: predict(..., progress=bar)`.
@@ -166,7 +169,7 @@ def predict(
             written.
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
-    opened = open_source(source)
+    opened = open_source(source, channels)
     # Only a folder that is there can be finished; a fault of the pipeline is said before one is made.
     s2m, known = load(
         pipeline,
