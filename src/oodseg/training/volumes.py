@@ -176,7 +176,7 @@ def measure(
     return {
         name: value if isinstance(value, int) else round(float(value), 4)
         for name, value in figures.items()
-        if not isinstance(value, np.ndarray) and np.isfinite(value)
+        if isinstance(value, int | float) and np.isfinite(value)
     }
 
 
