@@ -133,11 +133,12 @@ def test_all_instances_of_a_mask_classifier(tmp_path):
 
 
 def test_every_part_has_a_round_trip():
-    """The others have theirs where their files are made: `onnx` and `torchvision`, and the SAM family."""
+    """The others have theirs where their files are made: networks of files, what learns from outliers."""
     elsewhere = {
         "segmenters": {"segformer", "upernet", "dpt", "mask2former", "maskformer", "oneformer", "eomt"}
-        | {"onnx", "torchvision"},
-        "masks": {"everything", "sam", "sam_hq", "sam2", "edgetam", "sam3"},
+        | {"onnx", "torchvision", "deepwv3plus"},
+        "detectors": {"meta_ood", "energy_margin", "pebal", "rpl", "densehybrid", "synboost"},
+        "masks": {"everything", "sam", "sam_hq", "sam2", "edgetam", "sam3", "fastsam", "sam_onnx"},
     }
     for room, parts in HERE.items():
         assert set(parts) | elsewhere.get(room, set()) == set(table(room))

@@ -187,7 +187,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         if max_boxes < 1:
             raise ConfigError(f"max_boxes must be at least 1, got {max_boxes}")
         self.backbone, self.nms, self.nested, self.max_boxes = backbone, nms, nested, max_boxes
-        self.features, self.scale = tuple(features), scale
+        self.features, self._scale = tuple(features), scale
         self.with_features, self.score_only = with_features or Reading(), score_only or Reading()
         self.rcnn = _BUILDERS[backbone](self.features)
         self.rcnn.transform = Canvas(_MULTIPLE)
@@ -201,6 +201,11 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         pool.map_levels = initLevelMapper(2, 5, pool.canonical_scale, pool.canonical_level)
         self.in_channels: int = self.rcnn.backbone.in_channels
         self.eval()
+
+    @property
+    def scale(self) -> ScoreNormalizer | None:  # type: ignore[override]
+        """See `PromptGenerator.scale`."""
+        return self._scale
 
     def losses(
         self, scores: list[Tensor], boxes: list[Tensor], features: Sequence[Features] | None = None

@@ -211,6 +211,11 @@ class Predicting(Work[PredictionRecord]):
             "failures": [
                 {"file_name": names[key], "reason": reason} for key, reason in self.store.failures.items()
             ],
+            "warnings": [
+                {"file_name": each.name, "warning": warning}
+                for each in self._listed(names)
+                for warning in each.record.warnings
+            ],
         }
 
     def _write_coco(self, info: Mapping[str, Any], listed: Sequence[Stored[PredictionRecord]]) -> None:

@@ -60,7 +60,7 @@ class CallableSegmenter(WrappedSegmenter):
                 f"{', '.join(name for name, _ in _layers(network) if name) or 'none, for it is no module'}"
             )
         if isinstance(network, nn.Module):
-            network.eval().requires_grad_(False)
+            network.eval()
 
     def arguments(self) -> dict[str, Any]:
         """There are none.

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -91,6 +93,7 @@ def test_progress_is_told_every_step(tmp_path):
 
 @pytest.mark.parametrize(("fast", "wanted"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_bfloat16_is_used_where_the_machine_computes_it(monkeypatch, fast, wanted):
-    monkeypatch.setattr("oodseg.training.engine.loop.has_fast_bfloat16", lambda device: fast)
+    module = sys.modules[usable_precision.__module__]
+    monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: fast)
     assert usable_precision("bf16-mixed") == wanted
     assert usable_precision("32-true") == "32-true"

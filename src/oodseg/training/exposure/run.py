@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_part
@@ -43,7 +45,7 @@ def teach(
         recipe: The settings, or a recipe's name or file; None for the method's own.
         data_root: Folder of the training data.
         out: Folder of the run: checkpoint, `curve/`.
-        segmenter: Stays as it is.
+        segmenter: Stays as it is; its parameters are frozen.
         resume: Go on from the last checkpoint, if it is of the same settings and segmenter.
         progress: Told after every step.
 
@@ -64,6 +66,9 @@ def teach(
     depends = settings.model_dump(mode="json", exclude={"max_steps", "workers", "checkpoint_minutes"})
     # A network of one's own has no description: that it is the same one is up to its owner.
     own = isinstance(segmenter, CallableSegmenter)
+    network = segmenter.network if isinstance(segmenter, CallableSegmenter) else segmenter
+    if isinstance(network, nn.Module):
+        network.requires_grad_(False)  # gradients pass through it, but none is kept for it
     resume = goes_on(out, [name, depends, segmenter.name if own else hash_part(segmenter)]) and resume
     train_make, val_make = (
         BatchMaker(
