@@ -6,6 +6,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import av
 import numpy as np
 import pytest
+from rtsp_server import RtspServer
 
 from oodseg.core.errors import MissingDependencyError, VideoError
 from oodseg.core.input_warnings import InputWarning
@@ -167,6 +168,20 @@ def test_files_behind_an_address_are_read_like_others(tmp_path, served):
     video = ContainerVideo(f"{served}/a.mp4")
     assert (video.path, video.live) == (None, False)
     assert len(list(video.frames())) == 6
+
+
+def test_a_camera_on_the_network_is_followed_until_it_hangs_up():
+    with RtspServer(images(25)) as server:
+        video = ContainerVideo(server.address)
+        assert (video.live, video.seconds, video.name) == (True, None, server.address)
+        frames = list(video.frames())
+    times = [frame.time for frame in frames]
+    assert len(times) > 15
+    assert times == sorted(set(times))
+    assert times[0] == 0
+    boxes = [red(frame.read())[0] for frame in frames]
+    assert boxes == sorted(boxes)
+    assert boxes[-1] > boxes[0] + 30
 
 
 @pytest.mark.parametrize("address", ["rtsp://me:secret@127.0.0.1:9/front", "camera:77"])

@@ -166,6 +166,7 @@ class SegmentWriter:
         self._frames: list[FrameRecord] = []
         self._part: Mp4Part | None = None
         self._size = 0, 0
+        self._labels: dict[int, int] = {}
         self.frames = self.written = 0
 
     def add(self, prediction: Prediction) -> None:
@@ -178,7 +179,7 @@ class SegmentWriter:
         self._frames.append(FrameRecord.of(prediction))
         if self._store.drawn:
             self._part = self._part or Mp4Part(*self._size, self._rate)
-            drawn = draw_objects(prediction.read_image(), prediction.objects)
+            drawn = draw_objects(prediction.read_image(), prediction.objects, self._labels)
             self._part.add(drawn, self._frames[-1].time)
 
     def finish(self, warnings: Sequence[str]) -> None:

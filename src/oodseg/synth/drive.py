@@ -29,7 +29,7 @@ from oodseg.synth.drawn_weather import WEATHERS
 from oodseg.synth.drive_plan import FAR_AHEAD, House, plan_houses, plan_strangers, plan_street
 
 SPEED = 8.0  # metres per second
-_CLOSEST = 2.5  # metres: what is closer has left the image
+_CLOSEST = {"vehicle": 5.0}  # metres: what is closer has left the image, or would be drawn askew
 _CANVAS = 300  # pixels at which things are drawn once, before they are shrunk into every frame
 Sprite = tuple[Bytes, Bytes]
 
@@ -115,7 +115,9 @@ class _Scene:
         for house in sorted(self.houses, key=lambda each: -each.near):
             self._paint_house(place, house)
         seen = [(mover, mover.seen(time, place.travelled)) for mover in self.movers]
-        seen = [(mover, thing) for mover, thing in seen if _CLOSEST < thing.z < FAR_AHEAD]
+        seen = [
+            (mover, thing) for mover, thing in seen if _CLOSEST.get(thing.kind, 2.5) < thing.z < FAR_AHEAD
+        ]
         seen.sort(key=lambda each: -each[1].z)
         ground_shadows(place, [thing for _, thing in seen])
         unknown = np.zeros(place.labels.shape, np.uint8)
@@ -147,7 +149,11 @@ class _Scene:
         turned = round(place.focal * place.yaw)
         place.image, place.labels = np.roll(place.image, turned, 1), np.roll(place.labels, turned, 1)
         paint_ground(place, np.random.default_rng(self.seed), self.asphalt, self.kerb)
-        lanes = self.setting.lanes
+        self._paint_lines(place)
+
+    def _paint_lines(self, place: Place) -> None:
+        """Paints edge lines and lane lines, worn, as they lie on the road."""
+        lanes, bare = self.setting.lanes, place.image.copy()
         quads = []
         for k in range(lanes + 1 if lanes else 0):
             edge = k in {0, lanes}
@@ -162,6 +168,9 @@ class _Scene:
                     quads.append(lying(x - 0.08, x + 0.08, max(z, NEAR), z + mark))
         for far in (True, False):
             place.faces(np.asarray([q for q in quads if (q[0][2] >= 25) == far], np.float64), (226, 224, 214))
+        wear = noise(np.random.default_rng(self.seed), place.height, place.width, "cloud", place.height / 500)
+        share = np.clip(0.68 + 0.13 * wear, 0.3, 0.9)[..., None]
+        place.image = (bare * (1 - share) + place.image * share).astype(np.uint8)
 
     def _paint_house(self, place: Place, house: House) -> None:
         near, far = house.near - place.travelled, house.far - place.travelled

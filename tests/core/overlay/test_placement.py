@@ -20,7 +20,8 @@ def outline(x0, y0, x1, y1):
 
 
 def place(*corners, canvas=CANVAS, gap=10):
-    return place_labels([outline(*each) for each in corners], [SIZE] * len(corners), canvas, gap)
+    found = place_labels([outline(*each) for each in corners], [SIZE] * len(corners), canvas, gap)
+    return [box for box, _ in found]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,9 @@ def test_a_label_keeps_off_other_objects():
 
 def test_the_outermost_point_counts_and_not_the_box():
     """A triangle with its right angle below: the label stands at the slope, not at the corner of the box."""
-    (found,) = place_labels([np.array([(100.0, 100.0), (100.0, 200.0), (200.0, 200.0)])], [SIZE], CANVAS, 10)
+    ((found, _),) = place_labels(
+        [np.array([(100.0, 100.0), (100.0, 200.0), (200.0, 200.0)])], [SIZE], CANVAS, 10
+    )
     slope = min(np.hypot(found[0] - x, found[3] - y) for x, y in ((100, 100), (200, 200)))
     assert slope == pytest.approx(10)
 
@@ -113,3 +116,25 @@ def test_always_inside_and_apart(objects):
 
 def test_a_canvas_smaller_than_the_label():
     assert place((2, 2, 5, 5), canvas=(10, 8)) == [(0, 0, 40, 16)]
+
+
+def test_in_a_video_labels_stay_on_their_side():
+    """Unless they would be far away."""
+    square = outline(100, 100, 130, 130)
+    ((above, first),) = place_labels([square], [SIZE], CANVAS, 10)
+    for other in (5, 15):  # above, and to the right
+        ((box, place),) = place_labels([square], [SIZE], CANVAS, 10, [other])
+        assert place == other
+        assert box != above
+    for far_or_none in (4, None):
+        ((box, place),) = place_labels([square], [SIZE], CANVAS, 10, [far_or_none])
+        assert (box, place) == (above, first)
+
+
+def test_in_a_video_labels_make_way_for_objects():
+    square = outline(100, 100, 130, 130)
+    ((above, first),) = place_labels([square], [SIZE], CANVAS, 10)
+    corners = (above[0], above[1], above[2], above[3])
+    (moved, place), _ = place_labels([square, outline(*corners)], [SIZE] * 2, CANVAS, 10, [first, None])
+    assert place != first
+    assert moved != above

@@ -43,12 +43,16 @@ def check_pixels(image: Any) -> None:
         )
 
 
-def draw_objects(image: NDArray[np.uint8], objects: Sequence[OodObject]) -> NDArray[np.uint8]:
+def draw_objects(
+    image: NDArray[np.uint8], objects: Sequence[OodObject], kept: dict[int, int] | None = None
+) -> NDArray[np.uint8]:
     """Draws contours and labels over an image; the rest of it stays as it is.
 
     Args:
         image: The image, uint8 `[H, W, 3]` RGB.
         objects: What was found in it, most confident first.
+        kept: For the frames of a video, one dict for all of them, empty at first, so that labels stay on the
+            same side of their objects.
 
     Returns:
         uint8 `[H, W, 3]` RGB, of the size of the image: for frames of a video and axes in its own pixels.
@@ -57,7 +61,7 @@ def draw_objects(image: NDArray[np.uint8], objects: Sequence[OodObject]) -> NDAr
         ImageError: The image is no such array.
     """
     check_pixels(image)
-    return _draw(image, objects, 1.0, style_for(*image.shape[:2]))
+    return _draw(image, objects, 1.0, style_for(*image.shape[:2]), kept=kept)
 
 
 def draw_overlay(
@@ -111,6 +115,7 @@ def _draw(
     scale: float,
     style: Style,
     pixels: int | None = None,
+    kept: dict[int, int] | None = None,
 ) -> NDArray[np.uint8]:
     """A copy of the scene with contours and labels; `pixels` are those of the image itself."""
     canvas = np.array(scene)
@@ -123,7 +128,7 @@ def _draw(
         small = objects[position].area < SMALL * whole
         width, tint = (style.thin, 0.0) if small else (style.line, _TINT)
         paint(canvas, shapes[position], view, colour_of(numbers[position]), width, tint)
-    draw_labels(canvas, shapes, numbers, [found.confidence for found in objects], scale, style)
+    draw_labels(canvas, shapes, numbers, [found.confidence for found in objects], scale, style, kept)
     return canvas
 
 

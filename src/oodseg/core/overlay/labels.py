@@ -22,6 +22,7 @@ def draw_labels(
     confidence: Sequence[float],
     scale: float,
     style: Style,
+    kept: dict[int, int] | None = None,
 ) -> None:
     """Labels objects, in place.
 
@@ -32,6 +33,7 @@ def draw_labels(
         confidence: Theirs, 0..1.
         scale: Pixels of the canvas per pixel of the image.
         style: Measures of the canvas.
+        kept: Of a video, by number, on which place beside its object a label stood last; brought up to date.
     """
     chips = [
         _fitting_chip(number, value, canvas.shape[1], style)
@@ -39,7 +41,11 @@ def draw_labels(
     ]
     outlines = [_outline(shape, scale) for shape in shapes]
     sizes = [(each.shape[1], each.shape[0]) for each in chips]
-    places = place_labels(outlines, sizes, (canvas.shape[1], canvas.shape[0]), 1.6 * style.gap)
+    before = [] if kept is None else [kept.get(number) for number in numbers]
+    found = place_labels(outlines, sizes, (canvas.shape[1], canvas.shape[0]), 1.6 * style.gap, before)
+    places = [box for box, _ in found]
+    if kept is not None:
+        kept.update((number, place) for number, (_, place) in zip(numbers, found, strict=True))
     for number, points, place in zip(numbers, outlines, places, strict=True):
         centre = np.array([place[0] + place[2], place[1] + place[3]]) / 2
         anchor_x, anchor_y = points[np.argmin(((points - centre) ** 2).sum(axis=1))]

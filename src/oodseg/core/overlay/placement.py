@@ -13,6 +13,9 @@ Box = tuple[float, float, float, float]
 # Above and to the right first: where the eye looks for a label.
 _DIRECTIONS = ((1, -1), (0, -1), (-1, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (0, 1))
 _REACHES = (1.0, 2.0, 3.5, 6.0, 10.0)
+_LOYALTY = (
+    1.0  # what a label's place in the frame before may cost more: it is worth covering a sixth of an object
+)
 
 
 def place_labels(
@@ -20,7 +23,8 @@ def place_labels(
     sizes: Sequence[tuple[float, float]],
     canvas: tuple[float, float],
     gap: float,
-) -> list[Box]:
+    kept: Sequence[int | None] = (),
+) -> list[tuple[Box, int]]:
     """Finds a place for every object's label.
 
     Labels lie inside the canvas and, as long as there is room, cover neither an object nor each other; an
@@ -32,12 +36,15 @@ def place_labels(
         sizes: Width and height of each one's label.
         canvas: Width and height of the canvas.
         gap: Distance at which a label stands from its object.
+        kept: Of a video, on which place each one's label stood in the frame before; None if there was none.
+            It stays there unless another place is clearly better.
 
     Returns:
-        The labels' boxes, in the order of the objects.
+        The labels' boxes, in the order of the objects, each with the number of its place beside the object.
     """
     objects = np.array([(*points.min(axis=0), *points.max(axis=0)) for points in outlines]).reshape(-1, 4)
     placed = np.zeros_like(objects)
+    chosen = []
     for own, (points, (width, height)) in enumerate(zip(outlines, sizes, strict=True)):
         size = np.array([width, height])
         corners, distances = _candidates(points, width, height, gap)
@@ -50,11 +57,17 @@ def place_labels(
         on_own = np.where(moved, on_each[:, own], 0.0)
         on_others = on_each.sum(axis=1) - on_each[:, own]
         covered = (100 * on_labels + 6 * on_others + 4 * on_own) / max(1e-9, width * height)
-        best = int(np.argmin(covered + 0.3 * distances))
+        cost = covered + 0.3 * distances
+        before = kept[own] if kept else None
+        if before is not None:
+            cost[before] -= _LOYALTY
+        best = int(np.argmin(cost))
+        chosen.append(best)
         placed[own] = labels[best]
         if on_labels[best] > 0:
             placed[own] = _free_place(labels[best], placed[:own], canvas)
-    return [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in placed]
+    boxes = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in placed]
+    return list(zip(boxes, chosen, strict=True))
 
 
 def _free_place(
