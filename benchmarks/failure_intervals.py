@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,8 @@ def judged_parts(data: Path, name: str, keep: Path | None) -> dict[str, JudgedIm
             shown = track(listed, f"{split}, {quality}", console=Console(stderr=True), transient=True)
             parts[f"{split} {quality}"] = judge_labelled(judge, (each.read() for each in shown), quality)
     if keep is not None:
-        np.savez(keep, **{key: np.stack([j.mean, j.wrong, j.true]) for key, j in parts.items()})
+        stacked: dict[str, Any] = {key: np.stack([j.mean, j.wrong, j.true]) for key, j in parts.items()}
+        np.savez(keep, **stacked)
     return parts
 
 

@@ -23,6 +23,7 @@ import torch
 from oodseg.core.progress import progress_bar
 from oodseg.pipeline import S2M
 from oodseg.prompts.components import ComponentPrompts
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.box_quality import collect, summary
 from oodseg.training.scene_cache import cache_scenes
@@ -79,6 +80,9 @@ def main() -> None:
     options = parser.parse_args()
 
     pipeline = S2M.from_pretrained(options.pipeline)
+    prompts = pipeline.prompts
+    if pipeline.detector is None or not isinstance(prompts, FasterRCNNPrompts):
+        parser.error(f"{options.pipeline} needs a detector and a Faster R-CNN")
     samplers = [SceneSampler(options.data, size=size, split="val", seed=77) for size in SIZES]
     scenes, scores = options.cache / "scenes", options.cache / "scores"
     with progress_bar() as bar:
@@ -91,14 +95,13 @@ def main() -> None:
     plain = {each: summary(collect(Components(each), cache), 0.0) for each in THRESHOLDS}
     best = max(plain, key=lambda threshold: plain[threshold]["f1"])
     print(row(f"components > {best:g}", plain[best]))
-    prompts = pipeline.prompts
     for hidden in (True, False) if prompts.features else (True,):
         found = collect(prompts, cache, hidden)
         for point, least in prompts.reading(not hidden).operating_points.items():
             print(row(f"{'score' if hidden else 'with features'}, {point}", summary(found, least)))
     print()
     for height, width in TIMED:
-        slow = milliseconds(pipeline.prompts, (height, width), prompts.features)
+        slow = milliseconds(prompts, (height, width), prompts.features)
         fast = milliseconds(ComponentPrompts(), (height, width))
         print(f"{width}x{height}: {slow:.1f} ms; components {fast:.1f} ms; {slow / fast:.0f} times")
 

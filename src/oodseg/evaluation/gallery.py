@@ -38,10 +38,7 @@ def tile(frame: Frame, index: int, sources: Sequence[Source]) -> Tile:
         found = sources[0].prediction(index)
         # Area shrinking keeps objects of a few pixels visible; nearest would lose them.
         mask = cv2.resize(found.mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.3
-        boxes = [
-            (*(side * scale for side in thing.prompt_box), thing.confidence)  # type: ignore[misc]
-            for thing in found.objects
-        ]
+        boxes = [(*(side * scale for side in thing.prompt_box), thing.confidence) for thing in found.objects]
     return Tile(
         frame.name,
         image,

@@ -87,7 +87,7 @@ class ComparatorModule(TrainingModule):
         val: Sequence[Path],
     ) -> None:
         network = Comparator(classes, recipe.widths, recipe.fused, resynthesis, min(recipe.size))
-        super().__init__(recipe, network.to(memory_format=torch.channels_last), make)  # type: ignore[call-overload]
+        super().__init__(recipe, network.to(memory_format=torch.channels_last), make)
         self._val = val
         self._curve, self._qualities = FailureCurve(), list[tuple[Any, Any]]()
 

@@ -55,7 +55,7 @@ class FoldModule(TrainingModule):
 
     def __init__(self, recipe: FoldRecipe, classes: Sequence[str], make: ViewMaker) -> None:
         network = StreetNet(recipe.widths, recipe.depths, objectness=False, classes=classes)
-        super().__init__(recipe, network.to(memory_format=torch.channels_last), make)  # type: ignore[call-overload]
+        super().__init__(recipe, network.to(memory_format=torch.channels_last), make)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Cross-entropy at a quarter of the resolution, with dropout before the class layer."""
@@ -109,4 +109,4 @@ def _is_finished(out: Path, recipe: FoldRecipe) -> bool:
 def load_segmenter(out: Path) -> StreetNet:
     """Loads what `train_segmenter` left in a folder."""
     network: StreetNet = load_trained(out, "segmenter")
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=torch.channels_last)

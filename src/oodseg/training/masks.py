@@ -67,7 +67,7 @@ def new_network(recipe: MasksRecipe) -> CompactSegmenter:
     """
     network: CompactSegmenter = CompactSegmenter(
         recipe.size, recipe.context, recipe.widths, recipe.depths, backbone=recipe.backbone
-    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ).to(memory_format=torch.channels_last)
     if recipe.backbone is not None:
         load_pretrained(network.encoder, recipe.backbone, recipe.pretrained)
         freeze(network.encoder, recipe.frozen_stages)

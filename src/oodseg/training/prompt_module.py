@@ -68,7 +68,7 @@ def _in_bfloat16(backbone: torch.nn.Module) -> None:
             levels = forward(x, *features)
         return type(levels)((name, level.float()) for name, level in levels.items())
 
-    backbone.forward = reduced  # type: ignore[method-assign]
+    backbone.forward = reduced
 
 
 class PromptModule(TrainingModule):

@@ -99,7 +99,7 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
             network.load_state_dict(given.state_dict())
         else:
             network = grow(given, network)
-    made: StreetNet = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made: StreetNet = network.to(memory_format=torch.channels_last)
     return made
 
 
