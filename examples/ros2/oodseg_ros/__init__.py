@@ -1,0 +1,1 @@
+"""Unknown objects of a camera image as ROS 2 messages."""
