@@ -6,7 +6,7 @@ from PIL import Image
 from oodseg.core.objects import OodObject
 from oodseg.exchange import LabelledImage
 
-SIZE = (40, 60)
+SIZE = HEIGHT, WIDTH = (40, 60)
 
 
 def ring(top, left, side):

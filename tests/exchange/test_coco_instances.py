@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from label_cases import SIZE, found, ring
+from label_cases import HEIGHT, SIZE, WIDTH, found, ring
 from pycocotools.coco import COCO
 
 from oodseg.core.errors import DatasetError
@@ -103,6 +103,8 @@ def test_what_a_pipeline_found_is_no_truth(file, tmp_path):
 
 
 def test_images_without_a_known_place_are_read_too(tmp_path):
-    write([LabelledImage("x.jpg", *SIZE, (found(ring(0, 0, 9), 1),))], tmp_path, "coco", images="none")
+    write(
+        [LabelledImage("x.jpg", HEIGHT, WIDTH, (found(ring(0, 0, 9), 1),))], tmp_path, "coco", images="none"
+    )
     (image,) = read(tmp_path)
     assert image.path is None

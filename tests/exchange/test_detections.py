@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from label_cases import SIZE, assert_same, ring
+from label_cases import HEIGHT, SIZE, WIDTH, assert_same, ring
 
 from oodseg.core.errors import ConfigError
 from oodseg.exchange import from_supervision, to_supervision
@@ -9,7 +9,7 @@ supervision = pytest.importorskip("supervision")
 
 
 def test_detections_come_back(labelled):
-    back = [from_supervision(to_supervision(x), x.name, *SIZE, x.path) for x in labelled[:2]]
+    back = [from_supervision(to_supervision(x), x.name, HEIGHT, WIDTH, x.path) for x in labelled[:2]]
     assert_same(back, labelled[:2], confidence=False)  # those are float32
     assert [each.confidence for each in back[0].objects] == pytest.approx([0.9, 0.75, 0.5])
 

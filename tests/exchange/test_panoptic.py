@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from label_cases import SIZE, found, ring
+from label_cases import HEIGHT, WIDTH, found, ring
 from PIL import Image
 
 from oodseg.core.errors import DatasetError
@@ -41,7 +41,7 @@ def test_datumaro_reads_the_same_pixels(out, labelled):
 
 def test_the_most_confident_object_has_the_pixels_that_several_claim(tmp_path):
     low, high = ring(3, 5, 12), ring(5, 8, 12)
-    image = LabelledImage("x.png", *SIZE, (found(high, 0.9), found(low, 0.2)))
+    image = LabelledImage("x.png", HEIGHT, WIDTH, (found(high, 0.9), found(low, 0.2)))
     export = write([image], tmp_path, "coco-panoptic", images="none")
     assert export.notes == (f"objects overlap in {(low & high).sum()} pixels, which belong to the most "
                             "confident one alone now",)  # fmt: skip

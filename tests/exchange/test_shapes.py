@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from label_cases import SIZE, found, ring
+from label_cases import HEIGHT, SIZE, WIDTH, found, ring
 
 from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back
 
@@ -19,9 +19,9 @@ def test_what_has_no_inside_is_empty(points):
 def test_a_box_turns_clockwise_around_its_centre():
     flat = fill_box(10, 18, 30, 22, *SIZE)
     assert (flat.sum(), flat[18:22, 10:30].all()) == (80, True)
-    upright = fill_box(10, 18, 30, 22, *SIZE, degrees=90)
+    upright = fill_box(10, 18, 30, 22, HEIGHT, WIDTH, degrees=90)
     assert (upright.sum(), upright[10:30, 18:22].all()) == (80, True)
-    slanted = fill_box(10, 18, 30, 22, *SIZE, degrees=45)
+    slanted = fill_box(10, 18, 30, 22, HEIGHT, WIDTH, degrees=45)
     assert slanted[14, 14]
     assert slanted[26, 26]
     assert not slanted[14, 26]

@@ -5,7 +5,7 @@ import builtins
 import h5py
 import numpy as np
 import pytest
-from label_cases import SIZE, found, masks_of, ring
+from label_cases import HEIGHT, WIDTH, found, masks_of, ring
 from PIL import Image
 
 from oodseg.core.errors import DatasetError, MissingDependencyError
@@ -30,7 +30,7 @@ def oodis(labelled, tmp_path):
 def test_a_map_for_segment_me_if_you_can_is_the_confidence(smiyc, labelled):
     with h5py.File(smiyc / "a.hdf5") as file:
         value = np.asarray(file["value"])
-    expected = Prediction(None, *SIZE, labelled[0].objects).confidence
+    expected = Prediction(None, HEIGHT, WIDTH, labelled[0].objects).confidence
     assert value.dtype == np.float16
     assert (value == expected.astype(np.float16)).all()
     assert (read_score_map(smiyc / "a.hdf5").scores == value).all()  # what --scores takes
@@ -70,7 +70,7 @@ def test_an_image_without_an_object_has_an_empty_mask(oodis):
 
 
 def test_frames_of_lost_and_found_go_by_the_name_of_their_label(tmp_path):
-    image = LabelledImage("town_000001_leftImg8bit.png", *SIZE, (found(ring(0, 0, 9), 1),))
+    image = LabelledImage("town_000001_leftImg8bit.png", HEIGHT, WIDTH, (found(ring(0, 0, 9), 1),))
     write([image], tmp_path, "oodis")
     assert (tmp_path / "town_000001_gtCoarse_instanceIds_pred.txt").is_file()
 

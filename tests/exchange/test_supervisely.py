@@ -5,7 +5,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from label_cases import SIZE, found, ring
+from label_cases import HEIGHT, WIDTH, found, ring
 
 from oodseg.core.errors import DatasetError
 from oodseg.exchange import LabelledImage, read, write
@@ -28,7 +28,12 @@ def out(labelled, tmp_path):
 )
 def test_folders_are_data_sets(name, where, tmp_path):
     assert place(name) == where
-    write([LabelledImage(name, *SIZE, (found(ring(0, 0, 9), 1),))], tmp_path, "supervisely", images="none")
+    write(
+        [LabelledImage(name, HEIGHT, WIDTH, (found(ring(0, 0, 9), 1),))],
+        tmp_path,
+        "supervisely",
+        images="none",
+    )
     assert read(tmp_path)[0].name == name
 
 

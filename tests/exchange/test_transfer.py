@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from label_cases import SIZE, assert_same, found, ring
+from label_cases import HEIGHT, SIZE, WIDTH, assert_same, found, ring
 from PIL import Image
 
 from oodseg.core.errors import ConfigError, DatasetError, ImageError
@@ -17,10 +17,10 @@ LOSSY = {"yolo", "smiyc", "oodis"}
 
 def test_a_folder_of_results_is_taken(tmp_path):
     photo = tmp_path / "street.png"
-    Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(photo)
+    Image.fromarray(np.full((HEIGHT, WIDTH, 3), 90, np.uint8)).save(photo)
     mask = ring(4, 4, 12)
     prediction = Prediction.from_masks(mask[None], [[3, 3, 17, 17]], [0.8], path=photo)
-    prediction.save(tmp_path / "found", np.full((*SIZE, 3), 90, np.uint8))
+    prediction.save(tmp_path / "found", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     (tmp_path / "found" / "images").mkdir()
     photo.rename(tmp_path / "found" / "images" / "street.png")
     export = write(tmp_path / "found", tmp_path / "out")
@@ -128,5 +128,5 @@ def test_faults_are_one_sentence(labelled, tmp_path):
 
 def test_labels_other_than_ignore_are_unknown():
     pairs = [("dog", found(ring(0, 0, 9), 1)), (" Ignore", found(ring(9, 9, 9), 1))]
-    image = LabelledImage.from_labelled("a/b.c.png", *SIZE, pairs)
+    image = LabelledImage.from_labelled("a/b.c.png", HEIGHT, WIDTH, pairs)
     assert (len(image.objects), len(image.ignored), image.stem) == (1, 1, "a/b.c")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from label_cases import SIZE, dot, found, two_parts
+from label_cases import HEIGHT, SIZE, WIDTH, dot, found, two_parts
 
 from oodseg.core.errors import DatasetError
 from oodseg.exchange import LabelledImage, read, write
@@ -25,7 +25,9 @@ def test_what_is_lost_is_said(labelled, tmp_path):
 def test_nothing_is_lost_without_holes(tmp_path, labelled):
     solid = np.zeros(SIZE, bool)
     solid[4:9, 3:20] = solid[9:14, 8:12] = True
-    image = LabelledImage("a.png", *SIZE, (found(solid, 1), found(dot(0, 59), 1)), path=labelled[0].path)
+    image = LabelledImage(
+        "a.png", HEIGHT, WIDTH, (found(solid, 1), found(dot(0, 59), 1)), path=labelled[0].path
+    )
     assert write([image], tmp_path / "out", "yolo").notes == ()
     assert [each.rle for each in read(tmp_path / "out")[0].objects] == [each.rle for each in image.objects]
 

@@ -50,7 +50,8 @@ def test_learns_where_the_images_differ() -> None:
     true = torch.tensor([[0.75, 0.25, math.nan]] * 4)
     losses = []
     for _ in range(60):
-        parts = comparator_loss(*network(image, shares, made), torch.ones(4, 32, 48), labels, truth, true)
+        error, quality = network(image, shares, made)
+        parts = comparator_loss(error, quality, torch.ones(4, 32, 48), labels, truth, true)
         optimizer.zero_grad()
         sum(parts.values()).backward()
         optimizer.step()

@@ -40,7 +40,7 @@ def test_images_have_the_label_maps_size() -> None:
 def test_resynthesis_takes_maps_of_any_size(size) -> None:
     labels = torch.randint(0, 3, (1, *size))
     made = make_generator().resynthesize(labels)
-    assert made.shape[-2:] == working_size(*size, 32, 4)
+    assert made.shape[-2:] == working_size(size[0], size[1], 32, 4)
     assert made.isfinite().all()
 
 

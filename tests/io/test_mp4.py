@@ -13,7 +13,7 @@ TIMES = [0.5, 0.533, 0.6, 1.7, 1.72, 1.8, 2.0]
 def write_parts(folder, frames, times, length=3):
     parts = []
     for start in range(0, len(times), length):
-        part = Mp4Part(*frames[0].shape[:2], 10.0)
+        part = Mp4Part(frames[0].shape[0], frames[0].shape[1], 10.0)
         for image, time in zip(frames[start : start + length], times[start : start + length], strict=True):
             part.add(image, time)
         path = folder / f"{start}.mp4"

@@ -205,13 +205,13 @@ def test_risk_and_calibration_by_class_and_over_classes():
 
 def test_intervals_of_resampled_images_hold_the_figure_and_shrink_with_their_number():
     few, many = qualities(4), qualities(4, count=480)
-    found = image_failure_intervals(*few, resamples=60)
-    assert found == image_failure_intervals(*few, resamples=60)
+    found = image_failure_intervals(few[0], few[1], resamples=60)
+    assert found == image_failure_intervals(few[0], few[1], resamples=60)
     figures = image_failure_metrics(*few)
     for name in ("mae", "pearson", "aurc", "mean_mae", "mean_spearman", "mean_aurc"):
         low, high = found[name]
         assert low < vars(figures)[name] < high, name
-    narrow = image_failure_intervals(*many, resamples=60)
+    narrow = image_failure_intervals(many[0], many[1], resamples=60)
     assert np.ptp(narrow["pearson"]) < np.ptp(found["pearson"]) / 2
 
 

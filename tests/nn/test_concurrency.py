@@ -132,9 +132,13 @@ def test_a_gpu_has_a_stream_for_the_encoder_that_waits_for_what_came_before(monk
         def wait_stream(self, other):
             waited.append((self.device, other))
 
+    def enter(stream):
+        entered.append(stream)
+        return stream
+
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"current of {device}")
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: entered.append(stream) or stream)
+    monkeypatch.setattr(torch.cuda, "stream", enter)
     first, second = encoder_stream("cuda:7"), encoder_stream("cuda:7")
     assert first is second
     assert waited == [("cuda:7", "current of cuda:7")] * 2

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -35,7 +36,7 @@ class Numbers(Work):
 
 
 def source(*keys, total=None):
-    return Source([Item(key, f"{key}.png", None, lambda key=key: [key]) for key in keys], total)
+    return Source([Item(key, f"{key}.png", None, partial(list, [key])) for key in keys], total)
 
 
 def test_all_are_done_once(tmp_path):

@@ -32,7 +32,7 @@ def runs(tmp_path):
 
 
 def bundle(runs, out):
-    return assemble(*(str(runs / key) for key in ("detector", "prompts", "masks")), out)
+    return assemble(str(runs / "detector"), str(runs / "prompts"), str(runs / "masks"), out)
 
 
 def test_the_parts_become_a_pipeline(runs, tmp_path, rng) -> None:

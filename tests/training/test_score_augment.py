@@ -84,7 +84,7 @@ def test_gain_and_bias_are_affine_and_clamped(rng) -> None:
 
 def test_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError):
-        ScoreAugment(shear=1)
+        ScoreAugment.model_validate({"shear": 1})
 
 
 def test_unevenness_is_smooth_and_no_stronger_than_asked(rng) -> None:

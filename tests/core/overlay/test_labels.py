@@ -19,7 +19,8 @@ def test_a_chip_has_the_colour_behind_the_number_and_black_behind_the_text():
 
 @pytest.mark.parametrize(("shorter", "longer"), [(("1", ""), ("1", "0.5")), (("", "2x"), ("12", "2x"))])
 def test_chips_are_as_wide_as_what_they_say(shorter, longer):
-    assert chip(*shorter, COLOURS[0], 14).shape[1] < chip(*longer, COLOURS[0], 14).shape[1]
+    widths = [chip(number, text, COLOURS[0], 14).shape[1] for number, text in (shorter, longer)]
+    assert widths[0] < widths[1]
 
 
 @pytest.mark.parametrize(
