@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.taxonomy import CLASSES, IGNORE
+from oodseg.core.taxonomy import CLASSES, IGNORE, LOOSE
 from oodseg.data.training import StreetImage, street_images
 from training_data import SQUEEZED, add_squeezed, make_training_data, street, write
 
@@ -15,10 +15,10 @@ def root(tmp_path):
     return make_training_data(tmp_path / "data")
 
 
-def mapped(tmp_path, source, code):
+def mapped(tmp_path, source, code, loose=False):
     street(tmp_path, "one", (16, 16), [code], 0)
     image = StreetImage(source, tmp_path / "images" / "one.jpg", tmp_path / "labels" / "one.png")
-    _, labels = image.read()
+    _, labels = image.read(loose)
     (value,) = np.unique(labels)
     return int(value)
 
@@ -49,6 +49,14 @@ def test_idd_codes_are_ours(tmp_path, code, expected) -> None:
 ])  # fmt: skip
 def test_cityscapes_codes(tmp_path, code, name) -> None:
     assert mapped(tmp_path, "cityscapes_sample", code) == NAMES[name]
+
+
+@pytest.mark.parametrize(("source", "code", "expected"), [
+    ("cityscapes_sample", 5, LOOSE), ("cityscapes_sample", 4, IGNORE), ("cityscapes_sample", 7, 0),
+    ("idd_lite", 5, 5), ("camvid", 5, 5), ("camvid", 11, IGNORE),
+])  # fmt: skip
+def test_loose_things_are_told_where_asked_for(tmp_path, source, code, expected) -> None:
+    assert mapped(tmp_path, source, code, loose=True) == expected
 
 
 def test_codes_do_not_depend_on_how_the_label_is_stored(tmp_path) -> None:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.taxonomy import IGNORE
+from oodseg.core.taxonomy import CLASSES, IGNORE, LOOSE
+from oodseg.data.training import StreetImage
 from oodseg.synth.mix import Mix
 from oodseg.synth.scenes import SceneSampler
 from training_data import add_squeezed, make_training_data
@@ -215,3 +216,27 @@ def test_squeezed_frames_take_part_in_the_scenes(tmp_path) -> None:
     assert asked == {"cityscapes_640"}
     for seed in range(6):
         assert sampler.sample(np.random.default_rng(seed)).image.shape == (*SIZE, 3)
+
+
+def test_loose_things_of_the_street_are_unknown_where_asked_for(root, monkeypatch) -> None:
+    read = StreetImage.read
+
+    def with_loose(self, loose=False):
+        image, labels = read(self, loose)
+        labels = labels.copy()
+        half = labels.shape[0] // 2
+        labels[half:] = CLASSES.index("drivable")
+        if loose:
+            y, x = half // 4, labels.shape[1] // 4
+            labels[half - y : half + y, x : x + x // 3] = LOOSE
+        return image, labels
+
+    monkeypatch.setattr(StreetImage, "read", with_loose)
+    quiet = {"natural": 0, "drawn": 0, "empty": 1, "known": 0, "country": 0}
+    found = [np.unique(scene.unknown) for scene in scenes(root, 8, loose=1, **quiet)]
+    assert any(set(each.tolist()) == {0, 128} for each in found)
+    assert all((scene.labels != LOOSE).all() for scene in scenes(root, 8, loose=1, **quiet))
+    assert all(
+        (scene.labels[scene.unknown > 0] == IGNORE).all() for scene in scenes(root, 8, loose=1, **quiet)
+    )
+    assert all((scene.unknown == 0).all() for scene in scenes(root, 8, loose=0, **quiet))

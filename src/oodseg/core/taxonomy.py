@@ -29,6 +29,9 @@ _CITYSCAPES = {
     7: 0, 8: 1, 9: 0, 10: 1, 11: 5, 12: 4, 13: 4, 14: 4, 15: 5, 16: 5, 17: 4, 18: 4, 19: 4, 20: 4, 21: 5,
     22: 1, 23: 6, 24: 2, 25: 2, 26: 3, 27: 3, 28: 3, 29: 3, 30: 3, 31: 3, 32: 3, 33: 3,
 }  # fmt: skip
+# Codes of things without a class that stand about, such as bins, bags and prams: Cityscapes' "dynamic".
+LOOSE_CODES = {"cityscapes_sample": (5,), "cityscapes_640": (5,)}
+LOOSE = 254  # what they become where a reader asks for them
 CODES = {
     "camvid": _CAMVID,
     "camvid_classes": {index: index for index in range(len(CAMVID_CLASSES))},

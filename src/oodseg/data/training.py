@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.fingerprint import stable_number
-from oodseg.core.taxonomy import CODES, IGNORE
+from oodseg.core.taxonomy import CODES, IGNORE, LOOSE, LOOSE_CODES
 from oodseg.data.files import images, label_of
 from oodseg.io.labels import read_label
 
@@ -45,10 +45,14 @@ class StreetImage:
     image: Path
     label: Path
 
-    def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def read(self, loose: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Reads image (uint8 `[H, W, 3]`, RGB) and labels (uint8 `[H, W]`, 0..6 or 255).
 
         Labels of `"camvid_classes"` are indices into `CAMVID_CLASSES`.
+
+        Args:
+            loose: Label things without a class that lie or stand about 254 (`LOOSE`), where the set tells
+                them from all else without a class; they are 255 otherwise.
 
         Raises:
             DatasetError: A file cannot be read, the label is a colour image, or the two differ in size.
@@ -64,16 +68,18 @@ class StreetImage:
             codes = cv2.resize(codes, (2 * height, height), interpolation=cv2.INTER_NEAREST)
         if image.shape[:2] != codes.shape:
             raise DatasetError(f"{self.label} is not of the size of its image {self.image}")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), _table(self.source)[codes]
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), _table(self.source, loose)[codes]
 
 
 @cache
-def _table(source: str) -> NDArray[np.uint8]:
+def _table(source: str, loose: bool) -> NDArray[np.uint8]:
     import numpy as np
 
     table = np.full(1 << 16, IGNORE, np.uint8)  # one entry for every code of a label image
     for code, mapped in CODES[source].items():
         table[code] = mapped
+    if loose:
+        table[list(LOOSE_CODES.get(source, ()))] = LOOSE
     return table
 
 

@@ -28,6 +28,8 @@ class Mix:
         faint: Chance that a pasted object is half transparent.
         crates: Share of the pasted unknown objects that are boards and crates of any material.
         rectangles: Share of the others that are plain rectangles of any image, as half of DenseHybrid's.
+        loose: Chance that things of the street itself that no class covers and that touch the ground, such as
+            bins and bags, count as unknown; where they are not told from it, they count as the street.
         zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
             then looks as it does in a whole image.
     """
@@ -48,4 +50,5 @@ class Mix:
     faint: float = 0.15
     crates: float = 0.0
     rectangles: float = 0.0
+    loose: float = 0.0
     zoomed: float = 0.0

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from oodseg.core.taxonomy import IGNORE
+from oodseg.core.taxonomy import IGNORE, LOOSE
 from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.data.training import StreetImage, street_images
 from oodseg.synth.camera import shoot
 from oodseg.synth.crates import cut_rectangle, draw_crate
 from oodseg.synth.drawn import draw_scene
 from oodseg.synth.known import PEOPLE, VEHICLES
+from oodseg.synth.loose import loose_things
 from oodseg.synth.mix import Mix
 from oodseg.synth.own_car import OwnCars
 from oodseg.synth.paste import Cutout, cut_out, paste, rescale
@@ -130,17 +131,19 @@ class SceneSampler:
         return result
 
     def _some_street(
-        self, rng: np.random.Generator, zoom: float = 1.0
+        self, rng: np.random.Generator, zoom: float = 1.0, loose: bool = False
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         names = list(self._streets)
         shares = np.array([_SOURCES[name][0] for name in names])
         source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
         image: StreetImage = self._streets[source][int(rng.integers(len(self._streets[source])))]
-        pixels, labels = self._crop(list(image.read()), _SOURCES[source][1], rng, zoom)
+        pixels, labels = self._crop(list(image.read(loose)), _SOURCES[source][1], rng, zoom)
         return pixels, labels
 
     def _street(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
-        image, labels = self._some_street(rng, zoom)
+        # Without them nothing is drawn for loose things: scenes of a seed stay what they were.
+        loose = self.mix.loose > 0 and rng.random() < self.mix.loose
+        image, labels = self._some_street(rng, zoom, loose)
         ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
         if rng.random() < self.mix.country:
             self._to_country(image, labels, rng)
@@ -158,6 +161,8 @@ class SceneSampler:
             index = 1
             for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11]))):
                 index += self._paste_unknown(image, labels, unknown, index, ground, rng, zoom)
+        unknown[labels == LOOSE] = loose_things(labels)[labels == LOOSE]
+        labels[labels == LOOSE] = IGNORE
         return Scene(image, labels, unknown, "street", known & (unknown == 0))
 
     def _to_country(
