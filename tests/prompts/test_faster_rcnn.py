@@ -9,6 +9,7 @@ from oodseg.core.build import construct
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import OPERATING_POINTS, describe
 from oodseg.prompts import PromptGenerator
+from oodseg.prompts.components import ComponentPrompts
 from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts, Reading
 from oodseg.prompts.geometry import overlap_of_smaller
 
@@ -103,6 +104,8 @@ def test_proposals_are_the_first_candidates() -> None:
     assert torch.equal(proposals.boxes, candidates.boxes[:count])
     assert torch.equal(generator.propose(scores, None, "balanced")[0].boxes, candidates.boxes)
     assert len(generator.propose(scores, operating_point="thorough")[0].boxes) == 0
+    assert generator.least_confidence("quiet", with_features=False) == middle
+    assert ComponentPrompts().least_confidence("quiet", with_features=False) == 0, "it ignores the point"
 
 
 def test_nested_boxes_go() -> None:

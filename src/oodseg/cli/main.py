@@ -29,6 +29,8 @@ from oodseg.cli.mine import mine
 from oodseg.cli.models import models
 from oodseg.cli.predict import HELP as PREDICT_HELP
 from oodseg.cli.predict import predict
+from oodseg.cli.serve import HELP as SERVE_HELP
+from oodseg.cli.serve import serve
 from oodseg.cli.train import train_app
 from oodseg.cli.volumes import HELP as VOLUMES_HELP
 from oodseg.cli.volumes import volumes
@@ -55,6 +57,7 @@ app.command()(models)
 app.command(help=EXPORT_HELP)(export)
 app.command(help=MINE_HELP)(mine)
 app.command("export-labels", help=EXPORT_LABELS_HELP)(export_labels)
+app.command(help=SERVE_HELP)(serve)
 app.command(help=BENCH_HELP)(bench)
 
 

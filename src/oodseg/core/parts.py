@@ -179,6 +179,18 @@ class PromptGenerator(Part):
             One `BoxPrompts` per image, possibly with no box at all.
         """
 
+    def least_confidence(self, operating_point: str, with_features: bool) -> float:
+        """Tells from which confidence on a box is proposed at an operating point, 0..1.
+
+        Boxes at one point are those of a readier one that are sure enough. By default 0: a generator that
+        ignores the operating point.
+
+        Args:
+            operating_point: One of `OPERATING_POINTS`.
+            with_features: Whether the scores come with features of the detector.
+        """
+        return 0.0
+
 
 class PromptableSegmenter(Part):
     """Turns boxes into outlines."""

@@ -36,7 +36,7 @@ _ORIENTATION, _FIRST_ON_ITS_SIDE = 0x0112, 5  # EXIF
 _bomb_check = threading.Lock()
 
 
-class _UnknownFormat(ImageError):
+class UnknownFormatError(ImageError):
     """A file that Pillow takes for no image."""
 
 
@@ -56,7 +56,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     path = Path(path)
     try:
         return _to_rgb(load_image(path), str(path))
-    except _UnknownFormat:
+    except UnknownFormatError:
         pixels = _read_tiff(path)
         if pixels is None:
             raise
@@ -115,7 +115,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             if isinstance(image, TiffImageFile):  # its size is that of the upright image already
                 height, width = int(image.tag_v2[IMAGELENGTH]), int(image.tag_v2[IMAGEWIDTH])
             return Header(height, width, orientation if orientation in range(1, 9) else 1)
-    except _UnknownFormat:
+    except UnknownFormatError:
         pixels = _read_tiff(path)
         if pixels is None:
             raise
@@ -137,11 +137,17 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(
             f"{path} cannot be opened ({error.strerror or error}): check its permissions"
         ) from error
-    with file, _header(file, str(path)) as image:
+    with file, open_header(file, str(path)) as image:
         yield image
 
 
-def _header(file: Any, name: str) -> Image.Image:
+def open_header(file: Any, name: str) -> Image.Image:
+    """Opens an image from a binary file without decoding it; `name` is what error messages call it.
+
+    Raises:
+        UnknownFormatError: It is no image.
+        ImageError: Its header is broken.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -152,7 +158,7 @@ def _header(file: Any, name: str) -> Image.Image:
         fault = missing_decoder(file.read(12)) or (
             "not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
         )
-        raise _UnknownFormat(f"{name} is {fault}") from None
+        raise UnknownFormatError(f"{name} is {fault}") from None
     except Exception as error:  # decoders raise all kinds of errors when the header is broken
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
 

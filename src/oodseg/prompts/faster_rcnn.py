@@ -291,8 +291,12 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         Raises:
             ScoreMapError: Scores of a wrong shape or not finite.
         """
-        least = self.reading(features is not None).least_confidence(operating_point)
+        least = self.least_confidence(operating_point, features is not None)
         return [each.above(least) for each in self.candidates(scores, features)]
+
+    def least_confidence(self, operating_point: str | float, with_features: bool) -> float:
+        """See `PromptGenerator.least_confidence`; a number stands for itself."""
+        return self.reading(with_features).least_confidence(operating_point)
 
     def ranked(
         self, boxes: Tensor, confidence: Tensor, score: Tensor, reading: Reading

@@ -1,0 +1,70 @@
+"""`oodseg serve`: the HTTP service and its page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oodseg.cli.choices import Device
+
+HELP = """Serve a pipeline over HTTP, with a page to drop images on.
+
+Every setting has an environment variable, OODSEG_ and its name in capitals, among them all limits, the API \
+key and where videos are kept; options given here win.
+
+[bold]Examples[/bold]
+
+oodseg serve
+
+oodseg serve --host 0.0.0.0 --port 80 --device auto
+
+OODSEG_API_KEY=secret oodseg serve
+"""
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen at; 127.0.0.1 if not given.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 8000 if not given.", show_default=False)
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Bundled pipeline, or a folder written by save_pretrained; street if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    failures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR|FILE",
+            help="Failure detector, as `oodseg failures` takes it; street if not given, '' for none.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        Device | None, typer.Option(help="auto takes a GPU where there is one.", show_default=False)
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve a pipeline over HTTP; `HELP` is what the user sees."""
+    from oodseg.cli.loading import set_threads
+    from oodseg.service.server import serve as run
+    from oodseg.service.settings import read_settings
+
+    settings = read_settings(
+        host=host,
+        port=port,
+        pipeline=pipeline,
+        failures=failures,
+        device=None if device is None else device.value,
+        threads=threads,
+    )
+    set_threads(settings.threads)
+    run(settings)

@@ -1,0 +1,63 @@
+"""Reads images that come as bytes from someone unknown."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import ImageError
+from oodseg.io.images import MAX_PIXELS, MIN_SIDE, as_image, open_header
+
+
+class TooManyPixelsError(ImageError):
+    """An image larger than is allowed, as its header says; nothing was decoded."""
+
+
+def read_size(data: bytes, name: str = "the image", max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Reads height and width from the header of an encoded image; nothing is decoded.
+
+    Args:
+        data: The content of an image file.
+        name: How error messages call it.
+        max_pixels: Most pixels allowed.
+
+    Raises:
+        UnknownFormatError: The bytes are no image.
+        TooManyPixelsError: The image is larger than allowed.
+        ImageError: There are no bytes, the header is broken, or a side is too short.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes): send its content")
+    with open_header(io.BytesIO(data), name) as image:
+        height, width = image.height, image.width
+    if height * width > max_pixels:
+        raise TooManyPixelsError(
+            f"{name} has {width}x{height} pixels, at most {max_pixels:,} are allowed here: shrink it"
+        )
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"{name} is too small ({width}x{height} pixels): nothing can be found in an image with a side "
+            f"under {MIN_SIDE} pixels"
+        )
+    return height, width
+
+
+def decode_image(data: bytes, name: str = "the image", max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decodes an image, turned as its EXIF orientation says.
+
+    Args:
+        data: The content of an image file.
+        name: How error messages call it.
+        max_pixels: Most pixels allowed.
+
+    Returns:
+        uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        ImageError: As `read_size`, or the image is truncated or damaged.
+    """
+    read_size(data, name, max_pixels)
+    with open_header(io.BytesIO(data), name) as image:
+        return as_image(image, name)

@@ -1,0 +1,87 @@
+"""Builds the app of the service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
+
+from oodseg.core.version import __version__
+from oodseg.service import about, images
+from oodseg.service.engine import Engine
+from oodseg.service.gate import Gate
+from oodseg.service.intake import Admission, Budget
+from oodseg.service.meter import Meter
+from oodseg.service.models import Models
+from oodseg.service.problems import add_handlers
+from oodseg.service.results import Results
+from oodseg.service.settings import Settings, read_settings
+from oodseg.service.state import State
+
+STATIC = Path(__file__).parent / "static"
+_DECODERS = 2  # images decoded at once: a decoder has one core
+
+
+def create_app(settings: Settings | None = None, load: Callable[[], Models] | None = None) -> FastAPI:
+    """Builds the app; it loads its models when it starts, and answers `/healthz` meanwhile.
+
+    Args:
+        settings: Of the service; None reads the environment.
+        load: Loads the models; None loads what the settings name.
+
+    Raises:
+        ConfigError: A setting in the environment has no such value.
+    """
+    chosen = settings or read_settings()
+    meter = Meter()
+    engine = Engine(load or partial(Models.load, chosen), meter)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = State(
+            chosen,
+            meter,
+            engine,
+            Admission(chosen.queue_length, chosen.client_requests, meter),
+            Budget(chosen.queue_pixels),
+            asyncio.Semaphore(_DECODERS),
+            Results(chosen.cached_results),
+            asyncio.Event(),
+        )
+        engine.start()
+        yield
+        app.state.service.stopping.set()
+        await asyncio.to_thread(engine.stop, chosen.shutdown_seconds)
+
+    app = FastAPI(
+        title="oodseg",
+        version=__version__,
+        description="Finds every object a street-scene model was never taught, and draws its outline.",
+        license_info={"name": "Apache-2.0"},
+        openapi_url="/v1/openapi.json",
+        # Their pages load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    add_handlers(app)
+    app.include_router(about.router)
+    app.include_router(images.router)
+    if STATIC.is_dir():
+        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+    if chosen.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(chosen.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(Gate, settings=chosen, meter=meter)
+    return app

@@ -1,0 +1,196 @@
+"""Runs the models in one thread, request after request; frames of videos come when nobody waits."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from oodseg.core.errors import OodsegError
+from oodseg.io.images import to_tensor
+from oodseg.service.logs import log
+from oodseg.service.meter import Meter
+from oodseg.service.models import Models
+from oodseg.service.problems import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from oodseg.core.parts import Assessment, Judge
+    from oodseg.core.prediction import Prediction
+
+_REQUEST, _FRAME, _END = range(3)  # what comes first
+
+
+@dataclass(order=True)
+class _Task:
+    """Something to compute, in the order in which that is to be done."""
+
+    urgency: int
+    number: int
+    kind: str = field(compare=False)
+    compute: Callable[[Models], Any] = field(compare=False)
+    future: Future[Any] = field(compare=False, default_factory=Future)
+
+
+class Engine:
+    """Loads the models in a thread of its own and computes there whatever is asked for.
+
+    Args:
+        load: Loads the models.
+        meter: Is told of every computation.
+
+    Attributes:
+        fault: Why the models could not be loaded; None if they were, or will be.
+    """
+
+    def __init__(self, load: Callable[[], Models], meter: Meter) -> None:
+        self._load, self._meter = load, meter
+        self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+        self._loaded = threading.Event()
+        self._models: Models | None = None
+        self.fault: Exception | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="oodseg-engine", daemon=True)
+
+    def start(self) -> None:
+        """Begins to load."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> bool:
+        """Ends the thread once all requests are answered.
+
+        Args:
+            seconds: How long to wait for that.
+
+        Returns:
+            Whether it has ended.
+        """
+        self._ended = True
+        self._submit(_END, "end", lambda _: None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Waits until the models are loaded, or cannot be; returns whether they are."""
+        self._loaded.wait(seconds)
+        return self.ready
+
+    @property
+    def ready(self) -> bool:
+        """Whether the models are loaded."""
+        return self._models is not None and not self._ended
+
+    @property
+    def models(self) -> Models:
+        """The models.
+
+        Raises:
+            Problem: They are not loaded.
+        """
+        if self._models is None:
+            raise Problem("not-ready", self.state)
+        return self._models
+
+    @property
+    def judge_in_use(self) -> Judge:
+        """The failure detector.
+
+        Raises:
+            Problem: There is none, or it is not loaded.
+        """
+        judge = self.models.judge
+        if judge is None:
+            raise Problem("not-found", "this service runs without a failure detector (OODSEG_FAILURES)")
+        return judge
+
+    @property
+    def state(self) -> str:
+        """Says whether requests can be answered, for people."""
+        if self.fault is not None:
+            return f"the models cannot be loaded: {self.fault}"
+        if self._ended:
+            return "the service is shutting down: ask another one, or later"
+        return "ready" if self._models is not None else "the models are being loaded: try again in a moment"
+
+    def predict(self, image: NDArray[np.uint8], point: str, *, frame: bool = False) -> Future[Prediction]:
+        """Asks for the objects of an image.
+
+        Args:
+            image: uint8 `[H, W, 3]`, RGB.
+            point: Operating point.
+            frame: Whether it is the frame of a video, which can wait.
+
+        Raises:
+            Problem: The models are not loaded, or the service is shutting down.
+        """
+        urgency = _FRAME if frame else _REQUEST
+        return self._ask(urgency, "predict", lambda models: models.find(image, point))
+
+    def judge(self, image: NDArray[np.uint8]) -> Future[Assessment]:
+        """Asks where a segmentation of an image is likely wrong.
+
+        Raises:
+            Problem: As `predict`, or there is no failure detector.
+        """
+        judge = self.judge_in_use
+        device = self.models.s2m.device
+        return self._ask(_REQUEST, "judge", lambda _: judge.assess(to_tensor(image).to(device)))
+
+    def _ask(self, urgency: int, kind: str, compute: Callable[[Models], Any]) -> Future[Any]:
+        if not self.ready:
+            raise Problem("not-ready", self.state)
+        return self._submit(urgency, kind, compute)
+
+    def _submit(self, urgency: int, kind: str, compute: Callable[[Models], Any]) -> Future[Any]:
+        task = _Task(urgency, next(self._numbers), kind, compute)
+        self._tasks.put(task)
+        return task.future
+
+    def _run(self) -> None:
+        try:
+            self._models = self._load()
+            self._meter.ready.set(1)
+            log("models loaded", model=self._models.s2m.name)
+        except Exception as error:
+            self.fault = error
+            log("models cannot be loaded", logging.ERROR, reason=str(error))
+        finally:
+            self._loaded.set()
+        while self._models is not None:
+            task = self._tasks.get()
+            if task.urgency == _END:
+                break
+            self._compute(task, self._models)
+        self._meter.ready.set(0)
+        self._refuse()
+
+    def _compute(self, task: _Task, models: Models) -> None:
+        if not task.future.set_running_or_notify_cancel():
+            return  # nobody waits any more
+        began = time.perf_counter()
+        try:
+            result = task.compute(models)
+        except OodsegError as error:
+            task.future.set_exception(error)
+        except Exception as error:
+            log("computation failed", logging.ERROR, kind=task.kind)
+            task.future.set_exception(error)
+        else:
+            self._meter.inference.labels(task.kind).observe(time.perf_counter() - began)
+            task.future.set_result(result)
+
+    def _refuse(self) -> None:
+        """Answers what is left: frames of videos, which go on at the next start."""
+        while not self._tasks.empty():
+            left = self._tasks.get_nowait().future
+            if left.set_running_or_notify_cancel():
+                left.set_exception(Problem("not-ready", self.state))

@@ -1,0 +1,42 @@
+"""What the OpenAPI document says beside the routes: bodies and problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oodseg.service.problems import MEDIA_TYPE
+from oodseg.service.schemas import ProblemDocument
+
+_STATUSES = {
+    400: "The request cannot be read",
+    401: "A key is needed",
+    406: "Neither JSON nor PNG is accepted",
+    408: "The body came too slowly",
+    413: "Too many bytes or pixels",
+    415: "No image or video that can be read",
+    422: "An image or video that cannot be used, or a parameter with no such value",
+    429: "Too many requests of one client at once",
+    503: "Busy, not ready, or out of time: try again after `Retry-After` seconds",
+}
+
+
+def responses(*media: str) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route: other media types of its answer, and all problems."""
+    schema = ProblemDocument.model_json_schema()
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status, text in _STATUSES.items()
+    }
+    found[200] = {"content": {each: {"schema": {"type": "string", "format": "binary"}} for each in media}}
+    return found
+
+
+def _body(field: str, kind: str) -> dict[str, Any]:
+    raw = {"schema": {"type": "string", "format": "binary"}}
+    form = {"type": "object", "required": [field], "properties": {field: raw["schema"]}}
+    content = {"multipart/form-data": {"schema": form}, kind: raw, "application/octet-stream": raw}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+IMAGE_BODY = _body("image", "image/*")
+VIDEO_BODY = _body("video", "video/*")

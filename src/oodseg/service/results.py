@@ -1,0 +1,61 @@
+"""Keeps what was found in the last images, so that another view of the same one costs nothing."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from oodseg.service.models import Models
+
+if TYPE_CHECKING:
+    from oodseg.core.parts import Assessment
+    from oodseg.core.prediction import Prediction
+
+
+class Results:
+    """The last results, by the SHA-256 of the encoded image; the oldest go.
+
+    Args:
+        most: How many are kept of each kind.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[tuple[str, str], Prediction] = OrderedDict()
+        self._judged: OrderedDict[str, Assessment] = OrderedDict()
+
+    def prediction(self, digest: str, point: str, models: Models) -> Prediction | None:
+        """What was found in an image at an operating point, or at a readier one; None if unknown."""
+        known = self._found.get((digest, point))
+        if known is not None:
+            self._found.move_to_end((digest, point))
+            return known
+        readier = self._found.get((digest, models.readiest))
+        return None if readier is None else at_point(readier, point, models)
+
+    def keep_prediction(self, digest: str, point: str, found: Prediction) -> None:
+        """Keeps what was found, without the image."""
+        self._found[digest, point] = replace(found, open_image=None)
+        while len(self._found) > self._most:
+            self._found.popitem(last=False)
+
+    def assessment(self, digest: str) -> Assessment | None:
+        """What a judge said of an image; None if unknown."""
+        return self._judged.get(digest)
+
+    def keep_assessment(self, digest: str, found: Assessment) -> None:
+        """Keeps what a judge said."""
+        self._judged[digest] = found
+        while len(self._judged) > self._most:
+            self._judged.popitem(last=False)
+
+
+def at_point(found: Prediction, point: str, models: Models) -> Prediction:
+    """Drops the objects that are not sure enough for an operating point.
+
+    Whether an object is a part of another one is decided from the surest on, so that what is left is just
+    what the pipeline finds at that point.
+    """
+    least = models.points[point]
+    return replace(found, objects=[each for each in found.objects if each.confidence >= least])
