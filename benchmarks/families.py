@@ -246,13 +246,17 @@ def measure(name: str, folder: Path, runs: int) -> dict[str, Any]:
         if name in SEGMENTERS:
             spec = f"{family}:{folder}+energy" if builder else None
             detector: Any = (
-                S2M.from_pretrained("street").detector if spec is None else build("detectors", spec)
+                S2M.from_pretrained("street", "cpu").detector if spec is None else build("detectors", spec)
             )
             pixels = to_tensor(image)[None]
             timed("image", lambda: detector.score(pixels))
             network: Any = detector.segmenter if isinstance(detector, LogitDetector) else detector
         else:
-            masks = build("masks", f"{family}:{folder}") if builder else S2M.from_pretrained("street").masks
+            masks = (
+                build("masks", f"{family}:{folder}")
+                if builder
+                else S2M.from_pretrained("street", "cpu").masks
+            )
             pixels = to_tensor(resize(image, HEIGHT, WIDTH))
             embedding = timed("encoder", lambda: masks.embed(pixels))
             corner = torch.rand(max(BOXES), 2) * torch.tensor([WIDTH * 0.7, HEIGHT * 0.7])

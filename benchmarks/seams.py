@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    detector = S2M.from_pretrained(arguments.pipeline).detector
+    detector = S2M.from_pretrained(arguments.pipeline, "cpu").detector
     if detector is None:
         parser.error(f"{arguments.pipeline} has no detector")
     mix = Mix(natural=0, drawn=0, empty=0, known=1)

@@ -28,6 +28,12 @@ def test_tracks_are_measured(red, tmp_path):
     assert f"wrote {tmp_path / 'out' / 'track_metrics.json'}" in result.output
 
 
+def test_options_that_measure_images_are_refused(tmp_path):
+    for option in (["--limit", "3"], ["--preset", "paper"], ["--explain"], ["--no-report"]):
+        result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--fps", "5", *option])
+        assert_sentence(result, 2, "measures images, not the tracks of --fps")
+
+
 def test_a_folder_without_labels_is_one_sentence(red, tmp_path):
     save_street(tmp_path / "a" / "images" / "1.png")
     assert_sentence(run(tmp_path / "a", "--fps", 10, "--pipeline", red), 2, "holds no labels")

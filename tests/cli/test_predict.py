@@ -172,6 +172,50 @@ def test_no_gpu(red, photos, out, monkeypatch):
     assert_sentence(run(red, out, photos, "--device", "cuda"), 2, "no CUDA device", "--device cpu")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--score-stats", "0,1"], "--score-stats goes with the scores of --score-map"),
+        (["--score-map", ".", "--detector", "street"], "--detector would not be used"),
+        (["--score-map", ".", "--batch", "2"], "--batch is for the detector"),
+        (["--no-overlay", "--overlay-format", "png"], "--overlay-format says nothing"),
+        (["--device", "gpu"], "there is no device 'gpu': choose auto, cpu, cuda"),
+        (["--device", "7"], "use --device cpu or --device auto"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(red, photos, out, monkeypatch, options, words):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert_sentence(run(red, out, photos, *options), 2, words)
+    assert not out.exists()
+
+
+def test_size_and_batch_reach_the_run(red, photos, out, monkeypatch):
+    seen = []
+    look_at = S2M.look_at
+
+    def watched(self, images):
+        found = look_at(self, images)
+        seen.append([tuple(each.scores.shape) for each in found])
+        return found
+
+    monkeypatch.setattr(S2M, "look_at", watched)
+    (photos / "4.png").write_bytes(b"")
+    (photos / "5.png").write_bytes((photos / "1.png").read_bytes())
+    options = ["--size", "64", "--batch", "2", "--save-scores", "npy", "--precision", "full"]
+    assert_sentence(run(red, out, photos, *options), 1, "4.png is empty")
+    assert seen == [[(1, 48, 64)] * 2, [(1, 48, 64)], [(1, 48, 64)]]
+    found = coco_of(out)
+    assert [each["file_name"] for each in found["images"]] == ["1.png", "2.png", "3.png", "5.png"]
+    assert len(found["annotations"]) == 4
+    settings = found["info"]["settings"]
+    assert (settings["working_side"], settings["precision"]) == ([64, 64], "full")
+    assert np.load(out / "scores" / "1.npy").shape == (48, 64)
+    again = run(red, out, photos, *options)
+    assert_sentence(again, 1, "done before")
+    assert len(seen) == 3
+    assert_sentence(run(red, out, photos, "--size", "96"), 2, "holds results of other settings")
+
+
 def test_name_that_is_no_utf8(red, tmp_path, out):
     try:
         save_street(tmp_path / "photos" / os.fsdecode(b"stra\xdfe.png"), BOX)

@@ -220,11 +220,11 @@ def test_bfloat16_gives_nearly_the_same_features(folders, monkeypatch):
     segmenter = resolve(MASKS, "masks", "sam")(folders("sam"))
     exact = segmenter.embed(image()).features["image_embeddings"]
     monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda: True)
-    token = devices._full_precision.set(False)
+    token = devices._precision.set("auto")
     try:
         fast = segmenter.embed(image()).features["image_embeddings"]
     finally:
-        devices._full_precision.reset(token)
+        devices._precision.reset(token)
     assert fast.dtype == torch.float32
     assert not torch.equal(fast, exact)
     assert torch.nn.functional.cosine_similarity(fast.flatten(), exact.flatten(), dim=0) > 0.99

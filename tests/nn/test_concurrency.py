@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from oodseg import S2M
-from oodseg.core.devices import _full_precision, full_precision
+from oodseg.core.devices import _precision, full_precision
 from oodseg.masks.box import BoxSegmenter
 from oodseg.nn.concurrency import encoder_stream, in_background
 from oodseg.prompts.components import ComponentPrompts
@@ -25,7 +25,7 @@ class Watched(BoxSegmenter):
         self.seen = {
             "thread": threading.current_thread().name,
             "inference": torch.is_inference_mode_enabled(),
-            "full precision": _full_precision.get(),
+            "full precision": _precision.get() == "full",
         }
         self.begun.set()
         if self.fault is not None:
@@ -105,6 +105,7 @@ def test_settings_of_the_caller_hold_in_the_thread():
 )
 def test_auto_is_concurrent_on_a_gpu(monkeypatch, device, concurrent, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     s2m = S2M(None, ComponentPrompts(), BoxSegmenter(), device=device, concurrent_encoding=concurrent)
     assert s2m.encodes_concurrently is expected
 

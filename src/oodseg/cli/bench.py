@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from oodseg.cli.choices import Device
+from oodseg.cli.choices import Precision
+from oodseg.cli.compute_options import PrecisionOption, SizeOption
 from oodseg.cli.loading import (
     DetectorOption,
     DeviceOption,
@@ -48,19 +49,22 @@ def bench(
     operating_point: OperatingPointOption = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs per size.")] = 10,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
+    size: SizeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
 ) -> None:
     """Time every stage of a pipeline; `HELP` is what the user sees."""
     parts: dict[str, Any] = {"detector": detector, "prompts": prompts, "masks": masks}
-    parts["operating_point"] = operating_point
+    parts |= {"operating_point": operating_point, "precision": precision.value}
+    parts["working_side"] = None if size is None else (size, size)
     started = time.perf_counter()  # imports torch and its kin; the next one only loads weights
     set_threads(threads)
     load_pipeline(pipeline, device, **parts)
     first = time.perf_counter() - started
     from oodseg.runs import time_pipeline
 
-    report = time_pipeline(pipeline, image, runs=runs, device=device.value, **parts)
+    report = time_pipeline(pipeline, image, runs=runs, device=device, **parts)
     report["first_load_seconds"] = round(first, 3)
     if as_json:
         typer.echo(json.dumps(report, indent=1))

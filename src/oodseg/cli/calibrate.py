@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import Device
+from oodseg.cli.choices import Quality
+from oodseg.cli.compute_options import SizeOption
 from oodseg.cli.loading import DeviceOption, PipelineOption
 from oodseg.cli.printing import say
+from oodseg.cli.typed import refuse
 from oodseg.core.errors import ConfigError
 
 HELP = """Learn on labelled images what can be promised of new ones, and save it.
@@ -39,14 +40,8 @@ oodseg failures photos/ --detector my_judge
 """
 
 
-class Quality(StrEnum):
-    """Names what the mean over an image's classes is of."""
-
-    IOU = "IoU"
-    DICE = "Dice"
-
-
 def calibrate(
+    ctx: typer.Context,
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of labelled images.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the calibrated copy.")],
     risk: Annotated[
@@ -76,7 +71,8 @@ def calibrate(
             metavar="PART", help="The segmenter to judge, if not the detector's own.", show_default=False
         ),
     ] = None,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "auto",
+    size: SizeOption = None,
 ) -> None:
     """Learn on labelled images what can be promised; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -84,11 +80,15 @@ def calibrate(
 
     if (risk is None) == (interval is None):
         raise ConfigError("say what to calibrate: either --risk NAME=MEAN or --interval LEVEL")
+    if risk is not None:
+        refuse(ctx, ["detector", "segmenter", "quality"], "goes with --interval, not with --risk")
+    else:
+        refuse(ctx, ["pipeline", "size"], "goes with --risk, not with --interval")
     with progress_bar() as bar:
         if risk is not None:
             name, target = read_risk(risk)
             promise = calibrate_boxes(
-                data, pipeline, out, risk=name, target=target, device=device.value, progress=bar
+                data, pipeline, out, risk=name, target=target, device=device, size=size, progress=bar
             ).promise()
         else:
             promise = calibrate_intervals(
@@ -98,7 +98,7 @@ def calibrate(
                 level=interval or 0.0,
                 quality=quality.value,
                 segmenter=segmenter,
-                device=device.value,
+                device=device,
                 progress=bar,
             ).promise()
     say(f"wrote {out}: {promise}")

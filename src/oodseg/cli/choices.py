@@ -5,12 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Device(StrEnum):
-    """Names the device that the networks run on."""
+class Precision(StrEnum):
+    """Names what the networks compute in."""
 
     AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+    FULL = "full"
+    HALF = "half"
 
 
 class OperatingPoint(StrEnum):
@@ -34,3 +34,10 @@ class NumberFormat(StrEnum):
 
     PNG = "png"
     NPY = "npy"
+
+
+class Quality(StrEnum):
+    """Names what the mean over an image's classes is of."""
+
+    IOU = "IoU"
+    DICE = "Dice"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.loading import OperatingPointOption, PipelineOption
+from oodseg.cli.loading import DeviceOption, OperatingPointOption, PipelineOption
 from oodseg.cli.printing import console, say
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another number draws other scenes.")] = 0,
     pipeline: PipelineOption = "street",
     operating_point: OperatingPointOption = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Draw street scenes with unknown objects, outline these, and compare."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import demonstrate
 
     with progress_bar() as bar:
-        shown = demonstrate(out, count, seed, pipeline, operating_point=operating_point, progress=bar)
+        shown = demonstrate(
+            out, count, seed, pipeline, operating_point=operating_point, device=device, progress=bar
+        )
     console().print(result_table(shown))
     for line in (
         "mean IoU: of every drawn object with the outline that fits it best.",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from oodseg.cli import evaluate_options, loading
-from oodseg.cli.choices import Device
+from oodseg.cli import compute_options, evaluate_options, loading
+from oodseg.cli.choices import Precision
 from oodseg.cli.datasets import AnomalyValueOption
 from oodseg.cli.printing import console, say
 from oodseg.cli.videos import FpsOption, evaluate_tracks
@@ -43,17 +43,21 @@ def evaluate(
     explain: evaluate_options.ExplainOption = False,
     threads: loading.ThreadsOption = None,
     fps: FpsOption = None,
-    device: loading.DeviceOption = Device.CPU,
+    device: loading.DeviceOption = "auto",
+    precision: compute_options.PrecisionOption = Precision.AUTO,
+    size: compute_options.SizeOption = None,
 ) -> None:
     """Measure a pipeline, its detector alone, and score files of any origin; with --fps, tracks."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import evaluate_sets
 
-    if fps is not None:
-        evaluate_tracks(datasets, pipeline, out, fps, operating_point)
-        return
     loading.set_threads(threads)
     chosen = loading.chosen_pipeline(ctx, config)
+    chosen |= {"operating_point": operating_point, "device": device}
+    chosen |= {"precision": precision.value, "size": size}
+    if fps is not None:
+        evaluate_tracks(ctx, datasets, out, fps, **chosen)
+        return
     if chosen["pipeline"] == NO_PIPELINE:
         chosen["pipeline"] = None
     with progress_bar() as bar:
@@ -61,8 +65,6 @@ def evaluate(
             datasets,
             **chosen,
             out=out,
-            operating_point=operating_point,
-            device=device.value,
             scores=evaluate_options.read_score_folders(scores or []),
             with_masks=with_masks,
             baselines=baselines,

@@ -61,6 +61,21 @@ ExplainOption = Annotated[
         help="Also say which pixels count, how figures are pooled, and of what set and pipeline they are.",
     ),
 ]
+OF_SETS = (
+    "scores",
+    "with_masks",
+    "baselines",
+    "preset",
+    "split",
+    "anomaly_value",
+    "limit",
+    "seed",
+    "resamples",
+    "published",
+    "report",
+    "explain",
+)
+"""Options of `oodseg evaluate` that mean nothing with --fps."""
 
 
 def read_score_folders(arguments: list[str]) -> dict[str, Path]:

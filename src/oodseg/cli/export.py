@@ -54,7 +54,12 @@ def export(
     from oodseg.export import export_onnx
 
     s2m = load_pipeline(
-        pipeline, detector=detector, prompts=prompts, masks=masks, operating_point=operating_point
+        pipeline,
+        "cpu",  # where graphs are traced, to run anywhere
+        detector=detector,
+        prompts=prompts,
+        masks=masks,
+        operating_point=operating_point,
     )
     _show(export_onnx(s2m, out), out)
 

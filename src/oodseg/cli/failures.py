@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import Device, NumberFormat
+from oodseg.cli.choices import NumberFormat, Precision
+from oodseg.cli.compute_options import PrecisionOption
 from oodseg.cli.judging import ErrorFormatOption, conclude
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
@@ -50,7 +51,8 @@ def failures(
     ] = None,
     error_format: ErrorFormatOption = NumberFormat.PNG,
     overwrite: OverwriteOption = False,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Say where a segmentation is likely wrong; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -62,7 +64,8 @@ def failures(
             detector,
             out,
             segmenter=segmenter,
-            device=device.value,
+            device=device,
+            precision=precision.value,
             error_format=error_format.value,
             fresh=overwrite,
             progress=bar,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import Device
+from oodseg.cli.compute_options import SizeOption
 from oodseg.cli.loading import (
     DetectorOption,
     DeviceOption,
@@ -47,7 +47,8 @@ def fit(
         int | None, typer.Option(min=1, help="At most this many images, spread evenly.", show_default=False)
     ] = None,
     threads: ThreadsOption = None,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "auto",
+    size: SizeOption = None,
 ) -> None:
     """Fit a detector to ordinary images; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -55,7 +56,9 @@ def fit(
 
     set_threads(threads)
     with progress_bar() as bar:
-        found = run(paths, pipeline, out, detector=detector, limit=limit, device=device.value, progress=bar)
+        found = run(
+            paths, pipeline, out, detector=detector, limit=limit, device=device, size=size, progress=bar
+        )
     for reason in found.failures.values():
         say(f"left out: {reason}", "yellow")
     say(f"fitted {detector or 'the detector'} on {found.images} images; wrote the pipeline {out}")

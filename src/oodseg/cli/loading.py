@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodseg.cli.choices import Device, OperatingPoint
+from oodseg.cli.choices import OperatingPoint
+from oodseg.cli.typed import was_typed
 
 if TYPE_CHECKING:
     from oodseg.pipeline import S2M
@@ -59,7 +60,14 @@ OperatingPointOption = Annotated[
         show_default=False,
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Where networks run: cpu, cuda, the number of a GPU (0, or cuda:0) or mps; auto takes an NVIDIA "
+        "or AMD GPU where there is one.",
+    ),
+]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)
 ]
@@ -84,24 +92,17 @@ def chosen_pipeline(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
     return options | read_pipeline(config) | typed
 
 
-def was_typed(ctx: typer.Context, option: str) -> bool:
-    """Tells whether the user gave an option, even if with its default value."""
-    source = ctx.get_parameter_source(option)
-    return source is not None and source.name not in {"DEFAULT", "DEFAULT_MAP"}
-
-
-def load_pipeline(name: str, device: Device = Device.CPU, **parts: Any) -> S2M:
+def load_pipeline(name: str, device: str, **parts: Any) -> S2M:
     """Loads a pipeline for a verb; `parts` are what `S2M.from_pretrained` takes, None for the bundled ones.
 
     Raises:
-        ConfigError: An unknown part, or no GPU.
+        ConfigError: An unknown part, or no such device.
         WeightsError: The pipeline is missing, damaged, or of another version.
     """
-    from oodseg.core.devices import choose_device
     from oodseg.pipeline import S2M
 
     chosen = {key: spec for key, spec in parts.items() if spec is not None}
-    return S2M.from_pretrained(name, choose_device(device.value), **chosen)
+    return S2M.from_pretrained(name, device, **chosen)
 
 
 def set_threads(threads: int | None) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodseg.cli.choices import Device
+from oodseg.cli.choices import Precision
+from oodseg.cli.compute_options import PrecisionOption
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.printing import print_facts, say
 
@@ -60,7 +61,8 @@ def mine(
         float, typer.Option(help="Cosine similarity from which two objects count as one; 2 keeps all.")
     ] = 0.9,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo objects that are done.")] = False,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Find the rarest objects of a collection; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -73,7 +75,8 @@ def mine(
             encoder=encoder,
             like=like or (),
             duplicates=duplicates,
-            device=device.value,
+            device=device,
+            precision=precision.value,
             fresh=overwrite,
             progress=bar,
         )

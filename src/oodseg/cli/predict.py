@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from oodseg.cli import loading, predict_options, run_options, videos
-from oodseg.cli.choices import Device, ImageFormat, NumberFormat
-from oodseg.cli.printing import print_facts, say
-
-if TYPE_CHECKING:
-    from oodseg.runs import PredictionRun
+from oodseg.cli import compute_options, loading, predict_options, run_options, videos
+from oodseg.cli.choices import ImageFormat, NumberFormat, Precision
+from oodseg.cli.printing import print_predictions
 
 HELP = """Outline every unknown object in images (files, folders, quoted patterns) or in a video.
 
@@ -65,7 +62,10 @@ def predict(
     only_hits: predict_options.OnlyHitsOption = False,
     overwrite: run_options.OverwriteOption = False,
     threads: loading.ThreadsOption = None,
-    device: loading.DeviceOption = Device.CPU,
+    device: loading.DeviceOption = "auto",
+    precision: compute_options.PrecisionOption = Precision.AUTO,
+    size: compute_options.SizeOption = None,
+    batch: compute_options.BatchOption = 1,
 ) -> None:
     """Outline every unknown object in images; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -80,10 +80,13 @@ def predict(
         "min_area": min_area,
         "max_objects": max_objects,
         "ignore": ignore_mask,
-        "device": device.value,
+        "device": device,
+        "precision": precision.value,
+        "size": size,
         "fresh": overwrite,
     }
-    if cut := videos.chosen_cut(paths, fps, every, start, end, score_map):
+    predict_options.check(ctx, score_map, overlay)
+    if cut := videos.chosen_cut(ctx, paths, fps, every, start, end):
         videos.predict_video(paths, overlays=overlay, **cut, **options)
         return
     with progress_bar() as bar:
@@ -96,21 +99,10 @@ def predict(
             save_scores=None if save_scores is None else save_scores.value,
             save_crops=save_crops,
             only_hits=only_hits,
+            batch=batch,
             progress=bar,
             **options,
         )
-    show(found)
+    print_predictions(found)
     if found.failures:
         raise typer.Exit(1)
-
-
-def show(run: PredictionRun) -> None:
-    """Prints the result of a run: counts, what was mended, what failed and why, and where the files lie."""
-    for note in run.notes:
-        say(f"note: {note}", "yellow", stderr=True)
-    print_facts(run.facts())
-    if run.promise is not None:
-        say(f"promised: {run.promise}")
-    for reason in run.failures.values():
-        say(f"failed: {reason}", "red")
-    say(f"wrote {run.coco_path} and the folders beside it; to look through: {run.page}")

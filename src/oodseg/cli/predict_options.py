@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oodseg.cli.choices import ImageFormat, NumberFormat
+from oodseg.cli.typed import refuse
 
 PathsArgument = Annotated[
     list[str],
@@ -75,3 +76,30 @@ OnlyHitsOption = Annotated[
     bool,
     typer.Option("--only-hits", help="Write files of images only where something was found; all are listed."),
 ]
+
+OF_IMAGES = (
+    "score_map",
+    "score_stats",
+    "confidence_format",
+    "overlay_format",
+    "save_scores",
+    "save_crops",
+    "only_hits",
+    "batch",
+)
+"""Options of `oodseg predict` that mean nothing for a video."""
+
+
+def check(ctx: typer.Context, score_map: Path | None, overlay: bool) -> None:
+    """Makes sure that no option was given that others make meaningless.
+
+    Raises:
+        ConfigError: One was.
+    """
+    if score_map is None:
+        refuse(ctx, ["score_stats"], "goes with the scores of --score-map: name their folder, too")
+    else:
+        refuse(ctx, ["detector"], "would not be used: --score-map takes its place")
+        refuse(ctx, ["batch"], "is for the detector, whose place --score-map takes")
+    if not overlay:
+        refuse(ctx, ["overlay_format"], "says nothing where --no-overlay draws none")

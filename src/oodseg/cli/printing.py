@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from oodseg.runs import PredictionRun
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console on standard output, or on standard error."""
@@ -33,6 +35,18 @@ def print_facts(rows: Iterable[tuple[str, str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console().print(table)
+
+
+def print_predictions(run: PredictionRun) -> None:
+    """Prints the result of a run: counts, what was mended, what failed and why, and where the files lie."""
+    for note in run.notes:
+        say(f"note: {note}", "yellow", stderr=True)
+    print_facts(run.facts())
+    if run.promise is not None:
+        say(f"promised: {run.promise}")
+    for reason in run.failures.values():
+        say(f"failed: {reason}", "red")
+    say(f"wrote {run.coco_path} and the folders beside it; to look through: {run.page}")
 
 
 def printable(text: str) -> str:

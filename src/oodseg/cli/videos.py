@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodseg.cli.evaluate_options import OF_SETS
+from oodseg.cli.predict_options import OF_IMAGES
 from oodseg.cli.printing import print_facts, say
+from oodseg.cli.typed import refuse
 from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,18 +44,17 @@ EndOption = Annotated[
 
 
 def chosen_cut(
-    paths: list[str], fps: float | None, every: int, start: float, end: float | None, score_map: Path | None
+    ctx: typer.Context, paths: list[str], fps: float | None, every: int, start: float, end: float | None
 ) -> dict[str, Any]:
     """Returns what `predict_video` takes of these options; empty where the paths are images.
 
     Raises:
-        ConfigError: Options for videos and no video, or score maps for one.
+        ConfigError: Options for videos and no video, or for images and a video.
     """
     from oodseg.io.video import is_video
 
     if fps is not None or any(is_video(path) for path in paths):
-        if score_map is not None:
-            raise ConfigError("score maps go with images, not with a video: leave out --score-map, or --fps")
+        refuse(ctx, OF_IMAGES, "goes with images, not with a video: leave it out")
         return {"fps": fps, "every": every, "start": start, "end": end}
     if (every, start, end) != (1, 0.0, None):
         raise ConfigError(
@@ -71,17 +73,18 @@ def predict_video(paths: list[str], **options: Any) -> None:
     show(found)
 
 
-def evaluate_tracks(
-    folders: list[Path], pipeline: str, out: Path, fps: float, operating_point: str | None
-) -> None:
-    """Measures tracks on labelled sequences and prints the figures."""
+def evaluate_tracks(ctx: typer.Context, folders: list[Path], out: Path, fps: float, **options: Any) -> None:
+    """Measures tracks on labelled sequences and prints the figures.
+
+    Raises:
+        ConfigError: An option was given that measures images.
+    """
     from oodseg.core.progress import progress_bar
     from oodseg.runs import evaluate_sequences
 
+    refuse(ctx, OF_SETS, "measures images, not the tracks of --fps: leave one of them out")
     with progress_bar() as bar:
-        found = evaluate_sequences(
-            folders, pipeline, out, fps=fps, operating_point=operating_point, progress=bar
-        )
+        found = evaluate_sequences(folders, out=out, fps=fps, progress=bar, **options)
     show(found)
 
 

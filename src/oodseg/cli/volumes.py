@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import Device, NumberFormat
+from oodseg.cli.choices import NumberFormat, Precision
+from oodseg.cli.compute_options import PrecisionOption
 from oodseg.cli.judging import ErrorFormatOption, conclude
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
@@ -58,7 +59,8 @@ def volumes(
     ] = None,
     error_format: ErrorFormatOption = NumberFormat.PNG,
     overwrite: OverwriteOption = False,
-    device: DeviceOption = Device.CPU,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.AUTO,
 ) -> None:
     """Say where the labels of a scan are likely wrong; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -72,7 +74,8 @@ def volumes(
             out,
             structures=read_structures(structure or []),
             window=window,
-            device=device.value,
+            device=device,
+            precision=precision.value,
             error_format=error_format.value,
             fresh=overwrite,
             progress=bar,

@@ -23,6 +23,10 @@ class WeightsError(OodsegError):
     """A weight file or pipeline folder that is missing, corrupt, or of another version."""
 
 
+class DeviceError(OodsegError):
+    """A GPU that fails, or that cannot do what a model needs."""
+
+
 class ConfigError(OodsegError):
     """An unknown name, option or recipe value."""
 

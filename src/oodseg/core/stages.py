@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from oodseg.core.build import check_part, choose_part
 from oodseg.core.bundle import find_bundle, read_pipeline_config, save_bundle
-from oodseg.core.devices import choose_device
+from oodseg.core.devices import Precision, check_precision, choose_device, device_errors
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.guarantee import CALIBRATED, Guarantee
 from oodseg.core.limits import Limits
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-
-# Minimum and maximum pixels of the long side at which detector and prompts work.
-WORKING_SIDE = (640, 1024)
+WORKING_SIDE = (640, 1024)  # least and most pixels of the long side
 
 
 def working_size(height: int, width: int, side: tuple[int, int]) -> tuple[int, int]:
@@ -57,7 +55,7 @@ class Stages(Limits):
         *,
         name: str = "custom",
         working_side: tuple[int, int] = WORKING_SIDE,
-        device: str = "cpu",
+        device: str | int = "auto",
         concurrent_encoding: bool | Literal["auto"] = "auto",
         operating_point: str | float = "quiet",
         ignore: NDArray[np.bool_] | None = None,
@@ -65,11 +63,13 @@ class Stages(Limits):
         min_confidence: float | None = None,
         min_area: int = 0,
         max_objects: int | None = None,
+        precision: str = "auto",
     ) -> None:
         super().__init__(min_confidence, min_area, max_objects)
         self._parts: dict[str, Any] = {}
         self._operating_point: str | float = "quiet"
-        self.device = device
+        self._precision: Precision = "auto"
+        self.device, self.precision = device, precision
         self.detector, self.prompts, self.masks = detector, prompts, masks
         self.name, self.working_side = name, working_side
         self.concurrent_encoding, self.ignore = concurrent_encoding, ignore
@@ -112,15 +112,25 @@ class Stages(Limits):
 
     @property
     def device(self) -> str:
-        """Torch device of the parts."""
+        """Torch device of the parts; set as `choose_device` takes it."""
         return self._device
 
     @device.setter
-    def device(self, name: str) -> None:
+    def device(self, name: str | int) -> None:
         self._device = choose_device(name)
+        self._precision = check_precision(self._precision, self._device)
         for key, part in self._parts.items():
             if part is not None:
                 self._put(key, part)
+
+    @property
+    def precision(self) -> Precision:
+        """What networks compute in: `"auto"`, `"full"` or `"half"`."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, name: str) -> None:
+        self._precision = check_precision(name, self.device)
 
     @property
     def working_side(self) -> tuple[int, int]:
@@ -200,13 +210,15 @@ class Stages(Limits):
         return self.concurrent_encoding
 
     def _put(self, key: str, part: Any) -> None:
-        self._parts[key] = check_part(ROOMS[key], part).to(self.device)
+        checked = check_part(ROOMS[key], part)
+        with device_errors(self.device, f"the part '{checked.name}'", model=True):
+            self._parts[key] = checked.to(self.device)
 
     @classmethod
     def from_pretrained(
         cls,
         name_or_folder: str | os.PathLike[str] = "street",
-        device: str = "cpu",
+        device: str | int = "auto",
         *,
         detector: Detector | str | Mapping[str, Any] | None = "bundled",
         prompts: PromptGenerator | str | Mapping[str, Any] = "bundled",
@@ -218,16 +230,16 @@ class Stages(Limits):
 
         Args:
             name_or_folder: `"street"`, or a folder written by `save_pretrained`.
-            device: Torch device: `"cpu"`, `"cuda"` or `"auto"`.
+            device: Where it runs; see the class.
             detector: Replaces that part: an object, or what `oodseg.core.spec` reads, such as
                 `"segformer:FOLDER+energy"` or a mapping with all options. None loads no detector: every image
                 then needs a score map. `"bundled"` is the pipeline's own.
             prompts: Replaces that part likewise: `"components"`.
             masks: Replaces that part likewise: `"grabcut"` or `"sam:FOLDER"`.
             working_side: Overrides the saved one; see the class.
-            options: `concurrent_encoding`, `operating_point`, `ignore`, `min_confidence`, `min_area` and
-                `max_objects` of the class. Without an operating point, a calibrated pipeline none of whose
-                parts is replaced works at `"calibrated"`.
+            options: `concurrent_encoding`, `operating_point`, `ignore`, `min_confidence`, `min_area`,
+                `max_objects` and `precision` of the class. Without an operating point, a calibrated pipeline
+                none of whose parts is replaced works at `"calibrated"`.
 
         Raises:
             WeightsError: The folder or a model is missing, damaged, or of another version.

@@ -34,6 +34,10 @@ class MaskQueries:
         known = self.classes.softmax(-1)[..., :-1]
         return torch.einsum("bqc,bqhw->bchw", known, self.masks.sigmoid())
 
+    def float(self) -> MaskQueries:
+        """Returns the same in float32."""
+        return MaskQueries(self.classes.float(), self.masks.float())
+
 
 @dataclass(frozen=True)
 class Segmentation:
@@ -56,6 +60,12 @@ class Segmentation:
         return {"logits": True, "features": self.features is not None, "queries": self.queries is not None}[
             kind
         ]
+
+    def float(self) -> Segmentation:
+        """Returns the same in float32."""
+        features = None if self.features is None else self.features.float()
+        queries = None if self.queries is None else self.queries.float()
+        return Segmentation(self.logits.float(), features, queries)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from oodseg.core.devices import half_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
@@ -83,7 +84,8 @@ class LogitDetector(ModulePart, Detector, Fittable):
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor | None:
         """Computes the segmenter's features, where it gives any; see `Detector.encode`."""
-        return self.segmenter.segment(images).features
+        with half_autocast(images.device):
+            return self.segmenter.segment(images).float().features
 
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Fits the score's statistics, if it has any, and then the normalizer, one batch at a time.
@@ -104,6 +106,7 @@ class LogitDetector(ModulePart, Detector, Fittable):
 
     @torch.inference_mode()
     def _segment(self, images: Tensor) -> Segmentation:
-        segmentation = self.segmenter.segment(images)
+        with half_autocast(images.device):
+            segmentation = self.segmenter.segment(images).float()
         check_needs(self.rule, segmentation, self.segmenter.name)
         return segmentation

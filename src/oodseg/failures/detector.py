@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from oodseg.core.devices import half_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Assessment, Judge
@@ -70,7 +71,8 @@ class SegmenterAssessor(ModulePart, Judge):
             ConfigError: Labels are missing, or handed to a judge of a segmenter of its own.
         """
         if labels is None:
-            return self.segmenter.segment(image[None])
+            with half_autocast(image.device):
+                return self.segmenter.segment(image[None]).float()
         if not isinstance(self.segmenter, GivenLabels):
             raise ConfigError(
                 f"this failure detector judges {self.segmenter.name}, no labels from elsewhere: "

@@ -23,7 +23,7 @@ from oodseg.failures.storage import (
 
 
 def choose_failure_detector(
-    name: str, segmenter: str | Mapping[str, Any] | Segmenter | None = None, device: str = "cpu"
+    name: str, segmenter: str | Mapping[str, Any] | Segmenter | None = None, device: str | int = "auto"
 ) -> Judge:
     """Finds a failure detector by the name that a user gives.
 
@@ -31,7 +31,7 @@ def choose_failure_detector(
         name: Bundled name, folder, name of a baseline, or a YAML or JSON file with all its arguments.
         segmenter: What names one, see `oodseg.core.spec`; None for the detector's own, which of a
             baseline is the street network.
-        device: Where it runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where it runs: see `choose_device`.
 
     Raises:
         ConfigError: An unknown part, a detector that must be trained first, or no GPU.

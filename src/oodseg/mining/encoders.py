@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from oodseg.core.devices import choose_device
+from oodseg.core.devices import choose_device, device_errors
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.parts import Detector
 from oodseg.io.images import to_tensor
@@ -82,7 +82,8 @@ class PipelineEncoder(Encoder):
         Raises:
             ConfigError: The detector gives none.
         """
-        found = self._detector.encode(crops.to(self._device))
+        with device_errors(self._device):
+            found = self._detector.encode(crops.to(self._device))
         if found is None:
             raise ConfigError(
                 f"the detector '{self._detector.name}' has no features to compare objects by: name an "
@@ -131,12 +132,12 @@ class TimmEncoder(Encoder):
         return found
 
 
-def make_encoder(spec: str | os.PathLike[str] | Encoder, device: str = "cpu") -> Encoder:
+def make_encoder(spec: str | os.PathLike[str] | Encoder, device: str | int = "auto") -> Encoder:
     """Makes an encoder.
 
     Args:
         spec: Name or folder of a pipeline, `timm:NAME`, or an encoder, which is handed back.
-        device: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where it runs: see `choose_device`.
 
     Raises:
         ConfigError: No such pipeline's detector or model of timm.

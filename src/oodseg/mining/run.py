@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.core.devices import at_precision, check_precision, choose_device
 from oodseg.core.encoding import encode_jpeg, encode_png
 from oodseg.core.errors import ImageError
 from oodseg.core.objects import OodObject
@@ -115,7 +116,8 @@ def mine(
     encoder: str | os.PathLike[str] | Encoder = "street",
     like: Sequence[str | os.PathLike[str]] = (),
     duplicates: float = DUPLICATES,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> MiningRun:
@@ -128,7 +130,8 @@ def mine(
             `"timm:NAME"`, or an `Encoder`.
         like: Images of what is looked for, each filled by it: the most similar objects come first.
         duplicates: Cosine similarity from which two objects count as one; over 1 keeps all.
-        device: Where the encoder runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where the encoder runs: see `choose_device`.
+        precision: What is computed in: `"auto"`, `"full"` or `"half"`.
         fresh: Whether to redo objects that are done, and to let go results of other settings in `out`.
         progress: Told after every object.
 
@@ -159,7 +162,8 @@ def mine(
         "duplicates": duplicates,
     }
     work = _Mining(ready.store, chosen, source, duplicates, np.stack(examples) if examples else None, about)
-    tally = work_through(work, ready.source, progress)
+    with at_precision(check_precision(precision, choose_device(device))):
+        tally = work_through(work, ready.source, progress)
     return MiningRun(
         ready.store.out / PAGE_FILE,
         work.listed,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
 from oodseg.core.guarantee import Guarantee, check_risk
 from oodseg.core.intervals import QualityIntervals
@@ -35,7 +34,7 @@ def calibrate_intervals(
     level: float = 0.9,
     quality: str = "IoU",
     segmenter: str | Mapping[str, Any] | Segmenter | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
     progress: Progress | None = None,
 ) -> QualityIntervals:
     """Fits where the true quality of an image lies, and saves the failure detector with it.
@@ -48,7 +47,7 @@ def calibrate_intervals(
         level: Probability that an interval is to hold the truth of a new image, in 0..1.
         quality: What the mean over an image's classes is of: `"IoU"` or `"Dice"`.
         segmenter: The segmenter to judge; None for the detector's own.
-        device: Where both run: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where both run: see `choose_device`.
         progress: Told after every image.
 
     Returns:
@@ -87,7 +86,8 @@ def calibrate_boxes(
     *,
     risk: str = "miss",
     target: float = 0.1,
-    device: str = "cpu",
+    device: str | int = "auto",
+    size: int | None = None,
     progress: Progress | None = None,
 ) -> Guarantee:
     """Chooses a pipeline's box threshold so that a risk stays below a target, and saves the pipeline with it.
@@ -100,7 +100,9 @@ def calibrate_boxes(
         risk: `"miss"` (share of an image's anomalous pixels), `"miss_objects"` (share of its objects) or
             `"false_alarms"` (number per image).
         target: The mean allowed per image.
-        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where a named pipeline runs: see `S2M`.
+        size: Long side in pixels at which a named pipeline looks at images, now and when it is used; None for
+            its own choice.
         progress: Told after every image.
 
     Returns:
@@ -115,7 +117,13 @@ def calibrate_boxes(
     if out is not None:
         check_unused(Path(out))
     dataset = open_dataset(data)
-    s2m = pipeline if isinstance(pipeline, S2M) else S2M.from_pretrained(pipeline, choose_device(device))
+    if isinstance(pipeline, S2M):
+        if size is not None:
+            raise ConfigError("a size is chosen for a pipeline that is named: put it into S2M(...)")
+        s2m = pipeline
+    else:
+        side = None if size is None else (size, size)
+        s2m = S2M.from_pretrained(pipeline, device, working_side=side)
     found = control_risk(s2m, dataset, risk, target, progress)
     if out is not None:
         s2m.name = Path(out).absolute().name

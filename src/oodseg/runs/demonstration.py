@@ -82,6 +82,7 @@ def demonstrate(
     pipeline: str | os.PathLike[str] | Callable[..., Prediction] = "street",
     *,
     operating_point: str | None = None,
+    device: str | int = "auto",
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Demonstration:
@@ -93,6 +94,7 @@ def demonstrate(
         seed: Another number draws other scenes.
         pipeline: As `predict` takes it.
         operating_point: Likewise.
+        device: Likewise.
         settings: Likewise.
         progress: Told after every scene.
 
@@ -101,7 +103,7 @@ def demonstrate(
         OodsegError: A file cannot be written.
     """
     out = Path(out)
-    s2m, known = load(pipeline, settings, operating_point=operating_point)
+    s2m, known = load(pipeline, settings, operating_point=operating_point, device=device)
     truths = draw_scenes(out / "images", count, seed)
     scenes = list(truths)
     run = predict(scenes, s2m, out, settings=known, fresh=True, progress=progress)

@@ -47,7 +47,9 @@ def evaluate_sets(
     detector: Any = None,
     prompts: Any = None,
     masks: Any = None,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
+    size: int | None = None,
     scores: Mapping[str, str | os.PathLike[str]] | None = None,
     with_masks: bool = False,
     baselines: bool = True,
@@ -72,7 +74,9 @@ def evaluate_sets(
         detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
         prompts: Replaces that part likewise.
         masks: Replaces that part likewise.
-        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where a named pipeline runs: see `S2M`.
+        precision: What a named pipeline computes in: see `S2M`.
+        size: Long side in pixels at which a named pipeline looks at images: see `predict`.
         scores: Name to folder of score files, named like the images; with a sub folder per set where the sets
             are several.
         with_masks: Whether score files also get a row "NAME + S2M": the objects that the pipeline's prompts
@@ -103,7 +107,8 @@ def evaluate_sets(
     parts = {"detector": detector, "prompts": prompts, "masks": masks}
     if isinstance(pipeline, str | os.PathLike) and folders and not with_masks and not _complete(sets):
         pipeline = None
-    measured, named = _load(pipeline, parts, operating_point, device)
+    how = {"device": device, "precision": precision, "size": size}
+    measured, named = _load(pipeline, parts, operating_point, how)
     if with_masks and not isinstance(measured, S2M):
         raise ConfigError("the masks for scores are those of a pipeline: name one that is an S2M")
     run = EvaluationRun()
@@ -148,7 +153,7 @@ def _limited(data: BenchmarkSet, limit: int | None) -> BenchmarkSet:
 
 
 def _load(
-    pipeline: Any, parts: Mapping[str, Any], operating_point: str | None, device: str
+    pipeline: Any, parts: Mapping[str, Any], operating_point: str | None, how: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """The pipeline, and what names and describes its row."""
     if not isinstance(pipeline, str | os.PathLike):
@@ -158,10 +163,11 @@ def _load(
             )
         name = pipeline.name if isinstance(pipeline, S2M) else "own"
         return pipeline, {} if pipeline is None else {"pipeline_name": f"S2M ({name})"}
-    s2m, settings = load(pipeline, device=device, operating_point=operating_point, **parts)
+    s2m, settings = load(pipeline, operating_point=operating_point, **parts, **how)
     # The path to a folder says nothing in a table; the usual operating point goes without saying.
     words = [Path(pipeline).name or os.fspath(pipeline)]
     words += [f"{key} {_short(part)}" for key, part in parts.items() if part is not None]
+    words += [f"{key} {how[key]}" for key in ("precision", "size") if how[key] not in {None, "auto"}]
     if settings["operating_point"] != "quiet":
         words.append(settings["operating_point"])
     title = f"S2M ({', '.join(words)})"

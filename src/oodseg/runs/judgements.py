@@ -25,7 +25,7 @@ from uuid import uuid4
 import torch
 from torch import nn
 
-from oodseg.core.devices import choose_device
+from oodseg.core.devices import at_precision, check_precision, choose_device, device_errors
 from oodseg.core.encoding import NumberFormat, encode_jpeg, encode_numbers, encode_png
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_weights
@@ -119,7 +119,8 @@ def judge(
     out: str | os.PathLike[str] | None = None,
     *,
     segmenter: str | Mapping[str, Any] | Segmenter | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
     error_format: NumberFormat = "png",
     fresh: bool = False,
     progress: Progress | None = None,
@@ -136,7 +137,8 @@ def judge(
         out: Folder for the results; None for `oodseg-results/failures`, numbered as those of `predict`.
         segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`, or one in memory, such as a
             `CallableSegmenter` around a network of your own; None for the detector's own.
-        device: Where both run: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where both run: see `choose_device`.
+        precision: What is computed in: `"auto"`, `"full"` or `"half"`.
         error_format: `"png"` (16 bits) or `"npy"` (float32).
         fresh: Whether to redo images that are done, and to let go results of other settings in `out`.
         progress: Told after every image.
@@ -159,9 +161,10 @@ def judge(
         "segmenter": described,
         "models": model_files(failure_detector_parts(detector), read_spec(detector), described),
         "classes": list(loaded.classes),
+        **({} if precision == "auto" else {"precision": precision}),
     }
     ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
-    work = Judging(ready.store, loaded, device=device)
+    work = Judging(ready.store, loaded, device=device, precision=precision)
     run = work.summed_up(work_through(work, ready.source, progress))
     return replace(run, notes=[] if ready.note is None else [ready.note])
 
@@ -199,7 +202,8 @@ class Judging(Work[FailureRecord]):
     Args:
         store: Where results go; of `judging_plan`.
         detector: The failure detector.
-        device: Where it runs.
+        device: Where it runs: see `choose_device`.
+        precision: What is computed in.
         overlap: What is estimated: `"IoU"`, or `"Dice"` of slices.
 
     Attributes:
@@ -213,13 +217,15 @@ class Judging(Work[FailureRecord]):
         store: RunStore[FailureRecord],
         detector: Judge,
         *,
-        device: str = "cpu",
+        device: str | int = "auto",
+        precision: str = "auto",
         overlap: str = "IoU",
     ) -> None:
         super().__init__(store)
         self.listed = FailureList([], {}, detector.classes, overlap, {})
         self.unit = f"{self.listed.unit}s"
         self._detector, self._device = detector, choose_device(device)
+        self._precision = check_precision(precision, self._device)
         self._format: NumberFormat = "npy" if store.plan.files["error"] == ".npy" else "png"
 
     def process(self, item: Item) -> tuple[dict[str, bytes], FailureRecord]:
@@ -227,7 +233,8 @@ class Judging(Work[FailureRecord]):
         started = time.perf_counter()
         image = item.read()
         labels = None if item.labels is None else torch.from_numpy(item.labels().copy())
-        found = self._detector.assess(to_tensor(image).to(self._device), labels)
+        with at_precision(self._precision), device_errors(self._device, item.name):
+            found = self._detector.assess(to_tensor(image).to(self._device), labels)
         milliseconds = (time.perf_counter() - started) * 1e3
         panel = draw_panel(image, found, self.listed.classes)
         files = {

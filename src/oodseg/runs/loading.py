@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +14,7 @@ from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
 from oodseg.core.limits import Limits
-from oodseg.core.parts import Part, describe
+from oodseg.core.parts import Part, Sight, describe
 from oodseg.core.spec import ROOMS, read_spec
 from oodseg.io.masks import read_mask
 from oodseg.pipeline import S2M
@@ -44,13 +44,19 @@ class Deferred:
         """See `S2M.__call__`."""
         return self.load()(image, **given)
 
+    def look_at(self, images: Sequence[NDArray[np.uint8]]) -> list[Sight]:
+        """See `S2M.look_at`."""
+        return self.load().look_at(images)
+
 
 def load(
     pipeline: Pipeline,
     settings: Mapping[str, Any] | None = None,
     *,
     defer: bool = False,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
+    size: int | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     with_detector: bool = True,
     operating_point: str | None = None,
@@ -63,7 +69,9 @@ def load(
         pipeline: Bundled name, folder, or a pipeline in memory, which is handed back.
         settings: JSON-able: names the pipeline in place of what is known of it.
         defer: Whether a pipeline that needs no fitting and is identified by files may come as `Deferred`.
-        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where a named pipeline runs: see `S2M`.
+        precision: What it computes in: see `S2M`.
+        size: Long side in pixels at which a named pipeline looks at images; None for its own choice.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         with_detector: Whether a named pipeline gets a detector.
         operating_point: Of a named pipeline: `"quiet"`, `"balanced"`, `"thorough"` or `"calibrated"`; None
@@ -80,11 +88,14 @@ def load(
         WeightsError: The pipeline is missing, damaged, or of another version.
     """
     chosen_limits = {} if limits is None else limits.limits
+    how: dict[str, Any] = {} if precision == "auto" else {"precision": precision}
+    if size is not None:
+        how["working_side"] = (size, size)
     if not isinstance(pipeline, str | os.PathLike):
-        if ignore is not None or chosen_limits or any(part is not None for part in parts.values()):
+        if ignore is not None or chosen_limits or how or any(part is not None for part in parts.values()):
             raise ConfigError(
-                "parts, limits and what to ignore are chosen for a pipeline that is named: put them into "
-                "S2M(...)"
+                "parts, limits, size, precision and what to ignore are chosen for a pipeline that is named: "
+                "put them into S2M(...)"
             )
         return pipeline, dict(_describe(pipeline) if settings is None else settings)
     name = os.fspath(pipeline)
@@ -98,7 +109,7 @@ def load(
 
     def make() -> S2M:
         where = choose_device(device)
-        options: dict[str, Any] = {"operating_point": operating_point, "ignore": mask, **chosen_limits}
+        options: dict[str, Any] = {"operating_point": operating_point, "ignore": mask, **chosen_limits, **how}
         return S2M.from_pretrained(name, where, **options, **given)
 
     if settings is not None:
@@ -113,7 +124,7 @@ def load(
     point = s2m.operating_point if isinstance(s2m, S2M) else operating_point or "quiet"
     used = [given.get(key, kept[key]) for key in ROOMS]
     known = {"pipeline": name, "pipeline_sha256": pipeline_sha256(name), "operating_point": point, **chosen}
-    return s2m, {**known, "limits": chosen_limits, "models": model_files(*used), **_ignored(mask)}
+    return s2m, {**known, **how, "limits": chosen_limits, "models": model_files(*used), **_ignored(mask)}
 
 
 def _is_fitted(kept: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
@@ -158,6 +169,7 @@ def _describe(pipeline: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "pipeline": pipeline.name,
         "working_side": list(pipeline.working_side),
+        "precision": pipeline.precision,
         "operating_point": pipeline.operating_point,
         "limits": pipeline.limits,
         "guarantee": None if pipeline.guarantee is None else asdict(pipeline.guarantee),

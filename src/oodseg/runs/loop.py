@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Generic
 
 from oodseg.core.errors import ImageError, OodsegError, ScoreMapError
@@ -26,10 +27,12 @@ class Work(ABC, Generic[RecordT]):
     Attributes:
         stage: What the progress says.
         unit: What the inputs are called, in the plural.
+        batch: Inputs that are prepared together.
     """
 
     stage = "working"
     unit = "images"
+    batch = 1
 
     def __init__(self, store: RunStore[RecordT]) -> None:
         self.store = store
@@ -37,6 +40,16 @@ class Work(ABC, Generic[RecordT]):
     def identity(self, item: Item) -> list[Any]:
         """JSON-able: all that an input's result is made from, besides the settings."""
         return item.identity()
+
+    def prepare(self, items: Sequence[Item]) -> None:
+        """Does beforehand what is done quicker for several inputs at once; by default nothing.
+
+        Args:
+            items: Inputs of one batch that are not done, of which `process` is asked next.
+
+        Raises:
+            OodsegError: The run ends.
+        """
 
     @abstractmethod
     def process(self, item: Item) -> tuple[Mapping[str, bytes | Sequence[bytes]], RecordT]:
@@ -107,7 +120,7 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
     """
     tally, report, pace = Tally(), progress or silent, Pace()
     try:
-        for item in source.items:
+        for item in _prepared(work, source.items):
             tally.names[item.key] = item.name
             try:
                 if _one(work, item, tally):
@@ -130,9 +143,32 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
     return tally
 
 
+def _prepared(work: Work[RecordT], items: Iterable[Item]) -> Iterator[Item]:
+    """Gives the inputs, those of every batch once they are prepared."""
+    if work.batch == 1:
+        yield from items
+        return
+    waiting = iter(items)
+    while group := list(islice(waiting, work.batch)):
+        if new := [each for each in group if _is_new(work, each)]:
+            work.prepare(new)
+        yield from group
+
+
+def _is_new(work: Work[RecordT], item: Item) -> bool:
+    try:
+        return work.store.done(item, _fingerprint(work, item)) is None
+    except (ImageError, ScoreMapError):
+        return False  # is said when its turn comes
+
+
+def _fingerprint(work: Work[RecordT], item: Item) -> str:
+    return work.store.fingerprint(work.identity(item))
+
+
 def _one(work: Work[RecordT], item: Item, tally: Tally) -> bool:
     """Processes one input, unless it is done; tells whether it was not."""
-    fingerprint = work.store.fingerprint(work.identity(item))
+    fingerprint = _fingerprint(work, item)
     if work.store.done(item, fingerprint) is not None:
         tally.done_before += 1
         return False

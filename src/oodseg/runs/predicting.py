@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,19 @@ from numpy.typing import NDArray
 
 from oodseg.core.coco import coco_document, image_ids
 from oodseg.core.encoding import ImageFormat, NumberFormat, encode_image, encode_numbers, encode_png
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, ImageError
 from oodseg.core.files import write_json
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import HIGHEST, LOWEST
 from oodseg.core.overlay import draw_thumbnail
+from oodseg.core.parts import Sight
 from oodseg.core.version import __version__
+from oodseg.pipeline import S2M
 from oodseg.report.object_list import ObjectEntry, ObjectList
 from oodseg.report.objects import CSV_FILE, PAGE_FILE, write_objects
 from oodseg.runs.folder import common_root, root_of
 from oodseg.runs.items import Item, file_identity
+from oodseg.runs.loading import Deferred
 from oodseg.runs.loop import Work
 from oodseg.runs.scores import ScoreMaps
 from oodseg.runs.store import RunStore, Stored
@@ -117,6 +121,16 @@ class PredictionRecord:
     peak: float | None = None
 
 
+@dataclass
+class _Ahead:
+    """An image that was read, and looked at, with others."""
+
+    image: NDArray[np.uint8]
+    warnings: list[str]
+    sight: Sight | None = None
+    milliseconds: float = 0.0
+
+
 class Predicting(Work[PredictionRecord]):
     """Predicts images, and lists what was found in COCO form, as a table and as a page.
 
@@ -126,6 +140,10 @@ class Predicting(Work[PredictionRecord]):
         scores: Score maps in place of its detector.
         outputs: The files of an image.
         promise: What is promised of the boxes.
+        batch: Images that the detector sees at once.
+
+    Raises:
+        ConfigError: Batches are asked for where no detector of ours looks at the images.
     """
 
     stage = "predicting"
@@ -137,8 +155,18 @@ class Predicting(Work[PredictionRecord]):
         scores: ScoreMaps | None,
         outputs: Outputs,
         promise: str | None,
+        batch: int = 1,
     ) -> None:
         super().__init__(store)
+        if batch < 1:
+            raise ConfigError(f"a batch holds at least one image, not {batch}")
+        if batch > 1 and (scores is not None or not isinstance(s2m, S2M | Deferred)):
+            raise ConfigError(
+                "batches are for the detector of a pipeline, which does not look at these images: leave out "
+                "--batch"
+            )
+        self.batch = batch
+        self._ahead: dict[str, _Ahead] = {}
         self._s2m, self._scores, self._outputs, self._promise = s2m, scores, outputs, promise
         self._ids = image_ids(store.out / COCO_FILE)
         self._new_ids = count(1 + max(self._ids.values(), default=0))
@@ -149,14 +177,33 @@ class Predicting(Work[PredictionRecord]):
             return item.identity()
         return [*item.identity(), file_identity(self._scores.find(item))]
 
+    def prepare(self, items: Sequence[Item]) -> None:
+        """See `Work.prepare`: the detector looks at the images together."""
+        if not isinstance(self._s2m, S2M | Deferred):
+            return
+        started, read = time.perf_counter(), dict[str, _Ahead]()
+        for item in items:
+            with suppress(ImageError), collect_warnings(forward=False) as warned:
+                read[item.key] = _Ahead(item.read(), warned)
+        sights = self._s2m.look_at([each.image for each in read.values()]) if read else []
+        milliseconds = (time.perf_counter() - started) * 1e3 / max(1, len(read))
+        for each, sight in zip(read.values(), sights, strict=True):
+            each.sight, each.milliseconds = sight, milliseconds
+        self._ahead = read
+
     def process(self, item: Item) -> tuple[dict[str, bytes | Sequence[bytes]], PredictionRecord]:
         """See `Work.process`."""
         started = time.perf_counter()
+        ahead = self._ahead.pop(item.key, None)
         # Kept with the record, and told at the end, when those of earlier runs are told again.
         with collect_warnings(forward=False) as warned:
-            image = item.read()
+            image = item.read() if ahead is None else ahead.image
             read = (time.perf_counter() - started) * 1e3
-            if self._scores is None:
+            if ahead is not None:
+                warned.extend(ahead.warnings)
+                read += ahead.milliseconds
+                found = self._s2m(image, sight=ahead.sight)
+            elif self._scores is None:
                 found = self._s2m(image)
             else:
                 score_map = self._scores.find(item)

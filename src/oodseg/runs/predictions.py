@@ -111,7 +111,10 @@ def predict(
     min_area: int = 0,
     max_objects: int | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
+    size: int | None = None,
+    batch: int = 1,
     score_maps: str | os.PathLike[str] | None = None,
     score_stats: Stats | None = None,
     confidence_format: NumberFormat = "png",
@@ -144,7 +147,11 @@ def predict(
         min_area: Least number of pixels of an object.
         max_objects: Most objects per image, the most confident ones.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
-        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where a named pipeline runs: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or 1, `"mps"`.
+        precision: What it computes in: `"auto"`, `"full"` or `"half"`; see `S2M`.
+        size: Long side in pixels at which a named pipeline looks at images, which are never enlarged; None
+            for its own choice. Outlines are drawn at full size.
+        batch: Images that the detector sees at once.
         score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded; or
             one such file for one image.
         score_stats: Mean and standard deviation of such scores on ordinary images, or a folder of score maps
@@ -176,6 +183,8 @@ def predict(
         settings,
         defer=Path(out or DEFAULT_FOLDER).is_dir(),
         device=device,
+        precision=precision,
+        size=size,
         ignore=ignore,
         with_detector=score_maps is None,
         operating_point=operating_point,
@@ -197,7 +206,7 @@ def predict(
     outputs = Outputs(confidence_format, overlays, save_scores, save_crops, only_hits)
     plan = Plan("predict", PredictionRecord, known, outputs.kinds, LISTS, fresh, not only_hits)
     ready = open_run(plan, opened, out, DEFAULT_FOLDER)
-    work = Predicting(ready.store, s2m, maps, outputs, promise)
+    work = Predicting(ready.store, s2m, maps, outputs, promise, batch)
     run = _summed_up(ready.store, work_through(work, ready.source, progress))
     run.promise = promise
     run.notes = [note for note in (*notes, ready.note) if note is not None]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from oodseg.core.files import write_json
 from oodseg.core.progress import Progress
@@ -58,9 +59,9 @@ def evaluate_sequences(
     out: str | os.PathLike[str] = "oodseg-results/evaluate",
     *,
     fps: float,
-    operating_point: str | None = None,
     minimum: int = 10,
     progress: Progress | None = None,
+    **options: Any,
 ) -> SequenceEvaluation:
     """Evaluates a pipeline on folders of frames with labels; resumable like the video runs that it makes.
 
@@ -69,9 +70,10 @@ def evaluate_sequences(
         pipeline: Bundled name, folder, or a pipeline.
         out: Folder for `track_metrics.json`, and a folder with the video run of every sequence.
         fps: Frames per second of all of them.
-        operating_point: How readily a named pipeline proposes boxes: see `predict`.
         minimum: Objects of fewer pixels in a frame are ignored there.
         progress: Told after every frame.
+        **options: `detector`, `prompts`, `masks`, `operating_point`, `device`, `precision` and `size` of a
+            named pipeline: see `predict_video`.
 
     Raises:
         DatasetError: A folder that is no labelled sequence.
@@ -84,9 +86,7 @@ def evaluate_sequences(
     notes: list[str] = []
     for each in sequences:
         target = Path(out) / names[each.root]
-        run = predict_video(
-            each.images, pipeline, target, fps=fps, operating_point=operating_point, progress=progress
-        )
+        run = predict_video(each.images, pipeline, target, fps=fps, progress=progress, **options)
         files, notes = files + run.files, notes + run.notes
         count_tracks(counter, each, json.loads((target / JSON_FILE).read_text(encoding="utf-8")))
     metrics = counter.compute()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from oodseg.core.devices import choose_device
 from oodseg.core.errors import ConfigError, ImageError, OodsegError
 from oodseg.core.files import write_json
 from oodseg.core.normalization import ScoreNormalizer
@@ -84,7 +83,8 @@ def fit(
     *,
     detector: Any = None,
     limit: int | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
+    size: int | None = None,
     progress: Progress | None = None,
 ) -> FitRun:
     """Fits a pipeline's detector to ordinary images, and saves the pipeline.
@@ -98,7 +98,9 @@ def fit(
         out: Folder for the fitted pipeline: new, empty, or that of an earlier fit; None to save nothing.
         detector: Replaces that part of a named pipeline: see `S2M.from_pretrained`.
         limit: At most this many images, spread evenly; None for all.
-        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where a named pipeline runs: see `S2M`.
+        size: Long side in pixels at which a named pipeline looks at images, now and when it is used; None for
+            its own choice.
         progress: Told after every image.
 
     Returns:
@@ -115,12 +117,16 @@ def fit(
     if limit is not None:
         items = spread(items, limit)
     if isinstance(pipeline, S2M):
-        if detector is not None:
-            raise ConfigError("a detector is chosen for a pipeline that is named: put it into S2M(...)")
+        if detector is not None or size is not None:
+            raise ConfigError(
+                "detector and size are chosen for a pipeline that is named: put them into S2M(...)"
+            )
         s2m, named = pipeline, pipeline.name
     else:
         chosen = "bundled" if detector is None else detector
-        s2m, named = S2M.from_pretrained(pipeline, choose_device(device), detector=chosen), str(pipeline)
+        side = None if size is None else (size, size)
+        s2m = S2M.from_pretrained(pipeline, device, detector=chosen, working_side=side)
+        named = str(pipeline)
     if out is not None and s2m.detector is not None:
         _ = s2m.detector.config  # refuse what cannot be saved before the work, not after it
     found = fit_detector(s2m, items, progress)

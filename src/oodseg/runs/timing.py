@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.devices import choose_device
 from oodseg.core.encoding import encode_jpeg
 from oodseg.core.files import write_bytes
 from oodseg.core.version import __version__
@@ -38,7 +37,7 @@ def time_pipeline(
     *,
     runs: int = 10,
     sizes: Sequence[tuple[int, int]] | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
     **parts: Any,
 ) -> dict[str, Any]:
     """Loads a pipeline and times it, from reading a file to the outlines.
@@ -48,8 +47,9 @@ def time_pipeline(
         image: What `as_image` takes, resized to fit; None for a drawn scene.
         runs: Timed runs per size, after two to warm up.
         sizes: Width and height of the images; None for `SIZES`.
-        device: `"cpu"`, `"cuda"` or `"auto"`.
-        **parts: `detector`, `prompts`, `masks` and `operating_point`: see `S2M.from_pretrained`.
+        device: Where it runs: see `S2M`.
+        **parts: `detector`, `prompts`, `masks`, `operating_point`, `precision` and `working_side`: see
+            `S2M.from_pretrained`.
 
     Returns:
         JSON-able: `machine`, `pipeline`, `device`, `threads`, `load_seconds`, and `results`: what `time_size`
@@ -63,7 +63,7 @@ def time_pipeline(
     given = None if image is None else as_image(image)
     started = time.perf_counter()
     chosen = {key: spec for key, spec in parts.items() if spec is not None}
-    s2m = S2M.from_pretrained(pipeline, choose_device(device), **chosen)
+    s2m = S2M.from_pretrained(pipeline, device, **chosen)
     loaded = time.perf_counter() - started
     return {
         "machine": describe_machine(),

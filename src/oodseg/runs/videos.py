@@ -96,7 +96,9 @@ def predict_video(
     min_area: int = 0,
     max_objects: int | None = None,
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
+    size: int | None = None,
     overlays: bool = True,
     fresh: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -126,7 +128,9 @@ def predict_video(
         min_area: Least number of pixels of an object in a frame.
         max_objects: Most objects per frame.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
-        device: Where a named pipeline runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where a named pipeline runs: see `S2M`.
+        precision: What it computes in: see `S2M`.
+        size: Long side in pixels at which it looks at frames: see `predict`.
         overlays: Whether the video is drawn.
         fresh: Whether to redo frames that are done.
         settings: JSON-able: names the pipeline in place of what is known of it.
@@ -146,6 +150,8 @@ def predict_video(
         pipeline,
         settings,
         device=device,
+        precision=precision,
+        size=size,
         ignore=ignore,
         operating_point=operating_point,
         limits=read_limits(operating_point, min_confidence, min_area, max_objects),

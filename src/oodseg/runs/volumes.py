@@ -44,7 +44,8 @@ def judge_volume(
     *,
     structures: Mapping[int, str] | None = None,
     window: tuple[float, float] | None = None,
-    device: str = "cpu",
+    device: str | int = "auto",
+    precision: str = "auto",
     error_format: NumberFormat = "png",
     fresh: bool = False,
     progress: Progress | None = None,
@@ -59,7 +60,8 @@ def judge_volume(
             `oodseg-results/volumes`, numbered as those of `predict`.
         structures: Structure of every code in these labels; None if they are the detector's own numbers.
         window: Values of the scan that become black and white; None for those the detector was trained with.
-        device: Where the detector runs: `"cpu"`, `"cuda"` or `"auto"`.
+        device: Where the detector runs: see `choose_device`.
+        precision: What is computed in: `"auto"`, `"full"` or `"half"`.
         error_format: Slices' error maps as `"png"` (16 bits) or `"npy"` (float32).
         fresh: Whether to redo slices that are done.
         progress: Told after every slice.
@@ -96,10 +98,11 @@ def judge_volume(
         "slice_axis": slices.axis,
         "models": model_files(failure_detector_parts(detector)),
         "classes": list(loaded.classes),
+        **({} if precision == "auto" else {"precision": precision}),
     }
     plan = judging_plan(settings, error_format, fresh, "volumes")
     ready = open_run(plan, _slice_source(slices, paths), out, DEFAULT_FOLDER)
-    work = _JudgingSlices(slices, ready.store, loaded, device=device)
+    work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision)
     run = work.summed_up(work_through(work, ready.source, progress))
     return replace(run, notes=[] if ready.note is None else [ready.note])
 

@@ -68,4 +68,4 @@ def fit_to_streets(detector: Detector, data_root: Path) -> None:
         DatasetError: Missing data.
         ScoreMapError: Scores that do not vary.
     """
-    S2M(detector, ComponentPrompts(), BoxSegmenter()).fit(OrdinaryStreets(data_root))
+    S2M(detector, ComponentPrompts(), BoxSegmenter(), device="cpu").fit(OrdinaryStreets(data_root))

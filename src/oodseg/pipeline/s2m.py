@@ -11,22 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oodseg.core.devices import at_precision, device_errors
 from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.objects import OodObject, drop_parts, encode_objects
-from oodseg.core.parts import Detector, Fittable, Sight, statistics_of
+from oodseg.core.parts import Sight, statistics_of
 from oodseg.core.prediction import Prediction
-from oodseg.core.stages import Stages
 from oodseg.core.stopwatch import Stopwatch
 from oodseg.core.stream import OnError, Stream, results_of
 from oodseg.io.beside import ignored_in, score_map_for
 from oodseg.io.discovery import named_images
 from oodseg.io.frames import Cut, Video
 from oodseg.io.images import Channels, as_image, resize, to_tensor
-from oodseg.io.resized import ResizedImages
 from oodseg.io.video import is_video, open_video
 from oodseg.nn.concurrency import encoder_stream, in_background
+from oodseg.pipeline.batches import in_batches
+from oodseg.pipeline.looking import Looking
 from oodseg.tracking import track
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 BOXES_AT_ONCE = 16  # bounds the memory of full-size masks
 
 
-class S2M(Stages):
+class S2M(Looking):
     """Finds every unknown object of an image and outlines it; there is no threshold.
 
     Every stage can be replaced: `S2M.from_pretrained("street", masks="grabcut")`, or
@@ -52,7 +53,10 @@ class S2M(Stages):
         working_side: Detector and prompts work on the image at half its size, but with a long side of at
             least the first and at most the second number, and never enlarged. Outlines are drawn at full
             size.
-        device: Torch device of the parts; `"auto"` takes a GPU where there is one.
+        device: Where the parts run: `"auto"` (a GPU where there is one), `"cpu"`, `"cuda"`, `"cuda:1"` or 1,
+            `"mps"`.
+        precision: `"auto"`: in bfloat16 what was measured with it, on devices that have it; `"full"`:
+            float32; `"half"`: the networks of detectors in 16 bits, whatever they are.
         concurrent_encoding: Whether `masks.embed` runs beside the detector, in a thread and on a GPU in a
             stream of its own. "auto" does so on a GPU. On a CPU both want all cores, and an image without
             objects needs no embedding at all.
@@ -78,6 +82,7 @@ class S2M(Stages):
         score_map: Any = None,
         score_normalizer: ScoreNormalizer | None = None,
         channels: Channels = "rgb",
+        sight: Sight | None = None,
     ) -> Prediction:
         """Finds and outlines the unknown objects of one image.
 
@@ -88,11 +93,14 @@ class S2M(Stages):
             score_normalizer: Statistics of such scores on in-distribution images; without it they are taken
                 from this one map.
             channels: Order of an array's channels: `"bgr"` for images of OpenCV.
+            sight: What `look_at` saw of this image, so that the detector does not look again.
 
         Raises:
             ConfigError: The detector was never fitted, or there is none.
-            ImageError: The image cannot be read, or is not of the shape of `ignore`.
+            ImageError: The image cannot be read, is not of the shape of `ignore`, or does not fit into the
+                device's memory.
             ScoreMapError: The score map cannot be used, or the detector's scores are not finite.
+            DeviceError: The device fails.
         """
         import numpy as np
         import torch
@@ -103,8 +111,14 @@ class S2M(Stages):
             scores = None if score_map is None else score_map_for(score_map, *pixels.shape[:2]).scores
         ignored = None if self.ignore is None else ignored_in(self.ignore, *pixels.shape[:2])
         watch.lap("read")
-        with torch.inference_mode(), self._encoding(pixels) as encode:
-            normalized, features = self._scores(pixels, scores, score_normalizer)
+        path = Path(image) if isinstance(image, str | os.PathLike) else None
+        with (
+            torch.inference_mode(),
+            at_precision(self.precision),
+            device_errors(self.device, "the image" if path is None else str(path)),
+            self._encoding(pixels) as encode,
+        ):
+            normalized, features = self._scores(pixels, scores, score_normalizer, sight)
             if ignored is not None:
                 unseen = torch.from_numpy(resize(ignored.astype(np.float32), *normalized.shape) > 0)
                 normalized = normalized.masked_fill(unseen.to(normalized.device), 0.0)
@@ -113,7 +127,6 @@ class S2M(Stages):
             watch.lap("prompts")
             objects = self._outline(pixels, found.boxes, found.confidence, normalized, encode, ignored)
         watch.lap("masks")
-        path = Path(image) if isinstance(image, str | os.PathLike) else None
         height, width = pixels.shape[:2]
         return Prediction(
             path,
@@ -133,6 +146,7 @@ class S2M(Stages):
         *,
         channels: Channels = "rgb",
         on_error: OnError = "raise",
+        batch: int = 1,
         fps: float | None = None,
         every: int = 1,
         start: float = 0.0,
@@ -149,6 +163,8 @@ class S2M(Stages):
             channels: Order of the channels of arrays: `"bgr"` for images of OpenCV.
             on_error: What happens with an image that cannot be used: `"raise"`, which ends the iteration;
                 `"skip"`, with an `InputWarning`; or `"return"` its error in place of a result.
+            batch: Images that the detector sees at once, of those that come one after the other and have one
+                size; not for videos.
             fps: Takes images for the frames of a video, so many per second.
             every: Of a video, the first of every so many frames.
             start: Of a video, seconds at which to begin.
@@ -158,42 +174,32 @@ class S2M(Stages):
             Predictions, made as they are asked for; `len` is the number of images or frames if it is known.
 
         Raises:
+            ConfigError: A batch of less than one image, or of frames.
             ImageError: A folder without an image, or a pattern without a match.
             VideoError: The video cannot be read.
         """
+        if batch < 1:
+            raise ConfigError(f"a batch holds at least one image, not {batch}")
         if fps is not None or is_video(images):
+            if batch > 1:
+                raise ConfigError("frames come one by one: leave out batch")
             video, cut = open_video(images, fps), Cut(every, start, end)
             return Stream(track(self._frames(video, cut, score_normalizer)), cut.count(video))
         items = named_images(images)
-        one = partial(self, score_normalizer=score_normalizer, channels=channels)
         total = len(items) if isinstance(items, Sized) else None
-        return Stream(results_of(items, one, on_error), total)
+        if batch == 1:
+            one = partial(self, score_normalizer=score_normalizer, channels=channels)
+            return Stream(results_of(items, one, on_error), total)
+        prepared = in_batches(items, batch, self.look_at, partial(self._seen, score_normalizer), channels)
+        return Stream(results_of(prepared, lambda predict: predict(), on_error), total)
+
+    def _seen(self, normalizer: ScoreNormalizer | None, image: NDArray[np.uint8], sight: Sight) -> Prediction:
+        return self(image, score_normalizer=normalizer, sight=sight)
 
     def _frames(self, video: Video, cut: Cut, normalizer: ScoreNormalizer | None) -> Iterator[Prediction]:
         for frame in cut.frames(video):
             found = self(frame.read(), score_normalizer=normalizer)
             yield replace(found, path=frame.path or video.path, time=frame.time)
-
-    def fit(self, images: Any) -> None:
-        """Fits the detector, in place, to images in which nothing is unknown.
-
-        Args:
-            images: A folder, a file, a glob, or a list of whatever `__call__` takes; some hundred images.
-
-        Raises:
-            ConfigError: There is no detector, or a generator in place of a list.
-            ImageError: An image cannot be read.
-            ScoreMapError: No image, or scores that do not vary.
-        """
-        detector = self._needed_detector()
-        self.forget_guarantee()
-        items = named_images(images)
-        if isinstance(detector, Fittable):
-            if isinstance(items, Iterator):
-                raise ConfigError("the images to fit on are read twice: give a list of them, no generator")
-            detector.fit(ResizedImages(items, self.working_size, self.device))
-        else:
-            detector.normalizer = ScoreNormalizer.fit(self.detector_score(as_image(each)) for each in items)
 
     def _encoding(self, image: NDArray[np.uint8]) -> AbstractContextManager[Callable[[], Any]]:
         """Gives a function that returns the image's embedding, begun already where that is concurrent."""
@@ -212,7 +218,11 @@ class S2M(Stages):
         return encoder_stream(self.device) if self.encodes_concurrently else nullcontext()
 
     def _scores(
-        self, image: NDArray[np.uint8], scores: NDArray[Any] | None, normalizer: ScoreNormalizer | None
+        self,
+        image: NDArray[np.uint8],
+        scores: NDArray[Any] | None,
+        normalizer: ScoreNormalizer | None,
+        sight: Sight | None,
     ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         """Normalised scores `[h, w]` at the working size, and the features behind them."""
         import torch
@@ -223,54 +233,15 @@ class S2M(Stages):
             raw = torch.from_numpy(resize(scores, height, width))
             # Before the device gets them: not every GPU has 64 bits.
             return (normalizer or ScoreNormalizer.fit([raw]))(raw).to(self.device), None
-        detector = self._needed_detector()
+        detector = self.needed_detector()
         normalizer = normalizer or statistics_of(detector)
-        sight = self.look(image)
+        sight = self.look(image) if sight is None else sight
         raw = sight.scores[0]
         if not bool(torch.isfinite(raw).all()):
             raise ScoreMapError(
                 f"the detector '{detector.name}' gave scores that are not finite: its weights may be damaged"
             )
         return normalizer(raw), sight.features
-
-    def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
-        """The detector's scores of an image at the working size, not normalised.
-
-        Args:
-            image: uint8 `[H, W, 3]`, RGB.
-
-        Returns:
-            Float32 `[h, w]`, on the pipeline's device.
-
-        Raises:
-            ConfigError: The pipeline has no detector.
-        """
-        return self.look(image).scores[0]
-
-    def look(self, image: NDArray[np.uint8]) -> Sight:
-        """Runs the detector on an image: scores `[1, h, w]` at the working size, and features.
-
-        It sees the image in as many times that size as it wants, where it is that large.
-
-        Args:
-            image: uint8 `[H, W, 3]`, RGB.
-
-        Raises:
-            ConfigError: The pipeline has no detector.
-        """
-        import torch
-
-        detector = self._needed_detector()
-        height, width = self.working_size(*image.shape[:2])
-        zoom = detector.zoom if detector.zoom * max(height, width) <= max(image.shape[:2]) else 1
-        seen = to_tensor(resize(image, zoom * height, zoom * width)).to(self.device)[None]
-        with torch.inference_mode():
-            return detector.look(seen, zoom)
-
-    def _needed_detector(self) -> Detector:
-        if self.detector is None:
-            raise ConfigError("this pipeline has no detector: hand in a score map with every image")
-        return self.detector
 
     def _outline(
         self,
