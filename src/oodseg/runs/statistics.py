@@ -119,7 +119,7 @@ def fit(
     if isinstance(pipeline, S2M):
         if detector is not None or size is not None:
             raise ConfigError(
-                "detector and size are chosen for a pipeline that is named: put them into S2M(...)"
+                "a detector or a size is chosen for a pipeline that is named: put it into S2M(...)"
             )
         s2m, named = pipeline, pipeline.name
     else:
