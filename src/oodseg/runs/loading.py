@@ -94,8 +94,8 @@ def load(
     if not isinstance(pipeline, str | os.PathLike):
         if ignore is not None or chosen_limits or how or any(part is not None for part in parts.values()):
             raise ConfigError(
-                "parts, size, precision, limits and what to ignore are chosen for a pipeline that is named: put "
-                "them into S2M(...)"
+                "parts, size, precision, limits and what to ignore are chosen for a pipeline that is named: "
+                "put them into S2M(...)"
             )
         return pipeline, dict(_describe(pipeline) if settings is None else settings)
     name = os.fspath(pipeline)
