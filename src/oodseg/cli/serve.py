@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import Device
+from oodseg.cli.loading import set_threads
 
 HELP = """Serve a pipeline over HTTP, with a page to drop images on.
 
@@ -17,7 +17,7 @@ key and where videos are kept; options given here win.
 
 oodseg serve
 
-oodseg serve --host 0.0.0.0 --port 80 --device auto
+oodseg serve --host 0.0.0.0 --port 80 --device cuda:1
 
 OODSEG_API_KEY=secret oodseg serve
 """
@@ -47,14 +47,18 @@ def serve(
         ),
     ] = None,
     device: Annotated[
-        Device | None, typer.Option(help="auto takes a GPU where there is one.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Where networks run, as `oodseg predict` takes it; auto if not given.",
+            show_default=False,
+        ),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)
     ] = None,
 ) -> None:
     """Serve a pipeline over HTTP; `HELP` is what the user sees."""
-    from oodseg.cli.loading import set_threads
     from oodseg.service.server import serve as run
     from oodseg.service.settings import read_settings
 
@@ -63,7 +67,7 @@ def serve(
         port=port,
         pipeline=pipeline,
         failures=failures,
-        device=None if device is None else device.value,
+        device=device,
         threads=threads,
     )
     set_threads(settings.threads)

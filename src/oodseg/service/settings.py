@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     failures: str = Field(
         "street", description="Failure detector, as `oodseg failures --detector` takes it; empty for none."
     )
-    device: str = Field("cpu", description="Where both run: cpu, cuda or auto.")
+    device: str = Field("auto", description="Where both run, as `oodseg predict --device` takes it.")
     threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores if not given.")
     operating_point: str | None = Field(
         None, description="Of requests that name none; quiet, or calibrated where there is a guarantee."
