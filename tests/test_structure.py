@@ -48,6 +48,13 @@ def test_no_files_import_each_other():
         pytest.fail(" -> ".join(reversed(error.args[1])))
 
 
+def test_files_stay_short():
+    """One idea a file, at most 300 lines of it; a command parses, calls the library and prints."""
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in SOURCE.rglob("*.py")}
+    most = {path: 120 if path.parent.name == "cli" else 300 for path in lengths}
+    assert not {path.relative_to(SOURCE).as_posix(): n for path, n in lengths.items() if n > most[path]}
+
+
 def test_imports_are_absolute():
     relative = [
         f"{module}:{node.lineno}"
@@ -68,3 +75,16 @@ def test_modules_of_ours_are_imported_at_the_top():
         if isinstance(function, ast.FunctionDef) and any(imported(function))
     ]
     assert not inside
+
+
+def test_parts_are_asked_for_nothing_that_their_contract_lacks():
+    """`getattr` and `hasattr` with a name in quotes are for libraries alone, where they are listed."""
+    probing = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.func.id in ("getattr", "hasattr") and isinstance(node.args[1], ast.Constant)
+    }
+    # Streams of Python, torch's CPU facts, and the outputs of a segmenter of the user's own.
+    assert probing == {"oodseg.cli.main", "oodseg.core.devices", "oodseg.segmenters.own"}

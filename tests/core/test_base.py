@@ -21,7 +21,8 @@ from oodseg.masks.everything import EverythingSegmenter
 from oodseg.masks.grabcut import GrabCutSegmenter
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.prompts.detectron2 import DetectronPrompts
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.reading import Reading
 from oodseg.segmenters.given import GivenLabels
 from oodseg.segmenters.street import StreetNet
 from oodseg.segmenters.tiled import TiledSegmenter

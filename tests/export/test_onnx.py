@@ -24,7 +24,8 @@ from oodseg.export.graphs import build_graphs
 from oodseg.masks.box import BoxSegmenter
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.reading import Reading
 from oodseg.segmenters.street import StreetNet
 from oodseg.synth.drawn import draw_scene
 from redness import Redness, make_pipeline

@@ -12,7 +12,8 @@ from oodseg.core.parts import OPERATING_POINTS, Sight
 from oodseg.detectors import ScoreNormalizer
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.reading import Reading
 from redness import Redness, make_pipeline, register, save_pipeline, save_street, street
 
 

@@ -10,8 +10,10 @@ from oodseg.core.errors import ConfigError, ScoreMapError
 from oodseg.core.parts import OPERATING_POINTS, describe
 from oodseg.prompts import PromptGenerator
 from oodseg.prompts.components import ComponentPrompts
-from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.prompts.geometry import overlap_of_smaller
+from oodseg.prompts.rcnn import Canvas
+from oodseg.prompts.reading import Reading
 
 CHANNELS = (6, 10)
 

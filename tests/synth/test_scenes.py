@@ -6,6 +6,7 @@ from oodseg.core.taxonomy import CLASSES, IGNORE, LOOSE
 from oodseg.data.training import StreetImage
 from oodseg.synth.mix import Mix
 from oodseg.synth.scenes import SceneSampler
+from oodseg.synth.windows import cut_window
 from training_data import add_squeezed, make_training_data
 
 SIZE = (64, 96)
@@ -60,7 +61,7 @@ def test_known_things_change_the_image_but_not_what_is_unknown(root) -> None:
     changed = 0
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        image, labels = sampler._some_street(rng)
+        image, labels = sampler._windows.draw(rng)
         before, codes = image.copy(), labels.copy()
         sampler._paste_known(image, labels, np.isin(labels, (0, 1)), rng)
         # Labels change only where pixels were pasted, and to a class (or the ignore code).
@@ -83,14 +84,14 @@ def test_country_and_shadows_add_nothing_unknown(root) -> None:
 
 def test_known_things_are_borrowed_from_other_streets(root) -> None:
     sampler = SceneSampler(root, SIZE, mix=Mix(borrowed=1, signs=0))
-    found = [sampler._some_known(np.random.default_rng(seed)) for seed in range(20)]
+    found = [sampler._cutouts.known(np.random.default_rng(seed)) for seed in range(20)]
     assert {label for thing, label in found if thing is not None} <= {2, 3}
     assert any(thing is not None for thing, _ in found)
 
 
 def test_signs_are_known_things_beside_the_road(root) -> None:
     sampler = SceneSampler(root, SIZE, mix=Mix(signs=1))
-    assert {sampler._some_known(np.random.default_rng(seed))[1] for seed in range(5)} == {4}
+    assert {sampler._cutouts.known(np.random.default_rng(seed))[1] for seed in range(5)} == {4}
     for scene in scenes(root, natural=0, drawn=0, empty=1, known=1, pieces=0, signs=1, own_car=0):
         assert not scene.unknown.any()
         assert (scene.labels[scene.known] == 4).all()
@@ -119,13 +120,12 @@ def test_the_cameras_own_car_is_nothing_unknown(root) -> None:
         assert (scene.labels[scene.known] == IGNORE).all()
 
 
-def test_windows_reach_the_border_of_the_image_often(root) -> None:
-    sampler = SceneSampler(root, SIZE)
+def test_windows_reach_the_border_of_the_image_often() -> None:
     plane = np.arange(200, dtype=np.float32)[:, None].repeat(300, 1)
     image = np.repeat((plane % 256).astype(np.uint8)[..., None], 3, 2)
     lowest = []
     for seed in range(200):
-        _, rows = sampler._crop([image, plane.astype(np.uint8)], 0.3, np.random.default_rng(seed), 1.5)
+        _, rows = cut_window([image, plane.astype(np.uint8)], SIZE, 0.3, np.random.default_rng(seed), 1.5)
         lowest.append(int(rows[-1, 0]))
     assert np.mean(np.array(lowest) >= 196) > 0.12
 
@@ -211,8 +211,8 @@ def test_as_many_unknown_objects_are_crates_as_asked(root, monkeypatch, share, k
 def test_squeezed_frames_take_part_in_the_scenes(tmp_path) -> None:
     add_squeezed(make_training_data(tmp_path))
     sampler = SceneSampler(tmp_path, SIZE, "train")
-    assert "cityscapes_640" in sampler._streets
-    asked = {each.source for each in sampler._streets["cityscapes_640"]}
+    assert "cityscapes_640" in sampler._windows.streets
+    asked = {each.source for each in sampler._windows.streets["cityscapes_640"]}
     assert asked == {"cityscapes_640"}
     for seed in range(6):
         assert sampler.sample(np.random.default_rng(seed)).image.shape == (*SIZE, 3)

@@ -6,7 +6,8 @@ from oodseg import S2M
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.detectors.street import StreetDetector
 from oodseg.masks.compact import CompactSegmenter
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.reading import Reading
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.assembly import assemble, find_part
 from oodseg.training.engine.recipe import Recipe

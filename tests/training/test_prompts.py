@@ -10,7 +10,8 @@ from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
 from oodseg.detectors.logit import LogitDetector
 from oodseg.detectors.street import StreetDetector
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.reading import Reading
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import load_trained

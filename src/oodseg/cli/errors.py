@@ -1,4 +1,4 @@
-"""How what goes wrong reaches people: a sentence and an exit code."""
+"""Errors as people see them: one sentence and an exit code."""
 
 from __future__ import annotations
 

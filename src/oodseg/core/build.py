@@ -235,7 +235,7 @@ def _with_weights(room: str, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _from_checkpoint(room: str, name: str, path: Path, options: Mapping[str, Any]) -> Any:
-    """What a file of a release holds, for a learned part whose class knows such files."""
+    """Reads a file of a release, for a learned part whose class knows such files."""
     maker, arguments = maker_of(room, name), dict(options)
     assert isinstance(maker, type) and issubclass(maker, Learned)  # noqa: PT018 - or it would not be here
     normalizer, owner = arguments.pop("normalizer", None), f"'{name}' of {path}"

@@ -1,4 +1,4 @@
-"""What a calibrated pipeline promises of its boxes, and on what condition."""
+"""The guarantee of a calibrated pipeline about its boxes, and the condition it rests on."""
 
 from __future__ import annotations
 

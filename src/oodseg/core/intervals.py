@@ -1,4 +1,4 @@
-"""Where the true quality of a segmented image lies, with the probability that was asked for."""
+"""Intervals that hold the true quality of a segmented image with a given probability."""
 
 from __future__ import annotations
 

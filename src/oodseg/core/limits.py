@@ -1,4 +1,4 @@
-"""What is kept of the objects found in an image."""
+"""Limits on the objects that are kept of an image."""
 
 from __future__ import annotations
 

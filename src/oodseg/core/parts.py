@@ -263,7 +263,7 @@ class Judge(Part):
 
 
 def no_features(segmenter: Segmenter) -> ConfigError:
-    """What is wrong where features are needed that a segmenter does not have."""
+    """Makes the error for a segmenter without the features that are needed."""
     return ConfigError(
         f"the segmenter '{segmenter.name}' hands out no features that its last layer turns into logits, "
         "which this detector is trained on: choose street, segformer, upernet, dpt, deepwv3plus, DeepLabV3 "

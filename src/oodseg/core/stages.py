@@ -147,7 +147,7 @@ class Stages(Limits):
 
     @property
     def operating_point(self) -> str | float:
-        """How readily boxes are proposed: a name, or the least confidence of a box."""
+        """The name of the operating point at which boxes are proposed, or the least confidence of a box."""
         return self._operating_point
 
     @operating_point.setter
@@ -164,7 +164,7 @@ class Stages(Limits):
 
     @property
     def guarantee(self) -> Guarantee | None:
-        """What is promised at the operating point `"calibrated"`; None where nothing was calibrated."""
+        """The guarantee of the operating point `"calibrated"`; None if nothing was calibrated."""
         return self._guarantee
 
     @guarantee.setter

@@ -62,7 +62,7 @@ class Frame:
 
     @property
     def label_bytes(self) -> bytes:
-        """What the truth is made from: the label file, or the drawn codes; nothing where it is hidden.
+        """Returns the bytes behind the truth: the label file or the drawn codes; empty if it is hidden.
 
         Raises:
             OSError: The file cannot be read.

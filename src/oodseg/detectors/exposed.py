@@ -1,4 +1,4 @@
-"""What all detectors share whose head learned from outliers while their segmenter stayed as it was.
+"""The base of detectors with a head that learned from outliers beside a frozen segmenter.
 
 The published methods start from a trained segmenter and change all of it, its last block, or nothing but a
 block beside it. Here none of it changes, so that any segmenter of the zoo will do and its classes stay what

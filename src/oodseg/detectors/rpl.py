@@ -71,7 +71,7 @@ class ResidualBlock(nn.Module):
         self.residual = zeroed(hidden, channels)
 
     def embed(self, features: Tensor) -> Tensor:
-        """What the residual is made of, and CoroCL contrasts: `[B, D, h, w]` to `[B, hidden, h, w]`."""
+        """Computes what the residual is made of and CoroCL contrasts, `[B, hidden, h, w]`."""
         whole = self.whole(features.mean((2, 3), keepdim=True)).expand(-1, -1, *features.shape[-2:])
         branches = [whole, self.near(features), *(far(features) for far in self.far)]
         return self.joined(torch.cat(branches, 1))  # type: ignore[no-any-return]

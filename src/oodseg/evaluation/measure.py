@@ -137,7 +137,7 @@ class _Counters:
         self._ordinary.append(int(np.count_nonzero(label == 0)))
 
     def measurable(self, weights: F64) -> NDArray[np.bool_]:
-        """Which resampled sets hold an anomaly and something else, bool `[B]`."""
+        """Tells which resampled sets hold both anomalous and ordinary pixels, bool `[B]`."""
         anomalous = [float(anomaly_pixels) for _, _, anomaly_pixels in self._counts]
         return measurable(weights, np.array(anomalous), np.array(self._ordinary, np.float64))
 

@@ -28,7 +28,7 @@ _PULL_CENTRE, _PULL_SPREAD = 3.0, 30.0
 
 @dataclass(frozen=True)
 class JudgedImages:
-    """What a judge said of labelled images, and what is true.
+    """Holds the estimates of a judge for labelled images, and the truth.
 
     Attributes:
         mean: Estimated mean quality, float64 `[N]`.

@@ -56,7 +56,7 @@ def matches(root: Path) -> bool:
 
 
 def place(name: str) -> str:
-    """Where an image of that name lies."""
+    """Returns the path of an image below the export."""
     return f"data/{name}"
 
 

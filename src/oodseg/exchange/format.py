@@ -1,4 +1,4 @@
-"""What a format of a labelling tool is, and what all formats have in common."""
+"""The contract of a labelling tool's format, and what all formats have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oodseg.exchange.labels import LabelledImage
 
 
 def in_images(name: str) -> str:
-    """Where most tools want an image: in `images/`."""
+    """Returns the path at which most tools want an image: in `images/`."""
     return f"images/{name}"
 
 

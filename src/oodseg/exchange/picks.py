@@ -1,4 +1,4 @@
-"""What people picked in the gallery of `oodseg mine`."""
+"""Reads what people picked in the gallery of `oodseg mine`."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def matches(root: Path) -> bool:
 
 
 def place(name: str) -> str:
-    """Where an image of that name lies in the project."""
+    """Returns the path of an image within the project."""
     path = PurePosixPath(name)
     return f"{f'/{_WITHIN}/'.join(path.parent.parts) or _TOP}/img/{path.name}"
 

@@ -22,7 +22,7 @@ ROOM = "formats"
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """Sums up what was written.
 
     Attributes:
         out: The folder.

@@ -81,7 +81,7 @@ def tight_box(mask: Any) -> tuple[int, int, int, int]:
 
 
 def cut_off(mask: Any, region: Any) -> bool:
-    """Whether a mask runs along a side of its crop that lies inside the image."""
+    """Tells whether a mask runs along a side of its crop that lies inside the image."""
     height, width = mask.shape
     left, top = np.ceil(region[:2] - 0.5).astype(int).tolist()
     right, bottom = np.floor(region[2:] - 0.5).astype(int).tolist()

@@ -44,7 +44,7 @@ class Skipped(Enum):
 
 @dataclass
 class Discovery:
-    """What was found.
+    """Holds the images that were found, and what was passed over.
 
     Attributes:
         paths: The images in natural order (`2.png` before `10.png`), each once.
@@ -158,7 +158,7 @@ class _Search:
         self._real = cache(os.path.realpath)
 
     def but(self) -> str:
-        """What an error adds on what was passed over."""
+        """Words what was passed over, as an addition to an error."""
         return "" if self.result.summary is None else f" ({self.result.summary})"
 
     def expand(self, argument: str, alone: bool) -> list[Path]:

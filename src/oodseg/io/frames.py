@@ -1,4 +1,4 @@
-"""What a video is: frames with their times, in order."""
+"""Videos as sequences of frames with their times."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Video(ABC):
 
 @dataclass(frozen=True)
 class Cut:
-    """Which frames of a video are wanted.
+    """Selects frames of a video.
 
     Attributes:
         every: The first of every so many frames, at least 1.

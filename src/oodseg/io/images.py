@@ -76,7 +76,7 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of an image file says.
+    """Holds the facts in the header of an image file.
 
     Attributes:
         height: Rows of the pixels as they are stored.

@@ -31,7 +31,7 @@ _PIXELS, _TAIL_PIXELS = 250_000, 20_000  # per map; they settle a mean, and a qu
 
 @dataclass(frozen=True)
 class ScoreStatistics:
-    """What is known of a set of score maps.
+    """Holds the statistics of a set of score maps.
 
     Attributes:
         normalizer: Mean and standard deviation of their pixels.

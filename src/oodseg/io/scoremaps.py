@@ -147,7 +147,7 @@ def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bo
 
 
 def _falls_together(values: NDArray[Any], scores: NDArray[np.float64]) -> bool:
-    """Whether numbers of more digits than float64 has lost some of them."""
+    """Tells whether numbers of more digits than float64 has lost some of them."""
     wider = values.dtype.itemsize > 8 or (values.dtype.kind in "iu" and values.dtype.itemsize == 8)
     return wider and bool((values.astype(np.longdouble) != scores).any())
 

@@ -32,7 +32,7 @@ _AT_MOST = 300  # instances of an image, as their makers keep
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image lies in a network's input: scaled with its aspect kept, in the middle, grey around it.
+    """Places an image in a network's input: scaled with its aspect kept, centred, grey around it.
 
     Attributes:
         height: Rows of the input.

@@ -1,4 +1,4 @@
-"""How well estimates agree with the truth: in their order, on a line, and on average."""
+"""Agreement of estimates with the truth: rank and linear correlation, mean error."""
 
 from __future__ import annotations
 

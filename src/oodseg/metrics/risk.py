@@ -1,4 +1,4 @@
-"""What one image loses when boxes below a confidence are dropped, for every such threshold at once.
+"""The loss of an image when boxes below a confidence are dropped, for every such threshold at once.
 
 The losses of conformal risk control: each falls or rises with the threshold and never turns back, because a
 box's outline does not depend on the other boxes.

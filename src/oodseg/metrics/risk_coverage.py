@@ -1,4 +1,4 @@
-"""How much goes wrong among the images that are kept when the least trusted ones are put aside.
+"""Risk over coverage: the error among the images that are kept when the least trusted ones are put aside.
 
 The yardstick of failure detection on images (Zenk et al., Medical Image Analysis 2025): it asks for what an
 estimate is used for, and punishes both a segmenter that fails and a judge that does not notice. All risks are

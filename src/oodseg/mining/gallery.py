@@ -70,7 +70,7 @@ def render(objects: Sequence[MinedObject], failures: Sequence[str], about: Mappi
 
 
 def _crop(found: MinedObject) -> dict[str, Any]:
-    """What the page's script needs to know of an object."""
+    """Returns what the page's script needs to know of an object."""
     return {
         "image": found.image,
         "object": found.number,

@@ -18,7 +18,7 @@ from oodseg.nn.tensors import resize_scores
 
 @dataclass(frozen=True)
 class Seen:
-    """What the frozen segmenter makes of a batch.
+    """Holds the outputs of the frozen segmenter for a batch.
 
     Attributes:
         logits: Float `[B, C, h, w]` of its classes.

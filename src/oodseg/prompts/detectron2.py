@@ -33,7 +33,9 @@ from torchvision.ops import roi_align
 from oodseg.core.errors import WeightsError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
-from oodseg.prompts.faster_rcnn import Canvas, FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.rcnn import Canvas
+from oodseg.prompts.reading import Reading
 
 # The release keeps every box above 0.05.
 RELEASED = Reading((1.0, 0.0, 0.0), dict.fromkeys(OPERATING_POINTS, 0.05))

@@ -2,142 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import MultiScaleRoIAlign
-from torchvision.ops.poolers import initLevelMapper
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
-from oodseg.core.parts import OPERATING_POINTS, BoxPrompts, Learned, PromptGenerator
-from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
+from oodseg.core.parts import BoxPrompts, Learned, PromptGenerator
 from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
+from oodseg.prompts.rcnn import build_rcnn
+from oodseg.prompts.reading import Reading
 
 Features = Sequence[Tensor] | None
 
-_RATIOS = (0.5, 1.0, 2.0)
-_LEVELS = ["0", "1", "2", "3"]
 # Normalised scores reach from -4 to 16; a quarter of that is what the first convolution expects.
 _GAIN = 0.25
-# The coarsest level has stride 64: padding to it keeps every level's stride exact.
-_MULTIPLE = 64
-# Boxes below this are noise in any use; choosing `min_confidence` looks at all above it.
-_FLOOR = 0.01
 # Strides of the image features that may join.
 _STRIDES = (8, 16)
 _EPSILON = 1e-4  # confidences nearer to 0 or 1 are no different to a logit in float32
-
-
-class Canvas(nn.Module):
-    """Stands in for torchvision's transform: pads to one size and never rescales.
-
-    The release of the paper trained at 800 px and ran at native size; here both see the same map.
-
-    Args:
-        multiple: Height and width are padded to multiples of this.
-    """
-
-    def __init__(self, multiple: int) -> None:
-        super().__init__()
-        self._multiple = multiple
-
-    def forward(self, images: list[Tensor], targets: Any = None) -> tuple[Any, Any]:
-        """Batches maps `[C, H, W]`."""
-        # Sizes stay what they are: in a traced graph they are tensors, and the graph fits any size.
-        sizes = [(each.shape[-2], each.shape[-1]) for each in images]
-        longest = [max(side) for side in zip(*sizes, strict=True)]
-        height, width = ((side + self._multiple - 1) // self._multiple * self._multiple for side in longest)
-        padded = [F.pad(each, (0, width - each.shape[-1], 0, height - each.shape[-2])) for each in images]
-        canvas = torch.stack(padded).contiguous(memory_format=torch.channels_last)
-        return ImageList(canvas, sizes), targets
-
-    def postprocess(self, result: Any, image_shapes: Any, original_image_sizes: Any) -> Any:
-        """Boxes are in pixels of the map already."""
-        return result
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Holds the calibration of the network's confidence and the threshold of each operating point.
-
-    Attributes:
-        calibration: What the logit of the network's confidence (above 0) and the mean score in the middle
-            of the box count, and an offset: the sum is the logit of the confidence given out. The network
-            looks at shapes and learns to overlook how high a score is; real objects and false alarms
-            differ in just that. See `oodseg.training.box_calibration.calibrate`.
-        operating_points: Least confidence by name (`OPERATING_POINTS`), chosen once on ordinary validation
-            streets with `oodseg.training.operating_points.choose_operating_points`.
-    """
-
-    calibration: Sequence[float] = (1.0, 0.0, 0.0)
-    operating_points: Mapping[str, float] = field(
-        default_factory=lambda: {"quiet": 0.5, "balanced": 0.4, "thorough": 0.25}
-    )
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "calibration", tuple(self.calibration))  # JSON has lists alone
-        if len(self.calibration) != 3 or not self.calibration[0] > 0:
-            raise ConfigError(
-                "calibration takes a weight above 0 for the confidence, one for the score, and an offset, "
-                f"got {list(self.calibration)}"
-            )
-        wrong = set(self.operating_points) ^ set(OPERATING_POINTS)
-        if wrong or not all(0 <= each <= 1 for each in self.operating_points.values()):
-            raise ConfigError(
-                f"operating points need a confidence in 0..1 for each of {', '.join(OPERATING_POINTS)}, "
-                f"got {dict(self.operating_points)}"
-            )
-        ordered = {name: self.operating_points[name] for name in OPERATING_POINTS}
-        object.__setattr__(self, "operating_points", ordered)
-
-    def least_confidence(self, operating_point: str | float) -> float:
-        """Returns the least confidence of a box at an operating point, which may be that number itself."""
-        return self.operating_points[operating_point] if isinstance(operating_point, str) else operating_point
-
-
-def _compact(features: Sequence[int]) -> Any:
-    backbone = CompactBackbone(features)
-    roi, width = 7, 192
-    return FasterRCNN(
-        backbone,
-        rpn_anchor_generator=AnchorGenerator(((12,), (28,), (64,), (144,), (320,)), (_RATIOS,) * 5),
-        # The default sends every box below 112 px to the finest level, whose cells see too little of it.
-        box_roi_pool=MultiScaleRoIAlign(_LEVELS, roi, 2, canonical_scale=112),
-        box_head=TwoMLPHead(backbone.out_channels * roi * roi, width),
-        box_predictor=FastRCNNPredictor(width, 2),
-        rpn_pre_nms_top_n_train=600,
-        rpn_post_nms_top_n_train=300,
-        rpn_pre_nms_top_n_test=300,
-        rpn_post_nms_top_n_test=100,
-        box_batch_size_per_image=128,
-    )
-
-
-def _resnet50(features: Sequence[int]) -> Any:
-    if features:
-        raise ConfigError("the backbone 'resnet50' reads scores alone: choose 'compact' to join features")
-    return FasterRCNN(
-        resnet50_backbone(),
-        num_classes=2,
-        rpn_anchor_generator=AnchorGenerator(((32,), (64,), (128,), (256,), (512,)), (_RATIOS,) * 5),
-        rpn_pre_nms_top_n_train=2000,
-        rpn_post_nms_top_n_train=1000,
-        rpn_pre_nms_top_n_test=1000,
-        rpn_post_nms_top_n_test=1000,
-    )
-
-
-_BUILDERS = {"compact": _compact, "resnet50": _resnet50}
 
 
 class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
@@ -178,8 +64,6 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         scale: ScoreNormalizer | None = None,
     ) -> None:
         super().__init__()
-        if backbone not in _BUILDERS:
-            raise ConfigError(f"there is no backbone '{backbone}'; choose one of: {', '.join(_BUILDERS)}")
         shares = {"nms": nms, "nested": nested}
         for key, value in shares.items():
             if not 0.0 <= value <= 1.0:
@@ -189,16 +73,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         self.backbone, self.nms, self.nested, self.max_boxes = backbone, nms, nested, max_boxes
         self.features, self._scale = tuple(features), scale
         self.with_features, self.score_only = with_features or Reading(), score_only or Reading()
-        self.rcnn = _BUILDERS[backbone](self.features)
-        self.rcnn.transform = Canvas(_MULTIPLE)
-        # A sixth faster on CPUs.
-        self.rcnn.to(memory_format=torch.channels_last)
-        heads = self.rcnn.roi_heads
-        heads.score_thresh = _FLOOR
-        # Left to itself the pool infers these from the first map it sees, wrongly if that is very flat.
-        pool = heads.box_roi_pool
-        pool.scales = [1 / 4, 1 / 8, 1 / 16, 1 / 32]
-        pool.map_levels = initLevelMapper(2, 5, pool.canonical_scale, pool.canonical_level)
+        self.rcnn = build_rcnn(backbone, self.features)
         self.in_channels: int = self.rcnn.backbone.in_channels
         self.eval()
 

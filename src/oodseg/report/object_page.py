@@ -43,7 +43,7 @@ def render(listed: ObjectList) -> str:
 
 
 def _card(entry: ObjectEntry) -> dict[str, Any]:
-    """What the page's script shows of an image."""
+    """Returns what the page's script shows of an image."""
     return {
         "name": entry.name.encode("utf-8", "replace").decode("utf-8"),
         "width": entry.width,

@@ -164,7 +164,7 @@ def _charts(methods: Sequence[MethodResult], preset: Preset) -> list[Markup]:
 
 
 def _is_measured(method: MethodResult, preset: Preset) -> bool:
-    """Whether the set lets the overlap be measured at all: it holds an anomaly and something else."""
+    """Tells whether a set allows pixel metrics: it holds both anomalous and ordinary pixels."""
     return not math.isnan(method.value(f"s2m_{preset}", "auiou"))
 
 

@@ -109,7 +109,7 @@ def _open(plan: Plan[RecordT], source: Source, folder: Path, keep: bool = False)
 
 
 def _changes(about: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """What is other than in the run that wrote a folder, in words."""
+    """Words the differences from the run that wrote a folder."""
     before = {"oodseg": about["oodseg"], **(about.get("settings") or {})}
     # As JSON has it, where there are no tuples.
     now = json.loads(json.dumps({"oodseg": __version__, **settings}))

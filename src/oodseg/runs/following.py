@@ -26,7 +26,7 @@ _STAGE = "predicting"
 
 @dataclass
 class _Start:
-    """Where an earlier run stopped.
+    """Holds the point at which an earlier run stopped.
 
     Attributes:
         tracker: Has seen all frames that are done.

@@ -170,7 +170,7 @@ def judge(
 
 
 def _described(segmenter: Segmenter) -> dict[str, Any]:
-    """What tells a segmenter in memory from others: its settings (of one's own, its classes) and weights."""
+    """Describes a segmenter in memory by its settings (one's own: its classes) and the hash of weights."""
     try:
         found = describe(segmenter)
     except ConfigError:  # a network of one's own, which no file of settings can name
@@ -184,7 +184,7 @@ def _described(segmenter: Segmenter) -> dict[str, Any]:
 def judging_plan(
     settings: Mapping[str, Any], error_format: NumberFormat, fresh: bool, verb: str = "failures"
 ) -> Plan[FailureRecord]:
-    """What a run writes that judges segmentations.
+    """Plans the files of a run that judges segmentations.
 
     Args:
         settings: JSON-able: what the assessments depend on.

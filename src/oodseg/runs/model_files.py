@@ -38,7 +38,7 @@ def model_files(*specs: Any) -> dict[str, str]:
 
 
 def _named(value: Any, key: str, revision: str | None) -> Iterator[tuple[str, str | None]]:
-    """What a spec names, with the revision asked for."""
+    """Yields the sources that a spec names, with the revision asked for."""
     if isinstance(value, Mapping):
         for inner, each in value.items():
             yield from _named(each, str(inner), value.get("revision"))

@@ -1,4 +1,4 @@
-"""What a run of the pipeline does with an image, and how it lists what was found."""
+"""The work of a pipeline's run: predict an image, and list the objects of all."""
 
 from __future__ import annotations
 

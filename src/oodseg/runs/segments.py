@@ -29,7 +29,7 @@ LENGTH = 100
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """What is known of a frame.
+    """Holds the results of a frame.
 
     Attributes:
         time: Seconds since the start of the video.
@@ -101,7 +101,7 @@ class SegmentStore:
         self.out, self.fingerprint, self.drawn = Path(out), fingerprint, drawn
 
     def part(self, number: int) -> Path:
-        """Where the drawn frames of a segment lie."""
+        """Returns the path of a segment's drawn frames."""
         return self.out / SEGMENTS / f"{number:06d}.mp4"
 
     def done(self) -> Iterator[Segment]:

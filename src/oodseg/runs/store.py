@@ -43,7 +43,7 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 @dataclass(frozen=True)
 class Plan(Generic[RecordT]):
-    """What a run writes.
+    """Describes the files that a run writes.
 
     Attributes:
         verb: Command that writes it: a folder holds what one verb wrote.
@@ -221,7 +221,7 @@ def _named(key: str, content: bytes | Sequence[bytes]) -> list[tuple[str, bytes]
 
 
 def taken(out: Path, found: Stored[Any], item: Item) -> str:
-    """What an error says where the results of an image would take the place of another's."""
+    """Words the error when the results of an image would replace another's."""
     of = f"another image called '{found.name}'" if found.origin is None else found.origin
     this = f"the image '{item.name}'" if item.origin is None else item.origin
     return (

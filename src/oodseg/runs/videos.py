@@ -187,7 +187,7 @@ class _NoRecord:
 
 
 def _identity(video: Video) -> dict[str, Any]:
-    """What the frames are made from; another one means another video."""
+    """Identifies the files behind the frames; another identity means another video."""
     files = [file_identity(path) for path in video.files]
     # What a stream showed once it does not show again.
     begun = time.strftime("%Y-%m-%d %H:%M:%S") if video.live else None

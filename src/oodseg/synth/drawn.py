@@ -7,20 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from oodseg.core.taxonomy import FAR, IGNORE, LIVING, VEHICLE
 from oodseg.synth.drawn_houses import paint_buildings
 from oodseg.synth.drawn_objects import draw_unknown
 from oodseg.synth.drawn_plan import SPREAD, Thing, choose_population, choose_strangers, extent, overlap
-from oodseg.synth.drawn_street import (
-    FAR,
-    IGNORE,
-    LIVING,
-    VEHICLE,
-    Place,
-    paint_ground,
-    paint_markings,
-    paint_sky,
-    paint_skyline,
-)
+from oodseg.synth.drawn_street import Place, paint_ground, paint_markings, paint_sky, paint_skyline
 from oodseg.synth.drawn_texture import Bytes, Colour, noise, tint
 from oodseg.synth.drawn_things import (
     SHAPES,

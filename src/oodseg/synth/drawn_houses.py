@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from oodseg.core.taxonomy import FAR
 from oodseg.synth.drawn_palette import AWNINGS, WALLS, pick
-from oodseg.synth.drawn_street import FAR, NEAR, Place, facing, flanking
+from oodseg.synth.drawn_street import NEAR, Place, facing, flanking
 from oodseg.synth.drawn_texture import Colour, scaled, tint
 
 

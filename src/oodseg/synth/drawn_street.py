@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from oodseg.core.taxonomy import DRIVABLE, FAR, NON_DRIVABLE, SKY
 from oodseg.synth.drawn_texture import (
     FIELD,
     SUBPIXEL,
@@ -22,7 +23,6 @@ from oodseg.synth.drawn_texture import (
     scaled,
 )
 
-ROAD, VERGE, LIVING, VEHICLE, ROADSIDE, FAR, SKY, IGNORE = 0, 1, 2, 3, 4, 5, 6, 255
 Quad = list[tuple[float, float, float]]
 
 NEAR = 1.5  # metres: nothing is drawn closer to the camera
@@ -187,7 +187,7 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
     clear = np.exp(-place.fog * z)[:, None, None]
     rows = rows * clear + np.asarray(place.haze, np.float32) * (1 - clear)
     place.image[top:] = np.clip(rows, 0, 255).astype(np.uint8)
-    place.labels[top:] = np.asarray([ROAD, VERGE, VERGE], np.uint8)[zone]
+    place.labels[top:] = np.asarray([DRIVABLE, NON_DRIVABLE, NON_DRIVABLE], np.uint8)[zone]
 
 
 def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes: int) -> None:

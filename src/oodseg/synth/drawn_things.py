@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from oodseg.core.taxonomy import IGNORE, ROADSIDE, VEHICLE
 from oodseg.synth.drawn_palette import CLOTH, HELMETS, PAINT, SKIN, pick
-from oodseg.synth.drawn_street import IGNORE, ROADSIDE, VEHICLE, Place, Quad, facing, flanking
+from oodseg.synth.drawn_street import Place, Quad, facing, flanking
 from oodseg.synth.drawn_texture import Bytes, Colour, Light, Pen, noise, scaled, tint
 
 Flags = npt.NDArray[np.bool_]

@@ -9,20 +9,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from oodseg.core.taxonomy import FAR, IGNORE, LIVING
 from oodseg.synth.drawn import DOMAINS, Setting, choose_setting, ground_shadows, paste
 from oodseg.synth.drawn_houses import paint_house
 from oodseg.synth.drawn_objects import draw_unknown
-from oodseg.synth.drawn_street import (
-    FAR,
-    IGNORE,
-    LIVING,
-    NEAR,
-    Place,
-    lying,
-    paint_ground,
-    paint_sky,
-    paint_skyline,
-)
+from oodseg.synth.drawn_street import NEAR, Place, lying, paint_ground, paint_sky, paint_skyline
 from oodseg.synth.drawn_texture import Bytes, Colour, Light, noise, tint
 from oodseg.synth.drawn_things import draw_bush, draw_person, draw_tree, paint_pole, paint_vehicle
 from oodseg.synth.drawn_weather import WEATHERS

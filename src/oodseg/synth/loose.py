@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from oodseg.core.taxonomy import CLASSES, IGNORE, LOOSE
+from oodseg.core.taxonomy import DRIVABLE, IGNORE, LOOSE, NON_DRIVABLE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_GROUND = (CLASSES.index("drivable"), CLASSES.index("non-drivable"))
+_GROUND = (DRIVABLE, NON_DRIVABLE)
 _FIRST = 128  # indices below are those of pasted objects
 _SMALLEST, _LARGEST = 60, 0.05  # pixels, share of the scene: what is smaller is outlined too roughly
 _REACH = 5  # pixels below a thing in which there has to be ground

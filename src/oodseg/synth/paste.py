@@ -74,6 +74,40 @@ def _turn(
     return turned, cv2.warpAffine(alpha, matrix, (wide, tall))
 
 
+def place(
+    thing: Cutout,
+    size: tuple[int, int],
+    ground: NDArray[np.bool_],
+    rng: np.random.Generator,
+    zoom: float = 1.0,
+) -> tuple[Cutout, int, int]:
+    """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere.
+
+    Args:
+        thing: What will be pasted.
+        size: Height and width of the scene in pixels.
+        ground: Bool `[H, W]`: where things can stand.
+        rng: Source of every choice.
+        zoom: How many times larger things may be than usual.
+
+    Returns:
+        The thing in its size, and the column and row of its upper left corner, which may lie outside.
+    """
+    height, width = size
+    side = float(np.exp(rng.uniform(np.log(6), np.log(0.62 * height * zoom))))
+    if rng.random() < 0.7 and ground[::4, ::4].any():
+        rows, columns = np.nonzero(ground[::4, ::4])
+        pick = int(rng.integers(len(rows)))
+        foot, centre = int(rows[pick]) * 4, int(columns[pick]) * 4
+        nearness = (foot + 1) / height
+        thing = rescale(thing, max(6.0, side * (0.3 + nearness)), rng)
+        h, w = thing.alpha.shape
+        return thing, centre - w // 2, foot - h
+    thing = rescale(thing, side, rng)
+    h, w = thing.alpha.shape
+    return thing, int(rng.integers(-w // 3, width - w // 2)), int(rng.integers(-h // 3, height - h // 2))
+
+
 def paste(
     scene: NDArray[np.uint8],
     thing: Cutout,

@@ -13,36 +13,22 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from oodseg.core.taxonomy import IGNORE, LOOSE
-from oodseg.data.duts import DutsIndex, DutsItem
-from oodseg.data.training import StreetImage, street_images
+from oodseg.core.taxonomy import DRIVABLE, FAR, IGNORE, LIVING, LOOSE, NON_DRIVABLE, ROADSIDE, SKY, VEHICLE
+from oodseg.data.duts import DutsIndex
+from oodseg.data.training import street_images
 from oodseg.synth.camera import shoot
-from oodseg.synth.crates import cut_rectangle, draw_crate
+from oodseg.synth.cutouts import Cutouts
 from oodseg.synth.drawn import draw_scene
 from oodseg.synth.known import PEOPLE, VEHICLES
 from oodseg.synth.loose import loose_things
 from oodseg.synth.mix import Mix
 from oodseg.synth.own_car import OwnCars
-from oodseg.synth.paste import Cutout, cut_out, paste, rescale
-from oodseg.synth.signs import draw_sign
+from oodseg.synth.paste import Cutout, paste, place, rescale
 from oodseg.synth.surroundings import blobs, cast_shadows, mark_ground, replace_surroundings
+from oodseg.synth.windows import StreetWindows, cut_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-DRIVABLE, NON_DRIVABLE, LIVING, VEHICLE, ROADSIDE, FAR, SKY = range(7)
-
-# Share of each source of street images, and the smallest share of an image's height a crop may take:
-# Cityscapes frames are large, IDD-Lite's are small already.
-_SOURCES = {
-    "camvid": (0.22, 0.4),
-    "idd_lite": (0.33, 0.5),
-    "cityscapes_sample": (0.12, 0.2),
-    "cityscapes_640": (0.33, 0.35),
-}
-# Windows reach for places beyond the image by this share and are held back at its border, so that the
-# border, where the camera's own car shows, is seen as often as it is in whole images.
-_BEYOND = 0.3
 
 
 @dataclass(frozen=True)
@@ -87,13 +73,15 @@ class SceneSampler:
         mix: Mix | None = None,
     ) -> None:
         self.size, self.split, self.seed, self.mix = size, split, seed, mix or Mix()
-        self._streets = street_images(root, split)
+        streets = street_images(root, split)
         items = DutsIndex(Path(root) / "duts_tr", "held_out" if split == "val" else "train").items
         self._unknown = [item for item in items if item.nonstreet]
         # Few vehicles and people are held out; as negatives they serve both splits.
         everything = DutsIndex(Path(root) / "duts_tr").items
         self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
-        self._own_cars = OwnCars(self._streets, size)
+        self._windows = StreetWindows(streets, size)
+        self._cutouts = Cutouts(self._unknown, self._known, streets, self.mix)
+        self._own_cars = OwnCars(streets, size)
 
     def sample(self, rng: np.random.Generator) -> Scene:
         """Makes one scene; the generator's state decides everything."""
@@ -108,42 +96,10 @@ class SceneSampler:
             scene = self._street(rng, zoom)
         return replace(scene, image=shoot(scene.image, rng))
 
-    def _crop(
-        self, planes: list[NDArray[np.uint8]], smallest: float, rng: np.random.Generator, zoom: float = 1.0
-    ) -> list[NDArray[np.uint8]]:
-        """Cuts a random window of the scene's aspect from all planes (image first), scales, mirrors."""
-        height, width = self.size
-        h, w = planes[0].shape[:2]
-        largest = min(h, w * height / width)
-        tall = largest * float(np.exp(rng.uniform(np.log(smallest), 0))) / zoom
-        wide = tall * width / height
-        top = np.clip(rng.uniform(-_BEYOND, 1 + _BEYOND), 0, 1) * (h - tall)
-        left = np.clip(rng.uniform(-_BEYOND, 1 + _BEYOND), 0, 1) * (w - wide)
-        window = np.s_[int(top) : int(top + tall), int(left) : int(left + wide)]
-        cut = [plane[window] for plane in planes]
-        shrinks = tall > height
-        result = [
-            cv2.resize(cut[0], (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        ]
-        result += [cv2.resize(each, (width, height), interpolation=cv2.INTER_NEAREST) for each in cut[1:]]
-        if rng.random() < 0.5:
-            result = [np.ascontiguousarray(each[:, ::-1]) for each in result]
-        return result
-
-    def _some_street(
-        self, rng: np.random.Generator, zoom: float = 1.0, loose: bool = False
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        names = list(self._streets)
-        shares = np.array([_SOURCES[name][0] for name in names])
-        source = names[int(rng.choice(len(names), p=shares / shares.sum()))]
-        image: StreetImage = self._streets[source][int(rng.integers(len(self._streets[source])))]
-        pixels, labels = self._crop(list(image.read(loose)), _SOURCES[source][1], rng, zoom)
-        return pixels, labels
-
     def _street(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
         # Without them nothing is drawn for loose things: scenes of a seed stay what they were.
         loose = self.mix.loose > 0 and rng.random() < self.mix.loose
-        image, labels = self._some_street(rng, zoom, loose)
+        image, labels = self._windows.draw(rng, zoom, loose)
         ground = np.isin(labels, (DRIVABLE, NON_DRIVABLE))
         if rng.random() < self.mix.country:
             self._to_country(image, labels, rng)
@@ -170,7 +126,7 @@ class SceneSampler:
     ) -> None:
         """Replaces what stands beside the road, or random patches, by the background of a natural image."""
         item = self._unknown[int(rng.integers(len(self._unknown)))]
-        nature, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.4, rng)
+        nature, mask = cut_window([item.read_image(), item.read_mask().astype(np.uint8)], self.size, 0.4, rng)
         if rng.random() < 0.65:
             given_up = [NON_DRIVABLE, ROADSIDE, FAR, *([SKY] if rng.random() < 0.3 else [])]
             where = np.isin(labels, given_up)
@@ -192,10 +148,10 @@ class SceneSampler:
         zoom: float = 1.0,
     ) -> int:
         """Pastes an object, or a herd, from `index` on; returns how many."""
-        thing = self._some_unknown(rng)
+        thing = self._cutouts.unknown(rng)
         if thing is None:
             return 0
-        thing, left, top = self._place(thing, ground, rng, zoom)
+        thing, left, top = place(thing, self.size, ground, rng, zoom)
         opacity = float(rng.uniform(0.4, 0.95)) if rng.random() < self.mix.faint else 1.0
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
         count = int(rng.integers(2, 7)) if rng.random() < self.mix.herds else 1
@@ -222,18 +178,18 @@ class SceneSampler:
         """A vehicle, a person, or a piece of another street in an object's outline: pasted, yet known."""
         shadow = float(rng.uniform(0.15, 0.6)) if rng.random() < 0.45 else 0.0
         if rng.random() >= self.mix.pieces:
-            thing, label = self._some_known(rng)
+            thing, label = self._cutouts.known(rng)
             if thing is None:
                 return np.zeros(self.size, bool)
-            thing, left, top = self._place(thing, ground, rng, zoom)
+            thing, left, top = place(thing, self.size, ground, rng, zoom)
             covered = paste(image, thing, left, top, rng, 1.0, shadow)
             labels[covered] = label
             return covered
-        shape = self._cut(self._unknown, rng)
+        shape = self._cutouts.outline(rng)
         if shape is None:
             return np.zeros(self.size, bool)
-        shape, left, top = self._place(shape, ground, rng, zoom)
-        other, other_labels = self._some_street(rng)
+        shape, left, top = place(shape, self.size, ground, rng, zoom)
+        other, other_labels = self._windows.draw(rng)
         h, w = min(shape.alpha.shape[0], self.size[0]), min(shape.alpha.shape[1], self.size[1])
         y, x = int(rng.integers(self.size[0] - h + 1)), int(rng.integers(self.size[1] - w + 1))
         window = np.s_[y : y + h, x : x + w]
@@ -246,62 +202,14 @@ class SceneSampler:
         labels[covered] = source[covered]
         return covered
 
-    def _some_known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
-        """A sign; or a vehicle or person, from another street or a natural image. With its class."""
-        if rng.random() < self.mix.signs:
-            return draw_sign(rng), ROADSIDE
-        if rng.random() >= self.mix.borrowed:
-            item = self._known[int(rng.integers(len(self._known)))]
-            label = VEHICLE if item.wnid in VEHICLES else LIVING
-            return cut_out(item.read_image(), item.read_mask()), label
-        names = list(self._streets)
-        images = self._streets[names[int(rng.integers(len(names)))]]
-        image, labels = images[int(rng.integers(len(images)))].read()
-        label = int(rng.choice((LIVING, VEHICLE)))
-        _, parts, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
-        large = [index for index in range(1, len(stats)) if stats[index, cv2.CC_STAT_AREA] > 300]
-        if not large:
-            return None, label
-        return cut_out(image, parts == large[int(rng.integers(len(large)))]), label
-
-    def _some_unknown(self, rng: np.random.Generator) -> Cutout | None:
-        """An object; or a crate, or a rectangle, of any material."""
-        crate = rng.random() < self.mix.crates
-        # Without rectangles nothing is drawn for them: scenes of a seed stay what they were.
-        flat = not crate and self.mix.rectangles > 0 and rng.random() < self.mix.rectangles
-        if not (crate or flat):
-            return self._cut(self._unknown, rng)
-        texture = self._unknown[int(rng.integers(len(self._unknown)))].read_image()
-        return draw_crate(texture, rng) if crate else cut_rectangle(texture, rng)
-
-    def _cut(self, items: list[DutsItem], rng: np.random.Generator) -> Cutout | None:
-        item = items[int(rng.integers(len(items)))]
-        return cut_out(item.read_image(), item.read_mask())
-
-    def _place(
-        self, thing: Cutout, ground: NDArray[np.bool_], rng: np.random.Generator, zoom: float = 1.0
-    ) -> tuple[Cutout, int, int]:
-        """Chooses size and place: mostly standing on the ground and larger when nearer, else anywhere."""
-        height, width = self.size
-        side = float(np.exp(rng.uniform(np.log(6), np.log(0.62 * height * zoom))))
-        if rng.random() < 0.7 and ground[::4, ::4].any():
-            rows, columns = np.nonzero(ground[::4, ::4])
-            pick = int(rng.integers(len(rows)))
-            foot, centre = int(rows[pick]) * 4, int(columns[pick]) * 4
-            nearness = (foot + 1) / height
-            thing = rescale(thing, max(6.0, side * (0.3 + nearness)), rng)
-            h, w = thing.alpha.shape
-            return thing, centre - w // 2, foot - h
-        thing = rescale(thing, side, rng)
-        h, w = thing.alpha.shape
-        return thing, int(rng.integers(-w // 3, width - w // 2)), int(rng.integers(-h // 3, height - h // 2))
-
     def _natural(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
         """A DUTS image as it is: its object is unknown, or known where it is a vehicle or a person."""
         known = rng.random() < 0.22
         items = self._known if known else self._unknown
         item = items[int(rng.integers(len(items)))]
-        image, mask = self._crop([item.read_image(), item.read_mask().astype(np.uint8)], 0.6, rng, zoom)
+        image, mask = cut_window(
+            [item.read_image(), item.read_mask().astype(np.uint8)], self.size, 0.6, rng, zoom
+        )
         labels, unknown = np.full(self.size, IGNORE, np.uint8), np.zeros(self.size, np.uint8)
         if known:
             labels[mask > 0] = VEHICLE if item.wnid in VEHICLES else LIVING

@@ -52,7 +52,7 @@ class _Track:
     number: int | None = None
 
     def expected(self, time: float) -> Shape:
-        """Where it should be at a time."""
+        """Predicts its outline at a time."""
         boxes = [shape.box for shape in self.shapes]
         return self.shapes[-1].at(predict_box(self.times, boxes, time))
 

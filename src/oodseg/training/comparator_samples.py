@@ -1,4 +1,4 @@
-"""What a comparator learns on: cached predictions beside the truth, sample by number."""
+"""Samples of a comparator's training: cached predictions beside the truth, by number."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _baselines(
     resume: bool,
     progress: Progress | None,
 ) -> list[SegmenterAssessor]:
-    """What SynthCP is measured against, as far as the segmenter lends itself to it."""
+    """Makes the baselines of SynthCP that the segmenter lends itself to."""
     detectors: list[SegmenterAssessor] = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit)]
     detectors.append(TestTimeAugmentation(segmenter))
     if isinstance(segmenter, StreetNet):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodseg.prompts.faster_rcnn import FasterRCNNPrompts, Reading
+from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
+from oodseg.prompts.reading import Reading
 from oodseg.training.box_calibration import calibrate
 from oodseg.training.box_quality import Candidates, Found, assign, collect, summary
 from oodseg.training.score_source import Ordinary

@@ -36,7 +36,7 @@ def make_scenes(
 
 
 def scene_folder(out: Path, split: str) -> Path:
-    """Where a run keeps the scenes of a split, `"train"` or `"val"`."""
+    """Returns the folder in which a run keeps the scenes of a split, `"train"` or `"val"`."""
     return out / f"scenes-{split}"
 
 

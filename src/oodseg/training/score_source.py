@@ -1,4 +1,4 @@
-"""What gives the score maps that a prompt generator learns on: a detector, or a folder (`given_scores`)."""
+"""Sources of the score maps that a prompt generator learns on: a detector, or a folder (`given_scores`)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ScoreSource(Protocol):
 
     @property
     def scale(self) -> ScoreNormalizer | None:
-        """What the generator is to normalise scores by; None for the detector's own statistics."""
+        """The statistics by which the generator normalises scores; None for the detector's own."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What the street network learns on: batches of outlier-exposure scenes, each made from its number alone."""
+"""Samples of the street network's training: batches of outlier-exposure scenes, each made from its number."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _CHECKPOINT = "last.ckpt"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the loop ends with.
+    """Holds the result of a training.
 
     Attributes:
         network: With the averaged weights, on the CPU, in evaluation mode and frozen.

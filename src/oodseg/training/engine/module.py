@@ -1,4 +1,4 @@
-"""What is trained: a network with its samples and its loss."""
+"""The contract of a training: a network with its samples and its loss."""
 
 from __future__ import annotations
 

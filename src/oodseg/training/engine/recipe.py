@@ -16,7 +16,7 @@ _FOLDER = Path(__file__).parents[1] / "recipes"
 
 
 class Recipe(BaseModel):
-    """What every recipe has; an entry that it does not know is an error.
+    """Holds the settings of every training; an entry that it does not know is an error.
 
     Attributes:
         seed: Of weights, samples and their order. A recipe within another adds its own to the outer one's.
@@ -32,7 +32,7 @@ class Recipe(BaseModel):
 
 
 class LoopRecipe(Recipe):
-    """What every training by gradient descent has; see `oodseg.training.engine.loop.run_training`.
+    """Holds the settings of a training by gradient descent, see `oodseg.training.engine.loop.run_training`.
 
     Attributes:
         max_steps: Optimiser steps of the whole training.

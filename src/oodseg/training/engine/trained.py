@@ -1,4 +1,4 @@
-"""What every training leaves behind: the weights of a part, and what it was trained with and is worth."""
+"""The result of a training on disk: the weights of a part, its recipe and its figures."""
 
 from __future__ import annotations
 

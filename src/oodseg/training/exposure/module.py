@@ -25,7 +25,7 @@ _BASES = {"msp": msp, "energy": energy, "entropy": softmax_entropy}
 
 
 class Taught(nn.Module):
-    """What is trained: the head, and what the method trains beside it."""
+    """Holds the networks that are trained: the head, and what the method trains beside it."""
 
     def __init__(self, head: nn.Module, companion: nn.Module | None) -> None:
         super().__init__()

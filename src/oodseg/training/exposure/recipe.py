@@ -13,7 +13,7 @@ from oodseg.training.scene_mix import MixRecipe
 
 
 class ExposureRecipe(LoopRecipe):
-    """What all of them have.
+    """Holds the settings of all methods.
 
     Attributes:
         sizes: Height and width of the scenes, multiples of 32; batches take them in turn, and those of larger
@@ -36,7 +36,7 @@ class ExposureRecipe(LoopRecipe):
 
 
 class HeadRecipe(ExposureRecipe):
-    """What methods with a head on the features have.
+    """Holds the settings of methods with a head on the features.
 
     Attributes:
         hidden: Channels of the head.
@@ -56,7 +56,7 @@ class MetaOodRecipe(HeadRecipe):
 
 
 class MarginRecipe(HeadRecipe):
-    """What methods with hinges on the energy have.
+    """Holds the settings of methods with hinges on the energy.
 
     Attributes:
         margins: m_in and m_out; None to measure them on the frozen network.

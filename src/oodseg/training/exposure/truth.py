@@ -1,4 +1,4 @@
-"""What a scene says about each pixel, at the resolution of a detector's logits."""
+"""The truth of a scene about each pixel, at the resolution of a detector's logits."""
 
 from __future__ import annotations
 

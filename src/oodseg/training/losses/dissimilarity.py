@@ -1,4 +1,4 @@
-"""Which pixels a re-synthesis cannot explain (SynBoost: Di Biase et al., CVPR 2021, arXiv 2103.05445)."""
+"""The loss of SynBoost's dissimilarity network (Di Biase et al., CVPR 2021, arXiv 2103.05445)."""
 
 from __future__ import annotations
 
