@@ -2,6 +2,7 @@
 
 import io
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -43,10 +44,11 @@ def models():
 @contextmanager
 def client(load=models, **settings):
     """A client of a running app whose models are loaded."""
-    app = create_app(Settings(**settings), load)
-    with TestClient(app) as found:
-        app.state.service.engine.wait()
-        yield found
+    with TemporaryDirectory() as folder:
+        app = create_app(Settings(**{"jobs_folder": folder, **settings}), load)
+        with TestClient(app) as found:
+            app.state.service.engine.wait()
+            yield found
 
 
 def scene():

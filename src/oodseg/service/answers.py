@@ -32,7 +32,7 @@ def found_json(found: Prediction, models: Models, request_id: str, point: str, s
     objects = [
         FoundObject(
             id=number,
-            bbox=tuple(round(side) for side in each.bbox),  # type: ignore[arg-type]
+            bbox=tuple(round(side) for side in each.bbox),
             area=each.area,
             confidence=round(each.confidence, 6),
             segmentation=RunLengths.model_validate(each.rle),

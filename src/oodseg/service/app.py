@@ -13,19 +13,16 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 
 from oodseg.core.version import __version__
-from oodseg.service import about, images
+from oodseg.service import about, images, jobs
 from oodseg.service.engine import Engine
 from oodseg.service.gate import Gate
-from oodseg.service.intake import Admission, Budget
 from oodseg.service.meter import Meter
 from oodseg.service.models import Models
 from oodseg.service.problems import add_handlers
-from oodseg.service.results import Results
 from oodseg.service.settings import Settings, read_settings
 from oodseg.service.state import State
 
 STATIC = Path(__file__).parent / "static"
-_DECODERS = 2  # images decoded at once: a decoder has one core
 
 
 def create_app(settings: Settings | None = None, load: Callable[[], Models] | None = None) -> FastAPI:
@@ -40,24 +37,17 @@ def create_app(settings: Settings | None = None, load: Callable[[], Models] | No
     """
     chosen = settings or read_settings()
     meter = Meter()
-    engine = Engine(load or partial(Models.load, chosen), meter)
+    engine = Engine(
+        load or partial(Models.load, chosen), meter, chosen.batch_images, chosen.batch_milliseconds / 1000
+    )
+    state = State.make(chosen, meter, engine)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = State(
-            chosen,
-            meter,
-            engine,
-            Admission(chosen.queue_length, chosen.client_requests, meter),
-            Budget(chosen.queue_pixels),
-            asyncio.Semaphore(_DECODERS),
-            Results(chosen.cached_results),
-            asyncio.Event(),
-        )
-        engine.start()
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        state.start()
         yield
-        app.state.service.stopping.set()
-        await asyncio.to_thread(engine.stop, chosen.shutdown_seconds)
+        state.stopping.set()
+        await asyncio.to_thread(state.stop)
 
     app = FastAPI(
         title="oodseg",
@@ -70,9 +60,11 @@ def create_app(settings: Settings | None = None, load: Callable[[], Models] | No
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.service = state
     add_handlers(app)
     app.include_router(about.router)
     app.include_router(images.router)
+    app.include_router(jobs.router)
     if STATIC.is_dir():
         app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     if chosen.cors_origins:

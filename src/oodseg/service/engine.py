@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from oodseg.core.parts import Assessment, Judge
+    from oodseg.core.parts import Assessment, Judge, Sight
     from oodseg.core.prediction import Prediction
 
 _REQUEST, _FRAME, _END = range(3)  # what comes first
@@ -36,7 +37,8 @@ class _Task:
     urgency: int
     number: int
     kind: str = field(compare=False)
-    compute: Callable[[Models], Any] = field(compare=False)
+    compute: Callable[[Models, Sight | None], Any] = field(compare=False)
+    image: NDArray[np.uint8] | None = field(compare=False, default=None)
     future: Future[Any] = field(compare=False, default_factory=Future)
 
 
@@ -46,13 +48,19 @@ class Engine:
     Args:
         load: Loads the models.
         meter: Is told of every computation.
+        batch: Most images that the detector sees at once; 0 for eight on a GPU and one on a CPU, where more
+            at once take as long as one after the other.
+        patience: Seconds that an image waits for others to join it.
 
     Attributes:
         fault: Why the models could not be loaded; None if they were, or will be.
     """
 
-    def __init__(self, load: Callable[[], Models], meter: Meter) -> None:
+    def __init__(
+        self, load: Callable[[], Models], meter: Meter, batch: int = 0, patience: float = 0.005
+    ) -> None:
         self._load, self._meter = load, meter
+        self._batch, self._patience = batch, patience
         self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._loaded = threading.Event()
@@ -75,7 +83,7 @@ class Engine:
             Whether it has ended.
         """
         self._ended = True
-        self._submit(_END, "end", lambda _: None)
+        self._submit(_END, "end", lambda *_: None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -133,7 +141,7 @@ class Engine:
             Problem: The models are not loaded, or the service is shutting down.
         """
         urgency = _FRAME if frame else _REQUEST
-        return self._ask(urgency, "predict", lambda models: models.find(image, point))
+        return self._ask(urgency, "predict", lambda models, sight: models.find(image, point, sight), image)
 
     def judge(self, image: NDArray[np.uint8]) -> Future[Assessment]:
         """Asks where a segmentation of an image is likely wrong.
@@ -143,15 +151,21 @@ class Engine:
         """
         judge = self.judge_in_use
         device = self.models.s2m.device
-        return self._ask(_REQUEST, "judge", lambda _: judge.assess(to_tensor(image).to(device)))
+        return self._ask(_REQUEST, "judge", lambda *_: judge.assess(to_tensor(image).to(device)))
 
-    def _ask(self, urgency: int, kind: str, compute: Callable[[Models], Any]) -> Future[Any]:
+    def _ask(self, *asked: Any) -> Future[Any]:
         if not self.ready:
             raise Problem("not-ready", self.state)
-        return self._submit(urgency, kind, compute)
+        return self._submit(*asked)
 
-    def _submit(self, urgency: int, kind: str, compute: Callable[[Models], Any]) -> Future[Any]:
-        task = _Task(urgency, next(self._numbers), kind, compute)
+    def _submit(
+        self,
+        urgency: int,
+        kind: str,
+        compute: Callable[[Models, Sight | None], Any],
+        image: NDArray[np.uint8] | None = None,
+    ) -> Future[Any]:
+        task = _Task(urgency, next(self._numbers), kind, compute, image)
         self._tasks.put(task)
         return task.future
 
@@ -169,16 +183,43 @@ class Engine:
             task = self._tasks.get()
             if task.urgency == _END:
                 break
-            self._compute(task, self._models)
+            self._compute_all(self._joined(task, self._models), self._models)
         self._meter.ready.set(0)
         self._refuse()
 
-    def _compute(self, task: _Task, models: Models) -> None:
-        if not task.future.set_running_or_notify_cancel():
-            return  # nobody waits any more
+    def _joined(self, first: _Task, models: Models) -> list[_Task]:
+        """A task with those that the detector can see at once with it."""
+        most = self._batch or (1 if models.s2m.device == "cpu" else 8)
+        tasks = [first]
+        until = time.monotonic() + (self._patience if first.urgency == _REQUEST else 0)
+        while first.image is not None and len(tasks) < most:
+            try:
+                task = self._tasks.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if task.image is None:
+                self._tasks.put(task)
+                break
+            tasks.append(task)
+        return tasks
+
+    def _compute_all(self, tasks: list[_Task], models: Models) -> None:
+        wanted = [task for task in tasks if task.future.set_running_or_notify_cancel()]
+        images = [task.image for task in wanted if task.image is not None]
+        sights: list[Sight | None] = [None] * len(wanted)
+        if images:
+            self._meter.batch.observe(len(images))
+        if len(images) > 1:
+            # What goes wrong here is found again, and told, where each is looked at alone.
+            with suppress(Exception):
+                sights = [*models.s2m.look_at(images)]
+        for task, sight in zip(wanted, sights, strict=True):
+            self._compute(task, models, sight)
+
+    def _compute(self, task: _Task, models: Models, sight: Sight | None) -> None:
         began = time.perf_counter()
         try:
-            result = task.compute(models)
+            result = task.compute(models, sight)
         except OodsegError as error:
             task.future.set_exception(error)
         except Exception as error:

@@ -26,7 +26,6 @@ from oodseg.service.intake import read_upload
 from oodseg.service.logs import current_request
 from oodseg.service.negotiation import JSON, PNG, wants_picture
 from oodseg.service.openapi import IMAGE_BODY, responses
-from oodseg.service.problems import Problem
 from oodseg.service.schemas import Found, Judged
 from oodseg.service.state import State
 
@@ -61,9 +60,7 @@ async def predict(
     picture = wants_picture(accept, view is not None)
     models = state.engine.models
     point = operating_point or models.usual
-    if point not in models.points:
-        names = ", ".join(models.points)
-        raise Problem("invalid-parameter", f"there is no operating point '{point}': choose one of {names}")
+    models.check_point(point)
     wanted = models.readiest if all else point
 
     async def answer(data: bytes) -> bytes:

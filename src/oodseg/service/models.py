@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from oodseg.core.errors import ConfigError
 from oodseg.core.guarantee import CALIBRATED
 from oodseg.core.parts import OPERATING_POINTS
 from oodseg.core.version import __version__
@@ -13,7 +14,7 @@ from oodseg.pipeline import S2M
 from oodseg.runs.loading import load
 
 if TYPE_CHECKING:
-    from oodseg.core.parts import Judge
+    from oodseg.core.parts import Judge, Sight
     from oodseg.core.prediction import Prediction
     from oodseg.service.settings import Settings
 
@@ -66,6 +67,16 @@ class Models:
         """The operating point at which there are most boxes: those of the others are among them."""
         return min(reversed(self.points), key=self.points.__getitem__)
 
+    def check_point(self, point: str) -> None:
+        """Checks that there is such an operating point.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if point not in self.points:
+            names = ", ".join(self.points)
+            raise ConfigError(f"there is no operating point '{point}': choose one of {names}")
+
     def kept_by(self, confidence: float) -> list[str]:
         """Operating points at which a box of that confidence is proposed."""
         return [name for name, least in self.points.items() if confidence >= least]
@@ -98,10 +109,16 @@ class Models:
             "failures": None if self.judge is None else _describe_judge(self.judge),
         }
 
-    def find(self, image: Any, point: str) -> Prediction:
-        """Finds the objects of an image at an operating point; only one thread may call it at a time."""
+    def find(self, image: Any, point: str, sight: Sight | None = None) -> Prediction:
+        """Finds the objects of an image; only one thread may call it at a time.
+
+        Args:
+            image: What the pipeline takes.
+            point: Operating point.
+            sight: What the detector saw of it already.
+        """
         self.s2m.operating_point = point
-        return self.s2m(image)
+        return self.s2m(image, sight=sight)
 
 
 def _describe_judge(judge: Judge) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from oodseg.core.errors import ConfigError, OodsegError
+from oodseg.core.errors import ConfigError, DeviceError, OodsegError
 from oodseg.io.images import UnknownFormatError
 from oodseg.io.uploads import TooManyPixelsError
 from oodseg.service.logs import current_request
@@ -103,6 +103,8 @@ def problem_of(error: OodsegError) -> Problem:
         kind = "too-large"
     elif isinstance(error, UnknownFormatError):
         kind = "unsupported-type"
+    elif isinstance(error, DeviceError):
+        kind = "internal-error"
     elif isinstance(error, ConfigError):
         kind = "invalid-parameter"
     return Problem(kind, str(error))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
@@ -83,3 +85,18 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     request_id: str | None = None
+
+
+class JobDocument(BaseModel):
+    """How far a video is."""
+
+    id: str
+    state: Literal["queued", "running", "done", "failed"]
+    done: int = Field(description="Frames that are done.")
+    total: int | None = Field(description="About how many there are; null if unknown.")
+    operating_point: str
+    created: float = Field(description="Seconds since 1970.")
+    finished: float | None
+    objects: int | None = Field(description="Unknown objects found, once it is done.")
+    error: str | None = Field(description="Why it failed.")
+    files: dict[str, str] = Field(description="Where the results are, by name, once it is done.")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
+import threading
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -11,8 +14,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from oodseg.core.errors import OodsegError
 from oodseg.service.app import create_app
-from oodseg.service.logs import log, set_up_logs
+from oodseg.service.logs import set_up_logs
 from oodseg.service.settings import Settings
+from oodseg.service.state import State
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -38,19 +42,25 @@ class _Protocol(H11Protocol):
 class _Server(uvicorn.Server):
     """A server that tells its app at once that it is to stop, so that streams of events end."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
         super().__init__(config)
-        self._service = app
+        self._state = state
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See `uvicorn.Server.handle_exit`."""
         super().handle_exit(sig, frame)
-        self.loop.call_soon_threadsafe(self._service.state.service.stopping.set)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._state.stopping.set)
 
-    async def serve(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """See `uvicorn.Server.serve`."""
-        self.loop = asyncio.get_running_loop()
-        await super().serve(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server.startup`."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """See `uvicorn.Server.on_tick`; ends where there is no model to serve."""
+        return await super().on_tick(counter) or self._state.engine.fault is not None
 
 
 def serve(settings: Settings, app: FastAPI | None = None) -> None:
@@ -61,10 +71,11 @@ def serve(settings: Settings, app: FastAPI | None = None) -> None:
         app: Of `create_app`; None makes it.
 
     Raises:
-        OodsegError: The address cannot be listened at.
+        OodsegError: The address cannot be listened at, or the models cannot be loaded.
     """
     set_up_logs(settings.log_level)
     app = app or create_app(settings)
+    state: State = app.state.service
     _Protocol.header_seconds = settings.header_seconds
     config = uvicorn.Config(
         app,
@@ -76,14 +87,19 @@ def serve(settings: Settings, app: FastAPI | None = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Behind a proxy, uvicorn reads FORWARDED_ALLOW_IPS.
         limit_concurrency=2 * settings.queue_length + _SPARE,
-        timeout_graceful_shutdown=round(settings.shutdown_seconds) or 1,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
-    log("listening", host=settings.host, port=settings.port)
+    # Uvicorn raises the signal once more when all is answered: that is a good end, not a fault.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        _Server(config, app).run()
+        _Server(config, state).run()
+    except KeyboardInterrupt:
+        pass
     except SystemExit as error:
         raise OodsegError(
             f"cannot listen at {settings.host}:{settings.port}: choose another --port, or end what uses it"
         ) from error
+    if state.engine.fault is not None:
+        raise OodsegError(state.engine.state) from state.engine.fault

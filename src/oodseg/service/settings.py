@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     upload_seconds: float = Field(30.0, gt=0, description="Most seconds for a request's body; then 408.")
     header_seconds: float = Field(10.0, gt=0, description="Most seconds for a request's headers.")
     shutdown_seconds: float = Field(30.0, gt=0, description="Most seconds to finish what runs at the end.")
+    batch_images: int = Field(
+        0, ge=0, description="Most images the detector sees at once; 0: eight on a GPU, one on a CPU."
+    )
+    batch_milliseconds: float = Field(5.0, ge=0, description="Time that an image waits for others to join.")
     cached_results: int = Field(16, ge=0, description="Results kept in memory; 0 keeps none.")
 
     api_key: SecretStr | None = Field(None, description="Key that requests must bring; none asked if empty.")
@@ -55,7 +60,7 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error.")
 
     jobs_folder: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "oodseg-jobs",
+        default_factory=lambda: Path(tempfile.gettempdir()) / f"oodseg-jobs-{os.getuid()}",
         description="Folder of videos and their results; made if missing.",
     )
     max_video_bytes: int = Field(1_000_000_000, ge=1, description="Most bytes of a video.")

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from fastapi import Request
 
+from oodseg.core.errors import OodsegError
 from oodseg.service.engine import Engine
 from oodseg.service.intake import Admission, Budget, gone
+from oodseg.service.job_store import JobStore
+from oodseg.service.job_worker import Worker
+from oodseg.service.logs import log
 from oodseg.service.meter import Meter
 from oodseg.service.problems import Problem
 from oodseg.service.results import Results
 from oodseg.service.settings import Settings
 
 ResultT = TypeVar("ResultT")
+_DECODERS = 2  # images decoded at once: a decoder has one core
 
 
 @dataclass
@@ -32,6 +38,8 @@ class State:
         decoders: Bounds how many images are decoded at once.
         results: What was found in the last images.
         stopping: Set when the service begins to shut down.
+        worker: Works through videos; None where they cannot be kept.
+        uploads: Videos that are being sent.
     """
 
     settings: Settings
@@ -42,6 +50,45 @@ class State:
     decoders: asyncio.Semaphore
     results: Results
     stopping: asyncio.Event
+    worker: Worker | None = None
+    uploads: int = 0
+
+    @classmethod
+    def make(cls, settings: Settings, meter: Meter, engine: Engine) -> State:
+        """Makes what a service needs beside its engine; nothing runs yet."""
+        admission = Admission(settings.queue_length, settings.client_requests, meter)
+        pixels, decoders = Budget(settings.queue_pixels), asyncio.Semaphore(_DECODERS)
+        results = Results(settings.cached_results)
+        return cls(settings, meter, engine, admission, pixels, decoders, results, asyncio.Event())
+
+    @property
+    def videos(self) -> Worker:
+        """Works through videos.
+
+        Raises:
+            Problem: They cannot be kept.
+        """
+        if self.worker is None:
+            raise Problem("not-ready", "this service takes no videos: it has no folder to keep them in")
+        return self.worker
+
+    def start(self) -> None:
+        """Begins to load the models, and goes on with the videos that are not done."""
+        self.engine.start()
+        try:
+            store = JobStore(self.settings.jobs_folder)
+        except OodsegError as error:
+            log("no videos are taken", logging.WARNING, reason=str(error))
+            return
+        self.worker = Worker(store, self.engine, self.meter, self.settings.job_hours)
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Leaves the video that runs, and answers the requests that are left."""
+        seconds = self.settings.shutdown_seconds
+        if self.worker is not None:
+            self.worker.stop(seconds)
+        self.engine.stop(seconds)
 
     @classmethod
     def of(cls, request: Request) -> State:
