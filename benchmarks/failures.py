@@ -94,9 +94,9 @@ def assess(folder: Path, images: LabelSet) -> Found:
         image, truth = each.read()
         found = detector.assess(to_tensor(image))
         curve.update(found.error, found.labels != truth, truth == IGNORE)
-        guessed.append(found.class_iou)
+        guessed.append(found.class_quality)
         true.append(image_iou(found.labels, truth, count))
-        means.append(found.mean_iou)
+        means.append(found.mean_quality)
     pixels = curve.compute()
     rows = np.stack(guessed), np.stack(true), np.array(means)
     return Found(

@@ -40,7 +40,7 @@ def test_it_judges_a_street(scene) -> None:
     wrong = (found.labels != scene.labels)[scene.labels != 255]
     error = found.error[scene.labels != 255]
     assert error[wrong].mean() > 1.5 * error[~wrong].mean()
-    assert 0 <= found.mean_iou <= 1
+    assert 0 <= found.mean_quality <= 1
     assert found.resynthesis.dtype == np.uint8
     assert found.resynthesis.std() > 20  # an image, not a grey sheet
 

@@ -34,7 +34,7 @@ def image(height=50, width=70):
 def same(one, other):
     np.testing.assert_array_equal(one.labels, other.labels)
     np.testing.assert_array_equal(one.error, other.error)
-    np.testing.assert_array_equal(one.class_iou, other.class_iou)
+    np.testing.assert_array_equal(one.class_quality, other.class_quality)
 
 
 def test_every_registered_detector_is_tested() -> None:
@@ -51,10 +51,10 @@ def test_assessment(name) -> None:
     assert (found.labels.shape, found.labels.dtype) == ((50, 70), np.uint8)
     assert (found.error.shape, found.error.dtype) == ((50, 70), np.float32)
     assert 0 <= found.error.min() < found.error.max() <= 1
-    assert (found.class_iou.shape, found.class_iou.dtype) == ((3,), np.float32)
+    assert (found.class_quality.shape, found.class_quality.dtype) == ((3,), np.float32)
     predicted = np.isin(np.arange(3), found.labels)
-    np.testing.assert_array_equal(np.isnan(found.class_iou), ~predicted)
-    assert found.mean_iou == pytest.approx(np.nanmean(found.class_iou))
+    np.testing.assert_array_equal(np.isnan(found.class_quality), ~predicted)
+    assert found.mean_quality == pytest.approx(np.nanmean(found.class_quality))
     if name == "synthcp":
         assert (found.resynthesis.shape, found.resynthesis.dtype) == ((50, 70, 3), np.uint8)
     else:

@@ -64,13 +64,13 @@ def test_an_ensemble_doubts_where_its_members_disagree():
     assert found.error[:, :20].max() < 0.01
     assert found.error[:, 20:] == pytest.approx(1 / 3, abs=0.01)
     dice = (1 + 0 + 0) / 3
-    assert found.class_iou[:2] == pytest.approx([1, dice / (2 - dice)])
-    assert np.isnan(found.class_iou[2]), "the segmenter under test does not predict it"
+    assert found.class_quality[:2] == pytest.approx([1, dice / (2 - dice)])
+    assert np.isnan(found.class_quality[2]), "the segmenter under test does not predict it"
 
 
 def test_a_class_that_no_other_member_has_is_agreed_on_by_none():
     found = Ensemble(Says(halves(0, 1)), [Says(halves(0, 2))]).assess(torch.rand(3, 20, 40))
-    assert found.class_iou[:2] == pytest.approx([1, 0])
+    assert found.class_quality[:2] == pytest.approx([1, 0])
 
 
 def test_an_ensemble_needs_members_of_its_classes():
@@ -125,7 +125,7 @@ def test_quality_by_agreement_or_by_confidence():
         MCDropout(make_segmenter(), quality=each).assess(image) for each in ("pairwise_dice", "confidence")
     )
     np.testing.assert_array_equal(agreed.error, sure.error)
-    assert not np.allclose(agreed.class_iou, sure.class_iou, equal_nan=True)
+    assert not np.allclose(agreed.class_quality, sure.class_quality, equal_nan=True)
     with pytest.raises(
         ConfigError, match="tta has no quality 'luck'; choose one of: pairwise_dice, confidence"
     ):

@@ -10,8 +10,8 @@ def record(mean, wrong, by_class=None, height=10):
     return FailureRecord(height, 10, mean, by_class or {}, {}, wrong, (1, 1), 1.0)
 
 
-def listed(records, classes, overlap):
-    return FailureList([FailureEntry("x", each, {}) for each in records], {}, classes, overlap, {})
+def listed(records, classes, measure):
+    return FailureList([FailureEntry("x", each, {}) for each in records], {}, classes, measure, {})
 
 
 def test_the_best_are_kept_first_and_count_by_their_pixels():

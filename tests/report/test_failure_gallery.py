@@ -14,9 +14,9 @@ def entry(name, mean=0.4, by_class=None):
     return FailureEntry(name, record, {kind: f"{kind}/{name}.png" for kind in KINDS})
 
 
-def page(entries, overlap="IoU", failures=(), **info):
+def page(entries, measure="IoU", failures=(), **info):
     reasons = dict(enumerate(failures))
-    return render(FailureList(entries, reasons, ("road", "car"), overlap, info))
+    return render(FailureList(entries, reasons, ("road", "car"), measure, info))
 
 
 def test_names_are_escaped_and_addresses_quoted():
@@ -34,11 +34,11 @@ def test_the_worst_class_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("count", "overlap", "words"),
+    ("count", "measure", "words"),
     [(0, "IoU", "0 images,"), (1, "IoU", "1 image,"), (2, "Dice", "2 slices,"), (1, "Dice", "1 slice,")],
 )
-def test_the_summary_counts(count, overlap, words):
-    assert f"<p>{words}" in page([entry(str(k)) for k in range(count)], overlap)
+def test_the_summary_counts(count, measure, words):
+    assert f"<p>{words}" in page([entry(str(k)) for k in range(count)], measure)
 
 
 def test_nothing_predicted_is_said():

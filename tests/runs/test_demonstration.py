@@ -41,7 +41,7 @@ def test_a_pipeline_that_knows_everything_finds_everything(tmp_path) -> None:
     assert shown.total.drawn == 5
     for each in shown.scenes.values():
         assert (each.found, each.missed, each.false_alarms) == (each.drawn, 0, 0)
-        assert each.overlaps == pytest.approx([1.0] * each.drawn)
+        assert each.best_ious == pytest.approx([1.0] * each.drawn)
 
 
 def test_unknown_pipeline_is_said_before_anything_is_written(tmp_path) -> None:
@@ -78,4 +78,4 @@ def test_comparison(drawn, outlines, expected) -> None:
     result = compare(blocks(*drawn), masks)
     assert (result.drawn, result.found, result.false_alarms) == expected[:3]
     assert result.missed == expected[0] - expected[1]
-    assert result.overlaps == pytest.approx(expected[3])
+    assert result.best_ious == pytest.approx(expected[3])

@@ -68,8 +68,8 @@ def result_table(shown: Demonstration) -> Table:
 
 
 def _cells(result: SceneResult) -> tuple[str, ...]:
-    overlaps = result.overlaps
-    mean = f"{sum(overlaps) / len(overlaps):.2f}" if overlaps else "-"
+    best_ious = result.best_ious
+    mean = f"{sum(best_ious) / len(best_ious):.2f}" if best_ious else "-"
     return str(result.drawn), str(result.found), str(result.missed), str(result.false_alarms), mean
 
 

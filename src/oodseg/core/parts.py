@@ -243,7 +243,7 @@ class Judge(Part):
         """Adds the interval of the mean quality to an assessment, if intervals were fitted."""
         if self.intervals is None:
             return found
-        return replace(found, interval=self.intervals.around(found.mean_iou, float(found.error.mean())))
+        return replace(found, interval=self.intervals.around(found.mean_quality, float(found.error.mean())))
 
     @abstractmethod
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:

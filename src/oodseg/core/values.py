@@ -109,15 +109,15 @@ class Assessment:
         error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1.
         resynthesis: uint8 `[H, W, 3]`, RGB: the image re-synthesised from the labels; None if the detector
             makes none.
-        class_iou: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where a class is not
+        class_quality: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where it is not
             predicted.
-        mean_iou: Their estimated mean over the classes in the truth; one that is missed counts as 0.
+        mean_quality: Their estimated mean over the classes in the truth; one that is missed counts as 0.
         interval: Where the true mean lies by the detector's `intervals`, within 0..1; None without any.
     """
 
     labels: NDArray[np.uint8]
     error: NDArray[np.float32]
     resynthesis: NDArray[np.uint8] | None
-    class_iou: NDArray[np.float32]
-    mean_iou: float
+    class_quality: NDArray[np.float32]
+    mean_quality: float
     interval: tuple[float, float] | None = None

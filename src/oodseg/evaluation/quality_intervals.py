@@ -77,8 +77,8 @@ def judge_labelled(
     for image, truth in images:
         found = judge.assess(to_tensor(image))
         true = measure(found.labels, truth, len(judge.classes))[things]
-        if not (np.isnan(true).all() or math.isnan(found.mean_iou)):
-            rows.append((found.mean_iou, float(found.error.mean()), float(np.nanmean(true))))
+        if not (np.isnan(true).all() or math.isnan(found.mean_quality)):
+            rows.append((found.mean_quality, float(found.error.mean()), float(np.nanmean(true))))
         if told is not None:
             told()
     mean, wrong, truths = np.array(rows, np.float64).reshape(-1, 3).T

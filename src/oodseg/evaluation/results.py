@@ -74,7 +74,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """Means over the images of one kind, NaN where undefined; overlaps as the preset `code` has them.
+    """Means over the images of one kind, NaN where undefined; IoU and F1 as the preset `code` has them.
 
     Attributes:
         images: How many there are.

@@ -91,8 +91,8 @@ class SegmenterAssessor(ModulePart, Judge):
             labels=predicted,
             error=error,
             resynthesis=_as_image(found.resynthesis, predicted.shape),
-            class_iou=quality,
-            mean_iou=self.calibration.mean_quality(quality),
+            class_quality=quality,
+            mean_quality=self.calibration.mean_quality(quality),
         )
         return self.with_interval(assessed)
 

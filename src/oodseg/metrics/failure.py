@@ -170,10 +170,10 @@ def image_failure_metrics(
     """Compares estimated with true IoU, class by class and image by image.
 
     Args:
-        estimated: Float `[N, C]` in 0..1, as `Assessment.class_iou` gives it: NaN where a class is not
+        estimated: Float `[N, C]` in 0..1, as `Assessment.class_quality` gives it: NaN where a class is not
             predicted. Where the truth holds it all the same, its IoU is 0 for certain, and 0 is taken.
         true: Float `[N, C]` in 0..1 as `image_iou` gives it: NaN where the truth lacks the class.
-        estimated_mean: Float `[N]` as `Assessment.mean_iou` gives it; None for the mean of the predicted
+        estimated_mean: Float `[N]` as `Assessment.mean_quality` gives it; None for the mean of the predicted
             classes.
 
     Raises:

@@ -19,21 +19,21 @@ _FEWEST = 3  # a curve of two points says no more than the two cards do
 
 def draw(listed: FailureList) -> list[Markup]:
     """Draws a run's estimates; nothing where there are fewer than three."""
-    records, overlap, unit = [entry.record for entry in listed.entries], listed.overlap, f"{listed.unit}s"
+    records, measure, unit = [entry.record for entry in listed.entries], listed.measure, f"{listed.unit}s"
     means = np.array([record.mean for record in records if record.mean is not None])
     if len(means) < _FEWEST:
         return []
     charts = [
         line_chart(
-            f"{unit.capitalize()} up to an estimated mean {overlap}",
+            f"{unit.capitalize()} up to an estimated mean {measure}",
             [Line(unit, *cumulative(means))],
-            f"estimated mean {overlap}",
+            f"estimated mean {measure}",
             f"share of {unit}",
         ),
         line_chart(
             "Expected wrong pixels where only the best are kept",
             [Line("expected wrong pixels", *expected_risk(records))],
-            f"share of {unit} kept, best estimated mean {overlap} first",
+            f"share of {unit} kept, best estimated mean {measure} first",
             "share of wrong pixels",
             top=None,
         ),
@@ -42,7 +42,7 @@ def draw(listed: FailureList) -> list[Markup]:
     if bars:
         names, heights, says = zip(*bars, strict=True)
         mean = Bars(f"mean over {unit}", heights, says)
-        charts.append(bar_chart(f"Estimated {overlap} by class", names, [mean], "", overlap))
+        charts.append(bar_chart(f"Estimated {measure} by class", names, [mean], "", measure))
     return charts
 
 

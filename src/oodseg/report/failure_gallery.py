@@ -26,7 +26,7 @@ def render(listed: FailureList) -> str:
         "failures.html",
         cards=[_card(entry, colours) for entry in listed.entries],
         unit=listed.unit,
-        overlap=listed.overlap,
+        measure=listed.measure,
         failures=list(listed.failures.values()),
         dice=listed.info.get("dice"),
         promise=listed.promise,

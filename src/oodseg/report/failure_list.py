@@ -32,7 +32,7 @@ class FailureList:
         entries: As `rank` sorts them.
         failures: By name: why an image could not be assessed.
         classes: Names of the classes.
-        overlap: What is estimated: `"IoU"`, or `"Dice"` of slices.
+        measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
         info: JSON-able: what is known of the run; `dice` (structure to estimate) is of a whole volume,
             `intervals` holds what the intervals of the mean promise.
     """
@@ -40,13 +40,13 @@ class FailureList:
     entries: Sequence[FailureEntry]
     failures: Mapping[str, str]
     classes: Sequence[str]
-    overlap: str
+    measure: str
     info: Mapping[str, Any]
 
     @property
     def unit(self) -> str:
         """Names the kind of image, in the singular."""
-        return "slice" if self.overlap == "Dice" else "image"
+        return "slice" if self.measure == "Dice" else "image"
 
     @property
     def promise(self) -> str | None:

@@ -59,13 +59,13 @@ def record_of(
     counts = np.bincount(assessment.labels.ravel(), minlength=len(classes))
     estimated = {
         name: round(float(value), 4)
-        for name, value, count in zip(classes, assessment.class_iou, counts, strict=False)
+        for name, value, count in zip(classes, assessment.class_quality, counts, strict=False)
         if count and not math.isnan(value) and name != BACKGROUND
     }
     if classes[0] == BACKGROUND:
         mean = float(np.mean(list(estimated.values()))) if estimated else None
     else:
-        mean = None if math.isnan(assessment.mean_iou) else float(assessment.mean_iou)
+        mean = None if math.isnan(assessment.mean_quality) else float(assessment.mean_quality)
     return FailureRecord(
         assessment.labels.shape[0],
         assessment.labels.shape[1],

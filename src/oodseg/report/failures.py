@@ -42,7 +42,7 @@ def write_list(listed: FailureList, folder: Path) -> None:
 
 
 def _document(listed: FailureList) -> dict[str, Any]:
-    word = listed.overlap.lower()
+    word = listed.measure.lower()
     rows = [
         {
             "rank": number,
@@ -64,7 +64,7 @@ def _table(listed: FailureList) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [name for name in listed.classes if any(name in each.record.by_class for each in listed.entries)]
-    word = listed.overlap.lower()
+    word = listed.measure.lower()
     ends = [f"mean_{word}_low", f"mean_{word}_high"] if listed.promise else []
     writer.writerow(
         ["rank", "file_name", f"estimated_mean_{word}", *ends, "expected_wrong_share"]

@@ -37,13 +37,13 @@ class SceneResult:
         drawn: Unknown objects in the scene.
         found: Of those, how many have an outline with an IoU of at least 0.5.
         false_alarms: Outlines that match no drawn object.
-        overlaps: For every drawn object its largest IoU with any outline, 0..1.
+        best_ious: For every drawn object its largest IoU with any outline, 0..1.
     """
 
     drawn: int
     found: int
     false_alarms: int
-    overlaps: tuple[float, ...]
+    best_ious: tuple[float, ...]
 
     @property
     def missed(self) -> int:
@@ -71,7 +71,7 @@ class Demonstration:
             sum(each.drawn for each in every),
             sum(each.found for each in every),
             sum(each.false_alarms for each in every),
-            tuple(value for each in every for value in each.overlaps),
+            tuple(value for each in every for value in each.best_ious),
         )
 
 
@@ -131,8 +131,8 @@ def compare(truth: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> Sce
         free = [index for index, value in enumerate(row) if value >= FOUND_AT and index not in taken]
         if free:
             taken.add(max(free, key=row.__getitem__))
-    overlaps = tuple(max((row[index] for row in iou), default=0.0) for index in range(len(objects)))
-    return SceneResult(len(objects), len(taken), len(masks) - len(taken), overlaps)
+    best_ious = tuple(max((row[index] for row in iou), default=0.0) for index in range(len(objects)))
+    return SceneResult(len(objects), len(taken), len(masks) - len(taken), best_ious)
 
 
 def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

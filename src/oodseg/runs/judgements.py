@@ -100,7 +100,7 @@ class JudgeRun:
         means = [each.record.mean for each in self.listed.entries if each.record.mean is not None]
         rows = [(f"{unit}s", str(self.images))]
         if means:
-            rows.append((f"median estimated mean {self.listed.overlap}", f"{median(means):.2f}"))
+            rows.append((f"median estimated mean {self.listed.measure}", f"{median(means):.2f}"))
         for name, value in self.dice.items():
             rows.append((f"estimated Dice, {name}", "not predicted" if value is None else f"{value:.2f}"))
         if self.milliseconds:
@@ -204,7 +204,7 @@ class Judging(Work[FailureRecord]):
         detector: The failure detector.
         device: Where it runs: see `choose_device`.
         precision: What is computed in.
-        overlap: What is estimated: `"IoU"`, or `"Dice"` of slices.
+        measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
 
     Attributes:
         listed: What was found, once the run is finished.
@@ -219,10 +219,10 @@ class Judging(Work[FailureRecord]):
         *,
         device: str | int = "auto",
         precision: str = "auto",
-        overlap: str = "IoU",
+        measure: str = "IoU",
     ) -> None:
         super().__init__(store)
-        self.listed = FailureList([], {}, detector.classes, overlap, {})
+        self.listed = FailureList([], {}, detector.classes, measure, {})
         self.unit = f"{self.listed.unit}s"
         self._detector, self._device = detector, choose_device(device)
         self._precision = check_precision(precision, self._device)
@@ -273,7 +273,7 @@ class Judging(Work[FailureRecord]):
             **conclusion,
         }
         failures = {names[key]: reason for key, reason in store.failures.items()}
-        return FailureList(rank(entries), failures, self.listed.classes, self.listed.overlap, info)
+        return FailureList(rank(entries), failures, self.listed.classes, self.listed.measure, info)
 
     def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
         """JSON-able: what the images together say; see `Work.finish`."""

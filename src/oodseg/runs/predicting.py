@@ -20,6 +20,7 @@ from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import HIGHEST, LOWEST
 from oodseg.core.overlay import draw_thumbnail
 from oodseg.core.parts import Sight
+from oodseg.core.saving import COCO_FILE
 from oodseg.core.version import __version__
 from oodseg.pipeline import S2M
 from oodseg.report.object_list import ObjectEntry, ObjectList
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from oodseg.core.objects import OodObject
     from oodseg.core.prediction import Prediction
 
-COCO_FILE = "predictions.json"
 LISTS = (COCO_FILE, CSV_FILE, PAGE_FILE)
 _CONTEXT, _LEAST = 0.15, 8  # of a crop, around the box: share of its longer side, and pixels
 

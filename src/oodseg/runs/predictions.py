@@ -30,6 +30,7 @@ from oodseg.core.encoding import ImageFormat, NumberFormat
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
+from oodseg.core.saving import COCO_FILE
 from oodseg.io.images import Channels
 from oodseg.pipeline import S2M
 from oodseg.report.objects import PAGE_FILE
@@ -37,7 +38,7 @@ from oodseg.runs.folder import open_run
 from oodseg.runs.items import open_source
 from oodseg.runs.loading import load, read_limits
 from oodseg.runs.loop import Tally, work_through
-from oodseg.runs.predicting import COCO_FILE, LISTS, Outputs, Predicting, PredictionRecord
+from oodseg.runs.predicting import LISTS, Outputs, Predicting, PredictionRecord
 from oodseg.runs.scores import ScoreMaps
 from oodseg.runs.statistics import fit_to_inputs
 from oodseg.runs.store import Plan, RunStore

@@ -127,7 +127,7 @@ def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
 
 class _JudgingSlices(Judging):
     def __init__(self, slices: Slices, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, overlap="Dice", **options)
+        super().__init__(*arguments, measure="Dice", **options)
         self._slices = slices
 
     def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:

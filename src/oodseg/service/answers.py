@@ -77,12 +77,12 @@ def judged_json(found: Assessment, judge: Judge, request_id: str, version: str, 
         width=width,
         height=height,
         seconds=round(seconds, 4),
-        mean_iou=_number(found.mean_iou),
+        mean_iou=_number(found.mean_quality),
         interval=interval,
         error=float(found.error.mean()),
         classes=[
             ClassQuality(name=name, iou=_number(float(value)))
-            for name, value in zip(judge.classes, found.class_iou, strict=True)
+            for name, value in zip(judge.classes, found.class_quality, strict=True)
         ],
         detector=judge.name,
         version=version,

@@ -16,6 +16,7 @@ from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.comparator import Comparator, comparator_loss
 from oodseg.metrics.failure import FailureCurve, image_failure_metrics
+from oodseg.nn.tensors import resize_scores
 from oodseg.training.comparator_cache import read_cached
 from oodseg.training.comparator_samples import Batch, CachedMaker, as_sample
 from oodseg.training.comparator_segmenter import FoldRecipe
@@ -109,7 +110,7 @@ class ComparatorModule(TrainingModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collects errors and qualities on images of the validation split."""
         error, quality, confidence = self._compare(batch)
-        full = torch.nn.functional.interpolate(error[:, None], confidence.shape[-2:], mode="bilinear")[:, 0]
+        full = resize_scores(error, confidence.shape[-2:])
         wrongness = full.float().sigmoid().cpu().numpy()
         labels, truth, true = (each.cpu().numpy() for each in batch[3:])
         for row, estimate in enumerate(quality.float().sigmoid().cpu().numpy()):

@@ -169,7 +169,7 @@ def measure(
         pixels = to_tensor(image)
         found = detector.assess(pixels, each.labels(pixels))
         curve.update(found.error, found.labels != truth)
-        estimated.append(found.class_iou[1:])
+        estimated.append(found.class_quality[1:])
         true.append(image_dice(found.labels, truth, len(detector.classes))[1:])
     slices_measured = image_failure_metrics(np.stack(estimated), np.stack(true))
     figures = {**asdict(curve.compute()), **asdict(slices_measured)}
