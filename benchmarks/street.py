@@ -30,13 +30,13 @@ def compare(pipeline: S2M, folder: Path, console: Console) -> None:
     for head in (
         "set",
         "AuIoU",
-        "detector",
+        "detector's AuIoU",
         "IoU threshold-free",
-        "best IoU",
+        "detector's best IoU",
         "mean F1",
-        "detector",
-        "AuPRC",
-        "FPR95",
+        "detector's mean F1",
+        "detector's AuPRC",
+        "detector's FPR95",
     ):
         table.add_column(head, justify="left" if head == "set" else "right")
     rows = []
