@@ -25,8 +25,8 @@ from oodseg.cli.printing import console, say
 
 HELP = """Time every stage of a pipeline on this machine.
 
-Takes a street scene that it draws itself, or an image of yours, saved as JPEG at 1280x720 and 2048x1024; \
-the medians are of warm runs, from reading the file to the outlines.
+Uses a street scene that it draws itself, or an image of yours, saved as JPEG at 1280x720 and 2048x1024; \
+times are medians of warm runs, from reading the file to the outlines.
 
 [bold]Examples[/bold]
 
@@ -40,7 +40,7 @@ oodseg bench --masks grabcut --json > bench.json
 
 def bench(
     image: Annotated[
-        Path | None, typer.Argument(help="An image in place of the drawn scene.", show_default=False)
+        Path | None, typer.Argument(help="An image instead of the drawn scene.", show_default=False)
     ] = None,
     pipeline: PipelineOption = "street",
     detector: DetectorOption = None,
@@ -52,7 +52,7 @@ def bench(
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.AUTO,
     size: SizeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Time every stage of a pipeline; `HELP` is what the user sees."""
     parts: dict[str, Any] = {"detector": detector, "prompts": prompts, "masks": masks}

@@ -14,19 +14,19 @@ from oodseg.cli.printing import say
 from oodseg.cli.typed import refuse
 from oodseg.core.errors import ConfigError
 
-HELP = """Learn on labelled images what can be promised of new ones, and save it.
+HELP = """Use labelled images to give guarantees for new ones, and save them.
 
 --risk: the confidence below which `oodseg predict` drops boxes, so that on average no more is missed than \
-asked for (miss=0.1: a tenth of an image's anomalous pixels; miss_objects=0.1: of its objects), or no \
-more false alarms are raised per image (false_alarms=0.5). DATA has the layout of a benchmark, such as \
-images/ and labels/ (1: anomaly, 255: ignored).
+requested (miss=0.1: a tenth of an image's anomalous pixels; miss_objects=0.1: of its objects), or no more \
+false alarms are raised per image (false_alarms=0.5). DATA has the layout of a benchmark, such as images/ \
+and labels/ (1: anomaly, 255: ignored).
 
---interval: the intervals in which the true mean IoU of a segmented image lies, for `oodseg failures`. DATA \
-holds images/ and labels/, paired by name; labels are indices into the failure detector's classes, 255 where \
-there is no truth.
+--interval: the intervals in which the true mean IoU of a segmented image lies, for `oodseg failures`. \
+DATA holds images/ and labels/, paired by name; labels are indices into the failure detector's classes, \
+255 where there is no truth.
 
-A promise is about images of the same source as DATA, as if drawn at random with them (exchangeable). It \
-does not hold for another camera, season or city, nor if anything of the pipeline learned on DATA.
+A guarantee covers images from the same source as DATA, as if drawn at random with them (exchangeable). It \
+does not hold for another camera, season or city, nor if any part was trained on DATA.
 
 [bold]Examples[/bold]
 
@@ -48,13 +48,13 @@ def calibrate(
         str | None,
         typer.Option(
             metavar="NAME=MEAN",
-            help="What is kept in check: miss, miss_objects or false_alarms, and its mean per image.",
+            help="Risk to control, and its highest mean per image: miss, miss_objects or false_alarms.",
             show_default=False,
         ),
     ] = None,
     interval: Annotated[
         float | None,
-        typer.Option(metavar="LEVEL", help="How often intervals are to hold: 0.9.", show_default=False),
+        typer.Option(metavar="LEVEL", help="Coverage of the intervals, e.g. 0.9.", show_default=False),
     ] = None,
     pipeline: PipelineOption = "street",
     quality: Annotated[Quality, typer.Option(help="Mean IoU or mean Dice of an image.")] = Quality.IOU,

@@ -11,7 +11,7 @@ from oodseg.cli.choices import Precision
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        help="auto: 16 bits in networks that were measured with them, on devices that are fast at it; full: "
+        help="auto: 16 bits in networks evaluated in 16 bits, on devices that are fast at it; full: "
         "32 bits; half: 16 bits in all detectors."
     ),
 ]
@@ -20,11 +20,12 @@ SizeOption = Annotated[
     typer.Option(
         min=32,
         metavar="PIXELS",
-        help="Long side at which images are looked at: smaller is faster, larger finds smaller objects. If "
-        "not given, half an image's own, 640 to 1024. Outlines are always drawn at full size.",
+        help="Long side to which images are resized for detection: smaller is faster, larger finds "
+        "smaller objects. Default: half of the image's own, 640 to 1024. Outlines are always at "
+        "full size.",
         show_default=False,
     ),
 ]
 BatchOption = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Images that the detector sees at once: faster on a GPU.")
+    int, typer.Option(min=1, metavar="N", help="Images per batch of the detector: faster on a GPU.")
 ]

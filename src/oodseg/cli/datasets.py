@@ -15,12 +15,11 @@ AnomalyValueOption = Annotated[
         metavar="CODE",
         min=1,
         max=65535,
-        help="What marks anomalies in labels of your own, e.g. 255 where they hold 0 and 255; 1 or 2 if not "
-        "given.",
+        help="Code of anomalies in labels of your own, e.g. 255 for labels of 0 and 255. Default: 1 or 2.",
         show_default=False,
     ),
 ]
-datasets_app = typer.Typer(no_args_is_help=True, help="Know and check benchmark folders.")
+datasets_app = typer.Typer(no_args_is_help=True, help="List and verify benchmark folders.")
 
 
 @datasets_app.command("list")
@@ -44,7 +43,7 @@ def verify_folders(
     split: Annotated[str | None, typer.Option(help="Split of the set; see `oodseg datasets list`.")] = None,
     anomaly_value: AnomalyValueOption = None,
 ) -> None:
-    """Read every label: which set and split, how many frames, which codes, fingerprint, licence."""
+    """Read every label and report set, split, number of frames, codes, fingerprint and licence."""
     from oodseg.core.progress import progress_bar
     from oodseg.data import open_dataset, verify
 

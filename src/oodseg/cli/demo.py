@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for scenes and results.")] = Path("demo"),
     count: Annotated[int, typer.Option(min=1, help="Number of scenes.")] = 6,
-    seed: Annotated[int, typer.Option(min=0, help="Another number draws other scenes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn scenes.")] = 0,
     pipeline: PipelineOption = "street",
     operating_point: OperatingPointOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Draw street scenes with unknown objects, outline these, and compare."""
+    """Draw street scenes with unknown objects, outline these objects, and compare."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import demonstrate
 

@@ -47,7 +47,7 @@ def evaluate(
     precision: compute_options.PrecisionOption = Precision.AUTO,
     size: compute_options.SizeOption = None,
 ) -> None:
-    """Measure a pipeline, its detector alone, and score files of any origin; with --fps, tracks."""
+    """Evaluate a pipeline, its detector alone, and score files from any source; with --fps, tracks."""
     from oodseg.core.progress import progress_bar
     from oodseg.runs import evaluate_sets
 

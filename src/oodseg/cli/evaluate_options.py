@@ -18,13 +18,13 @@ DatasetsArgument = Annotated[
     ),
 ]
 PipelineOption = Annotated[
-    str, typer.Option(metavar="NAME|DIR", help="Pipeline name or folder; 'none' measures score files only.")
+    str, typer.Option(metavar="NAME|DIR", help="Pipeline name or folder; 'none' evaluates score files only.")
 ]
 ScoresOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[NAME=]DIR",
-        help="Score files to measure beside it, named like the images; may be given again.",
+        help="Score files to evaluate beside it, named like the images; may be repeated.",
         show_default=False,
     ),
 ]
@@ -32,15 +32,15 @@ WithMasksOption = Annotated[
     bool,
     typer.Option(
         "--with-masks",
-        help="Also measure NAME + S2M: the objects that the pipeline's prompts and masks make of --scores.",
+        help="Also evaluate NAME + S2M: the pipeline's prompts and masks on --scores.",
     ),
 ]
 BaselinesOption = Annotated[
-    bool, typer.Option(help="Also cut every score at its best threshold into connected components.")
+    bool, typer.Option(help="Also evaluate the connected components of every score at its best threshold.")
 ]
 OutOption = Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")]
 PresetOption = Annotated[
-    str, typer.Option(help="'code': as S2M's released code (its tables); 'paper': as its equations.")
+    str, typer.Option(help="'code': as in S2M's released code (its tables); 'paper': as in its equations.")
 ]
 SplitOption = Annotated[
     str | None,
@@ -58,7 +58,7 @@ ExplainOption = Annotated[
     bool,
     typer.Option(
         "--explain",
-        help="Also say which pixels count, how figures are pooled, and of what set and pipeline they are.",
+        help="Also report which pixels count, how figures are pooled, and the set and pipeline behind them.",
     ),
 ]
 OF_SETS = (

@@ -21,11 +21,11 @@ from oodseg.cli.printing import console, say
 if TYPE_CHECKING:
     from oodseg.export.onnx import ExportedGraph
 
-HELP = """Write a pipeline as ONNX graphs that need no torch.
+HELP = """Write a pipeline as ONNX graphs that run without torch.
 
 Detector, prompt generator, encoder and decoder of the outlines become one file each, for images of any \
-size; manifest.json says what goes in and out. onnx_predict.py beside them is a whole predictor in a few \
-lines of numpy and OpenCV. Every graph is compared with torch before it is written.
+size; manifest.json lists their inputs and outputs. onnx_predict.py beside them is a complete predictor in \
+a few lines of numpy and OpenCV. Every graph is compared with torch before it is written.
 
 [bold]Examples[/bold]
 

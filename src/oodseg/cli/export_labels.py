@@ -12,9 +12,9 @@ from oodseg.cli.printing import print_facts, say
 
 HELP = """Write what `oodseg predict` found in the format of a labelling tool.
 
-The masks come back from the tool pixel by pixel; where a format cannot hold them (polygons have no holes), \
-a note says what is lost. When they are corrected, export them from the tool in the same format: \
-`oodseg evaluate` reads the folder as ground truth.
+Masks are preserved pixel by pixel; if a format cannot hold them (polygons have no holes), a note says \
+what is lost. After correcting them, export them from the tool in the same format: `oodseg evaluate` reads \
+the folder as ground truth.
 
 [bold]Examples[/bold]
 
@@ -52,7 +52,7 @@ def export_labels(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="picks.json of the gallery of `oodseg mine`: write only what was kept.",
+            help="picks.json of the gallery of `oodseg mine`: write only the objects that were kept.",
             show_default=False,
         ),
     ] = None,

@@ -12,12 +12,12 @@ from oodseg.cli.judging import ErrorFormatOption, conclude
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
 
-HELP = """Find where a segmentation is likely wrong, without any truth.
+HELP = """Find where a segmentation is likely wrong, without ground truth.
 
 Every image gets an error map and an estimated IoU of every class. index.html shows image, prediction, \
-re-synthesis and error map side by side, the images most worth a look first; failures.json and \
-failures.csv hold the same list. Run the same command again to go on where it was interrupted. Labels of \
-scans are judged by `oodseg volumes`.
+re-synthesis and error map side by side, lowest estimated quality first; failures.json and failures.csv \
+hold the same list. An interrupted run resumes with the same command. Labels of scans are judged by \
+`oodseg volumes`.
 
 [bold]Examples[/bold]
 
@@ -44,8 +44,8 @@ def failures(
         str | None,
         typer.Option(
             metavar="PART",
-            help="The segmenter to judge: street, FAMILY:SOURCE or a .yaml file; the detector's own if not "
-            "given.",
+            help="The segmenter to judge: street, FAMILY:SOURCE or a .yaml file. Default: the "
+            "detector's own.",
             show_default=False,
         ),
     ] = None,

@@ -19,10 +19,10 @@ from oodseg.cli.printing import say
 
 HELP = """Fit a detector to your ordinary images, and save it as a pipeline.
 
-Give images in which nothing is unknown: some hundred frames of your own camera, of the places it goes \
-to. No labels are needed. What is learned: the statistics of scores that have some (sml, kl_matching, \
-mahalanobis, maskomaly), and for every score the range it has on ordinary images, which the box prompts go \
-by. So this is the step after choosing a segmenter and a score, and the one to repeat for another camera.
+Takes images without unknown objects: a few hundred frames of your own camera, from the places where it is \
+used. No labels are needed. It fits the statistics of scores that have some (sml, kl_matching, \
+mahalanobis, maskomaly), and for every score its range on ordinary images, which the prompt generator \
+relies on. This is the step after choosing a segmenter and a score, to be repeated for another camera.
 
 [bold]Examples[/bold]
 

@@ -47,16 +47,16 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE.yaml",
-        help="The pipeline as YAML: pipeline, detector, prompts, masks; options given beside it win.",
+        help="The pipeline as YAML: pipeline, detector, prompts, masks; options on the command line "
+        "take precedence.",
         show_default=False,
     ),
 ]
 OperatingPointOption = Annotated[
     OperatingPoint | None,
     typer.Option(
-        help="How readily boxes are proposed; aims at no more than 0.1 (quiet), 0.25 (balanced) or 1 "
-        "(thorough) false boxes per ordinary image. Default: quiet, or what `oodseg calibrate` promised "
-        "(calibrated).",
+        help="Sensitivity: at most about 0.1 (quiet), 0.25 (balanced) or 1 (thorough) false boxes per"
+        " ordinary image. Default: quiet, or the threshold of `oodseg calibrate` (calibrated).",
         show_default=False,
     ),
 ]
@@ -64,12 +64,12 @@ DeviceOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Where networks run: cpu, cuda, the number of a GPU (0, or cuda:0) or mps; auto takes an NVIDIA "
-        "or AMD GPU where there is one.",
+        help="Where networks run: cpu, cuda, the number of a GPU (0, or cuda:0) or mps; auto uses an "
+        "NVIDIA or AMD GPU if there is one.",
     ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)
+    int | None, typer.Option(min=1, help="CPU threads. Default: all cores.", show_default=False)
 ]
 
 

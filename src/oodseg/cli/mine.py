@@ -19,8 +19,8 @@ HELP = """Find the rarest objects among all that `oodseg predict` found.
 
 Objects are compared by the features of an encoder under their masks. Near-duplicates are left out, the \
 rest is clustered and ranked by rarity and confidence. index.html is a gallery with filters, in which k \
-keeps and r rejects; `oodseg export-labels --picks` writes what was kept for a labelling tool. Run the same \
-command again to go on where it was interrupted.
+keeps and r rejects; `oodseg export-labels --picks` writes the kept objects for a labelling tool. An \
+interrupted run resumes with the same command.
 
 [bold]Examples[/bold]
 
@@ -38,7 +38,7 @@ def mine(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for crops and gallery; oodseg-results/mined if not given.",
+            help="Folder for crops and gallery. Default: oodseg-results/mined.",
             show_default=False,
         ),
     ] = None,
@@ -46,21 +46,22 @@ def mine(
         str,
         typer.Option(
             metavar="NAME",
-            help="What objects are compared by: name or folder of a pipeline, or timm:MODEL.",
+            help="Encoder whose features are compared: name or folder of a pipeline, or timm:MODEL.",
         ),
     ] = "street",
     like: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="IMAGE",
-            help="Image filled by what is looked for: the most similar come first; may be given again.",
+            help="Image filled by the object to search for; the most similar objects come first. May "
+            "be repeated.",
             show_default=False,
         ),
     ] = None,
     duplicates: Annotated[
         float, typer.Option(help="Cosine similarity from which two objects count as one; 2 keeps all.")
     ] = 0.9,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo objects that are done.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo finished objects.")] = False,
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.AUTO,
 ) -> None:

@@ -14,7 +14,7 @@ HELP = """Outline every unknown object in images (files, folders, quoted pattern
 
 There is no threshold to choose. Every image gets a mask, a confidence map and an overlay; \
 predictions.json holds all objects of the run in COCO form, objects.csv as a table, and index.html shows \
-them, the surest first. Run the same command again to go on where it was interrupted.
+them, the most confident first. An interrupted run resumes with the same command.
 
 [bold]Examples[/bold]
 

@@ -21,7 +21,7 @@ ScoreMapOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR|FILE",
-        help="Anomaly scores computed elsewhere, in place of the detector: .npy, .npz, 16-bit .png or .hdf5 "
+        help="Anomaly scores computed elsewhere, instead of the detector: .npy, .npz, 16-bit .png or .hdf5 "
         "files named like the images, or one for one image; higher = more anomalous, any range.",
         show_default=False,
     ),
@@ -30,8 +30,8 @@ ScoreStatsOption = Annotated[
     str | None,
     typer.Option(
         metavar="MEAN,STD|DIR",
-        help="Statistics of such scores on ordinary images, or a folder of score maps of these; those of all "
-        "maps of --score-map if not given.",
+        help="Mean and standard deviation of such scores on ordinary images, or a folder of score "
+        "maps of these. Default: the statistics of all maps of --score-map.",
         show_default=False,
     ),
 ]
@@ -39,8 +39,8 @@ IgnoreMaskOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Image painted, in any colour but black, where nothing is to be found, as the bonnet of the "
-        "camera's own car.",
+        help="Image painted, in any colour but black, over the area to ignore, such as the bonnet of "
+        "the camera's own car.",
         show_default=False,
     ),
 ]
@@ -52,14 +52,16 @@ MinConfidenceOption = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Least confidence of a box, in place of --operating-point; low numbers give more boxes.",
+        help="Lowest confidence of a box, instead of --operating-point; low numbers give more boxes.",
         show_default=False,
     ),
 ]
-MinAreaOption = Annotated[int, typer.Option(min=0, help="Least number of pixels of an object.")]
+MinAreaOption = Annotated[int, typer.Option(min=0, help="Smallest object, in pixels.")]
 MaxObjectsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Most objects per image, the most confident ones.", show_default=False),
+    typer.Option(
+        min=1, help="Maximum number of objects per image; the most confident are kept.", show_default=False
+    ),
 ]
 OverlayFormatOption = Annotated[ImageFormat, typer.Option(help="Format of the overlays of images.")]
 SaveScoresOption = Annotated[
@@ -70,11 +72,13 @@ SaveScoresOption = Annotated[
     ),
 ]
 SaveCropsOption = Annotated[
-    bool, typer.Option("--save-crops", help="Cut every object out of its image, into crops/.")
+    bool, typer.Option("--save-crops", help="Crop every object from its image, into crops/.")
 ]
 OnlyHitsOption = Annotated[
     bool,
-    typer.Option("--only-hits", help="Write files of images only where something was found; all are listed."),
+    typer.Option(
+        "--only-hits", help="Write files only for images in which something was found; all are listed."
+    ),
 ]
 
 OF_IMAGES = (

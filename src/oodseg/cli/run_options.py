@@ -11,14 +11,15 @@ OutOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Folder for the results; what it holds of an earlier run stays. If not given: oodseg-results, "
-        "or a new folder in it if that holds results of other settings or images.",
+        help="Folder for the results; those of earlier runs stay. Default: oodseg-results, or a new "
+        "folder in it if that holds results of other settings or images.",
         show_default=False,
     ),
 ]
 OverwriteOption = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Redo what is done; results of other settings in the folder go, if it was named."
+        "--overwrite",
+        help="Redo finished work; in a folder named with --out, discard results of other settings.",
     ),
 ]

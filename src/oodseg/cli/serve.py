@@ -8,10 +8,10 @@ import typer
 
 from oodseg.cli.loading import set_threads
 
-HELP = """Serve a pipeline over HTTP, with a page to drop images on.
+HELP = """Serve a pipeline over HTTP, with a page for uploading images.
 
-Every setting has an environment variable, OODSEG_ and its name in capitals, among them all limits, the API \
-key and where videos are kept; options given here win.
+Every setting has an environment variable, OODSEG_ and its name in capitals, including all limits, the API \
+key and the folder for videos; options given here take precedence.
 
 [bold]Examples[/bold]
 
@@ -55,7 +55,7 @@ def serve(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; all cores if not given.", show_default=False)
+        int | None, typer.Option(min=1, help="CPU threads. Default: all cores.", show_default=False)
     ] = None,
 ) -> None:
     """Serve a pipeline over HTTP; `HELP` is what the user sees."""

@@ -29,7 +29,7 @@ AnySegmenter = Annotated[
 Method = Annotated[
     str | None,
     typer.Option(
-        help="Teach a head beside the segmenter by a published method: meta_ood, energy_margin, pebal, rpl, "
+        help="Train a head beside the segmenter by a published method: meta_ood, energy_margin, pebal, rpl, "
         "densehybrid, synboost. Without one, fit the street detector.",
         show_default=False,
     ),
@@ -54,7 +54,7 @@ def segmenter(request: Request) -> Path:
 @train_app.command()
 @training("detector")
 def detector(request: Request, segmenter: AnySegmenter = None, method: Method = None) -> Path:
-    """Fit how the street network's scores are combined, or teach any segmenter what is unknown."""
+    """Fit the score of the street network, or train a detector around any segmenter."""
     from oodseg.training import detector as street
     from oodseg.training.engine.trained import load_trained
     from oodseg.training.exposure.methods import method_of
@@ -93,7 +93,7 @@ def bundle(
     prompts: Annotated[str, _part_option("prompts")],
     masks: Annotated[str, _part_option("masks")],
     out: Annotated[Path, typer.Option(help="Folder of the pipeline.")],
-    bits: Annotated[int, typer.Option(help="How weights are stored: in 16 or 8 bits.")] = 16,
+    bits: Annotated[int, typer.Option(help="Bits per stored weight: 16 or 8.")] = 16,
 ) -> None:
     """Put trained parts together into a pipeline folder for --pipeline."""
     with training_libraries():

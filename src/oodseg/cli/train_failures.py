@@ -14,7 +14,7 @@ JudgedSegmenter = Annotated[
     str | None,
     typer.Option(
         metavar="PART",
-        help="The segmenter under test, e.g. street or segformer:FOLDER; trained here if not given.",
+        help="The segmenter under test, e.g. street or segformer:FOLDER; trained here by default.",
         show_default=False,
     ),
 ]
@@ -22,7 +22,7 @@ TaughtDetector = Annotated[
     str,
     typer.Option(
         metavar="DETECTOR",
-        help="The failure detector to teach: street, or the folder detectors/synthcp of `oodseg train "
+        help="The failure detector to extend: street, or the folder detectors/synthcp of `oodseg train "
         "comparator`.",
     ),
 ]
@@ -30,7 +30,7 @@ TaughtDetector = Annotated[
 
 @training("resynthesis")
 def resynthesis(request: Request) -> Path:
-    """Train the generator that makes an image out of a label map."""
+    """Train the generator that synthesises images from label maps."""
     from oodseg.training.resynthesis import ResynthesisRecipe, train
 
     settings, data, out = request.settings(ResynthesisRecipe)
@@ -39,7 +39,7 @@ def resynthesis(request: Request) -> Path:
 
 @training("comparator")
 def comparator(request: Request, generator: Generator = None, segmenter: JudgedSegmenter = None) -> Path:
-    """Train failure detectors: SynthCP's comparator, and what it is measured against."""
+    """Train failure detectors: SynthCP's comparator and its baselines."""
     from oodseg.core.build import build_segmenter
     from oodseg.training.comparator import ComparatorRecipe
     from oodseg.training.failure_detectors import train
@@ -53,7 +53,7 @@ def comparator(request: Request, generator: Generator = None, segmenter: JudgedS
 
 @training("unknown")
 def unknown(request: Request, failures: TaughtDetector = "street") -> Path:
-    """Teach SynthCP's comparator which of the wrong pixels are unknown objects."""
+    """Train SynthCP's comparator to tell unknown objects from other mistakes."""
     from oodseg.training.unknown import UnknownRecipe, train
 
     settings, data, out = request.settings(UnknownRecipe)

@@ -13,10 +13,10 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Folder of the run: weights, curve, checkpoint.", show_default=False),
 ]
-Resume = Annotated[bool, typer.Option(help="Go on from the last checkpoint of that folder.")]
+Resume = Annotated[bool, typer.Option(help="Resume from the last checkpoint in that folder.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one entry of the recipe; may be given again."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one entry of the recipe; may be repeated."),
 ]
 PrintRecipe = Annotated[bool, typer.Option("--print-recipe", help="Print the recipe as YAML and stop.")]
 Generator = Annotated[

@@ -17,8 +17,8 @@ Detector = Annotated[
     str | None,
     typer.Option(
         metavar="RUN|PIPELINE|PART",
-        help="What scores: a folder of `oodseg train detector`; a pipeline with a detector, such as "
-        "`oodseg fit` writes; or a detector, e.g. segformer:FOLDER+energy.",
+        help="Source of the scores: a folder of `oodseg train detector`; a pipeline with a detector, "
+        "as written by `oodseg fit`; or a detector, e.g. segformer:FOLDER+energy.",
         show_default=False,
     ),
 ]
@@ -26,7 +26,7 @@ ScoreMaps = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Score maps of the images that --write-scenes wrote, in its place.",
+        help="Score maps of the images from --write-scenes, instead of a detector.",
         show_default=False,
     ),
 ]

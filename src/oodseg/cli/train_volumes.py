@@ -18,13 +18,15 @@ def slices(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="A Medical Decathlon task as unpacked: Task07_Pancreas.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the slices: --data of the trainings.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the slices: --data of the other trainings.")
+    ],
     predictions: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Predictions of these scans by models that had not seen them, named like the scans: what a "
-            "cross-validation leaves.",
+            help="Predictions for these scans by models that were not trained on them, named like the"
+            " scans, as from a cross-validation.",
             show_default=False,
         ),
     ] = None,
@@ -33,7 +35,7 @@ def slices(
         typer.Option(metavar="LOW HIGH", help="Values that become black and white (Hounsfield units)."),
     ] = (-100.0, 240.0),
 ) -> None:
-    """Cut labelled scans into slices to train a failure detector for volumes on."""
+    """Cut labelled scans into slices for training a failure detector for volumes."""
     from oodseg.core.progress import progress_bar
     from oodseg.data.msd import export_slices
 
@@ -45,7 +47,7 @@ def slices(
 
 @training("comparator_pancreas", kind="comparator")
 def volumes(request: Request, generator: Generator = None) -> Path:
-    """Train a failure detector that judges labels of volumes, on slices of `oodseg train slices`."""
+    """Train a failure detector for labels of volumes, on slices of `oodseg train slices`."""
     from oodseg.training.comparator import ComparatorRecipe
     from oodseg.training.resynthesis import load_generator
     from oodseg.training.volumes import train

@@ -30,16 +30,18 @@ def seconds(text: str | float) -> float:
 
 FpsOption = Annotated[
     float | None,
-    typer.Option(help="Take the images for the frames of one video, so many per second.", show_default=False),
+    typer.Option(
+        help="Treat the images as the frames of one video with this frame rate.", show_default=False
+    ),
 ]
-EveryOption = Annotated[int, typer.Option(min=1, metavar="N", help="Of a video, use every Nth frame.")]
+EveryOption = Annotated[int, typer.Option(min=1, metavar="N", help="Use every Nth frame of a video.")]
 StartOption = Annotated[
     float,
-    typer.Option(parser=seconds, metavar="TIME", help="Of a video, where to begin: seconds, or 1:30."),
+    typer.Option(parser=seconds, metavar="TIME", help="Start of a video: seconds, or 1:30."),
 ]
 EndOption = Annotated[
     float | None,
-    typer.Option(parser=seconds, metavar="TIME", help="Of a video, where to stop.", show_default=False),
+    typer.Option(parser=seconds, metavar="TIME", help="End of a video.", show_default=False),
 ]
 
 

@@ -15,11 +15,11 @@ from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
 from oodseg.core.errors import ConfigError
 
-HELP = """Find where the labels of a scan are likely wrong, without any truth.
+HELP = """Find where the labels of a scan are likely wrong, without ground truth.
 
-The labels, made elsewhere, are judged slice by slice. Every structure of the volume gets an estimated Dice, \
-error.nii.gz is the error as a volume, and index.html shows the slices, the ones most worth a look first. \
-Run the same command again to go on where it was interrupted.
+Labels from any model are judged slice by slice. Every structure gets an estimated Dice, error.nii.gz is \
+the error map as a volume, and index.html shows the slices, lowest estimated quality first. An interrupted \
+run resumes with the same command.
 
 [bold]Example[/bold]
 
@@ -30,7 +30,7 @@ oodseg volumes scan.nii.gz --prediction labels.nii.gz --detector my_pancreas --s
 def volumes(
     scan: Annotated[Path, typer.Argument(metavar="SCAN.nii.gz", help="The scan.")],
     prediction: Annotated[
-        Path, typer.Option(metavar="LABELS.nii.gz", help="Labels of the scan, made elsewhere: to judge.")
+        Path, typer.Option(metavar="LABELS.nii.gz", help="Labels of the scan to judge, from any model.")
     ],
     detector: Annotated[
         str,
@@ -43,8 +43,8 @@ def volumes(
         list[str] | None,
         typer.Option(
             metavar="NAME=CODE",
-            help="Which code of these labels is which structure; may be given again, and several codes be "
-            "one structure. Needed only where the codes are not the detector's own.",
+            help="Structure and its code in these labels; may be repeated, also with several codes "
+            "for one structure. Needed only if the codes are not the detector's own.",
             show_default=False,
         ),
     ] = None,
@@ -52,8 +52,7 @@ def volumes(
         tuple[float, float] | None,
         typer.Option(
             metavar="LOW HIGH",
-            help="Values of the scan that become black and white; what the detector was trained with, if not "
-            "given.",
+            help="Values of the scan that become black and white. Default: those of the detector's training.",
             show_default=False,
         ),
     ] = None,
