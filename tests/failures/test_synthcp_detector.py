@@ -113,7 +113,7 @@ def test_errors(tmp_path) -> None:
     with pytest.raises(WeightsError, match="nowhere does not exist"):
         SynthCPDetector(tmp_path / "nowhere")
     save_failure_detector(FOUND["msp"], tmp_path / "msp")
-    with pytest.raises(ConfigError, match="is msp and makes no images back"):
+    with pytest.raises(ConfigError, match="is msp and reconstructs no images"):
         SynthCPDetector(tmp_path / "msp")
     with pytest.raises(ConfigError, match="3 classes and the generator 5"):
         SynthCPDetector(segmenter=make_segmenter(), generator=make_generator(5))

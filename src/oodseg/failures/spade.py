@@ -134,7 +134,7 @@ class SpadeGenerator(ModulePart, Learned):
 
     @torch.inference_mode()
     def resynthesize(self, labels: Tensor) -> Tensor:
-        """Makes images back from label maps of any size.
+        """Reconstructs images from label maps of any size.
 
         Args:
             labels: Integers `[B, H, W]`; 255 is no class.

@@ -62,7 +62,7 @@ class DirectPrediction(SegmenterAssessor, Learned):
         return Measurement(predicted[0], error[0], quality[0], made)
 
     def resynthesize(self, labels: Tensor) -> Tensor | None:
-        """No image is made back."""
+        """Reconstructs no image."""
         return None
 
 

@@ -1,7 +1,7 @@
-"""Unknown objects by re-synthesis: what a prediction cannot explain looks different when made back.
+"""Unknown objects by re-synthesis: what a label map cannot represent is not reconstructed from it.
 
 Anomaly segmentation of SynthCP (Xia et al., ECCV 2020, Sec. 3.4): the segmenter's own intermediate features
-of the image and of the image made back from its prediction are compared by cosine similarity. Where there
+of the image and of the image reconstructed from its prediction are compared by cosine similarity. Where there
 is a comparator, which has learned what a wrong prediction looks like beside its re-synthesis, it compares.
 """
 
@@ -33,7 +33,7 @@ COMBINATIONS = ("unknown", "comparison", "switch", "product", "distance", "msp")
 
 
 class SynthCPDetector(ModulePart, Detector, Learned):
-    """Scores by how far the image made back from the prediction is from the image taken.
+    """Scores by how far the image reconstructed from the prediction is from the original.
 
     With p the maximum softmax probability, s the cosine similarity of features, mean over stages, and e and u
     the probabilities of being wrong and of being unknown that the comparator gives:
@@ -159,7 +159,7 @@ class SynthCPDetector(ModulePart, Detector, Learned):
 
 
 def load_synthcp(source: str | os.PathLike[str]) -> SynthCP:
-    """Loads a failure detector that makes images back.
+    """Loads a failure detector that reconstructs images.
 
     Args:
         source: Bundled name or folder.
@@ -171,7 +171,7 @@ def load_synthcp(source: str | os.PathLike[str]) -> SynthCP:
     detector = load_failure_detector(source)
     if not isinstance(detector, SynthCP):
         raise ConfigError(
-            f"the failure detector {os.fspath(source)} is {detector.name} and makes no images back: "
+            f"the failure detector {os.fspath(source)} is {detector.name} and reconstructs no images: "
             "give one of the kind synthcp"
         )
     return detector

@@ -90,7 +90,7 @@ def build_cache(
     Args:
         folder: Where the files go.
         items: Every image with what predicts it.
-        generator: Makes images back.
+        generator: Reconstructs images.
         size: Height and width of everything in a file.
         fingerprint: What the files depend on, JSON-able; another one than last time starts anew.
         progress: Told after every image.

@@ -2,7 +2,7 @@
 
 1. `segmenter/`: the segmenter under test, on all training images.
 2. `fold_0/` ...: segmenters that each leave out one part of the training images.
-3. `cache/`: every training image as predicted by the segmenter that never saw it, and made back; a second
+3. `cache/`: every training image as predicted by the segmenter that never saw it, and reconstructed; a second
    time with unknown objects pasted in, which are wrong whatever they are called.
 4. `comparator/`, `direct/`: the comparator, and the same without the re-synthesis.
 5. `tcp/`: the head of the TCP baseline.

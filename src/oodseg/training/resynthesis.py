@@ -259,7 +259,7 @@ def generator_of(source: str) -> SpadeGenerator:
 
     Raises:
         WeightsError: There is none, or it is damaged.
-        ConfigError: The failure detector makes no images back.
+        ConfigError: The failure detector reconstructs no images.
     """
     if (Path(source) / "resynthesis.safetensors").is_file():
         return load_generator(Path(source))[0]

@@ -2,7 +2,7 @@
 
 1. Predictions of every slice by a model that had not seen it: those that were cut along with the scans, else
    of segmenters trained here, one per fold (`fold_0/` ..., `segmenter/`).
-2. `cache/`: the slices with these predictions, made back by the generator.
+2. `cache/`: the slices with these predictions, reconstructed by the generator.
 3. `comparator/`: the comparator; its qualities are Dice.
 4. `detector/`: the failure detector, calibrated on the validation scans and measured on the test scans.
 """
