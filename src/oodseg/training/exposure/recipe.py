@@ -111,7 +111,7 @@ class SynBoostRecipe(ExposureRecipe):
     """Of `oodseg.training.losses.dissimilarity`.
 
     Attributes:
-        generator: What reconstructs images, for the segmenter's classes: folder of `oodseg train resynthesis`,
+        generator: Reconstructs images from the segmenter's classes: folder of `oodseg train resynthesis`,
             or a failure detector that has one, by bundled name or folder.
         widths: Of `oodseg.failures.dissimilarity.Dissimilarity`.
         ensemble: Weight of dissimilarity against entropy.
