@@ -108,7 +108,7 @@ def read_pipeline_config(folder: Path) -> dict[str, Any]:
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """The strings in the header of a safetensors file; none if it is no whole one."""
+    """Reads the strings in the header of a safetensors file; none if it is no whole one."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -130,7 +130,7 @@ def full_precision() -> AbstractContextManager[None]:
 
 
 def fast_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Bfloat16 autocast where the device computes it natively, else nothing; see `Precision`.
+    """Returns bfloat16 autocast where the device computes it natively, else nothing; see `Precision`.
 
     Convolutions take about half the time on CPUs with AVX512-BF16 or AMX; on others bfloat16 is
     emulated and slower than float32.
@@ -148,7 +148,7 @@ def fast_autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def half_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """The same for networks of others, whose results in 16 bits nobody measured: only if it was asked for.
+    """Returns the same for networks of others, whose results in 16 bits nobody measured: only on request.
 
     It is float16 on GPUs, whose finer steps suit scores made of logits.
     """

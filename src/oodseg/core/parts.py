@@ -139,7 +139,7 @@ class Detector(Part):
         return None
 
     def further_scores(self, images: Tensor) -> dict[str, Tensor]:
-        """Other scores of a batch than its own, by name; by default there are none.
+        """Computes other scores of a batch than its own, by name; by default there are none.
 
         A prompt generator that is trained on the detector learns to read these too.
 

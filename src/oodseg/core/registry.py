@@ -23,7 +23,7 @@ _ADAPTERS = {"scores": "oodseg.detectors.scoring:score_maker"}
 
 
 def table(room: str) -> Mapping[str, Any]:
-    """The plain dict of a room.
+    """Returns the plain dict of a room.
 
     Args:
         room: `"detectors"`, `"segmenters"`, `"scores"`, `"prompts"`, `"masks"`, `"failures"` or `"formats"`.
@@ -38,7 +38,7 @@ def table(room: str) -> Mapping[str, Any]:
 
 
 def names(room: str) -> list[str]:
-    """All names in a room, those of other packages included, in alphabetical order."""
+    """Returns all names in a room, those of other packages included, in alphabetical order."""
     return sorted({*table(room), *_others(room)})
 
 

@@ -284,7 +284,7 @@ class Stages(Limits):
         save_bundle(Path(folder), self.name, self.working_side, parts, bits, notes)
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width at which detector and prompts work on an image of that size."""
+        """Returns the height and width at which detector and prompts work on an image of that size."""
         return working_size(height, width, self.working_side)
 
 

@@ -44,7 +44,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def images(folder: Path) -> dict[str, Path]:
-    """Images of a folder by stem, in natural order.
+    """Returns the images of a folder by stem, in natural order.
 
     Raises:
         DatasetError: Two images of one stem.
@@ -59,7 +59,7 @@ def images(folder: Path) -> dict[str, Path]:
 
 
 def image_of(stem: Path) -> Path | None:
-    """The image of that path whatever its suffix (copies are often converted), in any case; or None."""
+    """Finds the image of that path whatever its suffix (copies are often converted), in any case; or None."""
     found = [path for suffix in sorted(SUFFIXES) if (path := stem.with_name(stem.name + suffix)).is_file()]
     # Listing a large folder takes a while, and capitals are rare.
     found = found or [
@@ -71,7 +71,7 @@ def image_of(stem: Path) -> Path | None:
 
 
 def label_of(path: Path) -> Path:
-    """The label of that path, whatever the case of its suffix; the path itself if there is none."""
+    """Finds the label of that path, whatever the case of its suffix; the path itself if there is none."""
     if path.is_file():
         return path
     found = [each for each in by_name(path.parent) if each.name.lower() == path.name.lower()]

@@ -159,7 +159,7 @@ def open_dataset(
 
 
 def layout_of(root: Path) -> Layout | None:
-    """The layout that a folder has, or None."""
+    """Returns the layout that a folder has, or None."""
     return next((layout for layout in LAYOUTS.values() if layout.matches(root)), None)
 
 

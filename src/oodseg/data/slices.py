@@ -33,7 +33,7 @@ class LabelledSlice:
     prediction: Path | None
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Image uint8 `[H, W, 3]` and labels uint8 `[H, W]`.
+        """Reads the image, uint8 `[H, W, 3]` and labels uint8 `[H, W]`.
 
         Raises:
             DatasetError: A file cannot be read.
@@ -47,7 +47,7 @@ class LabelledSlice:
         return image, labels
 
     def read_prediction(self) -> NDArray[np.uint8] | None:
-        """Predicted classes, uint8 `[H, W]`; None if no prediction came with the scan.
+        """Returns the predicted classes, uint8 `[H, W]`; None if no prediction came with the scan.
 
         Raises:
             DatasetError: The file cannot be read.

@@ -112,7 +112,7 @@ def verify(dataset: BenchmarkSet, progress: Progress | None = None) -> Verificat
 
 
 def fingerprint(frames: Iterable[Frame]) -> str:
-    """SHA-256 over the frames' names and labels, in order."""
+    """Computes the SHA-256 over the frames' names and labels, in order."""
     return hash_stream(frame.name.encode() + b"\0" + frame.label_bytes for frame in frames)
 
 

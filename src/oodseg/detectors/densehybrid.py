@@ -31,7 +31,7 @@ class DenseHybridDetector(ExposedDetector):
 
 
 def hybrid_score(logits: Tensor, posterior: Tensor) -> Tensor:
-    """Log-posterior of an outlier minus log-likelihood, `log P(d_out | x) - log sum_c exp f_c`.
+    """Computes the log-posterior of an outlier minus log-likelihood, `log P(d_out | x) - log sum_c exp f_c`.
 
     Args:
         logits: f, float `[B, C, ...]`.

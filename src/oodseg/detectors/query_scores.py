@@ -20,13 +20,13 @@ _REJECTS, _TOUCHES, _BLEND = 0.7, 0.1, 0.6  # Maskomaly: class confidence, mask 
 
 
 def class_scores(queries: MaskQueries) -> Tensor:
-    """`L_c` of `MaskQueries.class_scores`, checked, float `[B, C, h, w]`."""
+    """Computes `L_c` of `MaskQueries.class_scores`, checked, float `[B, C, h, w]`."""
     _check(queries)
     return queries.class_scores()
 
 
 def rba(queries: MaskQueries) -> Tensor:
-    """Rejected by all, `-sum_c tanh(L_c)`, -C..0 (Nayal et al., ICCV 2023).
+    """Computes RbA, rejected by all: `-sum_c tanh(L_c)`, -C..0 (Nayal et al., ICCV 2023).
 
     `L_c` is that of `class_scores`. High where no query claims the pixel for any class.
 
@@ -37,7 +37,7 @@ def rba(queries: MaskQueries) -> Tensor:
 
 
 def mask2anomaly(queries: MaskQueries, background: Sequence[int] = ()) -> Tensor:
-    """One minus the best class, `1 - max_c L_c`, at most 1 (Rai et al., ICCV 2023).
+    """Computes one minus the best class, `1 - max_c L_c`, at most 1 (Rai et al., ICCV 2023).
 
     Args:
         queries: The mask queries.

@@ -19,7 +19,7 @@ from oodseg.nn.uncertainty import check_logits, energy, entropy, max_logit, msp,
 
 
 def kl_to_templates(logits: Tensor, templates: Tensor) -> Tensor:
-    """Divergence from the nearest class template, `min_k KL(P || d_k)`, in nats, 0 or more.
+    """Computes the divergence from the nearest class template, `min_k KL(P || d_k)`, in nats, 0 or more.
 
     KL matching of Hendrycks et al., "Scaling Out-of-Distribution Detection for Real-World Settings" (ICML
     2022): a known pixel's class probabilities P look like those that its class usually has.

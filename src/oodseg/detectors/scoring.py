@@ -61,7 +61,7 @@ class FunctionScore(Score):
         self.options = options
 
     def arguments(self) -> dict[str, Any]:
-        """The function's own arguments."""
+        """Returns the function's own arguments."""
         return self.options
 
     def forward(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
@@ -105,7 +105,7 @@ class FittedScore(Score, Fittable):
 
     @abstractmethod
     def evaluate(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
-        """`Score.forward` of a fitted score."""
+        """Computes `Score.forward` of a fitted score."""
 
     def forward(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
         """See `Score.forward`.

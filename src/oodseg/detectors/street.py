@@ -156,13 +156,13 @@ class StreetDetector(ModulePart, Detector, Learned):
 
     @torch.inference_mode()
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
-        """All scores of a batch, raw, each float32 `[B, H, W]`: the shipped `"combined"` first."""
+        """Computes all scores of a batch, raw, each float32 `[B, H, W]`: the shipped `"combined"` first."""
         parts, _, _ = self._parts(images)
         scores = {MAIN: self._combine(parts), **parts}
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
     def further_scores(self, images: Tensor) -> dict[str, Tensor]:
-        """The single scores of a batch, whatever their weight; see `Detector.further_scores`."""
+        """Computes the single scores of a batch, whatever their weight; see `Detector.further_scores`."""
         found = self.score_channels(images)
         return {name: self.channel_normalizers[name](score) for name, score in found.items() if name != MAIN}
 

@@ -125,7 +125,7 @@ class MethodResult:
     by_group: dict[str, dict[str, GroupFigures]] = field(default_factory=dict)
 
     def value(self, family: str, name: str) -> float:
-        """A figure's value, NaN if this row has none."""
+        """Returns a figure's value, NaN if this row has none."""
         figure = self.figures.get(family, {}).get(name)
         return figure.value if figure else float("nan")
 
@@ -176,7 +176,7 @@ class Evaluation:
         return f"<Evaluation of {self.dataset.title}: {len(self.dataset.frames)} images, rows: {rows}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-able dict; undefined figures become null."""
+        """Returns a JSON-able dict; undefined figures become null."""
         record: dict[str, Any] = jsonable(
             {
                 "dataset": {

@@ -42,11 +42,11 @@ class Source(Protocol):
     bounded: bool
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """Score or confidence of a frame, float32 or float64 of the label's `[H, W]`."""
+        """Computes the score or confidence of a frame, float32 or float64 of the label's `[H, W]`."""
         ...
 
     def objects(self, index: int, shape: tuple[int, int]) -> Objects | None:
-        """Run-length masks and confidences of a frame's objects, or None where the method draws none."""
+        """Computes run-length masks and confidences of a frame's objects; None if the method draws none."""
         ...
 
 
@@ -83,22 +83,22 @@ class PipelineRun:
         return all(self._path(index).is_file() for index in range(len(self._frames)))
 
     def prediction(self, index: int) -> Prediction:
-        """A frame's prediction without its score map; a fresh copy, so that what it caches is not kept."""
+        """Copies a frame's prediction without its score map, so that what it caches is not kept."""
         return replace(self._predictions[index])
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """The confidence map."""
+        """Returns the confidence map."""
         found = self.prediction(index)
         self._check(index, (found.height, found.width), shape)
         return found.confidence
 
     def objects(self, index: int, shape: tuple[int, int]) -> Objects:
-        """The pipeline's own objects."""
+        """Returns the pipeline's own objects."""
         found = self._predictions[index].objects
         return [thing.rle for thing in found], [thing.confidence for thing in found]
 
     def detector_score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """The detector's normalised score map, resized bilinearly to the label's size."""
+        """Computes the detector's normalised score map, resized bilinearly to the label's size."""
         return to_shape(np.load(self._path(index), allow_pickle=False), shape)
 
     def _path(self, index: int) -> Path:
@@ -124,11 +124,11 @@ class DetectorOfPipeline:
         self._run = run
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """The detector's score."""
+        """Computes the detector's score."""
         return self._run.detector_score(index, shape)
 
     def objects(self, index: int, shape: tuple[int, int]) -> None:
-        """A score map draws no objects."""
+        """Returns None: a score map draws no objects."""
         return
 
 
@@ -155,11 +155,11 @@ class DetectorRun:
             progress(index + 1)
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """The detector's score."""
+        """Computes the detector's score."""
         return to_shape(np.load(self._spool / f"{index}.npy", allow_pickle=False), shape)
 
     def objects(self, index: int, shape: tuple[int, int]) -> None:
-        """A score map draws no objects."""
+        """Returns None: a score map draws no objects."""
         return
 
 
@@ -183,14 +183,14 @@ class FolderSource:
         self.paths = [files.find(frame.name, Path(frame.name).name) for frame in frames]
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """The score file's map."""
+        """Reads the score file's map."""
         # Confidence maps are score files too, and 0 everywhere where nothing was found.
         found = read_score_map(self.paths[index], allow_constant=True)
         found.check_size(*shape)
         return to_shape(found.scores, shape)
 
     def objects(self, index: int, shape: tuple[int, int]) -> None:
-        """A score map draws no objects."""
+        """Returns None: a score map draws no objects."""
         return
 
 
@@ -211,7 +211,7 @@ class ComponentSource:
         self._minimum = minimum
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:
-        """Every component filled with its confidence, 0 elsewhere."""
+        """Fills every component with its confidence, 0 elsewhere."""
         scores = self._base.score(index, shape)
         labels, areas = drop_small(*label_components(cut(scores, self._threshold)), self._minimum)
         sums = np.bincount(labels.ravel(), self._extremes.normalize(scores).ravel(), minlength=areas.size)
@@ -220,7 +220,7 @@ class ComponentSource:
         return np.asarray(values[labels], np.float32)
 
     def objects(self, index: int, shape: tuple[int, int]) -> Objects:
-        """The components."""
+        """Returns the components."""
         scores = self._base.score(index, shape)
         return objects_of_mask(cut(scores, self._threshold), self._extremes.normalize(scores), self._minimum)
 

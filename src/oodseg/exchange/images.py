@@ -88,7 +88,7 @@ def find_image(root: Path, name: str, *folders: str) -> Path | None:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of an image, upright, from its header.
+    """Returns the height and width of an image, upright, from its header.
 
     Raises:
         ImageError: It cannot be read.

@@ -75,7 +75,7 @@ def outline(masks: Any, boxes: Any, shown: Any) -> Any:
 
 
 def tight_box(mask: Any) -> tuple[int, int, int, int]:
-    """The smallest box, xyxy, around a mask that is not empty."""
+    """Returns the smallest box, xyxy, around a mask that is not empty."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 

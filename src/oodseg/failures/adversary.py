@@ -69,7 +69,7 @@ class MultiScaleDiscriminator(nn.Module):
         self.scales = nn.ModuleList(PatchDiscriminator(classes, width, layers) for _ in range(scales))
 
     def forward(self, images: Tensor, labels: Tensor) -> list[list[Tensor]]:
-        """Layer outputs of every scale.
+        """Computes the layer outputs of every scale.
 
         Args:
             images: Float `[B, 3, H, W]` in 0..1.
@@ -86,7 +86,7 @@ class MultiScaleDiscriminator(nn.Module):
 
 
 def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """Hinge loss of the discriminators, mean over patches and scales."""
+    """Computes the hinge loss of the discriminators, mean over patches and scales."""
     terms = [
         F.relu(1 - of_real[-1].float()).mean() + F.relu(1 + of_fake[-1].float()).mean()
         for of_real, of_fake in zip(real, fake, strict=True)
@@ -95,12 +95,12 @@ def discriminator_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Te
 
 
 def generator_loss(fake: list[list[Tensor]]) -> Tensor:
-    """Hinge loss of the generator: the mean verdict, negated."""
+    """Computes the hinge loss of the generator: the mean verdict, negated."""
     return torch.stack([-each[-1].float().mean() for each in fake]).mean()
 
 
 def feature_matching(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """L1 distance between what the discriminators see in both, summed over layers, mean over scales."""
+    """Computes the L1 distance of the discriminators' features, summed over layers, mean over scales."""
     terms = [
         torch.stack(
             [
@@ -114,7 +114,7 @@ def feature_matching(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tens
 
 
 def perceptual_loss(features: Features, real: Tensor, fake: Tensor) -> Tensor:
-    """L1 distance between features of both images, mean over stages (Johnson et al., ECCV 2016).
+    """Computes the L1 distance of features of both images, mean over stages (Johnson et al., ECCV 2016).
 
     Args:
         features: Images `[B, 3, H, W]` in 0..1 to feature maps, frozen.

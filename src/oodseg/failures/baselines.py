@@ -40,7 +40,7 @@ class MSP(_OfLogits):
     name = "msp"
 
     def score(self, logits: Tensor) -> Tensor:
-        """Its log-odds."""
+        """Computes the score's log-odds."""
         return msp_log_odds(logits)
 
 
@@ -50,7 +50,7 @@ class Entropy(_OfLogits):
     name = "entropy"
 
     def score(self, logits: Tensor) -> Tensor:
-        """Its log-odds."""
+        """Computes the score's log-odds."""
         return torch.logit(softmax_entropy(logits), _TINY)
 
 
@@ -60,7 +60,7 @@ class Energy(_OfLogits):
     name = "energy"
 
     def score(self, logits: Tensor) -> Tensor:
-        """The energy itself."""
+        """Returns the energy itself."""
         return energy(logits)
 
 
@@ -70,5 +70,5 @@ class MaxLogit(_OfLogits):
     name = "max_logit"
 
     def score(self, logits: Tensor) -> Tensor:
-        """The negated logit itself."""
+        """Returns the negated logit itself."""
         return max_logit(logits)

@@ -36,19 +36,19 @@ class Calibration:
     presence: list[tuple[float, float]] = field(default_factory=list)
 
     def error(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Probability of being wrong, float32 in 0..1 of the scores' shape."""
+        """Computes the probability of being wrong, float32 in 0..1 of the scores' shape."""
         logits = np.clip(self.slope * scores.astype(np.float64) + self.offset, -60, 60)
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
     def quality(self, measured: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """IoU of every class, float32 `[C]` in 0..1; NaN stays NaN."""
+        """Computes the IoU of every class, float32 `[C]` in 0..1; NaN stays NaN."""
         if not self.class_lines:
             return np.asarray(np.clip(measured, 0, 1), np.float32)
         slopes, offsets = np.array(self.class_lines).T
         return np.asarray(np.clip(slopes * measured + offsets, 0, 1), np.float32)
 
     def mean_quality(self, quality: NDArray[np.floating[Any]]) -> float:
-        """Mean IoU to expect of an image; NaN where no class is expected in it.
+        """Computes the mean IoU to expect of an image; NaN where no class is expected in it.
 
         Args:
             quality: Float `[C]` of `quality`, NaN where a class is not predicted.

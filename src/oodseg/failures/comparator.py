@@ -196,7 +196,7 @@ def _mix(inside: int, outside: int) -> nn.Sequential:
 
 
 def new_unknown_branch(joined: int, width: int) -> nn.Sequential:
-    """A branch from the joined features to one logit per pixel.
+    """Returns a branch from the joined features to one logit per pixel.
 
     Args:
         joined: Channels of the joined features.
@@ -241,7 +241,7 @@ def class_evidence(share: Tensor, wrong: Tensor) -> Tensor:
 def comparator_loss(
     error: Tensor, quality: Tensor, confidence: Tensor, labels: Tensor, truth: Tensor, true_quality: Tensor
 ) -> dict[str, Tensor]:
-    """The two parts of the loss (SynthCP, Eq. 3 and 4, and its released code).
+    """Computes the two parts of the loss (SynthCP, Eq. 3 and 4, and its released code).
 
     Args:
         error: Logits `[B, h, w]` of being wrong.

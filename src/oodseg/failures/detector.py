@@ -65,7 +65,7 @@ class SegmenterAssessor(ModulePart, Judge):
         """Measures one image; takes what `assess` takes."""
 
     def segmentation(self, image: Tensor, labels: Tensor | None) -> Segmentation:
-        """The segmentation to judge, of a batch of one; takes what `assess` takes.
+        """Segments the image to judge, in a batch of one; takes what `assess` takes.
 
         Raises:
             ConfigError: Labels are missing, or handed to a judge of a segmenter of its own.

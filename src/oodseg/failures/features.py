@@ -13,7 +13,7 @@ from oodseg.segmenters.street import STRIDE, StreetNet
 
 
 def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
-    """Intermediate features of a segmenter, coarse to fine.
+    """Computes the intermediate features of a segmenter, coarse to fine.
 
     Args:
         segmenter: The street network gives its decoder's three stages; any other its last features.
@@ -37,7 +37,7 @@ def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
 
 
 def cosine_similarity(one: list[Tensor], other: list[Tensor], size: tuple[int, int]) -> Tensor:
-    """Cosine similarity of two images' features at every pixel, mean over stages.
+    """Computes the cosine similarity of two images' features at every pixel, mean over stages.
 
     Args:
         one: `feature_stages` of one image.

@@ -50,7 +50,7 @@ def choose_failure_detector(
 
 
 def failure_detector_sha256(name: str | os.PathLike[str]) -> str | None:
-    """SHA-256 of a trained detector's configuration, which names the checksum of its weights."""
+    """Computes the SHA-256 of a trained detector's configuration, which names its weights' checksum."""
     with suppress(OodsegError):
         return hash_file(find_failure_detector(name) / "config.json")
     return None

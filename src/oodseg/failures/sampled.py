@@ -79,7 +79,7 @@ class Sampled(SegmenterAssessor):
 
 
 def pairwise_dice(labels: Tensor, classes: int) -> Tensor:
-    """Mean Dice of every two predictions, class by class.
+    """Computes the mean Dice of every two predictions, class by class.
 
     Args:
         labels: Integers `[M, H, W]`: M predictions of one image.

@@ -37,7 +37,7 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
 
 
 def working_size(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
-    """Height and width at which a network of this room looks at an image.
+    """Returns the height and width at which a network of this room looks at an image.
 
     The short side becomes `short_side`, the long one follows; both are rounded to the multiple.
     """

@@ -141,7 +141,7 @@ def tell_unknown(
 def at_its_size(
     comparator: Comparator, images: Tensor, logits: Tensor, resynthesis: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Image, class probabilities and re-synthesis as a comparator takes them; arguments of `compare`."""
+    """Resizes image, class probabilities and re-synthesis for a comparator; arguments of `compare`."""
     side = working_size(images.shape[-2], images.shape[-1], comparator.short_side, comparator.multiple)
     other = None if resynthesis is None else _shrink(resynthesis, side)
     return _shrink(images, side), _shrink(logits.softmax(1), side), other

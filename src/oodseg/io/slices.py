@@ -30,7 +30,7 @@ class Slices:
         return int(self.scan.values.shape[self.axis])
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """Slice `index` as a grey image, uint8 `[H, W, 3]`."""
+        """Returns the slice `index` as a grey image, uint8 `[H, W, 3]`."""
         return to_grey(take_slice(self.scan.values, self.axis, index), self.window)
 
     def label(self, index: int) -> NDArray[np.uint8]:
@@ -38,7 +38,7 @@ class Slices:
         return take_slice(self.labels, self.axis, index)
 
     def names(self) -> list[str]:
-        """A name for every slice: `case_slice007`."""
+        """Returns a name for every slice: `case_slice007`."""
         digits = max(3, len(str(len(self))))
         name = shorten_name(volume_name(self.scan.path), len("_slice.json") + digits)
         return [f"{name}_slice{k:0{digits}d}" for k in range(len(self))]

@@ -62,7 +62,7 @@ def is_volume(path: str | os.PathLike[str]) -> bool:
 
 
 def volume_name(path: Path) -> str:
-    """File name without `.nii` or `.nii.gz`."""
+    """Returns the file name without `.nii` or `.nii.gz`."""
     return next((path.name[: -len(each)] for each in SUFFIXES if _is_named(path, each)), path.stem)
 
 
@@ -156,7 +156,7 @@ def write_volume(path: str | os.PathLike[str], values: NDArray[Any], like: Volum
 
 
 def take_slice(values: NDArray[ScalarT], axis: int, index: int) -> NDArray[ScalarT]:
-    """One slice of `[X, Y, Z]` as it is looked at: `[H, W]`, front or head up, right on the left."""
+    """Takes a slice of `[X, Y, Z]` as it is displayed: `[H, W]`, front or head up, right on the left."""
     return np.ascontiguousarray(np.take(values, index, axis).T[::-1, ::-1])
 
 
@@ -168,7 +168,7 @@ def put_slice(values: NDArray[ScalarT], axis: int, index: int, image: NDArray[Sc
 
 
 def usual_window(scan: Volume) -> tuple[float, float]:
-    """Default values that become black and white: the 0.5 and 99.5 % quantiles of the scan."""
+    """Returns the default values that become black and white: the 0.5 and 99.5 % quantiles of the scan."""
     low, high = np.quantile(scan.values, [0.005, 0.995])
     return float(low), float(max(high, low + 1e-6))
 

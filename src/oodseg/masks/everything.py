@@ -56,7 +56,7 @@ class Instance:
     area: int
 
     def iou(self, rows: slice, columns: slice, of_boxes: bool = False) -> float:
-        """Intersection over union with a rectangle, 0..1.
+        """Computes the intersection over union with a rectangle, 0..1.
 
         Args:
             rows: Of the rectangle.

@@ -123,7 +123,7 @@ def _vision_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def prompt_config(state: Mapping[str, Tensor], image_size: int, patch_size: int) -> dict[str, Any]:
-    """The prompt encoder's sizes, read off its tensors."""
+    """Returns the prompt encoder's sizes, read off its tensors."""
     return {
         "hidden_size": state["prompt_encoder.no_mask_embed.weight"].shape[1],
         "image_size": image_size,
@@ -133,7 +133,7 @@ def prompt_config(state: Mapping[str, Tensor], image_size: int, patch_size: int)
 
 
 def decoder_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The mask decoder's sizes, read off its tensors."""
+    """Returns the mask decoder's sizes, read off its tensors."""
     decoder = "mask_decoder."
     hidden = state[f"{decoder}mask_tokens.weight"].shape[1]
     inner = len(state[f"{decoder}transformer.final_attn_token_to_image.q_proj.weight"])

@@ -55,7 +55,7 @@ def reliability(estimated: F64, true: F64) -> tuple[F64, F64, F64]:
 
 
 def calibration_error(estimated: F64, true: F64) -> float:
-    """Mean distance of estimate and truth in groups of like estimates, each group by its share of images.
+    """Averages the distance of estimate and truth over groups of like estimates, by their share of images.
 
     The expected calibration error (Naeini et al., AAAI 2015; for regression, Kuleshov et al., ICML 2018) of
     `reliability`'s groups. Low is easily had by always guessing the mean: look at the order too. NaN without

@@ -105,7 +105,7 @@ def _match(images: Sequence[ImageObjects]) -> list[dict[str, Any]]:
 
 
 def coco_evaluation(images: Sequence[ImageObjects]) -> Any:
-    """A class-agnostic `pycocotools.cocoeval.COCOeval` over the images; None without a prediction."""
+    """Makes a class-agnostic `pycocotools.cocoeval.COCOeval` over images; None without a prediction."""
     from pycocotools import mask as coco
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

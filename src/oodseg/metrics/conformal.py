@@ -79,7 +79,7 @@ def outside(low: NDArray[Any], high: NDArray[Any], true: NDArray[Any]) -> F64:
 
 
 def coverage(low: NDArray[Any], high: NDArray[Any], true: NDArray[Any]) -> float:
-    """Share of the truths that lie within their intervals, ends included; NaN without any."""
+    """Computes the share of the truths that lie within their intervals, ends included; NaN without any."""
     held = (np.asarray(low) <= true) & (np.asarray(true) <= high)
     return float(held.mean()) if held.size else float("nan")
 

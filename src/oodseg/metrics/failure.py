@@ -231,7 +231,7 @@ def image_failure_intervals(
 def image_iou(
     labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int = 255
 ) -> F64:
-    """True IoU of every class in one image.
+    """Computes the true IoU of every class in one image.
 
     Args:
         labels: Integers `[H, W]`: the prediction.
@@ -253,7 +253,7 @@ def image_iou(
 def image_dice(
     labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], classes: int, ignore: int = 255
 ) -> F64:
-    """True Dice of every class in one slice or volume; arguments and NaN as in `image_iou`."""
+    """Computes the true Dice of every class in one slice or volume; arguments and NaN as in `image_iou`."""
     both, predicted, real = _counts(labels, truth, classes, ignore)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(real > 0, 2 * both / (predicted + real), _NAN)

@@ -21,7 +21,7 @@ _NEVER = -1.0  # stands for the confidence of what no box finds
 def missed_pixels(
     masks: Sequence[dict[str, Any]], confidences: Sequence[float], label: NDArray[np.uint8], thresholds: F64
 ) -> F64 | None:
-    """Share of the anomalous pixels that no kept outline covers.
+    """Computes the share of the anomalous pixels that no kept outline covers.
 
     Args:
         masks: Predicted objects as COCO run-length masks of the label's size.
@@ -47,7 +47,7 @@ def missed_pixels(
 def missed_objects(
     masks: Sequence[dict[str, Any]], confidences: Sequence[float], label: NDArray[np.uint8], thresholds: F64
 ) -> F64 | None:
-    """Share of the unknown objects that no kept outline overlaps with an IoU of `FOUND_IOU`.
+    """Computes the share of the unknown objects that no kept outline overlaps with an IoU of `FOUND_IOU`.
 
     Takes and returns what `missed_pixels` does; an object is an 8-connected component of at least ten pixels.
     """
@@ -66,7 +66,7 @@ def missed_objects(
 def false_alarms(
     masks: Sequence[dict[str, Any]], confidences: Sequence[float], label: NDArray[np.uint8], thresholds: F64
 ) -> F64:
-    """Number of kept outlines that are false alarms (`are_false_alarms`); takes what `missed_pixels` does."""
+    """Counts kept outlines that are false alarms (`are_false_alarms`); takes what `missed_pixels` does."""
     wrong = np.sort(np.asarray(confidences, np.float64)[are_false_alarms(masks, label)])
     counts: F64 = wrong.size - np.searchsorted(wrong, thresholds, side="left").astype(np.float64)
     return counts

@@ -51,7 +51,7 @@ def risk_coverage(
 
 
 def aurc(confidence: NDArray[Any], risk: NDArray[Any]) -> float:
-    """Area under the risk-coverage curve: the mean over all coverages of the mean risk of what is kept.
+    """Computes the area under the risk-coverage curve: the mean over all coverages of the mean risk kept.
 
     Takes what `risk_coverage` takes; NaN without an image.
     """
@@ -60,7 +60,7 @@ def aurc(confidence: NDArray[Any], risk: NDArray[Any]) -> float:
 
 
 def excess_aurc(confidence: NDArray[Any], risk: NDArray[Any]) -> float:
-    """AURC above that of the order by the true risk, which no judge can beat (Geifman et al., ICLR 2019).
+    """Computes AURC above that of the order by true risk, the best possible one (Geifman et al., ICLR 2019).
 
     0 for a perfect order, whatever the segmenter. Takes what `risk_coverage` takes; NaN without an image.
     """

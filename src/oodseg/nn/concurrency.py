@@ -40,7 +40,7 @@ def in_background(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
 
 
 def encoder_stream(device: str) -> AbstractContextManager[Any]:
-    """On a GPU, a stream of its own for encoder and decoder; elsewhere nothing.
+    """Opens, on a GPU, a stream of its own for encoder and decoder; elsewhere nothing.
 
     Everything that the promptable segmenter allocates belongs to this stream, so that no memory is handed to
     another one while it is in use.

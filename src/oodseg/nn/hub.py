@@ -23,7 +23,7 @@ _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 def transformers() -> Any:
-    """The transformers library.
+    """Returns the transformers library.
 
     Raises:
         MissingDependencyError: It is not installed.

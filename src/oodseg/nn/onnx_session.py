@@ -45,20 +45,20 @@ def open_session(source: str | Path) -> Any:
 
 
 def fixed_sides(given: Any) -> list[int | None]:
-    """The sizes of an input or output of a session; None for those that the file leaves open."""
+    """Returns the sizes of an input or output of a session; None for those that the file leaves open."""
     return [side if isinstance(side, int) else None for side in given.shape]
 
 
 def float_type(given: Any) -> type[np.floating[Any]]:
-    """The numpy type that a float input of a session takes."""
+    """Returns the numpy type that a float input of a session takes."""
     return np.float16 if "float16" in given.type else np.float32
 
 
 def as_float32(outputs: list[Any]) -> list[NDArray[np.float32]]:
-    """The outputs of a run, in float32."""
+    """Converts the outputs of a run to float32."""
     return [np.asarray(each).astype(np.float32) for each in outputs]
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what onnxruntime says."""
+    """Returns the first line of what onnxruntime says."""
     return str(error).strip().splitlines()[0]

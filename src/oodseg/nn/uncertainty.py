@@ -28,7 +28,7 @@ def check_logits(logits: Tensor) -> None:
 
 
 def entropy(logits: Tensor, normalized: bool = False) -> Tensor:
-    """Entropy of the class probabilities, `H = -sum_c P_c log2 P_c` (S2M, CVPR 2024, Eq. 1).
+    """Computes the entropy of the class probabilities, `H = -sum_c P_c log2 P_c` (S2M, CVPR 2024, Eq. 1).
 
     Args:
         logits: Float `[B, C, ...]`.
@@ -46,7 +46,7 @@ def entropy(logits: Tensor, normalized: bool = False) -> Tensor:
 
 
 def softmax_entropy(logits: Tensor) -> Tensor:
-    """Normalised entropy `-sum_c P_c log P_c / log C`, 0..1 (Meta-OoD: Chan et al., ICCV 2021).
+    """Computes the normalised entropy `-sum_c P_c log P_c / log C`, 0..1 (Meta-OoD: Chan et al., ICCV 2021).
 
     The score of Meta-OoD is the entropy S2M's release uses too; what sets the method apart is the network:
     it is trained towards high entropy on outliers.
@@ -55,7 +55,7 @@ def softmax_entropy(logits: Tensor) -> Tensor:
 
 
 def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Free energy `-T logsumexp(f / T)` (Liu et al., NeurIPS 2020; S2M, CVPR 2024, Eq. 2).
+    """Computes the free energy `-T logsumexp(f / T)` (Liu et al., NeurIPS 2020; S2M, CVPR 2024, Eq. 2).
 
     The paper prints `-T sum_c exp(f_c / T)`, without the logarithm. Its released code, PEBAL and RPL
     compute the logarithm, and so do we: the two rank pixels alike, but without it a confident pixel's
@@ -73,12 +73,12 @@ def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def msp(logits: Tensor) -> Tensor:
-    """One minus the maximum softmax probability, 0..1 - 1/C (Hendrycks & Gimpel, ICLR 2017)."""
+    """Computes one minus the maximum softmax probability, 0..1 - 1/C (Hendrycks & Gimpel, ICLR 2017)."""
     check_logits(logits)
     return 1 - F.softmax(logits, 1).amax(1)
 
 
 def max_logit(logits: Tensor) -> Tensor:
-    """Negative maximum logit (Hendrycks et al., ICML 2022)."""
+    """Computes the negative maximum logit (Hendrycks et al., ICML 2022)."""
     check_logits(logits)
     return -logits.amax(1)

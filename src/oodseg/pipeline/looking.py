@@ -49,7 +49,7 @@ class Looking(Stages):
                 detector.normalizer = ScoreNormalizer.fit(scores)
 
     def detector_score(self, image: NDArray[np.uint8]) -> Tensor:
-        """The detector's scores of an image at the working size, not normalised.
+        """Computes the detector's scores of an image at the working size, not normalised.
 
         Args:
             image: uint8 `[H, W, 3]`, RGB.

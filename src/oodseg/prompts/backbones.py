@@ -69,7 +69,7 @@ class CompactBackbone(nn.Module):
 
 
 def resnet50_backbone() -> Any:
-    """ResNet-50 with a feature pyramid of 256 channels, as in the paper, with random weights.
+    """Builds the paper's ResNet-50 with a feature pyramid of 256 channels, with random weights.
 
     Batch norm is trained, as there are no ImageNet weights whose statistics could be kept.
     """

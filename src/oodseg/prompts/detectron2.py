@@ -153,7 +153,7 @@ class DetectronPrompts(FasterRCNNPrompts):
         return ScoreNormalizer(self.mean, self.std)
 
     def image(self, score: Tensor) -> Tensor:
-        """Raw scores on three channels minus the mean colour, float32 `[3, H, W]`."""
+        """Returns the raw scores on three channels minus the mean colour, float32 `[3, H, W]`."""
         raw = score.float() * self.std + self.mean
         return raw.expand(3, -1, -1) - raw.new_tensor(PIXEL_MEAN)[:, None, None]
 

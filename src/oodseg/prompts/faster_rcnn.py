@@ -85,7 +85,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
     def losses(
         self, scores: list[Tensor], boxes: list[Tensor], features: Sequence[Features] | None = None
     ) -> dict[str, Tensor]:
-        """The four training losses of Faster R-CNN (in training mode only).
+        """Computes the four training losses of Faster R-CNN (in training mode only).
 
         Args:
             scores: Normalised maps, float32 `[H, W]` each, sizes may differ.
@@ -176,7 +176,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
     def ranked(
         self, boxes: Tensor, confidence: Tensor, score: Tensor, reading: Reading
     ) -> tuple[Tensor, Tensor]:
-        """The network's boxes with the confidence given out, most confident first.
+        """Ranks the network's boxes by the calibrated confidence, most confident first.
 
         Args:
             boxes: Float `[N, 4]`, `xyxy`.

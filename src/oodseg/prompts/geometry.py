@@ -32,7 +32,7 @@ def checked(scores: Tensor) -> Tensor:
 
 
 def overlap_of_smaller(boxes: Tensor) -> Tensor:
-    """Pairwise intersection over the area of the smaller box.
+    """Computes the pairwise intersection over the area of the smaller box.
 
     Args:
         boxes: Float `[N, 4]`, `xyxy`.
@@ -49,7 +49,7 @@ def overlap_of_smaller(boxes: Tensor) -> Tensor:
 
 
 def middle_score(score: Tensor, boxes: Tensor) -> Tensor:
-    """Mean score in the middle of each box: in 0.6 of its width and height.
+    """Computes the mean score in the middle of each box: in 0.6 of its width and height.
 
     The margin of a box around anything but a box is background.
 

@@ -50,7 +50,7 @@ class Canvas(nn.Module):
         return ImageList(canvas, sizes), targets
 
     def postprocess(self, result: Any, image_shapes: Any, original_image_sizes: Any) -> Any:
-        """Boxes are in pixels of the map already."""
+        """Changes nothing: boxes are in pixels of the map already."""
         return result
 
 

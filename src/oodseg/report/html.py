@@ -27,7 +27,7 @@ def fill(template: str, **values: Any) -> Markup:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share as percent, `"–"` where it is undefined (None or NaN)."""
+    """Formats a share as percent, `"–"` where it is undefined (None or NaN)."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 

@@ -91,7 +91,7 @@ class Row:
 
 
 def family_of(column: Column, preset: Preset) -> str:
-    """The column's family with the preset filled in."""
+    """Returns the column's family with the preset filled in."""
     return f"s2m_{preset}" if column.family == "s2m" else column.family
 
 
@@ -146,14 +146,14 @@ def notes_of(found: Evaluation) -> list[str]:
 
 
 def number(value: float, column: Column, short: bool = False) -> str:
-    """A human-readable value: percent with one decimal (`short`: none), or two decimals (`short`: one)."""
+    """Formats a value: percent with one decimal (`short`: none), or two decimals (`short`: one)."""
     if math.isnan(value):
         return ""
     return f"{100 * value:.{0 if short else 1}f}" if column.percent else f"{value:.{1 if short else 2}f}"
 
 
 def cell(figure: Figure, column: Column, short: bool = False) -> tuple[str, str]:
-    """A figure and its interval as text; the interval is empty where there is none, `short` rounds it."""
+    """Formats a figure and its interval; the interval is empty where there is none, `short` rounds it."""
     low, high = number(figure.low, column, short), number(figure.high, column, short)
     return number(figure.value, column), f"{low}–{high}" if low and high else ""
 
@@ -180,7 +180,7 @@ def rich_table(rows: Sequence[Row], preset: Preset, width: int) -> Table:
 
 
 def group_lines(method: MethodResult) -> list[tuple[str, str, list[str]]]:
-    """A method's figures by kind of image: kind, value, and one cell for each of `GROUP_HEADS`."""
+    """Returns a method's figures by kind of image: kind, value, and one cell for each of `GROUP_HEADS`."""
     return [
         (kind, value, [str(f.images), *(_percent(v) for v in (f.auiou, f.iou_threshold_free, f.mean_f1)),
                        *("" if math.isnan(v) else f"{v:.2f}" for v in (f.boxes, f.false_alarms))])
@@ -260,7 +260,7 @@ def _lay_out(rows: Sequence[Row], used: Sequence[int], preset: Preset, left_out:
 
 
 def to_markdown(rows: Sequence[Row], preset: Preset) -> str:
-    """The rows as one Markdown table per set: percent, intervals in brackets."""
+    """Writes the rows as one Markdown table per set: percent, intervals in brackets."""
     heading = f"Percent with 95 % bootstrap intervals over images, preset `{preset}`"
     lines = [f"{heading}; boxes and false alarms per image."]
     used = [k for k in range(len(COLUMNS)) if any(not math.isnan(row.cells[k].value) for row in rows)]
@@ -279,7 +279,7 @@ def to_markdown(rows: Sequence[Row], preset: Preset) -> str:
 
 
 def to_csv(rows: Sequence[Row], preset: Preset) -> str:
-    """The rows as CSV: fractions, not percent; intervals in columns of their own."""
+    """Writes the rows as CSV: fractions, not percent; intervals in columns of their own."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heading = ["dataset", "split", "method", "origin", "preset"]

@@ -185,13 +185,13 @@ def _names(
 
 
 def common_root(stored: Iterable[Stored[Any]]) -> Path | None:
-    """The folder that the names of all files start from; None if there is none, or several."""
+    """Returns the folder that the names of all files start from; None if there is none, or several."""
     roots = {root_of(each) for each in stored if each.origin is not None}
     return roots.pop() if len(roots) == 1 else None
 
 
 def root_of(stored: Stored[Any]) -> Path | None:
-    """The folder that the name of a file starts from; None for an image in memory."""
+    """Returns the folder that the name of a file starts from; None for an image in memory."""
     if stored.origin is None:
         return None
     return Path(stored.origin).parents[len(PurePosixPath(stored.name).parts) - 1]

@@ -119,7 +119,7 @@ def file_items(paths: Sequence[Path]) -> list[Item]:
 
 
 def file_identity(path: Path) -> list[Any]:
-    """Place, size and time of a file, JSON-able; of a missing file size and time are -1."""
+    """Returns the place, size and time of a file, JSON-able; of a missing file size and time are -1."""
     try:
         status = path.stat()
     except OSError:  # the next reader of the file reports the error

@@ -91,7 +91,7 @@ class JudgeRun:
         return found
 
     def worst(self, count: int = 5) -> list[FailureEntry]:
-        """The images most worth a look, of those with an estimated mean."""
+        """Returns the images of lowest estimated mean quality."""
         return [each for each in self.listed.entries if each.record.mean is not None][:count]
 
     def facts(self) -> list[tuple[str, str]]:
@@ -276,7 +276,7 @@ class Judging(Work[FailureRecord]):
         return FailureList(rank(entries), failures, self.listed.classes, self.listed.measure, info)
 
     def conclude(self, names: Mapping[str, str], complete: bool) -> dict[str, Any]:
-        """JSON-able: what the images together say; see `Work.finish`."""
+        """Sums up all images, JSON-able; see `Work.finish`."""
         return {}
 
     def _intervals(self) -> dict[str, Any] | None:

@@ -148,7 +148,7 @@ def read_limits(
 
 
 def pipeline_sha256(name: str) -> str:
-    """SHA-256 of a saved pipeline's configuration, which names the checksums of its weights.
+    """Computes the SHA-256 of a saved pipeline's configuration, which names the checksums of its weights.
 
     Args:
         name: Bundled name or folder.

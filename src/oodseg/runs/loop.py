@@ -38,7 +38,7 @@ class Work(ABC, Generic[RecordT]):
         self.store = store
 
     def identity(self, item: Item) -> list[Any]:
-        """JSON-able: all that an input's result is made from, besides the settings."""
+        """Returns, JSON-able, all that an input's result is made from besides the settings."""
         return item.identity()
 
     def prepare(self, items: Sequence[Item]) -> None:

@@ -72,7 +72,7 @@ class ScoreMaps:
         return {"folder": str(self._place.absolute()), "mean": mean, "std": std}
 
     def find(self, item: Item) -> Path:
-        """The map of an image: by its name in the run, else by its stem if no other image has that.
+        """Finds the map of an image: by its name in the run, else by its stem if no other image has that.
 
         Raises:
             ScoreMapError: There is none, or several.

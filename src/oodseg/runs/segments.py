@@ -54,7 +54,7 @@ class FrameRecord:
         return cls(prediction.time or 0.0, name, objects, coco_annotations(prediction.unconfirmed, 0, 0))
 
     def found(self) -> list[OodObject]:
-        """The objects as they were found in this very frame, for a tracker that goes on from here."""
+        """Returns the objects as they were found in this frame, for a tracker that continues from here."""
         boxes = [(each, each["frame_score"]) for each in self.objects if each["frame_score"] is not None]
         boxes += [(each, each["score"]) for each in self.unconfirmed]
         return [_object(annotation, confidence) for annotation, confidence in boxes]

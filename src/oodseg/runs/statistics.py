@@ -63,7 +63,7 @@ class OrdinaryImages:
             yield to_tensor(small)[None].to(self.s2m.device)
 
     def scores(self) -> Iterator[Tensor]:
-        """The detector's scores of every readable image, as the pipeline takes them."""
+        """Computes the detector's scores of every readable image, as the pipeline takes them."""
         return (self.s2m.detector_score(image) for image in self._images())
 
     def _images(self) -> Iterator[NDArray[np.uint8]]:
@@ -207,7 +207,7 @@ def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None
 
 
 def spread(values: Sequence[AnyT], limit: int) -> list[AnyT]:
-    """At most `limit` of the values, evenly spread, in their order."""
+    """Selects at most `limit` of the values, evenly spread, in their order."""
     count = min(limit, len(values))
     return [values[index * len(values) // count] for index in range(count)]
 

@@ -150,7 +150,7 @@ class RunStore(Generic[RecordT]):
         return hash_json([__version__, self.settings, identity])
 
     def done(self, item: Item, fingerprint: str) -> RecordT | None:
-        """The record of an input that was finished under the same fingerprint and has all its files.
+        """Returns the record of an input that was finished under the same fingerprint and has all its files.
 
         Raises:
             ConfigError: The results under its key are those of another image.

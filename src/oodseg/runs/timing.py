@@ -127,7 +127,7 @@ def peak_mib() -> int | None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """JSON-able: system, processor, cores and versions."""
+    """Describes the machine, JSON-able: system, processor, cores and versions."""
     import torch
 
     return {

@@ -30,7 +30,7 @@ class GivenLabels(Segmenter):
         self.window = None if window is None else (float(window[0]), float(window[1]))
 
     def segment(self, images: Tensor) -> Segmentation:
-        """There is nothing to segment with.
+        """Refuses: there is nothing to segment with.
 
         Raises:
             ConfigError: Always.
@@ -41,7 +41,7 @@ class GivenLabels(Segmenter):
         )
 
     def segmentation_of(self, labels: Tensor, size: tuple[int, int]) -> Segmentation:
-        """Sharp logits of labels.
+        """Makes one-hot logits of labels.
 
         Args:
             labels: Integers `[H, W]` or `[B, H, W]`, indices into `classes`.

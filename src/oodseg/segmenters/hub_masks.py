@@ -42,7 +42,7 @@ class MaskSegmenter(HubSegmenter):
         return MaskQueries(found.class_queries_logits, found.masks_queries_logits)
 
     def extras(self, inputs: Tensor) -> dict[str, Any]:
-        """Further arguments of the model."""
+        """Returns further arguments of the model."""
         return {}
 
 
@@ -77,5 +77,5 @@ class OneFormerSegmenter(MaskSegmenter):
         self.register_buffer("_task", (ids * mask)[None], persistent=False)
 
     def extras(self, inputs: Tensor) -> dict[str, Any]:
-        """The task token, once per image."""
+        """Returns the task token, once per image."""
         return {"task_inputs": self.get_buffer("_task").expand(len(inputs), -1)}

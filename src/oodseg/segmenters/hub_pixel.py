@@ -47,7 +47,7 @@ class HubSegmenter(WrappedSegmenter):
 
 
 def statistics(settings: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation for images in 0..1, from an image processor's settings."""
+    """Computes the mean and standard deviation for images in 0..1, from an image processor's settings."""
     mean, std = [0.0] * 3, [1.0] * 3
     if settings.get("do_normalize", True):
         mean = list(settings.get("image_mean") or IMAGENET_MEAN)
@@ -80,7 +80,7 @@ class PixelSegmenter(HubSegmenter):
         return logits
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """The model's logits of normalised images `[B, 3, H, W]` of a size that it takes."""
+        """Computes the model's logits of normalised images `[B, 3, H, W]` of a size that it takes."""
         logits: Tensor = self.network(pixel_values=inputs).logits
         return logits
 

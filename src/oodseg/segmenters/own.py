@@ -63,7 +63,7 @@ class CallableSegmenter(WrappedSegmenter):
             network.eval()
 
     def arguments(self) -> dict[str, Any]:
-        """There are none.
+        """Returns nothing: there are none.
 
         Raises:
             ConfigError: Always: a network of one's own cannot be rebuilt from a file of settings.

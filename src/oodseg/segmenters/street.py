@@ -127,7 +127,7 @@ class StreetNet(ModulePart, Segmenter, Learned):
         return self
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """Encoder features at strides 2, 4, 8, 16 and 32.
+        """Computes the encoder features at strides 2, 4, 8, 16 and 32.
 
         Args:
             images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
@@ -143,7 +143,7 @@ class StreetNet(ModulePart, Segmenter, Learned):
         return levels
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Decoder features, coarse to fine (strides 16, 8, 4), then the stem's at stride 2.
+        """Computes the decoder features, coarse to fine (strides 16, 8, 4), then the stem's at stride 2.
 
         Args:
             images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.
@@ -157,7 +157,7 @@ class StreetNet(ModulePart, Segmenter, Learned):
         return [*decoded, levels[0]]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Low-resolution logits.
+        """Computes the low-resolution logits.
 
         Args:
             images: Float `[B, 3, H, W]` in 0..1, H and W multiples of 32.

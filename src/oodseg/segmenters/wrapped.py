@@ -58,7 +58,7 @@ class WrappedSegmenter(ModulePart, Segmenter):
         return self._held[0]
 
     def normalized(self, images: Tensor) -> Tensor:
-        """Images `[B, 3, H, W]` in 0..1 as the network wants them, on its device."""
+        """Normalises images `[B, 3, H, W]` in 0..1 for the network, on its device."""
         mean, std = self.get_buffer("_mean"), self.get_buffer("_std")
         return (images.to(mean.device) - mean) / std
 

@@ -77,38 +77,38 @@ def _quadruped(
 
 
 def cow(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """A cow or ox, with or without horns."""
+    """Draws a cow or ox, with or without horns."""
     kind = "horns" if rng.random() < 0.6 else "plain"
     return _quadruped(rng, size, light, legs=0.38, neck=0.1, head=0.2, bulk=0.42, kind=kind)
 
 
 def dog(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """A dog."""
+    """Draws a dog."""
     return _quadruped(rng, size, light, legs=0.4, neck=0.2, head=0.22, bulk=0.28, kind="plain")
 
 
 def deer(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """A deer with antlers."""
+    """Draws a deer with antlers."""
     return _quadruped(rng, size, light, legs=0.42, neck=0.22, head=0.15, bulk=0.24, kind="antlers")
 
 
 def zebra(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """A zebra."""
+    """Draws a zebra."""
     return _quadruped(rng, size, light, legs=0.42, neck=0.2, head=0.18, bulk=0.3, kind="stripes")
 
 
 def elephant(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """An elephant."""
+    """Draws an elephant."""
     return _quadruped(rng, size, light, legs=0.34, neck=0.02, head=0.3, bulk=0.56, kind="trunk")
 
 
 def sheep(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """A sheep."""
+    """Draws a sheep."""
     return _quadruped(rng, size, light, legs=0.26, neck=0.06, head=0.2, bulk=0.56, kind="plain")
 
 
 def bird(rng: np.random.Generator, size: int, light: Light) -> Pen:
-    """A large bird that stands."""
+    """Draws a large bird that stands."""
     pen = Pen(size, 1.3)
     coat = pick(rng, FUR + BRIGHT)
     pen.limb([(0.6, 0.7), (0.58, 0.98)], [0.05, 0.04], (190, 140, 60))

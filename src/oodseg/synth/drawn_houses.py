@@ -14,7 +14,7 @@ from oodseg.synth.drawn_texture import Colour, scaled, tint
 
 
 def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: float) -> None:
-    """A row of houses along one side, far to near."""
+    """Draws a row of houses along one side, far to near."""
     edge = (place.right if side > 0 else -place.left) + place.pavement + setback
     starts = [float(rng.uniform(1.0, 12.0))]
     while starts[-1] < 120:
@@ -28,7 +28,7 @@ def paint_buildings(place: Place, rng: np.random.Generator, side: int, setback: 
 def paint_house(
     place: Place, rng: np.random.Generator, side: int, edge: float, near: float, far: float
 ) -> None:
-    """One house along the road from depth near to far, its wall at `edge` or some metres behind."""
+    """Draws one house along the road from depth near to far, its wall at `edge` or some metres behind."""
     x = side * (edge + rng.uniform(0, 2.0) * (rng.random() < 0.4))
     storeys = float(rng.choice([1, 2, 3, 4, 5, 7], p=[0.1, 0.2, 0.25, 0.2, 0.15, 0.1]))
     tall = storeys * 3.2 + rng.uniform(0.5, 1.5)

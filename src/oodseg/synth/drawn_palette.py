@@ -33,5 +33,5 @@ HELMETS: tuple[Colour, ...] = ((40, 40, 44), (200, 40, 40), (230, 230, 230))
 
 
 def pick(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 14.0) -> Colour:
-    """One of the colours, moved a little; see `tint`."""
+    """Picks one of the colours, moved a little; see `tint`."""
     return tint(rng, colours[int(rng.integers(len(colours)))], spread)

@@ -75,7 +75,7 @@ class Place:
         return np.column_stack((u, self.horizon + self.focal * (self.eye - p[:, 1]) / z))
 
     def seen(self, colour: Colour, z: float) -> tuple[float, float, float]:
-        """A colour in this light through the air between."""
+        """Shades a colour by this light and the air between."""
         clear = float(np.exp(-self.fog * z))
         through = zip(colour, self.gain, self.haze, strict=True)
         r, g, b = (min(c * k * clear + h * (1 - clear), 255.0) for c, k, h in through)
@@ -117,22 +117,22 @@ class Place:
 
 
 def lying(left: float, right: float, near: float, far: float) -> Quad:
-    """A rectangle on the ground."""
+    """Draws a rectangle on the ground."""
     return [(left, 0, near), (right, 0, near), (right, 0, far), (left, 0, far)]
 
 
 def facing(left: float, right: float, low: float, high: float, z: float) -> Quad:
-    """An upright rectangle across the road, facing the camera."""
+    """Draws an upright rectangle across the road, facing the camera."""
     return [(left, low, z), (right, low, z), (right, high, z), (left, high, z)]
 
 
 def flanking(x: float, low: float, high: float, near: float, far: float) -> Quad:
-    """An upright rectangle along the road."""
+    """Draws an upright rectangle along the road."""
     return [(x, low, near), (x, low, far), (x, high, far), (x, high, near)]
 
 
 def paint_sky(place: Place, rng: np.random.Generator, zenith: Colour, rim: Colour, cloudy: float) -> None:
-    """Gradient from zenith to horizon with clouds."""
+    """Draws the sky, a gradient from zenith to horizon with clouds."""
     rows = min(place.height, max(1, int(place.horizon) + 2))
     t = (np.linspace(0, 1, rows, dtype=np.float32) ** 1.3)[:, None, None]
     column = np.asarray(zenith, np.float32) * (1 - t) + np.asarray(rim, np.float32) * t
@@ -147,7 +147,7 @@ def paint_sky(place: Place, rng: np.random.Generator, zenith: Colour, rim: Colou
 
 
 def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: Colour) -> None:
-    """Road, pavements and verges, textured in perspective."""
+    """Draws road, pavements and verges, textured in perspective."""
     top = int(np.ceil(place.horizon + 1))
     if top >= place.height:
         return
@@ -191,7 +191,7 @@ def paint_ground(place: Place, rng: np.random.Generator, asphalt: Colour, kerb: 
 
 
 def paint_markings(place: Place, rng: np.random.Generator, colour: Colour, lanes: int) -> None:
-    """Lane lines, edge lines, patches and cracks on the road, all worn."""
+    """Draws lane lines, edge lines, patches and cracks on the road, all worn."""
     span, bare = place.right - place.left, place.image.copy()
     for _ in range(int(rng.integers(0, 5))):
         x, z = rng.uniform(place.left, place.right - 1), rng.uniform(4, 40)

@@ -149,7 +149,7 @@ class Pen:
         self.multiply(1.0 + contrast * lit)
 
     def noise(self, rng: np.random.Generator, kind: str, scale: float = 1.0) -> Floats:
-        """A piece of noise as large as the canvas; see `noise`."""
+        """Draws a piece of noise as large as the canvas; see `noise`."""
         height, width = self.alpha.shape
         return noise(rng, height, width, kind, scale)
 
@@ -177,7 +177,7 @@ class Pen:
         self.rgb[(np.mod(phase, 1.0) < 0.5) & (self.alpha > 0)] = np.asarray(colour, np.uint8)
 
     def sprite(self) -> tuple[Bytes, Bytes]:
-        """The drawn object cut to its extent: RGB uint8 `[h, w, 3]` and alpha uint8 `[h, w]`."""
+        """Cuts the drawn object to its extent: RGB uint8 `[h, w, 3]` and alpha uint8 `[h, w]`."""
         rows, columns = np.flatnonzero(self.alpha.any(1)), np.flatnonzero(self.alpha.any(0))
         if not len(rows):
             return self.rgb[:1, :1], np.full((1, 1), 255, np.uint8)

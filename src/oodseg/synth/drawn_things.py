@@ -137,7 +137,7 @@ def _paint_end(place: Place, x: float, z: float, name: str, away: bool, paint: C
 
 
 def draw_person(rng: np.random.Generator, size: int, light: Light) -> tuple[Bytes, Bytes]:
-    """A walking or standing person, RGB and alpha."""
+    """Draws a walking or standing person, RGB and alpha."""
     pen = Pen(size, 0.7)
     skin = pick(rng, SKIN, 8)
     top, legs = (tint(rng, CLOTH[int(k)], 12) for k in rng.integers(0, len(CLOTH), 2))
@@ -164,7 +164,7 @@ def draw_person(rng: np.random.Generator, size: int, light: Light) -> tuple[Byte
 
 
 def draw_rider(rng: np.random.Generator, size: int, light: Light) -> tuple[Bytes, Bytes, Bytes]:
-    """A person on a motorbike or bicycle seen from behind; RGB, alpha and the part that is the machine."""
+    """Draws a person on a motorbike or bicycle from behind; RGB, alpha and the part of the machine."""
     pen = Pen(size, 0.6)
     pen.limb([(0.3, 0.6), (0.3, 0.97)], [0.07, 0.07], (26, 26, 28))
     pen.ellipse((0.3, 0.6), (0.1, 0.12), pick(rng, PAINT, 12))
@@ -189,7 +189,7 @@ def draw_rider(rng: np.random.Generator, size: int, light: Light) -> tuple[Bytes
 
 
 def draw_tree(rng: np.random.Generator, size: int, light: Light, leaf: Colour) -> tuple[Bytes, Bytes]:
-    """A broad-leaved tree, conifer or bush of noisy foliage, RGB and alpha."""
+    """Draws a broad-leaved tree, conifer or bush of noisy foliage, RGB and alpha."""
     aspect = rng.uniform(0.6, 1.0)
     pen = Pen(size, aspect)
     bark = tint(rng, (78, 62, 50), 8)
@@ -217,7 +217,7 @@ def draw_tree(rng: np.random.Generator, size: int, light: Light, leaf: Colour) -
 
 
 def draw_bush(rng: np.random.Generator, size: int, light: Light, leaf: Colour) -> tuple[Bytes, Bytes]:
-    """A low clump of leaves, RGB and alpha."""
+    """Draws a low clump of leaves, RGB and alpha."""
     pen = Pen(size, rng.uniform(1.2, 2.4))
     wide = pen.alpha.shape[1] / size
     y, x = np.mgrid[: pen.alpha.shape[0], : pen.alpha.shape[1]].astype(np.float32) / size
@@ -231,7 +231,7 @@ def draw_bush(rng: np.random.Generator, size: int, light: Light, leaf: Colour) -
 
 
 def paint_pole(place: Place, rng: np.random.Generator, x: float, z: float) -> None:
-    """A lamp post, traffic sign or mast."""
+    """Draws a lamp post, traffic sign or mast."""
     tall = rng.uniform(2.2, 3.2) if rng.random() < 0.5 else rng.uniform(5, 9)
     thick = 0.05 if tall < 4 else 0.09
     metal = tint(rng, (120, 122, 124) if rng.random() < 0.7 else (92, 72, 56), 10)
@@ -256,7 +256,7 @@ def paint_pole(place: Place, rng: np.random.Generator, x: float, z: float) -> No
 
 
 def paint_fence(place: Place, rng: np.random.Generator, x: float, low: float, high: float) -> None:
-    """A guard rail or fence along the road from depth low to high."""
+    """Draws a guard rail or fence along the road from depth low to high."""
     metal = tint(rng, (150, 152, 154), 12)
     posts = np.arange(low, high, 3.0)
     place.faces(np.asarray([flanking(x, 0, 0.75, z, z + 0.1) for z in posts]), scaled(metal, 0.7))
@@ -267,7 +267,7 @@ def paint_fence(place: Place, rng: np.random.Generator, x: float, low: float, hi
 
 
 def paint_wires(place: Place, rng: np.random.Generator, x: float) -> None:
-    """Overhead wires along the road, thin enough to keep the label behind them."""
+    """Draws overhead wires along the road, thin enough to keep the label behind them."""
     z = np.linspace(4, 90, 40)
     for k in range(int(rng.integers(1, 4))):
         sag = 0.5 * np.cos(z / 12 * np.pi) ** 2

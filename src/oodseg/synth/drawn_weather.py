@@ -63,7 +63,7 @@ def wet_ground(place: Place, rng: np.random.Generator) -> None:
 
 
 def rain_streaks(image: Bytes, rng: np.random.Generator) -> Bytes:
-    """Faint slanted streaks over the whole image."""
+    """Draws faint slanted streaks over the whole image."""
     height, width = image.shape[:2]
     length = max(5, height // 24)
     kernel = np.zeros((length, length), np.float32)

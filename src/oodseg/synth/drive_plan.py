@@ -34,7 +34,7 @@ class Mover:
     along: float = 0.0
 
     def seen(self, time: float, travelled: float) -> Thing:
-        """The thing at a time, as far away as it is from a camera that has travelled so far."""
+        """Places the thing at a time, as far away as it is from a camera that has travelled so far."""
         x = self.thing.x + self.across * time
         return replace(self.thing, x=x, z=self.thing.z + self.along * time - travelled)
 

@@ -23,7 +23,7 @@ _CANVAS = 192  # pixels on a side, on which a star is drawn before it is brought
 
 
 def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | None:
-    """The camera's own car in a street image: what has no class along the lower border.
+    """Cuts out the camera's own car: what has no class along the lower border.
 
     Args:
         image: uint8 `[H, W, 3]`, RGB.
@@ -47,7 +47,7 @@ def own_car(image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Cutout | Non
 
 
 def draw_star(rng: np.random.Generator) -> Cutout:
-    """A star in a ring on its stem, as it stands before the road where a crop leaves the bonnet out.
+    """Draws a star in a ring on its stem, as it stands before the road where a crop leaves the bonnet out.
 
     Args:
         rng: Source of every choice.
@@ -100,7 +100,7 @@ class OwnCars:
     def paste(
         self, image: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
     ) -> NDArray[np.bool_]:
-        """The camera's own car along the lower border, or its star alone: of no class, and not unknown."""
+        """Pastes the camera's own car along the lower border, or its star: of no class, and not unknown."""
         height, width = self.size
         if rng.random() < _STAR_ALONE:
             return self._paste_star(image, labels, rng)

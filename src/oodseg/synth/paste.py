@@ -48,7 +48,7 @@ def resized(thing: Cutout, size: tuple[int, int], shrinks: bool) -> Cutout:
 
 
 def rescale(thing: Cutout, long_side: float, rng: np.random.Generator) -> Cutout:
-    """T: scales a thing to `long_side` pixels, mirrors it half the time, turns and stretches it a little."""
+    """Applies T: scales a thing to `long_side` pixels, mirrors half of them, turns and stretches a little."""
     h, w = thing.alpha.shape
     scale = long_side / max(h, w)
     stretch = float(np.exp(rng.normal(0, 0.12)))

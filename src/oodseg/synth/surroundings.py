@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def blobs(size: tuple[int, int], share: float, cell: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Smooth random patches.
+    """Draws smooth random patches.
 
     Args:
         size: Height and width.

@@ -25,7 +25,7 @@ class Candidates(Protocol):
     """A prompt generator that also gives the boxes it is unsure of."""
 
     def candidates(self, scores: Tensor, features: Sequence[Tensor] | None = None) -> list[BoxPrompts]:
-        """As `propose`, down to a very low confidence."""
+        """Proposes as `propose`, down to a very low confidence."""
         ...
 
 
@@ -88,7 +88,7 @@ def assign(found: Found, min_iou: float) -> NDArray[np.int64]:
 
 
 def average_precision(found: list[Found], min_iou: float) -> float:
-    """Area under the precision-recall curve of all scenes together, precision made monotone (as COCO, exact).
+    """Computes the area under the precision-recall curve of all scenes, made monotone (as COCO, exact).
 
     Returns:
         0..1; NaN without any true box.
@@ -105,7 +105,7 @@ def average_precision(found: list[Found], min_iou: float) -> float:
 
 
 def summary(found: list[Found], min_confidence: float) -> dict[str, float]:
-    """Recall, false boxes and AP at one confidence.
+    """Computes the recall, false boxes and AP at one confidence.
 
     Returns:
         `recall50`, `recall75`, `recall50_small` .. `_large` (side under 24, under 72, over), `precision50`,

@@ -99,7 +99,7 @@ class ComparatorModule(TrainingModule):
         return error, quality, shares.amax(1)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One step; see `comparator_loss`."""
+        """Computes one step; see `comparator_loss`."""
         error, quality, confidence = self._compare(batch)
         parts = comparator_loss(error, quality, confidence, *batch[3:])
         total = parts["pixels"] + self.recipe.quality_weight * parts["classes"]
@@ -133,7 +133,7 @@ class ComparatorModule(TrainingModule):
         self._curve, self._qualities = FailureCurve(), []
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The same images every time."""
+        """Loads the same images every time."""
         fixed = [as_sample(read_cached(path), self.recipe.uses_dice) for path in self._val]
         return DataLoader(fixed, batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
 

@@ -50,7 +50,7 @@ class Predicted:
     resynthesis: U8
 
     def mirrored(self) -> Predicted:
-        """Left and right exchanged."""
+        """Exchanges left and right."""
         return Predicted(**{name: np.ascontiguousarray(each[:, ::-1]) for name, each in vars(self).items()})
 
 

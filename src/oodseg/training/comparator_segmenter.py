@@ -58,7 +58,7 @@ class FoldModule(TrainingModule):
         super().__init__(recipe, network.to(memory_format=torch.channels_last), make)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Cross-entropy at a quarter of the resolution, with dropout before the class layer."""
+        """Computes the cross-entropy at a quarter of the resolution, with dropout before the class layer."""
         images, labels = batch
         features = self.network.features(images.float() / 255)[2]
         logits = self.network.class_head(F.dropout(features, self.recipe.dropout, training=True)).float()

@@ -49,7 +49,7 @@ class Exposed:
     seed: tuple[int, ...]
 
     def read(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Image uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, `UNKNOWN` on the objects."""
+        """Reads the image, uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, `UNKNOWN` on the objects."""
         image, labels = (each.copy() for each in self.image.read())
         rng = np.random.default_rng(self.seed)
         height, width = labels.shape

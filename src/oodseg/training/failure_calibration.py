@@ -71,7 +71,7 @@ def calibrate(
 def anomaly_statistics(
     detector: SynthCP, images: Sequence[Labelled], progress: Progress | None = None
 ) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of every combination's score on images in which nothing is unknown."""
+    """Computes the mean and deviation of every combination's score on images without unknown objects."""
     batch = [to_tensor(each.read()[0])[None] for each in images]
     found = {}
     tells = detector.comparator.unknown is not None

@@ -33,7 +33,7 @@ class Labelled(Protocol):
     """An image and its labels, read when asked."""
 
     def read(self) -> tuple[U8, U8]:
-        """Image uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, 0..C-1 or 255."""
+        """Reads the image, uint8 `[H, W, 3]`, RGB, and labels uint8 `[H, W]`, 0..C-1 or 255."""
         ...
 
 
@@ -67,7 +67,7 @@ class _Relabelled:
 
 
 def street(root: Path) -> LabelSet:
-    """CamVid and IDD-Lite in the seven level-1 classes, and CamVid's test images to measure on."""
+    """Returns CamVid and IDD-Lite in the seven level-1 classes, and CamVid's test images to measure on."""
     train, val = (
         [each for source in ("camvid", "idd_lite") for each in images.get(source, [])]
         for images in (street_images(root, "train"), street_images(root, "val"))
@@ -76,13 +76,13 @@ def street(root: Path) -> LabelSet:
 
 
 def camvid(root: Path) -> LabelSet:
-    """CamVid with its own eleven classes, in its own splits."""
+    """Returns CamVid with its own eleven classes, in its own splits."""
     parts = [labelled_pairs("camvid_classes", root / "camvid" / split) for split in ("train", "val", "test")]
     return LabelSet(CAMVID_CLASSES, *parts)
 
 
 def slices(root: Path) -> LabelSet:
-    """The slices of a folder that `oodseg train slices` wrote, as a label set.
+    """Returns the slices of a folder that `oodseg train slices` wrote, as a label set.
 
     Raises:
         DatasetError: It is no such folder, or is not finished.
@@ -172,7 +172,7 @@ def random_light(image: U8, rng: np.random.Generator, strength: float) -> U8:
 
 
 def fixed_view(values: U8, size: tuple[int, int], nearest: bool = False) -> U8:
-    """The middle of a map, as much as the proportions allow, at a size: for validation.
+    """Returns the middle of a map, as much as the proportions allow, at a size: for validation.
 
     Args:
         values: uint8 `[H, W]` or `[H, W, C]`.
@@ -213,7 +213,7 @@ class ViewMaker:
 
 
 def as_tensors(image: U8, labels: U8) -> Sample:
-    """Image `[H, W, 3]` and labels `[H, W]` as uint8 tensors `[3, H, W]` and `[H, W]`."""
+    """Returns the image `[H, W, 3]` and labels `[H, W]` as uint8 tensors `[3, H, W]` and `[H, W]`."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), torch.from_numpy(labels)

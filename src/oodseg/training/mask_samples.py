@@ -34,7 +34,7 @@ _SMALLEST_SHARE = 0.01
 
 
 def split_objects(mask: Mask, smallest_share: float = _SMALLEST_SHARE) -> list[Mask]:
-    """Connected components (8-connected) of at least a share of the image; the largest if none is."""
+    """Finds 8-connected components of at least a share of the image; the largest if none is."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 1:
         return []
@@ -108,7 +108,7 @@ class ShotMaker:
         return self.natural(self.items[int(rng.integers(len(self.items)))], rng)
 
     def natural(self, item: DutsItem, rng: np.random.Generator) -> Shot:
-        """One object of a DUTS image; sometimes all of them together."""
+        """Samples one object of a DUTS image; sometimes all of them together."""
         image, mask = item.read_image(), item.read_mask()
         parts = split_objects(mask)
         if not parts:

@@ -60,7 +60,7 @@ class MasksRecipe(LoopRecipe):
 
 
 def new_network(recipe: MasksRecipe) -> CompactSegmenter:
-    """A network of the recipe's size; on a pretrained encoder with that one's weights.
+    """Builds a network of the recipe's size; on a pretrained encoder with that one's weights.
 
     Raises:
         ConfigError: The recipe describes no network that can be built.
@@ -103,7 +103,7 @@ class MasksModule(TrainingModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
-        """Mean IoU on held-out crops, without and with a simulated score map."""
+        """Computes the mean IoU on held-out crops, without and with a simulated score map."""
         inputs, target, weight = batch
         logits = self.network(inputs.contiguous(memory_format=torch.channels_last))
         name = ("val/iou", "val/iou_with_score")[dataloader_idx]
@@ -111,7 +111,7 @@ class MasksModule(TrainingModule):
         self.log(name, iou, batch_size=len(inputs), add_dataloader_idx=False)
 
     def val_dataloader(self) -> list[DataLoader[Any]]:
-        """Held-out objects without, then with, simulated score maps."""
+        """Loads held-out objects without, then with, simulated score maps."""
         recipe = self.recipe
         shots = ShotMaker(self._root, "held_out", 0, 0)
         loaders: list[DataLoader[Any]] = []
@@ -122,7 +122,7 @@ class MasksModule(TrainingModule):
         return loaders
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW, no decay on biases and norms."""
+        """Makes AdamW, no decay on biases and norms."""
         recipe = self.recipe
         groups = parameter_groups(
             self.network, self.network.encoder, recipe.learning_rate, recipe.encoder_rate
@@ -131,7 +131,7 @@ class MasksModule(TrainingModule):
 
 
 def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, boundary_weight: float) -> Tensor:
-    """Cross-entropy, heavier near the outline, plus soft Dice.
+    """Computes the cross-entropy, heavier near the outline, plus soft Dice.
 
     Args:
         logits: Float `[N, h, w]`.
@@ -151,7 +151,7 @@ def mask_loss(logits: Tensor, target: Tensor, weight: Tensor, boundary_weight: f
 
 
 def mask_iou(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """IoU of each mask at logit 0 inside the image; float `[N]`, 1 where both are empty."""
+    """Computes the IoU of each mask at logit 0 inside the image; float `[N]`, 1 where both are empty."""
     drawn, wanted, inside = logits > 0, target > 0.5, weight > 0
     both = (drawn & wanted & inside).sum(dim=(1, 2))
     either = ((drawn | wanted) & inside).sum(dim=(1, 2))

@@ -93,7 +93,7 @@ class PromptModule(TrainingModule):
             _in_bfloat16(network.rcnn.backbone)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Sum of the four losses of Faster R-CNN."""
+        """Computes the sum of the four losses of Faster R-CNN."""
         with torch.autocast(self.device.type, enabled=False):  # but for the backbone, which turns it on again
             losses = self.network.losses(*batch)
         total = torch.stack(list(losses.values())).sum()
@@ -103,17 +103,17 @@ class PromptModule(TrainingModule):
         return total
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Recall and false boxes on all validation scenes at once."""
+        """Computes the recall and false boxes on all validation scenes at once."""
         with torch.autocast(self.device.type, enabled=False):
             values = summary(collect(self.network, self._validation), 0.5)
         self.log_dict({f"val/{name}": value for name, value in values.items()}, batch_size=1)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """A single batch that says nothing: the scenes are read from the cache."""
+        """Loads one empty batch: the scenes are read from the cache."""
         return DataLoader([0], collate_fn=list)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW or SGD; weight decay on biases and batch norm would only pull them off."""
+        """Makes AdamW or SGD; weight decay on biases and batch norm would only pull them off."""
         recipe = self.recipe
         weights = [each for each in self.network.parameters() if each.ndim > 1]
         others = [each for each in self.network.parameters() if each.ndim <= 1]

@@ -27,7 +27,7 @@ from oodseg.training.score_source import DetectorScores, Ordinary, ScoreSource
 
 
 def new_generator(recipe: PromptRecipe, features: Sequence[int] = ()) -> FasterRCNNPrompts:
-    """A generator of the recipe's kind: new, or with the weights of that of the pipeline in `initial`.
+    """Builds a generator of the recipe's kind: new, or with the weights of the pipeline in `initial`.
 
     Raises:
         ConfigError: There is no such pipeline, or its generator is of another kind.
@@ -52,7 +52,7 @@ def feature_channels(recipe: PromptRecipe, cache: ScoreCache) -> tuple[int, ...]
 
 
 def scores_of(detector: Detector, recipe: PromptRecipe, data_root: Path, out: Path) -> DetectorScores:
-    """A detector as the source of scores; one that was never fitted is fitted to ordinary streets first.
+    """Makes a detector the source of scores; one that was never fitted is first fitted to ordinary streets.
 
     Args:
         detector: Any.

@@ -127,7 +127,7 @@ class ResynthesisModule(TrainingModule):
         eyes.to(self.trainer.strategy.root_device)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
-        """One step of the generator, then one of the discriminators on the same image."""
+        """Trains the generator, then the discriminators, on the same image."""
         recipe, (images, labels) = self.recipe, batch
         planes = one_hot(labels, self.classes).contiguous(memory_format=torch.channels_last)
         real = images.float() / 255
@@ -179,11 +179,11 @@ class ResynthesisModule(TrainingModule):
             write_bytes(self._samples / f"step-{self.trainer.global_step}.png", page)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The same images every time."""
+        """Loads the same images every time."""
         return DataLoader(list(self._val), batch_size=self.recipe.batch_size)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> Any:
-        """Adam for both, each at a rate of its own."""
+        """Makes Adam for both, each at a rate of its own."""
         recipe = self.recipe
         rates = ((self.network, recipe.learning_rate), (self.discriminator, recipe.discriminator_rate))
         options: dict[str, Any] = {"betas": (0.0, 0.9), "weight_decay": recipe.weight_decay}
@@ -193,7 +193,7 @@ class ResynthesisModule(TrainingModule):
 
 
 def fixed_sample(labelled: Labelled, size: tuple[int, int]) -> Batch:
-    """A labelled image at a size, without chance; see `fixed_view`."""
+    """Returns a labelled image at a size, without chance; see `fixed_view`."""
     image, labels = labelled.read()
     return as_tensors(fixed_view(image, size), fixed_view(labels, size, nearest=True))
 

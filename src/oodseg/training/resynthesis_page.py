@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def sample_page(images: Tensor, labels: Tensor, fake: Tensor, classes: int) -> bytes:
-    """Label map, image and re-synthesis side by side, one row per image, as PNG."""
+    """Draws label map, image and re-synthesis side by side, one row per image, as PNG."""
     hues = np.arange(classes + 1) * 180 // (classes + 1)
     palette = cv2.cvtColor(
         np.stack([hues, np.full_like(hues, 160), np.full_like(hues, 220)], 1)[None].astype(np.uint8),

@@ -18,5 +18,5 @@ class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), *
     """The entries of `oodseg.synth.mix.Mix`, as a part of recipes."""
 
     def made(self) -> Mix:
-        """The mix that these entries describe."""
+        """Returns the mix that these entries describe."""
         return Mix(**self.model_dump())

@@ -45,7 +45,7 @@ class CachedScene:
 
 
 def object_boxes(unknown: NDArray[np.uint8], min_side: int = 6, min_pixels: int = 30) -> NDArray[np.float32]:
-    """Tightest rectangles around the visible part of each unknown object (S2M, CVPR 2024, Eq. 5).
+    """Finds the tightest rectangle around the visible part of each unknown object (S2M, CVPR 2024, Eq. 5).
 
     One box per object; the paper's release drew one around all of an image's unknown pixels.
 
@@ -156,7 +156,7 @@ class ScoreCache:
         return self._open[number][within]
 
     def order(self, epoch: int, seed: int) -> NDArray[np.int64]:
-        """A permutation of all scenes in which only a few files are in use at any time.
+        """Permutes all scenes such that only a few files are in use at any time.
 
         Args:
             epoch: Number of the pass; every pass has another order.

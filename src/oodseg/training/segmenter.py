@@ -69,14 +69,14 @@ class SegmenterRecipe(LoopRecipe):
     val_every_steps: int = Field(default=1000, ge=1)
 
     def batches(self, root: Path, split: str) -> BatchMaker:
-        """The batches of a split, each made from its number."""
+        """Returns the batches of a split, each made from its number."""
         offset = 1_000_003 if split == "val" else 0
         seeds = (self.seed, self.seed + offset)
         return BatchMaker(root, self.sizes, self.batch_size, split, seeds, self.mix.made())
 
 
 def new_network(recipe: SegmenterRecipe) -> StreetNet:
-    """A street network of the recipe's size: new, or with the weights of the pipeline in `initial`.
+    """Builds a street network of the recipe's size: new, or with the weights of the pipeline in `initial`.
 
     Raises:
         ConfigError: There is no such pipeline, or its network does not fit the recipe's.
@@ -118,7 +118,7 @@ class SegmenterModule(TrainingModule):
         self._confusion = torch.zeros(7, 7, dtype=torch.long)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One step; see `street_loss`."""
+        """Computes one step; see `street_loss`."""
         images, labels, unknown, weights = batch
         logits, objectness = self.network(images.float() / 255)
         parts = street_loss(logits, objectness, labels, unknown, weights)
@@ -158,13 +158,13 @@ class SegmenterModule(TrainingModule):
         return stream_loader(self._make, None, self.trainer.global_step, self.recipe.workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The same scenes every time."""
+        """Loads the same scenes every time."""
         batches = -(-self.recipe.val_scenes // self.recipe.batch_size)
         fixed = [self._val_make(index) for index in range(batches)]
         return DataLoader(fixed, batch_size=None)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW, the encoder at a rate of its own."""
+        """Makes AdamW, the encoder at a rate of its own."""
         recipe, network = self.recipe, self.network
         groups = parameter_groups(
             network, network.encoder, recipe.learning_rate, recipe.encoder_rate, decay_all=True

@@ -17,7 +17,7 @@ from oodseg.core.taxonomy import IGNORE
 def street_loss(
     logits: Tensor, objectness: Tensor, labels: Tensor, unknown: Tensor, weights: Tensor
 ) -> dict[str, Tensor]:
-    """The parts of the loss, unweighted.
+    """Computes the parts of the loss, unweighted.
 
     Args:
         logits: Float `[B, 7, H/4, W/4]`.

@@ -50,7 +50,7 @@ class TCPModule(TrainingModule):
         self._segmenter[0].to(self.trainer.strategy.root_device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Mean squared error of the true class's probability (ConfidNet, Eq. 4)."""
+        """Computes the mean squared error of the true class's probability (ConfidNet, Eq. 4)."""
         images, labels = batch
         with torch.no_grad():
             found = self._segmenter[0].segment(images.float() / 255)

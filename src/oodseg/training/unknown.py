@@ -126,7 +126,7 @@ class _Samples:
 
 
 def unknown_loss(logits: Tensor, unknown: Tensor) -> Tensor:
-    """Binary cross-entropy of unknown against everything else.
+    """Computes the binary cross-entropy of unknown against everything else.
 
     Args:
         logits: Float `[B, h, w]`.
@@ -152,7 +152,7 @@ class _BranchModule(TrainingModule):
 
 @torch.inference_mode()
 def validate(branch: torch.nn.Module, paths: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """AuPRC and FPR95 of unknown objects on scenes, by the branch and by what was there before it.
+    """Computes AuPRC and FPR95 of unknown objects on scenes, by the branch and by what was there before it.
 
     Args:
         branch: In evaluation mode.
@@ -240,7 +240,7 @@ def train(
 
 
 def taught(comparator: Comparator, branch: torch.nn.Module) -> Comparator:
-    """The comparator with another branch for unknown objects; everything else as it was."""
+    """Computes the comparator with another branch for unknown objects; everything else as it was."""
     found = Comparator(**{**comparator.config, "unknown": True})
     weights = {f"unknown.{name}": value for name, value in branch.state_dict().items()}
     found.load_state_dict({**comparator.state_dict(), **weights})

@@ -57,11 +57,11 @@ class PredictedSlice:
     predictor: Segmenter | None
 
     def read(self) -> tuple[U8, U8]:
-        """Image uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
+        """Reads the image, uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
         return self.slice.read()
 
     def labels(self, image: Tensor) -> Tensor:
-        """The prediction, integers `[H, W]`.
+        """Returns the prediction, integers `[H, W]`.
 
         Args:
             image: The slice's image, float `[3, H, W]` in 0..1.

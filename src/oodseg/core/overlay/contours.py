@@ -148,7 +148,7 @@ def _blend(part: NDArray[np.float32], colour: Colour, strength: NDArray[np.float
 
 
 def margin_for(width: float, view: View) -> int:
-    """Pixels of the image that a line of that width and its halo need around a mask."""
+    """Computes the pixels of the image that a line of that width and its halo need around a mask."""
     return ceil((width + _halo(width) + 1) / view.scale) + 2
 
 

@@ -38,7 +38,7 @@ class Inset:
 
 
 def tile_side(width: int, style: Style) -> int:
-    """Side of a tile of which six fill a row of that width, but no smaller than what labels need."""
+    """Computes the side of a tile of which six fill a row of that width, at least as large as labels need."""
     filling = (width - (_COLUMNS - 1) * style.gap) // _COLUMNS
     return min(width, max(filling, 8 * style.letter))
 
@@ -76,7 +76,7 @@ def choose_insets(
 
 
 def fitting(insets: Sequence[Inset], width: int, side: int, style: Style) -> list[Inset]:
-    """The insets for which two rows of that width have room: those of the most confident objects."""
+    """Selects the insets that fit in two rows of that width: those of the most confident objects."""
     return list(insets[: _ROWS * _per_row(width, side, style)])
 
 

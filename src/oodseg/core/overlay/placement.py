@@ -103,12 +103,12 @@ def _candidates(
 
 
 def intersections(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area that each of some boxes `[A, 4]` shares with each of others `[B, 4]`, `[A, B]`."""
+    """Computes the area that each of some boxes `[A, 4]` shares with each of others `[B, 4]`, `[A, B]`."""
     low = np.maximum(some[:, None, :2], others[None, :, :2])
     high = np.minimum(some[:, None, 2:], others[None, :, 2:])
     return np.asarray(np.clip(high - low, 0.0, None).prod(axis=2))
 
 
 def nearest_point(box: Box, point: tuple[float, float]) -> tuple[float, float]:
-    """The point of a box that is nearest to another point."""
+    """Computes the point of a box that is nearest to another point."""
     return max(box[0], min(point[0], box[2])), max(box[1], min(point[1], box[3]))

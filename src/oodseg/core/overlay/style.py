@@ -49,30 +49,30 @@ class Style:
 
 
 def style_for(height: int, width: int) -> Style:
-    """The measures for a canvas of that size; they grow more slowly than its side."""
+    """Returns the measures for a canvas of that size; they grow more slowly than its side."""
     side = sqrt(height * width)
     unit = max(1.0, side / 1000)
     return Style(1.8 * unit, 1.2 * unit, round(13 * unit), round(11 * unit))
 
 
 def colour_of(number: int) -> Colour:
-    """The colour of an object by its number, from 1."""
+    """Returns the colour of an object by its number, from 1."""
     return COLOURS[(number - 1) % len(COLOURS)]
 
 
 def number_of(found: OodObject, position: int) -> int:
-    """The number that an object goes by: its track in a video, else its place from 1 in the order given."""
+    """Returns the number that an object goes by: its track in a video, else its place from 1."""
     return position + 1 if found.track is None else found.track
 
 
 def ink_on(colour: Colour) -> Colour:
-    """Black or white, whichever contrasts more (luminance weights of ITU-R BT.601)."""
+    """Chooses black or white, whichever contrasts more (luminance weights of ITU-R BT.601)."""
     return INK if 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 110 else PAPER
 
 
 @lru_cache(maxsize=32)
 def font(size: int) -> FreeTypeFont | ImageFont:
-    """The font that comes with Pillow, letters `size` pixels high."""
+    """Returns the font that comes with Pillow, letters `size` pixels high."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)

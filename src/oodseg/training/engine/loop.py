@@ -104,7 +104,7 @@ def _trainer(recipe: LoopRecipe, out: Path, callbacks: list[Callback]) -> Traine
 
 
 def usable_precision(wanted: str) -> str:
-    """The arithmetic that a recipe asks for, or float32 where the machine would only emulate it."""
+    """Returns the precision that a recipe asks for, or float32 where the machine would only emulate it."""
     emulated = wanted == "bf16-mixed" and not has_fast_bfloat16(torch.device(choose_device("auto")))
     return "32-true" if emulated else wanted
 

@@ -44,5 +44,5 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         return stream_loader(self._make, size, start, self.recipe.workers, self._collate)
 
     def configure_optimizers(self) -> Any:
-        """AdamW on the whole network."""
+        """Makes AdamW on the whole network."""
         return scheduled(adamw(self.network, self.recipe), self.recipe)

@@ -27,7 +27,7 @@ class Recipe(BaseModel):
     seed: int = 0
 
     def reseeded(self, offset: int) -> Self:
-        """The same recipe with something added to its seed."""
+        """Returns the same recipe with something added to its seed."""
         return self.model_copy(update={"seed": self.seed + offset})
 
 

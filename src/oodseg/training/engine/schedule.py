@@ -13,7 +13,7 @@ from oodseg.training.engine.recipe import LoopRecipe
 
 
 def rate_factor(recipe: LoopRecipe) -> Callable[[int], float]:
-    """Learning rate over its plateau, by step: linear warm-up, tenths at milestones, linear decay to zero."""
+    """Computes the learning rate over its plateau: linear warm-up, tenths at milestones, decay to zero."""
     decay_steps = max(1, round(recipe.max_steps * recipe.decay_fraction))
 
     def rise(step: int) -> float:
@@ -37,6 +37,6 @@ def scheduled(optimizer: torch.optim.Optimizer, recipe: LoopRecipe) -> dict[str,
 
 
 def adamw(parameters: nn.Module | list[dict[str, Any]], recipe: LoopRecipe) -> torch.optim.AdamW:
-    """AdamW with the recipe's rate and decay, on all of a network or on groups with settings of their own."""
+    """Makes AdamW with the recipe's rate and decay, on all of a network or on groups of parameters."""
     groups = parameters.parameters() if isinstance(parameters, nn.Module) else parameters
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)

@@ -97,7 +97,7 @@ def read_metrics(out: Path) -> dict[str, Any]:
 
 
 def finished(out: Path, key: str) -> Path:
-    """The weight file of a finished training.
+    """Returns the weight file of a finished training.
 
     Raises:
         WeightsError: There is none.

@@ -69,7 +69,7 @@ class ExposureModule(TrainingModule):
         self.detector.to(self.device)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One step."""
+        """Computes one step."""
         seen, truth = look(self.detector, batch, self.recipe)
         parts = self._method.losses(self.detector, seen, truth, self.network.companion)
         self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
@@ -113,7 +113,7 @@ class ExposureModule(TrainingModule):
         return stream_loader(self._make, None, self.trainer.global_step, self.recipe.workers)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The same scenes every time."""
+        """Loads the same scenes every time."""
         return DataLoader(self._val_batches, batch_size=None)  # type: ignore[arg-type]
 
 

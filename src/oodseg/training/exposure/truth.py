@@ -46,7 +46,7 @@ class Truth:
         )
 
     def of_network(self, logits: Tensor) -> Truth:
-        """The same with the classes that a network predicts, wherever a class is known.
+        """Returns the same with the classes that a network predicts, wherever a class is known.
 
         Args:
             logits: Float `[B, C, h, w]`.

@@ -12,7 +12,7 @@ _VIEWS = 512  # embeddings of each kind at most
 def info_nce(
     anchors: Tensor, unknown: Tensor, others: Tensor, others_unknown: Tensor, temperature: float = 0.1
 ) -> Tensor:
-    """InfoNCE over every pair of one kind: outliers attract outliers and inliers inliers, in any context.
+    """Computes InfoNCE over every pair of a kind: outliers attract outliers, inliers inliers, in any context.
 
     For an anchor i with the others j of its kind, itself left out,
     `-mean_j log(exp s_ij / (exp s_ij + sum_k exp s_ik))`, where k runs over the others of the other kind and

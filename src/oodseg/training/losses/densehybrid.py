@@ -12,7 +12,7 @@ from oodseg.training.losses.masked import class_loss, mean_where
 def densehybrid(
     logits: Tensor, posterior: Tensor, labels: Tensor, inlier: Tensor, outlier: Tensor, weight: float = 0.03
 ) -> dict[str, Tensor]:
-    """`-log P(y | x)` on inliers, `log p(x)` on outliers, and the cross-entropy of which they are.
+    """Computes `-log P(y | x)` on inliers, `log p(x)` on outliers, and the cross-entropy of the two.
 
     `E_in[-log P_y] + b E_out[log sum_c exp f_c] + 10 b E[-log P(d | x)]`: the paper bounds the likelihood's
     loss by the first two terms, so that its normalising constant is not needed. The factor 10 is the

@@ -13,7 +13,7 @@ WEIGHTS = (1.46494611, 16.5204619)
 def dissimilarity(
     logits: Tensor, inlier: Tensor, outlier: Tensor, weights: tuple[float, float] = WEIGHTS
 ) -> dict[str, Tensor]:
-    """Cross-entropy of inlier and outlier, a mean that is weighted as the rarer outliers deserve.
+    """Computes the cross-entropy of inlier and outlier, a mean weighted for the rarer outliers.
 
     The release learns from Cityscapes' void regions and from instances whose class is exchanged before the
     synthesis; here the outliers are those of the scenes, as for every other method.

@@ -12,7 +12,7 @@ Margins = tuple[float, float]
 
 
 def hinges(energies: Tensor, inlier: Tensor, outlier: Tensor, margins: Margins) -> dict[str, Tensor]:
-    """`E_in[max(0, E - m_in)^2]` and `E_out[max(0, m_out - E)^2]`.
+    """Computes `E_in[max(0, E - m_in)^2]` and `E_out[max(0, m_out - E)^2]`.
 
     Args:
         energies: E, float `[B, h, w]`; higher = more anomalous.
@@ -33,7 +33,7 @@ def hinges(energies: Tensor, inlier: Tensor, outlier: Tensor, margins: Margins) 
 def energy_margin(
     logits: Tensor, labels: Tensor, inlier: Tensor, outlier: Tensor, margins: Margins, weight: float = 0.1
 ) -> dict[str, Tensor]:
-    """Cross-entropy on the classes and squared hinges on the energy, `E = -log sum_c exp f_c`.
+    """Computes the cross-entropy on the classes and hinges on the energy, `E = -log sum_c exp f_c`.
 
     The paper's margins (-25 and -7 for images of CIFAR-10) and PEBAL's (-12 and -6 for pixels of Cityscapes)
     fit the energies of their networks; see `measured_margins`.

@@ -10,7 +10,7 @@ from oodseg.core.taxonomy import IGNORE
 
 
 def mean_where(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of the values at the marked places, 0 where there are none; the others get no gradient.
+    """Averages the values at the marked places, 0 where there are none; the others get no gradient.
 
     Args:
         values: Float `[...]`.
@@ -20,7 +20,7 @@ def mean_where(values: Tensor, where: Tensor) -> Tensor:
 
 
 def class_loss(logits: Tensor, labels: Tensor, outlier: Tensor) -> Tensor:
-    """Cross-entropy of the known classes, a mean over the pixels that have one and are no outliers.
+    """Computes the cross-entropy of the known classes, a mean over pixels that have one and are no outliers.
 
     Args:
         logits: Float `[B, C, h, w]`.

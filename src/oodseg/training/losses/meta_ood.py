@@ -11,7 +11,7 @@ from oodseg.training.losses.masked import class_loss, mean_where
 def entropy_maximisation(
     logits: Tensor, labels: Tensor, outlier: Tensor, weight: float = 0.9
 ) -> dict[str, Tensor]:
-    """`(1 - w) E_in[-log P_y] + w E_out[-1/C sum_c log P_c]` (Eq. 1 to 3).
+    """Computes `(1 - w) E_in[-log P_y] + w E_out[-1/C sum_c log P_c]` (Eq. 1 to 3).
 
     The second term is least where all classes are equally likely.
 

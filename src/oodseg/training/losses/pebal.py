@@ -18,7 +18,7 @@ _LEAST = 1e-6  # of the penalty, whose logarithm is taken
 def gambler(
     logits: Tensor, labels: Tensor, outlier: Tensor, outlier_weight: float = 0.1
 ) -> dict[str, Tensor]:
-    """Abstention learning with a penalty per pixel: `-log(P_y + P_abstain / a)` on what is known.
+    """Computes the abstention loss with a penalty per pixel: `-log(P_y + P_abstain / a)` on what is known.
 
     The penalty `a = E^2`, E the energy of the known classes, is large where the network is sure; it is
     smoothed by a 7x7 Gaussian. On outliers the mean over the classes, `-w/C sum_c log(P_c + P_abstain / a)`,
@@ -49,13 +49,13 @@ def gambler(
 
 
 def smoothness(energies: Tensor) -> Tensor:
-    """Half the sum of squared differences of vertical and horizontal neighbours in float `[B, h, w]`."""
+    """Computes half the sum of squared differences of neighbours in float `[B, h, w]`."""
     down, right = energies.diff(dim=1), energies.diff(dim=2)
     return ((down**2).sum() + (right**2).sum()) / 2
 
 
 def sparsity(energies: Tensor, outlier: Tensor) -> Tensor:
-    """Length of the vector of all outliers' energies, over float `[B, h, w]`; 0 without one."""
+    """Computes the length of the vector of all outliers' energies, over float `[B, h, w]`; 0 without one."""
     squares = torch.where(outlier, energies, 0.0).square().sum()
     # The root has no gradient at 0.
     return torch.where(squares > 0, squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt(), 0.0)
@@ -72,7 +72,7 @@ def pebal(
     smooth_weight: float = 3e-6,
     sparse_weight: float = 5e-4,
 ) -> dict[str, Tensor]:
-    """Abstention and energies, trained together.
+    """Computes PEBAL's losses: abstention and energies, trained together.
 
     `gambler + w_e (hinges + w_s smoothness + w_1 sparsity)`. As in the release the hinges are halved where
     there are outliers, smoothness is a sum over all pixels, and sparsity the length of the vector of all

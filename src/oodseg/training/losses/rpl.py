@@ -12,7 +12,7 @@ _LEAST = 1e-7  # probability below which the release cuts off
 
 
 def clamped_entropy(logits: Tensor) -> Tensor:
-    """Entropy in nats of probabilities that are at least 1e-7: float `[B, C, ...]` to `[B, ...]`."""
+    """Computes the entropy in nats of probabilities of at least 1e-7: float `[B, C, ...]` to `[B, ...]`."""
     p = logits.softmax(1).clamp_min(_LEAST)
     return -(p * p.log()).sum(1)
 
@@ -20,7 +20,7 @@ def clamped_entropy(logits: Tensor) -> Tensor:
 def rpl(
     logits: Tensor, frozen: Tensor, inlier: Tensor, outlier: Tensor, outlier_weight: float = 0.05
 ) -> dict[str, Tensor]:
-    """Nothing changes for inliers, and outliers lose their energy.
+    """Computes RPL's losses: nothing changes for inliers, and outliers lose their energy.
 
     On inliers cross-entropy to the class that the frozen network predicts and the squared difference of the
     two entropies; on outliers `w max(0, log sum_c exp f_c)`, which raises their energy to zero. No label is
