@@ -1,5 +1,6 @@
 """The documents are run: their Python, and their commands as far as names go."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -131,6 +132,32 @@ def test_python_of_a_guide(street, name) -> None:
     for number, block in enumerate(blocks(name, "python")):
         exec(compile(block, f"{name}, block {number}", "exec"), names)
     assert names
+
+
+def test_the_readme_imports_from_oodseg_alone() -> None:
+    """What users need first is not three levels down."""
+    for block in blocks("README.md", "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module == "oodseg"
+            elif isinstance(node, ast.Import):
+                assert all("." not in each.name for each in node.names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*DOCUMENTS, "benchmarks/RESULTS.md", "benchmarks/ABLATIONS.md", "src/oodseg/weights/street/README.md"],
+)
+def test_columns_of_a_table_have_heads_of_their_own(name) -> None:
+    lines = read(name).splitlines()
+    heads = [
+        lines[k - 1].strip("|").split("|")
+        for k in range(1, len(lines))
+        if re.match(r"\|[ :|-]+\|$", lines[k])
+    ]
+    for head in heads:
+        named = [each.strip() for each in head if each.strip()]
+        assert len(set(named)) == len(named), head
 
 
 def test_the_first_two_commands() -> None:
