@@ -18,11 +18,11 @@ train_app = typer.Typer(
     help="Train the parts of a pipeline: segmenter, detector, prompts and masks, then bundle.",
 )
 AnySegmenter = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="RUN|PART",
-        help="Folder of `oodseg train segmenter`; with --method any segmenter with features, e.g. street or "
-        "segformer:FOLDER.",
+        help="Folder of `oodseg train segmenter`, or street for the bundled network; given again, the networks "
+        "work as an ensemble. With --method one segmenter with features, e.g. street or segformer:FOLDER.",
         show_default=False,
     ),
 ]
@@ -56,21 +56,20 @@ def segmenter(request: Request) -> Path:
 def detector(request: Request, segmenter: AnySegmenter = None, method: Method = None) -> Path:
     """Fit the score of the street network, or train a detector around any segmenter."""
     from oodseg.training import detector as street
-    from oodseg.training.engine.trained import load_trained
     from oodseg.training.exposure.methods import method_of
     from oodseg.training.exposure.run import segmenter_of, train
 
     if method is None:
         settings, data, out = request.settings(street.DetectorRecipe)
-        if segmenter is None:
+        if not segmenter:
             raise ConfigError("the detector is fitted around a network: name its run with --segmenter")
-        network = load_trained(Path(segmenter), "segmenter")
+        network = street.network_of(segmenter)
         return street.train(settings, data, out, network, request.progress).path
     request = request.preferring(f"detector_{method}", "detector")
     taught, data, out = request.settings(method_of(method).recipe_class)
-    if segmenter is None:
+    if not segmenter or len(segmenter) > 1:
         raise ConfigError(f"{method} is taught beside a segmenter: name it with --segmenter")
-    given = segmenter_of(segmenter)
+    given = segmenter_of(segmenter[0])
     return train(method, taught, data, out, given, request.resume, request.progress).path
 
 

@@ -45,7 +45,7 @@ class StreetDetector(ModulePart, Detector, Learned):
     """
 
     name = "street"
-    subparts: ClassVar = {"network": StreetNet}
+    subparts: ClassVar = {"network": "segmenters"}
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from oodseg.core.parts import MaskQueries, Segmentation, Segmenter
 
 SEGMENTERS: dict[str, str] = {
     "street": "oodseg.segmenters.street:StreetNet",
+    "street_ensemble": "oodseg.segmenters.street_ensemble:StreetEnsemble",
     "segformer": "oodseg.segmenters.hub_pixel:SegformerSegmenter",
     "upernet": "oodseg.segmenters.hub_pixel:UperNetSegmenter",
     "dpt": "oodseg.segmenters.hub_pixel:DptSegmenter",

@@ -183,8 +183,8 @@ class StreetNet(ModulePart, Segmenter, Learned):
         since they would not cover it exactly otherwise.
         """
         padded = pad_to_stride(images)
-        *_, features, _ = self.features(padded)
-        logits = self.class_head(features)
+        features = self.last_features(self.features(padded))
+        logits = self.classify(features)
         if padded.shape == images.shape:
             return Segmentation(logits, features)
         height, width = images.shape[-2:]
@@ -194,6 +194,10 @@ class StreetNet(ModulePart, Segmenter, Learned):
             return full[..., :height, :width]
 
         return Segmentation(exact(logits), exact(features))
+
+    def last_features(self, levels: Sequence[Tensor]) -> Tensor:
+        """Picks what the class head reads, `[B, C, H/4, W/4]`, from what `features` returned."""
+        return levels[-2]
 
     def classify(self, features: Tensor) -> Tensor:
         """See `Segmenter.classify`."""

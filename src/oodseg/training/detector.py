@@ -8,6 +8,7 @@ pooled AuPRC on outlier-exposure scenes with objects that were never trained on.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from oodseg.core.build import build
+from oodseg.core.bundle import bundled_names
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.progress import Progress, track
 from oodseg.core.taxonomy import IGNORE
@@ -24,9 +27,10 @@ from oodseg.detectors.street import MAIN, StreetDetector
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.segmenters.street import StreetNet
+from oodseg.segmenters.street_ensemble import StreetEnsemble
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.engine.recipe import Recipe, load_recipe
-from oodseg.training.engine.trained import Trained, save_trained
+from oodseg.training.engine.trained import Trained, load_trained, save_trained
 from oodseg.training.ordinary import known_images
 from oodseg.training.scene_mix import MixRecipe
 
@@ -152,6 +156,28 @@ def _truth(unknown: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Codes of `Scene.unknown` to labels `[N]`: 1 on any unknown object, 0 off them, or 255."""
     codes = unknown.ravel()
     return np.where((codes > 0) & (codes < IGNORE), 1, codes).astype(np.uint8)
+
+
+def network_of(sources: Sequence[str]) -> StreetNet:
+    """Finds the street network that runs or bundled names hold; several make an ensemble, in that order.
+
+    Args:
+        sources: Folders of `oodseg train segmenter`; or names or folders of pipelines.
+
+    Raises:
+        ConfigError: There is no such pipeline, or the networks do not fit together.
+        WeightsError: A training is not finished, or its file is damaged.
+    """
+    networks = [_network(source) for source in sources]
+    return networks[0] if len(networks) == 1 else StreetEnsemble(networks)
+
+
+def _network(source: str) -> StreetNet:
+    if source in bundled_names() or (Path(source) / "config.json").is_file():
+        found: StreetNet = build("segmenters", {"name": "street", "source": source})
+    else:
+        found = load_trained(Path(source), "segmenter")
+    return found
 
 
 def train(

@@ -1,0 +1,81 @@
+"""Several street networks as one: what one of them has not learned well, another may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from oodseg.core.errors import ConfigError
+from oodseg.segmenters.street import StreetNet
+
+
+class StreetEnsemble(StreetNet):
+    """The mean of the logits of street networks, a deep ensemble (Lakshminarayanan et al., NeurIPS 2017).
+
+    The encoder and the features that it shows are those of the first member, so that what was trained on these
+    fits the ensemble too.
+
+    Args:
+        members: At least two networks of the same classes, all with an objectness head or none.
+
+    Raises:
+        ConfigError: Fewer members, or members that do not fit together.
+    """
+
+    name = "street_ensemble"
+    subparts: ClassVar = {"members": "segmenters"}
+
+    def __init__(self, members: Sequence[StreetNet]) -> None:
+        nn.Module.__init__(self)  # it has no layers of its own
+        if len(members) < 2:
+            raise ConfigError(f"an ensemble of street networks has at least two members, not {len(members)}")
+        first = members[0]
+        for each in members[1:]:
+            if each.classes != first.classes or each.objectness != first.objectness:
+                raise ConfigError("the members of an ensemble must share classes and objectness: train them alike")
+        self.members = nn.ModuleList(members)
+        self.widths, self.depths, self.objectness = first.widths, first.depths, first.objectness
+        self.classes, self.backbone = first.classes, first.backbone
+
+    def arguments(self) -> dict[str, Any]:
+        """See `Part.arguments`."""
+        return {"members": list(self.members)}
+
+    def train(self, mode: bool = True) -> StreetEnsemble:
+        """Switches the mode of all members."""
+        nn.Module.train(self, mode)
+        return self
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """Computes the first member's encoder features; see `StreetNet.encode`."""
+        levels: list[Tensor] = self.members[0].encode(images)
+        return levels
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Computes every member's features of `StreetNet.features`, those of the first member first."""
+        return [level for member in self.members for level in member.features(images)]
+
+    def heads(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Averages the members' logits and objectness over what `features` returned."""
+        own = len(levels) // len(self.members)
+        found = [
+            member.heads(levels[own * index : own * (index + 1)]) for index, member in enumerate(self.members)
+        ]
+        logits = torch.stack([logits for logits, _ in found]).mean(0)
+        if not self.objectness:
+            return logits, None
+        return logits, torch.stack([objectness for _, objectness in found]).mean(0)
+
+    def last_features(self, levels: Sequence[Tensor]) -> Tensor:
+        """Joins what the members' class heads read, `[B, C, H/4, W/4]`, of what `features` returned."""
+        own = len(levels) // len(self.members)
+        return torch.cat([levels[own * index + own - 2] for index in range(len(self.members))], 1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Averages the members' logits; see `Segmenter.classify`."""
+        parts = features.split([member.widths[1] for member in self.members], 1)
+        logits = [member.classify(part) for member, part in zip(self.members, parts, strict=True)]
+        return torch.stack(logits).mean(0)
