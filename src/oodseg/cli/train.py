@@ -21,8 +21,9 @@ AnySegmenter = Annotated[
     list[str] | None,
     typer.Option(
         metavar="RUN|PART",
-        help="Folder of `oodseg train segmenter`, or street for the bundled network; given again, the networks "
-        "work as an ensemble. With --method one segmenter with features, e.g. street or segformer:FOLDER.",
+        help="Folder of `oodseg train segmenter`, or street for the bundled network; given again, the "
+        "networks work as an ensemble. With --method one segmenter with features, e.g. street or "
+        "segformer:FOLDER.",
         show_default=False,
     ),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,8 @@ from oodseg.segmenters.street import StreetNet
 class StreetEnsemble(StreetNet):
     """The mean of the logits of street networks, a deep ensemble (Lakshminarayanan et al., NeurIPS 2017).
 
-    The encoder and the features that it shows are those of the first member, so that what was trained on these
-    fits the ensemble too.
+    The encoder and the features that it shows are those of the first member, so that what was trained on
+    these fits the ensemble too.
 
     Args:
         members: At least two networks of the same classes, all with an objectness head or none.
@@ -35,14 +35,20 @@ class StreetEnsemble(StreetNet):
         first = members[0]
         for each in members[1:]:
             if each.classes != first.classes or each.objectness != first.objectness:
-                raise ConfigError("the members of an ensemble must share classes and objectness: train them alike")
+                raise ConfigError(
+                    "the members of an ensemble must share classes and objectness: train them alike"
+                )
         self.members = nn.ModuleList(members)
         self.widths, self.depths, self.objectness = first.widths, first.depths, first.objectness
         self.classes, self.backbone = first.classes, first.backbone
 
+    @property
+    def _networks(self) -> list[StreetNet]:
+        return [cast(StreetNet, member) for member in self.members]
+
     def arguments(self) -> dict[str, Any]:
         """See `Part.arguments`."""
-        return {"members": list(self.members)}
+        return {"members": list(self._networks)}
 
     def train(self, mode: bool = True) -> StreetEnsemble:
         """Switches the mode of all members."""
@@ -51,31 +57,30 @@ class StreetEnsemble(StreetNet):
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """Computes the first member's encoder features; see `StreetNet.encode`."""
-        levels: list[Tensor] = self.members[0].encode(images)
-        return levels
+        return self._networks[0].encode(images)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Computes every member's features of `StreetNet.features`, those of the first member first."""
-        return [level for member in self.members for level in member.features(images)]
+        return [level for member in self._networks for level in member.features(images)]
 
     def heads(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Averages the members' logits and objectness over what `features` returned."""
-        own = len(levels) // len(self.members)
+        own = len(levels) // len(self._networks)
         found = [
-            member.heads(levels[own * index : own * (index + 1)]) for index, member in enumerate(self.members)
+            member.heads(levels[own * index : own * (index + 1)])
+            for index, member in enumerate(self._networks)
         ]
         logits = torch.stack([logits for logits, _ in found]).mean(0)
-        if not self.objectness:
-            return logits, None
-        return logits, torch.stack([objectness for _, objectness in found]).mean(0)
+        objectness = [each for _, each in found if each is not None]
+        return logits, torch.stack(objectness).mean(0) if objectness else None
 
     def last_features(self, levels: Sequence[Tensor]) -> Tensor:
         """Joins what the members' class heads read, `[B, C, H/4, W/4]`, of what `features` returned."""
-        own = len(levels) // len(self.members)
-        return torch.cat([levels[own * index + own - 2] for index in range(len(self.members))], 1)
+        own = len(levels) // len(self._networks)
+        return torch.cat([levels[own * index + own - 2] for index in range(len(self._networks))], 1)
 
     def classify(self, features: Tensor) -> Tensor:
         """Averages the members' logits; see `Segmenter.classify`."""
-        parts = features.split([member.widths[1] for member in self.members], 1)
-        logits = [member.classify(part) for member, part in zip(self.members, parts, strict=True)]
+        parts = torch.split(features, [member.widths[1] for member in self._networks], 1)
+        logits = [member.classify(part) for member, part in zip(self._networks, parts, strict=True)]
         return torch.stack(logits).mean(0)

@@ -64,7 +64,7 @@ class DetectorRecipe(Recipe):
     scenes: int = Field(default=120, ge=1)
     large_size: tuple[int, int] = (720, 1280)
     large_scenes: int = Field(default=48, ge=1)
-    mix: MixRecipe = MixRecipe(natural=0.1, drawn=0.1)
+    mix: MixRecipe = MixRecipe(natural=0.1, drawn=0.1, loose=1.0)
 
 
 def fit_statistics(detector: StreetDetector, data_root: Path, progress: Progress | None = None) -> None:
