@@ -186,7 +186,7 @@ def test_an_incomplete_folder_is_named(tmp_path) -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0])
 @pytest.mark.parametrize(("kind", "made"), [("crates", "draw_crate"), ("rectangles", "cut_rectangle")])
 def test_as_many_unknown_objects_are_crates_as_asked(root, monkeypatch, share, kind, made) -> None:
-    from oodseg.synth import scenes as module
+    from oodseg.synth import cutouts as module
 
     drawn = []
     real = getattr(module, made)

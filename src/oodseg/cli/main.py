@@ -12,6 +12,8 @@ from oodseg.cli.bench import HELP as BENCH_HELP
 from oodseg.cli.bench import bench
 from oodseg.cli.calibrate import HELP as CALIBRATE_HELP
 from oodseg.cli.calibrate import calibrate
+from oodseg.cli.compare import HELP as COMPARE_HELP
+from oodseg.cli.compare import compare
 from oodseg.cli.datasets import datasets_app
 from oodseg.cli.demo import demo
 from oodseg.cli.errors import Verbs
@@ -58,6 +60,7 @@ app.command(help=EXPORT_HELP)(export)
 app.command(help=MINE_HELP)(mine)
 app.command("export-labels", help=EXPORT_LABELS_HELP)(export_labels)
 app.command(help=SERVE_HELP)(serve)
+app.command(help=COMPARE_HELP)(compare)
 app.command(help=BENCH_HELP)(bench)
 
 

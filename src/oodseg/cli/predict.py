@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli import compute_options, loading, predict_options, run_options, videos
+from oodseg.cli import compute_options, fleet, loading, predict_options, run_options, videos
 from oodseg.cli.choices import ImageFormat, NumberFormat, Precision
 from oodseg.cli.printing import print_predictions
 
@@ -31,13 +31,15 @@ find photos -name '*.jpg' -newer last_time | oodseg predict - --out found
 oodseg predict photos/ --detector segformer:my_model+energy --masks sam:facebook/sam-vit-base
 
 Anomaly scores of your own model: oodseg predict photos/ --score-map my_scores/
+
+Millions, into Parquet: oodseg predict s3://bucket/drives --engine ray --out s3://bucket/found
 """
 
 
 def predict(
     ctx: typer.Context,
     paths: predict_options.PathsArgument,
-    out: run_options.OutOption = None,
+    out: fleet.OutOption = None,
     pipeline: loading.PipelineOption = "street",
     detector: loading.DetectorOption = None,
     prompts: loading.PromptsOption = None,
@@ -61,6 +63,9 @@ def predict(
     save_crops: predict_options.SaveCropsOption = False,
     only_hits: predict_options.OnlyHitsOption = False,
     overwrite: run_options.OverwriteOption = False,
+    engine: fleet.EngineOption = fleet.Engine.LOOP,
+    address: fleet.AddressOption = None,
+    workers: fleet.WorkersOption = None,
     threads: loading.ThreadsOption = None,
     device: loading.DeviceOption = "auto",
     precision: compute_options.PrecisionOption = Precision.AUTO,
@@ -71,7 +76,6 @@ def predict(
     from oodseg.core.progress import progress_bar
     from oodseg.runs import predict as run
 
-    loading.set_threads(threads)
     options = {
         **loading.chosen_pipeline(ctx, config),
         "out": out,
@@ -86,6 +90,11 @@ def predict(
         "fresh": overwrite,
     }
     predict_options.check(ctx, score_map, overlay)
+    if fleet.is_wanted(ctx, engine):
+        fleet.predict_on_ray(paths, address, workers, threads, options)
+        return
+    loading.set_threads(threads)
+    options["out"] = fleet.folder(out)
     if cut := videos.chosen_cut(ctx, paths, fps, every, start, end):
         videos.predict_video(paths, overlays=overlay, **cut, **options)
         return

@@ -43,7 +43,7 @@ def _part_option(key: str) -> Any:
 
 
 @train_app.command()
-@training("segmenter")
+@training("segmenter", mines=True)
 def segmenter(request: Request) -> Path:
     """Train the street network: seven classes and objectness, with outlier exposure."""
     from oodseg.training.segmenter import SegmenterRecipe, train
@@ -53,7 +53,7 @@ def segmenter(request: Request) -> Path:
 
 
 @train_app.command()
-@training("detector")
+@training("detector", mines=True)
 def detector(request: Request, segmenter: AnySegmenter = None, method: Method = None) -> Path:
     """Fit the score of the street network, or train a detector around any segmenter."""
     from oodseg.training import detector as street
@@ -78,7 +78,7 @@ train_app.command()(prompts)
 
 
 @train_app.command()
-@training("masks")
+@training("masks", mines=True)
 def masks(request: Request) -> Path:
     """Train the promptable segmenter that turns boxes into outlines."""
     from oodseg.training.masks import MasksRecipe, train

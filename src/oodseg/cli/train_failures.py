@@ -51,7 +51,7 @@ def comparator(request: Request, generator: Generator = None, segmenter: JudgedS
     return train(settings, data, out, made, judged, request.resume, request.progress).path
 
 
-@training("unknown")
+@training("unknown", mines=True)
 def unknown(request: Request, failures: TaughtDetector = "street") -> Path:
     """Train SynthCP's comparator to tell unknown objects from other mistakes."""
     from oodseg.training.unknown import UnknownRecipe, train

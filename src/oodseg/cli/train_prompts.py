@@ -40,7 +40,7 @@ WriteScenes = Annotated[
 ]
 
 
-@training("prompts")
+@training("prompts", mines=True)
 def prompts(
     request: Request,
     detector: Detector = None,

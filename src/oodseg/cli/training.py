@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from oodseg.cli.train_options import Changes, Data, Out, PrintRecipe, Resume, recipe_option
+from oodseg.cli import train_options as given
 from oodseg.core.errors import ConfigError, MissingDependencyError
 from oodseg.core.progress import Progress, progress_bar
 
@@ -35,6 +35,7 @@ class Request:
     print_recipe: bool
     progress: Progress
     resume: bool = True
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
     def preferring(self, recipe: str, to: str) -> Request:
         """The same request with another recipe in place of the one that is taken if none is named."""
@@ -44,25 +45,24 @@ class Request:
         """Reads the recipe with the changes of the command line, and the folders of data and run.
 
         Raises:
-            ConfigError: No such recipe or entry, a value that the entry cannot have, or a folder is missing.
+            ConfigError: No such recipe or entry, a value that it cannot have, or a folder is missing.
             typer.Exit: The recipe was to be printed, and was.
         """
         from oodseg.training.engine.changes import change_recipe, recipe_yaml
         from oodseg.training.engine.recipe import load_recipe
 
-        recipe = change_recipe(load_recipe(self.recipe, model), self.changes or [])
+        asked = given.as_changes(self.entries, set(model.model_fields))
+        recipe = change_recipe(load_recipe(self.recipe, model), [*(self.changes or []), *asked])
         if self.print_recipe:
             typer.echo(recipe_yaml(recipe), nl=False)
             raise typer.Exit
         if self.data is None or self.out is None:
-            raise ConfigError(
-                "a training needs data and a folder to write to: name them with --data and --out"
-            )
+            raise ConfigError("a training needs data and a folder to write to: name --data and --out")
         return recipe, self.data, self.out
 
 
 def training(
-    recipe: str, kind: str | None = None, resumes: bool = True
+    recipe: str, kind: str | None = None, resumes: bool = True, mines: bool = False
 ) -> Callable[[Callable[..., Path]], Callable[..., None]]:
     """Makes a verb of a function that takes a `Request` and its own options, and returns what it wrote.
 
@@ -70,26 +70,29 @@ def training(
         recipe: The shipped recipe that is used if none is named.
         kind: What the names of the shipped recipes begin with that fit; `recipe` if not given.
         resumes: Whether the training can go on where it stopped.
+        mines: Whether it learns on scenes, into which more objects can be put.
     """
-    chosen = Annotated[str, recipe_option(kind or recipe)]
+    chosen = Annotated[str, given.recipe_option(kind or recipe)]
     shared: dict[str, tuple[Any, Any]] = {
-        "data": (Data, None),
-        "out": (Out, None),
+        "data": (given.Data, None),
+        "out": (given.Out, None),
         "recipe": (chosen, recipe),
     }
-    shared |= {"resume": (Resume, True)} if resumes else {}
-    shared |= {"changes": (Changes, None), "print_recipe": (PrintRecipe, False)}
+    shared |= {"resume": (given.Resume, True)} if resumes else {}
+    shared |= {"changes": (given.Changes, None), "print_recipe": (given.PrintRecipe, False)}
+    entries = given.entries(resumes, mines)
 
     def decorate(function: Callable[..., Path]) -> Callable[..., None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         added = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-            for name, (annotation, default) in shared.items()
+            for name, (annotation, default) in (shared | entries).items()
         ]
 
         @wraps(function)
         def verb(**options: Any) -> None:
             general = {name: options.pop(name) for name in shared}
+            general["entries"] = {name: options.pop(name) for name in entries}
             with training_libraries(), progress_bar() as bar:
                 path = function(Request(progress=bar, **general), **options)
             typer.echo(f"wrote {path}")

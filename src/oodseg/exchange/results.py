@@ -11,19 +11,22 @@ from oodseg.core.saving import COCO_FILE
 from oodseg.exchange.format import load_json, reading
 from oodseg.exchange.images import find_image
 from oodseg.exchange.labels import LabelledImage
+from oodseg.exchange.rows import has_rows, read_rows
 
 
 def read_results(folder: Path) -> list[LabelledImage]:
-    """Reads what `oodseg predict` or `Prediction.save` wrote.
+    """Reads what `oodseg predict`, with either engine, or `Prediction.save` wrote.
 
     Images are looked for where the run read them, then in `images/` beside the results.
 
     Args:
-        folder: It holds `predictions.json`; or that file.
+        folder: It holds `predictions.json`, or rows in Parquet; or that file.
 
     Raises:
         DatasetError: It does not, or the file is damaged.
     """
+    if folder.is_dir() and has_rows(folder):
+        return read_rows(folder)
     file = folder if folder.is_file() else folder / COCO_FILE
     if not file.is_file():
         raise DatasetError(f"{folder} holds no {COCO_FILE}: name the folder that `oodseg predict` wrote")

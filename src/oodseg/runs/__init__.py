@@ -8,8 +8,11 @@ from oodseg.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from oodseg.runs.calibrations import calibrate_boxes, calibrate_intervals
+    from oodseg.runs.comparing import Comparison, compare
     from oodseg.runs.demonstration import Demonstration, demonstrate
     from oodseg.runs.evaluations import EvaluationRun, evaluate_sets
+    from oodseg.runs.fleet.pools import RayPool
+    from oodseg.runs.fleet.predicting import FleetRun, predict_fleet
     from oodseg.runs.items import Item, Source, open_source
     from oodseg.runs.judgements import JudgeRun, judge
     from oodseg.runs.loop import Tally, Work, work_through
@@ -22,12 +25,15 @@ if TYPE_CHECKING:
     from oodseg.runs.volumes import judge_volume
 
 __all__ = [
+    "Comparison",
     "Demonstration",
     "EvaluationRun",
     "FitRun",
+    "FleetRun",
     "Item",
     "JudgeRun",
     "PredictionRun",
+    "RayPool",
     "RunStore",
     "SequenceEvaluation",
     "Source",
@@ -36,6 +42,7 @@ __all__ = [
     "Work",
     "calibrate_boxes",
     "calibrate_intervals",
+    "compare",
     "demonstrate",
     "evaluate_sequences",
     "evaluate_sets",
@@ -44,18 +51,22 @@ __all__ = [
     "judge_volume",
     "open_source",
     "predict",
+    "predict_fleet",
     "predict_video",
     "time_pipeline",
     "work_through",
 ]
 
 _HOMES = {
+    "Comparison": "oodseg.runs.comparing",
     "Demonstration": "oodseg.runs.demonstration",
     "EvaluationRun": "oodseg.runs.evaluations",
     "FitRun": "oodseg.runs.statistics",
+    "FleetRun": "oodseg.runs.fleet.predicting",
     "Item": "oodseg.runs.items",
     "JudgeRun": "oodseg.runs.judgements",
     "PredictionRun": "oodseg.runs.predictions",
+    "RayPool": "oodseg.runs.fleet.pools",
     "RunStore": "oodseg.runs.store",
     "SequenceEvaluation": "oodseg.runs.sequences",
     "Source": "oodseg.runs.items",
@@ -64,6 +75,7 @@ _HOMES = {
     "Work": "oodseg.runs.loop",
     "calibrate_boxes": "oodseg.runs.calibrations",
     "calibrate_intervals": "oodseg.runs.calibrations",
+    "compare": "oodseg.runs.comparing",
     "demonstrate": "oodseg.runs.demonstration",
     "evaluate_sequences": "oodseg.runs.sequences",
     "evaluate_sets": "oodseg.runs.evaluations",
@@ -72,6 +84,7 @@ _HOMES = {
     "judge_volume": "oodseg.runs.volumes",
     "open_source": "oodseg.runs.items",
     "predict": "oodseg.runs.predictions",
+    "predict_fleet": "oodseg.runs.fleet.predicting",
     "predict_video": "oodseg.runs.videos",
     "time_pipeline": "oodseg.runs.timing",
     "work_through": "oodseg.runs.loop",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from oodseg.core.taxonomy import LIVING, ROADSIDE, VEHICLE
+from oodseg.core.taxonomy import IGNORE, LIVING, ROADSIDE, VEHICLE
 from oodseg.synth.crates import cut_rectangle, draw_crate
 from oodseg.synth.known import VEHICLES
 from oodseg.synth.paste import cut_out
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from oodseg.data.duts import DutsItem
+    from oodseg.data.mined import MinedThing
     from oodseg.data.training import StreetImage
     from oodseg.synth.mix import Mix
     from oodseg.synth.paste import Cutout
@@ -30,6 +31,8 @@ class Cutouts:
         familiar: Natural images of vehicles and people.
         streets: Street images by source, from which vehicles and people are borrowed.
         mix: How often what is chosen.
+        mined: Mined objects, unknown ones beside `strange`.
+        rejected: Things that were wrongly taken for unknown, known ones beside `familiar`.
     """
 
     def __init__(
@@ -38,11 +41,17 @@ class Cutouts:
         familiar: Sequence[DutsItem],
         streets: Mapping[str, Sequence[StreetImage]],
         mix: Mix,
+        mined: Sequence[MinedThing] = (),
+        rejected: Sequence[MinedThing] = (),
     ) -> None:
         self.strange, self.familiar, self.streets, self.mix = strange, familiar, streets, mix
+        self.mined, self.rejected = mined, rejected
 
     def unknown(self, rng: np.random.Generator) -> Cutout | None:
         """Cuts out an object; or a crate, or a rectangle, of any material; None: nothing is left."""
+        # Without mined things nothing is drawn for them: scenes of a seed stay what they were.
+        if self.mined and rng.random() < self.mix.mined:
+            return _any(self.mined, rng)
         crate = rng.random() < self.mix.crates
         # Without rectangles nothing is drawn for them: scenes of a seed stay what they were.
         flat = not crate and self.mix.rectangles > 0 and rng.random() < self.mix.rectangles
@@ -53,11 +62,12 @@ class Cutouts:
 
     def outline(self, rng: np.random.Generator) -> Cutout | None:
         """Cuts an object out of its natural image; None: nothing is left."""
-        item = self.strange[int(rng.integers(len(self.strange)))]
-        return cut_out(item.read_image(), item.read_mask())
+        return _any(self.strange, rng)
 
     def known(self, rng: np.random.Generator) -> tuple[Cutout | None, int]:
-        """Makes a sign, or cuts out a vehicle or person of a street or natural image; with its class."""
+        """Cuts out what was rejected, makes a sign, or cuts out a vehicle or person; with its class."""
+        if self.rejected and rng.random() < self.mix.mined:
+            return _any(self.rejected, rng), IGNORE
         if rng.random() < self.mix.signs:
             return draw_sign(rng), ROADSIDE
         if rng.random() >= self.mix.borrowed:
@@ -73,3 +83,8 @@ class Cutouts:
         if not large:
             return None, label
         return cut_out(image, parts == large[int(rng.integers(len(large)))]), label
+
+
+def _any(items: Sequence[DutsItem | MinedThing], rng: np.random.Generator) -> Cutout | None:
+    item = items[int(rng.integers(len(items)))]
+    return cut_out(item.read_image(), item.read_mask())

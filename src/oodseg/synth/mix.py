@@ -30,6 +30,11 @@ class Mix:
         rectangles: Share of the others that are plain rectangles of any image, as half of DenseHybrid's.
         loose: Chance that things of the street itself that no class covers and that touch the ground, such as
             bins and bags, count as unknown; where they are not told from it, they count as the street.
+        more_objects: Sources of mined objects (`oodseg.data.mined`), unknown ones beside those of DUTS.
+        more_negatives: Likewise of things that were wrongly taken for unknown.
+        mined: Share of the pasted unknown objects that are mined, and of the pasted known things that are
+            mined negatives; where there are some.
+        rejected: Share of the scenes that show a mined negative where it stands; where there are some.
         zoomed: Chance that a scene is a part of one up to twice as large: what is small enough to train on
             then looks as it does in a whole image.
     """
@@ -52,3 +57,7 @@ class Mix:
     rectangles: float = 0.0
     loose: float = 0.0
     zoomed: float = 0.0
+    more_objects: tuple[str, ...] = ()
+    more_negatives: tuple[str, ...] = ()
+    mined: float = 0.3
+    rejected: float = 0.08

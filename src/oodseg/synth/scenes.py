@@ -15,10 +15,12 @@ import numpy as np
 
 from oodseg.core.taxonomy import DRIVABLE, FAR, IGNORE, LIVING, LOOSE, NON_DRIVABLE, ROADSIDE, SKY, VEHICLE
 from oodseg.data.duts import DutsIndex
+from oodseg.data.mined import read_mined, split_mined
 from oodseg.data.training import street_images
 from oodseg.synth.camera import shoot
 from oodseg.synth.cutouts import Cutouts
 from oodseg.synth.drawn import draw_scene
+from oodseg.synth.in_place import in_place
 from oodseg.synth.known import PEOPLE, VEHICLES
 from oodseg.synth.loose import loose_things
 from oodseg.synth.mix import Mix
@@ -80,11 +82,18 @@ class SceneSampler:
         everything = DutsIndex(Path(root) / "duts_tr").items
         self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
         self._windows = StreetWindows(streets, size)
-        self._cutouts = Cutouts(self._unknown, self._known, streets, self.mix)
+        mined = split_mined(read_mined(self.mix.more_objects, "keep"), split)
+        self._rejected = split_mined(read_mined(self.mix.more_negatives, "reject"), split)
+        self._cutouts = Cutouts(self._unknown, self._known, streets, self.mix, mined, self._rejected)
         self._own_cars = OwnCars(streets, size)
 
     def sample(self, rng: np.random.Generator) -> Scene:
         """Makes one scene; the generator's state decides everything."""
+        # Without rejected things nothing is drawn for them: scenes of a seed stay what they were.
+        if self._rejected and rng.random() < self.mix.rejected:
+            image, codes = in_place(self._rejected[int(rng.integers(len(self._rejected)))], self.size, rng)
+            labels = np.full(self.size, IGNORE, np.uint8)
+            return Scene(shoot(image, rng), labels, codes, "street", codes == 0)
         draw = rng.random()
         zoom = float(np.exp(rng.uniform(0, np.log(2)))) if rng.random() < self.mix.zoomed else 1.0
         if draw < self.mix.natural:

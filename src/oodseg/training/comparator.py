@@ -22,7 +22,7 @@ from oodseg.training.comparator_samples import Batch, CachedMaker, as_sample
 from oodseg.training.comparator_segmenter import FoldRecipe
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
-from oodseg.training.engine.recipe import LoopRecipe
+from oodseg.training.engine.recipe import MACHINE, LoopRecipe
 from oodseg.training.engine.resumption import goes_on
 from oodseg.training.engine.trained import save_trained
 from oodseg.training.tcp import TCPRecipe
@@ -30,6 +30,7 @@ from oodseg.training.tcp import TCPRecipe
 # What a comparator does not depend on, or only through the cache.
 _ELSEWHERE = {
     "max_steps", "segmenter", "tcp", "workers", "val_every_steps", "checkpoint_minutes", "calibration_images",
+    *MACHINE,
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from oodseg.core.taxonomy import IGNORE
 from oodseg.segmenters.street import StreetNet
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
-from oodseg.training.engine.recipe import LoopRecipe
+from oodseg.training.engine.recipe import MACHINE, LoopRecipe
 from oodseg.training.engine.resumption import goes_on
 from oodseg.training.engine.trained import load_trained, read_metrics, save_trained
 from oodseg.training.labelled import Labelled, ViewMaker
@@ -90,7 +90,7 @@ def train_segmenter(
     Returns:
         The segmenter as it is stored.
     """
-    fixed = recipe.model_dump(mode="json", exclude={"max_steps"})
+    fixed = recipe.model_dump(mode="json", exclude={"max_steps", *MACHINE})
     resume = resume and goes_on(out, [fixed, list(classes), len(images)])
     if not (resume and _is_finished(out, recipe)):
         make = ViewMaker(images, recipe, recipe.seed)
@@ -103,7 +103,8 @@ def _is_finished(out: Path, recipe: FoldRecipe) -> bool:
     weights, metrics = out / "segmenter.safetensors", out / "metrics.json"
     if not (weights.is_file() and metrics.is_file()):
         return False
-    return bool(read_metrics(out)["recipe"] == recipe.model_dump(mode="json"))
+    used = {name: value for name, value in read_metrics(out)["recipe"].items() if name not in MACHINE}
+    return bool(used == recipe.model_dump(mode="json", exclude=set(MACHINE)))
 
 
 def load_segmenter(out: Path) -> StreetNet:

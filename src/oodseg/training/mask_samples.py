@@ -6,6 +6,7 @@ and vehicles of labelled street images.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from oodseg.core.errors import DatasetError
 from oodseg.data.duts import DutsIndex, DutsItem
 from oodseg.data.files import by_name, label_of
+from oodseg.data.mined import MinedThing
 from oodseg.io.labels import read_label
 from oodseg.masks.compact import IMAGE_MEAN, IMAGE_STD, SCORE_HIGH, SCORE_LOW, SCORE_SCALE
 from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
@@ -69,13 +71,24 @@ class ShotMaker:
         split: `"train"` or `"held_out"` objects (see `is_held_out`).
         pasted: Share of shots with an object pasted onto a street image, 0..1.
         street: Share of shots of labelled street objects, 0..1.
+        mined: More objects: their outlines are those that people corrected.
+        mined_share: Share of the objects that are taken from these, where there are some.
 
     Raises:
         DatasetError: A folder is missing or empty.
     """
 
-    def __init__(self, root: Path, split: str, pasted: float, street: float) -> None:
+    def __init__(
+        self,
+        root: Path,
+        split: str,
+        pasted: float,
+        street: float,
+        mined: Sequence[MinedThing] = (),
+        mined_share: float = 0.0,
+    ) -> None:
         self.items = DutsIndex(root / "duts_tr", split).items
+        self.mined, self.mined_share = mined, mined_share
         self.pasted = pasted
         self.street = street
         self.backgrounds: list[Path] = []
@@ -105,14 +118,20 @@ class ShotMaker:
                 return shot
         elif kind < self.street + self.pasted:
             return self._pasted(rng)
-        return self.natural(self.items[int(rng.integers(len(self.items)))], rng)
+        return self.natural(self._item(rng), rng)
 
-    def natural(self, item: DutsItem, rng: np.random.Generator) -> Shot:
+    def _item(self, rng: np.random.Generator) -> DutsItem | MinedThing:
+        # Without mined objects nothing is drawn for them: samples of a seed stay what they were.
+        items = self.mined if self.mined and rng.random() < self.mined_share else self.items
+        return items[int(rng.integers(len(items)))]
+
+    def natural(self, item: DutsItem | MinedThing, rng: np.random.Generator) -> Shot:
         """Samples one object of a DUTS image; sometimes all of them together."""
         image, mask = item.read_image(), item.read_mask()
         parts = split_objects(mask)
         if not parts:
-            raise DatasetError(f"{item.mask} marks no object: fetch DUTS-TR anew")
+            where = item.mask if isinstance(item, DutsItem) else item.path
+            raise DatasetError(f"{where} marks no object: fetch it anew")
         target = mask if rng.random() < 0.1 else parts[int(rng.integers(len(parts)))]
         return Shot(image, target, mask & ~target)
 
@@ -131,7 +150,7 @@ class ShotMaker:
     def _pasted(self, rng: np.random.Generator) -> Shot:
         """A DUTS object, 8 to 150 px long, on a street image."""
         street = self._background(rng)
-        item = self.items[int(rng.integers(len(self.items)))]
+        item = self._item(rng)
         image, mask = item.read_image(), item.read_mask()
         parts = split_objects(mask)
         target = parts[int(rng.integers(len(parts)))]

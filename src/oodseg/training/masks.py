@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from oodseg.core.progress import Progress
+from oodseg.data.mined import read_mined, split_mined
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.nn.encoders import Pretrained, load_pretrained
 from oodseg.training.engine.loop import run_training
@@ -34,6 +35,8 @@ class MasksRecipe(LoopRecipe):
             stay as they are, and the share of the learning rate for the others.
         pasted, street: Shares of samples pasted onto, and labelled in, street images; the rest are
             natural DUTS images.
+        more_objects: Sources of mined objects (`oodseg.data.mined`), whose outlines people corrected.
+        mined: Share of the objects that are taken from these, where there are some.
         score_share: Share of samples that come with a simulated score map.
         boundary_weight: Extra weight of pixels within two of the outline.
         val_samples: Held-out crops that are validated on.
@@ -49,6 +52,8 @@ class MasksRecipe(LoopRecipe):
     encoder_rate: float = Field(default=0.1, gt=0)
     pasted: float = Field(default=0.3, ge=0, le=1)
     street: float = Field(default=0.15, ge=0, le=1)
+    more_objects: list[str] = Field(default=[])
+    mined: float = Field(default=0.3, ge=0, le=1)
     score_share: float = Field(default=0.5, ge=0, le=1)
     boundary_weight: float = Field(default=2.0, ge=0)
     val_samples: int = Field(default=290, ge=1)
@@ -88,7 +93,8 @@ class MasksModule(TrainingModule):
     network: CompactSegmenter
 
     def __init__(self, recipe: MasksRecipe, root: Path) -> None:
-        shots = ShotMaker(root, "train", recipe.pasted, recipe.street)
+        mined = split_mined(read_mined(recipe.more_objects, "keep"), "train")
+        shots = ShotMaker(root, "train", recipe.pasted, recipe.street, mined, recipe.mined)
         make = SampleMaker(shots, recipe.size, recipe.context, recipe.seed, recipe.score_share, augment=True)
         super().__init__(recipe, new_network(recipe), make)
         self._root = root

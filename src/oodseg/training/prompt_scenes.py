@@ -31,7 +31,7 @@ def make_scenes(
             for size in sizes
         ]
         seed = recipe.seed + (split == "val") * 1_000_003
-        made_of = {"sizes": sizes, "mix": recipe.mix.model_dump()}
+        made_of = {"sizes": sizes, "mix": recipe.mix.composition()}
         cache_scenes(samplers, count, scene_folder(out, split), seed, progress, made_of)
 
 

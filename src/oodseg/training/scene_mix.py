@@ -9,9 +9,16 @@ from pydantic import ConfigDict, Field, create_model
 
 from oodseg.synth.mix import Mix
 
+_SHARE: Any = Annotated[float, Field(ge=0, le=1)]
 _SHARES: dict[str, Any] = {
-    each.name: (Annotated[float, Field(ge=0, le=1)], each.default) for each in fields(Mix)
+    each.name: (Annotated[float, Field(ge=0, le=1)], each.default)
+    if isinstance(each.default, float)
+    else (list[str], Field(default_factory=list))
+    for each in fields(Mix)
 }
+
+
+_MINED = ("more_objects", "more_negatives", "mined", "rejected")
 
 
 class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), **_SHARES)):  # type: ignore[misc]
@@ -19,4 +26,17 @@ class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), *
 
     def made(self) -> Mix:
         """Returns the mix that these entries describe."""
-        return Mix(**self.model_dump())
+        found: dict[str, Any] = self.model_dump()
+        lists = {name: tuple(each) for name, each in found.items() if isinstance(each, list)}
+        return Mix(**{**found, **lists})
+
+    def composition(self) -> dict[str, Any]:
+        """Returns what scenes are composed by; without entries for mined things where there are none.
+
+        By it is told whether scenes that were made before still hold.
+        """
+        found: dict[str, Any] = self.model_dump(mode="json")
+        if not (found["more_objects"] or found["more_negatives"]):
+            for name in _MINED:
+                del found[name]
+        return found

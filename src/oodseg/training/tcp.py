@@ -17,7 +17,7 @@ from oodseg.segmenters import Segmenter
 from oodseg.training.comparator_segmenter import FoldRecipe
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
-from oodseg.training.engine.recipe import LoopRecipe
+from oodseg.training.engine.recipe import MACHINE, LoopRecipe
 from oodseg.training.engine.resumption import goes_on
 from oodseg.training.engine.trained import save_trained
 from oodseg.training.labelled import Labelled, ViewMaker
@@ -95,7 +95,7 @@ def train_tcp(
         raise RuntimeError("the head is only trained on segmenters that hand out features")
     channels = probe.shape[1]
     seen = views.model_dump(mode="json", include={"size", "zoom", "light"})
-    fixed = recipe.model_dump(mode="json", exclude={"max_steps"})
+    fixed = recipe.model_dump(mode="json", exclude={"max_steps", *MACHINE})
     resume = resume and goes_on(out, [fixed, seen, hash_part(segmenter)])
     make = ViewMaker(images, views, recipe.seed + _SAMPLES)
     done = run_training(recipe, lambda: TCPModule(recipe, segmenter, channels, make), out, resume, progress)

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from oodseg.core.devices import choose_device, has_fast_bfloat16
+from oodseg.core.errors import ConfigError
 from oodseg.core.progress import Progress, silent
 from oodseg.training.engine.averaging import Ema
 from oodseg.training.engine.module import TrainingModule
@@ -47,6 +48,9 @@ def run_training(
 ) -> Outcome:
     """Trains a network: seeded, checkpointed to `out/last.ckpt`, its curve in `out/curve`.
 
+    Of several processes (`recipe.devices`, `recipe.num_nodes`), which Lightning starts by running the same
+    command again, the first one returns; the others end here.
+
     Every start and every resumption writes a `version_N/metrics.csv` of its own there, N = 0, 1, ...
 
     Args:
@@ -57,9 +61,12 @@ def run_training(
         progress: Told after every step.
 
     Raises:
+        ConfigError: A batch that cannot be split evenly over the processes, or fewer GPUs than processes.
         OodsegError: Whatever `make_module` cannot make.
+        SystemExit: In processes other than the first, when the training is over.
     """
     began = time.monotonic()
+    _check_processes(recipe)
     out.mkdir(parents=True, exist_ok=True)
     seed_everything(recipe.seed, workers=False, verbose=False)
     module = make_module()
@@ -71,9 +78,14 @@ def run_training(
     ]
     trainer = _trainer(recipe, out, callbacks)
     checkpoint = out / _CHECKPOINT
+    if not resume and trainer.is_global_zero:
+        # Other processes, started by `fit`, find none either, whatever they would make of it.
+        checkpoint.unlink(missing_ok=True)
     trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=True)
     validates = recipe.val_every_steps is not None
     found = trainer.validate(module, verbose=False, weights_only=True) if validates else []
+    if not trainer.is_global_zero:
+        raise SystemExit(0)
     network: nn.Module = module.network
     if average is not None:
         average.merge_into(network)
@@ -86,6 +98,11 @@ def _trainer(recipe: LoopRecipe, out: Path, callbacks: list[Callback]) -> Traine
     validates = recipe.val_every_steps is not None
     return Trainer(
         accelerator="auto",
+        devices=recipe.devices,
+        strategy=recipe.strategy,
+        num_nodes=recipe.num_nodes,
+        # Streams know their share; validation is whole in every process, so that its figures are exact.
+        use_distributed_sampler=False,
         max_steps=recipe.max_steps,
         max_epochs=-1,
         precision=usable_precision(recipe.precision),
@@ -103,6 +120,17 @@ def _trainer(recipe: LoopRecipe, out: Path, callbacks: list[Callback]) -> Traine
     )
 
 
+def _check_processes(recipe: LoopRecipe) -> None:
+    if recipe.batch_size % recipe.processes:
+        raise ConfigError(
+            f"a batch of {recipe.batch_size} samples cannot be split evenly over {recipe.processes} "
+            "processes: choose another batch_size, or other --devices and --num-nodes"
+        )
+    gpus = torch.cuda.device_count()
+    if 0 < gpus < recipe.devices:
+        raise ConfigError(f"there are {gpus} GPUs for {recipe.devices} processes: use fewer --devices")
+
+
 def usable_precision(wanted: str) -> str:
     """Returns the precision that a recipe asks for, or float32 where the machine would only emulate it."""
     emulated = wanted == "bf16-mixed" and not has_fast_bfloat16(torch.device(choose_device("auto")))
@@ -116,7 +144,8 @@ class _Report(Callback):  # type: ignore[misc]
         self._stage, self._total, self._progress = stage, total, progress
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        self._progress(self._stage, trainer.global_step, self._total)
+        if trainer.is_global_zero:
+            self._progress(self._stage, trainer.global_step, self._total)
 
 
 class _TimedCheckpoint(Callback):  # type: ignore[misc]

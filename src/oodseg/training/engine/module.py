@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from oodseg.training.engine.recipe import LoopRecipe
 from oodseg.training.engine.schedule import adamw, scheduled
-from oodseg.training.engine.stream import stream_loader
+from oodseg.training.engine.stream import Share, stream_loader
 
 
 class TrainingModule(LightningModule):  # type: ignore[misc]
@@ -37,11 +37,21 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         # Lightning keeps the mode it finds.
         self.network.train()
 
+    @property
+    def share(self) -> Share:
+        """What this process gets of every batch."""
+        return Share(self.trainer.global_rank, self.trainer.world_size)
+
+    def log(self, name: str, value: Any, *args: Any, **options: Any) -> None:
+        """Logs a figure, as Lightning does; of several processes, the mean."""
+        together = self._trainer is not None and self._trainer.world_size > 1
+        super().log(name, value, *args, **(options | {"sync_dist": together}))
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Endless samples, going on from the step that a resumed training has reached."""
         size = self.recipe.batch_size
         start = self.trainer.global_step * size
-        return stream_loader(self._make, size, start, self.recipe.workers, self._collate)
+        return stream_loader(self._make, size, start, self.recipe.workers, self._collate, self.share)
 
     def configure_optimizers(self) -> Any:
         """Makes AdamW on the whole network."""

@@ -12,6 +12,9 @@ from oodseg.core.errors import ConfigError
 
 RecipeT = TypeVar("RecipeT", bound="Recipe")
 
+MACHINE = frozenset({"devices", "strategy", "num_nodes"})
+"""Entries that say on what it is trained: a run that goes on elsewhere is the same run."""
+
 _FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -51,6 +54,11 @@ class LoopRecipe(Recipe):
         val_every_steps: Steps between validations, the one at the end aside; None where there is nothing to
             validate on.
         checkpoint_minutes: Wall-clock minutes between checkpoints.
+        devices: Processes on this machine that share every batch, each with a GPU of its own where there is
+            one; `batch_size` stays that of all together.
+        strategy: How they work together, as Lightning calls it. `"auto"` is DDP for more than one;
+            `"ddp_find_unused_parameters_true"` is for networks of which some steps leave parts unused.
+        num_nodes: Machines that run the same command.
     """
 
     max_steps: int = Field(ge=1)
@@ -67,6 +75,16 @@ class LoopRecipe(Recipe):
     workers: int = Field(default=1, ge=0)
     val_every_steps: int | None = Field(default=None, ge=1)
     checkpoint_minutes: float = Field(default=3.0, gt=0)
+    devices: int = Field(default=1, ge=1)
+    strategy: Literal[
+        "auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"
+    ] = "auto"
+    num_nodes: int = Field(default=1, ge=1)
+
+    @property
+    def processes(self) -> int:
+        """Processes on all machines together."""
+        return self.devices * self.num_nodes
 
 
 def load_recipe(name: str | Path | RecipeT, model: type[RecipeT]) -> RecipeT:

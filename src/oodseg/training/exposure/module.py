@@ -110,7 +110,8 @@ class ExposureModule(TrainingModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Endless batches, going on from the step that a resumed training has reached."""
-        return stream_loader(self._make, None, self.trainer.global_step, self.recipe.workers)
+        start = self.trainer.global_step
+        return stream_loader(self._make, None, start, self.recipe.workers, share=self.share)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Loads the same scenes every time."""

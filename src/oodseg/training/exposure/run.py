@@ -17,7 +17,7 @@ from oodseg.core.taxonomy import CLASSES
 from oodseg.nn.taught import TaughtDetector
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.training.engine.loop import Outcome, run_training
-from oodseg.training.engine.recipe import load_recipe
+from oodseg.training.engine.recipe import MACHINE, load_recipe
 from oodseg.training.engine.resumption import goes_on
 from oodseg.training.engine.trained import Trained, load_trained, save_trained
 from oodseg.training.exposure.methods import Method, method_of
@@ -27,6 +27,8 @@ from oodseg.training.ordinary import fit_to_streets
 from oodseg.training.segmenter_samples import BatchMaker
 
 _PREPARED_ON = 4  # batches
+# Not the scenes' own settings nor the loss, but how long it takes.
+_LENGTH = frozenset({"max_steps", "workers", "checkpoint_minutes"})
 
 
 def teach(
@@ -62,8 +64,7 @@ def teach(
     method: Method[Any] = kind(settings)
     _check(settings, segmenter)
     detector = method.new_detector(segmenter)
-    # The scenes' own settings and the loss; not how long it takes.
-    depends = settings.model_dump(mode="json", exclude={"max_steps", "workers", "checkpoint_minutes"})
+    depends = settings.model_dump(mode="json", exclude={*_LENGTH, *MACHINE})
     # A network of one's own has no description: that it is the same one is up to its owner.
     own = isinstance(segmenter, CallableSegmenter)
     network = segmenter.network if isinstance(segmenter, CallableSegmenter) else segmenter

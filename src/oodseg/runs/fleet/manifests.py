@@ -1,0 +1,150 @@
+"""Manifests: Parquet or CSV files that name images in a column `path`; their other columns come through."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from oodseg.core.errors import ConfigError, ImageError
+from oodseg.runs.fleet.places import file_system, local_path, need_parquet
+from oodseg.runs.fleet.schema import row_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PATH = "path"
+_PREFIX = "source_"
+
+
+def is_manifest(source: str) -> bool:
+    """Tells whether a source is a manifest, by its suffix."""
+    return PurePosixPath(source).suffix.lower() in {".parquet", ".csv"}
+
+
+class Manifest:
+    """A table of images.
+
+    Args:
+        location: Path or URL of a Parquet or CSV file with a column `path`. A relative path is looked for in
+            the working folder, then beside the manifest; one beside a manifest in a store lies in that store.
+
+    Attributes:
+        location: Likewise.
+        columns: Names and types of the other columns, as they come through: a name that results have
+            themselves begins with `source_`.
+
+    Raises:
+        ImageError: There is no such file.
+        ConfigError: It cannot be read, or has no column `path`.
+    """
+
+    def __init__(self, location: str) -> None:
+        need_parquet()
+        self.location = location
+        with _reading(self.location):
+            schema = self._batches().schema
+        if PATH not in schema.names:
+            raise ConfigError(
+                f"the manifest {location} has no column {PATH} (it has {', '.join(schema.names) or 'none'}): "
+                f"call the column of paths or URLs {PATH}"
+            )
+        self.columns = self._renamed(schema)
+
+    def rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yields the absolute path or URL of every image, and its values in the other columns."""
+        with _reading(self.location):
+            for batch in self._batches():
+                names = batch.schema.names
+                for row in batch.to_pylist():
+                    path = row[PATH]
+                    if path is None:
+                        raise ConfigError(
+                            f"the manifest {self.location} has a row without a path: fill it in"
+                        )
+                    others = (row[name] for name in names if name != PATH)
+                    yield self._located(str(path)), dict(zip(self.columns.names, others, strict=True))
+
+    def _batches(self) -> Any:
+        """Something with a `schema` that yields record batches."""
+        import pyarrow as pa
+        import pyarrow.csv
+        import pyarrow.dataset
+
+        path = local_path(self.location)
+        if path is not None and not os.path.isfile(path):
+            raise ImageError(f"{path} does not exist: check the path for typing errors")
+        if path is None:
+            system, inside = file_system(self.location)
+            source = system.open(inside, "rb")
+        else:
+            source = path
+        if self.location.lower().endswith(".csv"):
+            return pa.csv.open_csv(source)
+        return _ParquetBatches(source)
+
+    def _renamed(self, schema: pa.Schema) -> pa.Schema:
+        import pyarrow as pa
+
+        taken = set(row_schema().names)
+        fields = []
+        for each in schema:
+            if each.name == PATH:
+                continue
+            name = f"{_PREFIX}{each.name}" if each.name in taken else each.name
+            fields.append(pa.field(name, each.type))
+        return pa.schema(fields)
+
+    def _located(self, path: str) -> str:
+        if "://" in path:
+            inside = local_path(path)
+            return path if inside is None else os.path.abspath(inside)
+        local = local_path(self.location)
+        if local is None:
+            return path if path.startswith("/") else f"{self.location.rpartition('/')[0]}/{path}"
+        beside = os.path.join(os.path.dirname(local), path)
+        found = path if os.path.lexists(path) or not os.path.lexists(beside) else beside
+        return os.path.abspath(found)
+
+
+@contextmanager
+def _reading(location: str) -> Iterator[None]:
+    """Turns whatever goes wrong while a manifest is read into one sentence."""
+    try:
+        yield
+    except (ValueError, OSError) as error:  # errors of Arrow are ValueErrors
+        raise ConfigError(
+            f"the manifest {location} cannot be read ({error}): write it anew as Parquet or CSV"
+        ) from error
+
+
+class _ParquetBatches:
+    """The record batches of a Parquet file."""
+
+    def __init__(self, source: Any) -> None:
+        import pyarrow.parquet as pq
+
+        self._file = pq.ParquetFile(source)
+        self.schema = self._file.schema_arrow
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._file.iter_batches(1024))
+
+
+def joined_columns(manifests: Sequence[Manifest]) -> pa.Schema:
+    """Joins the columns that come through from several manifests.
+
+    Raises:
+        ConfigError: Two of them give a column different types.
+    """
+    import pyarrow as pa
+
+    try:
+        return pa.unify_schemas([each.columns for each in manifests]) if manifests else pa.schema([])
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ConfigError(
+            f"the manifests do not go together ({error}): give columns of one name one type, or run once "
+            "for each"
+        ) from error
