@@ -88,3 +88,15 @@ def test_parts_are_asked_for_nothing_that_their_contract_lacks():
     }
     # Streams of Python, torch's CPU facts, and the outputs of a segmenter of the user's own.
     assert probing == {"oodseg.cli.main", "oodseg.core.devices", "oodseg.segmenters.own"}
+
+
+def test_docstrings_say_what_something_is_or_does():
+    """Google's style: a verb, or a noun for what is no function; no question that the code then answers."""
+    questions = [
+        f"{module}, {getattr(node, 'name', 'the module')}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if (ast.get_docstring(node) or "").startswith(("What ", "Whether ", "How ", "Which ", "Where "))
+    ]
+    assert not questions

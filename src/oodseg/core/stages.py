@@ -125,7 +125,7 @@ class Stages(Limits):
 
     @property
     def precision(self) -> Precision:
-        """What networks compute in: `"auto"`, `"full"` or `"half"`."""
+        """The precision of networks: `"auto"`, `"full"` or `"half"`."""
         return self._precision
 
     @precision.setter

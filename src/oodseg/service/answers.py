@@ -27,12 +27,17 @@ colours; all of it side by side."""
 _SCORES = (-4.0, 16.0)
 
 
+def _whole(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    left, top, width, height = (round(side) for side in box)
+    return left, top, width, height
+
+
 def found_json(found: Prediction, models: Models, request_id: str, point: str, seconds: float) -> bytes:
     """Describes a prediction in JSON."""
     objects = [
         FoundObject(
             id=number,
-            bbox=tuple(round(side) for side in each.bbox),
+            bbox=_whole(each.bbox),
             area=each.area,
             confidence=round(each.confidence, 6),
             segmentation=RunLengths.model_validate(each.rle),

@@ -94,7 +94,7 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        """Whether the models are loaded."""
+        """Tells whether the models are loaded."""
         return self._models is not None and not self._ended
 
     @property

@@ -1,4 +1,4 @@
-"""What every request passes: an id, the key, the clock, and a net for what nobody foresaw."""
+"""The middleware of every request: an id, the key, the time limit, and a net for unforeseen errors."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Gate:
             self._note(scope, status, time.perf_counter() - began)
 
     def _allowed(self, path: str, method: str, headers: Headers) -> bool:
-        """Whether a request brings the key, or needs none: the page itself, and questions of health."""
+        """Tells whether a request has the key, or needs none: the page itself, and health checks."""
         guarded = path.startswith("/v1") or path == "/metrics"
         if self._key is None or not guarded or path in _OPEN or method == "OPTIONS":
             return True

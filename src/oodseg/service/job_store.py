@@ -64,7 +64,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Tells whether nothing more will happen to it."""
         return self.state in {"done", "failed"}
 
 
@@ -118,7 +118,7 @@ class JobStore:
         return name, self.video(name)
 
     def video(self, name: str) -> Path:
-        """Where the video of a job is."""
+        """Returns the path of the video of a job."""
         return self.folder / name / _VIDEO
 
     def results(self, job: Job) -> Path | None:
@@ -134,7 +134,7 @@ class JobStore:
         write_json(self.folder / job.id / _RECORD, asdict(job))
 
     def read(self, name: str) -> Job | None:
-        """What is known of a job; None if there is none of that id."""
+        """Reads the state of a job; None if there is none of that id."""
         if not _ID.fullmatch(name):  # before the disk sees it
             return None
         try:

@@ -88,7 +88,7 @@ class Worker:
         self._count()
 
     def open_jobs(self) -> int:
-        """How many jobs wait or run."""
+        """Counts the jobs that wait or run."""
         return sum(not job.ended for job in self.store.jobs())
 
     def progress(self, job: Job) -> tuple[int, int | None]:

@@ -185,7 +185,7 @@ def _found(worker: Worker, name: str) -> Job:
 
 
 def describe(worker: Worker, job: Job) -> JobDocument:
-    """What clients are told of a job."""
+    """Describes a job to clients."""
     done, total = worker.progress(job)
     files = {file: f"{router.prefix}/{job.id}/{file}" for file in _TYPES} if job.state == "done" else {}
     return JobDocument(

@@ -83,7 +83,7 @@ class Models:
 
     @property
     def brief(self) -> dict[str, str]:
-        """What stands with every result: name and version, and the checksum of the configuration."""
+        """Identifies the models in every result: name, version and checksum of the configuration."""
         return {
             "name": self.s2m.name,
             "version": __version__,

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beside the routes: bodies and problems."""
+"""The OpenAPI document beyond the routes: bodies and problems."""
 
 from __future__ import annotations
 

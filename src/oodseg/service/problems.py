@@ -1,4 +1,4 @@
-"""What goes wrong, as clients read it: problem details in JSON (RFC 9457)."""
+"""Errors as clients read them: problem details in JSON (RFC 9457)."""
 
 from __future__ import annotations
 

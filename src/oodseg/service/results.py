@@ -26,7 +26,7 @@ class Results:
         self._judged: OrderedDict[str, Assessment] = OrderedDict()
 
     def prediction(self, digest: str, point: str, models: Models) -> Prediction | None:
-        """What was found in an image at an operating point, or at a readier one; None if unknown."""
+        """Returns the objects of an image at an operating point or a readier one; None if unknown."""
         known = self._found.get((digest, point))
         if known is not None:
             self._found.move_to_end((digest, point))
@@ -41,7 +41,7 @@ class Results:
             self._found.popitem(last=False)
 
     def assessment(self, digest: str) -> Assessment | None:
-        """What a judge said of an image; None if unknown."""
+        """Returns the assessment of an image; None if unknown."""
         return self._judged.get(digest)
 
     def keep_assessment(self, digest: str, found: Assessment) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 
 class Model(BaseModel):
-    """Which model answered."""
+    """The model that answered."""
 
     name: str
     version: str = Field(description="Version of oodseg.")
@@ -54,7 +54,7 @@ class ClassQuality(BaseModel):
 
 
 class Interval(BaseModel):
-    """Where the true mean lies."""
+    """An interval that holds the true mean."""
 
     low: float
     high: float
@@ -63,7 +63,7 @@ class Interval(BaseModel):
 
 
 class Judged(BaseModel):
-    """Where a segmentation of an image is likely wrong."""
+    """The estimated quality of a segmentation of an image."""
 
     id: str
     width: int
@@ -88,7 +88,7 @@ class ProblemDocument(BaseModel):
 
 
 class JobDocument(BaseModel):
-    """How far a video is."""
+    """The progress of a video."""
 
     id: str
     state: Literal["queued", "running", "done", "failed"]

@@ -21,41 +21,52 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 for all of this machine.")
+    host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 for all interfaces.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen at; 0 takes a free one.")
 
     pipeline: str = Field("street", description="Bundled pipeline, or a folder of save_pretrained.")
     failures: str = Field(
         "street", description="Failure detector, as `oodseg failures --detector` takes it; empty for none."
     )
-    device: str = Field("auto", description="Where both run, as `oodseg predict --device` takes it.")
-    threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores if not given.")
+    device: str = Field("auto", description="Device of both, as `oodseg predict --device` takes it.")
+    threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores by default.")
     operating_point: str | None = Field(
-        None, description="Of requests that name none; quiet, or calibrated where there is a guarantee."
+        None, description="For requests that name none; quiet, or calibrated if there is a guarantee."
     )
 
-    max_upload_bytes: int = Field(20_000_000, ge=1, description="Most bytes of an image's request.")
+    max_upload_bytes: int = Field(20_000_000, ge=1, description="Maximum bytes of a request with an image.")
     max_pixels: int = Field(
-        40_000_000, ge=256, le=MAX_PIXELS, description="Most pixels of an image, or of a frame of a video."
+        40_000_000, ge=256, le=MAX_PIXELS, description="Maximum pixels of an image, or of a frame of a video."
     )
-    queue_length: int = Field(64, ge=1, description="Most requests with an image at once; then 503.")
+    queue_length: int = Field(
+        64, ge=1, description="Maximum number of requests with an image at once; beyond it 503."
+    )
     queue_pixels: int = Field(
-        200_000_000, ge=256, description="Most pixels decoded at once; further images wait, encoded."
+        200_000_000, ge=256, description="Maximum pixels decoded at once; further images wait, encoded."
     )
-    client_requests: int = Field(32, ge=1, description="Most of these from one client; then 429.")
-    request_seconds: float = Field(60.0, gt=0, description="Most seconds until an answer; then 503.")
-    upload_seconds: float = Field(30.0, gt=0, description="Most seconds for a request's body; then 408.")
-    header_seconds: float = Field(10.0, gt=0, description="Most seconds for a request's headers.")
-    shutdown_seconds: float = Field(30.0, gt=0, description="Most seconds to finish what runs at the end.")
+    client_requests: int = Field(
+        32, ge=1, description="Maximum number of these from one client; beyond it 429."
+    )
+    request_seconds: float = Field(60.0, gt=0, description="Seconds until a request is given up; then 503.")
+    upload_seconds: float = Field(
+        30.0, gt=0, description="Time limit for a request's body in seconds; then 408."
+    )
+    header_seconds: float = Field(10.0, gt=0, description="Time limit for a request's headers in seconds.")
+    shutdown_seconds: float = Field(30.0, gt=0, description="Seconds to finish running requests at shutdown.")
     batch_images: int = Field(
-        0, ge=0, description="Most images the detector sees at once; 0: eight on a GPU, one on a CPU."
+        0, ge=0, description="Maximum batch size of the detector; 0: eight on a GPU, one on a CPU."
     )
-    batch_milliseconds: float = Field(5.0, ge=0, description="Time that an image waits for others to join.")
+    batch_milliseconds: float = Field(
+        5.0, ge=0, description="Milliseconds that an image waits for others to join its batch."
+    )
     cached_results: int = Field(16, ge=0, description="Results kept in memory; 0 keeps none.")
 
-    api_key: SecretStr | None = Field(None, description="Key that requests must bring; none asked if empty.")
+    api_key: SecretStr | None = Field(
+        None, description="Key that requests must send; none is required if empty."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Other web pages that may ask, separated by commas, such as https://example.org."
+        (),
+        description="Origins of other web pages that may send requests, separated by commas, such as https://example.org.",
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
@@ -63,11 +74,15 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()) / f"oodseg-jobs-{os.getuid()}",
         description="Folder of videos and their results; made if missing.",
     )
-    max_video_bytes: int = Field(1_000_000_000, ge=1, description="Most bytes of a video.")
+    max_video_bytes: int = Field(1_000_000_000, ge=1, description="Maximum bytes of a video.")
     max_video_seconds: float = Field(3600.0, gt=0, description="Longest video.")
-    video_upload_seconds: float = Field(600.0, gt=0, description="Most seconds for a video's body; then 408.")
-    queued_jobs: int = Field(16, ge=1, description="Most videos that wait or run; then 503.")
-    job_hours: float = Field(24.0, gt=0, description="Hours after which the results of a video go.")
+    video_upload_seconds: float = Field(
+        600.0, gt=0, description="Time limit for a video's body in seconds; then 408."
+    )
+    queued_jobs: int = Field(
+        16, ge=1, description="Maximum number of videos waiting or running; beyond it 503."
+    )
+    job_hours: float = Field(24.0, gt=0, description="Hours after which the results of a video are deleted.")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

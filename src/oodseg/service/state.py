@@ -1,4 +1,4 @@
-"""What all routes of one app share."""
+"""The state that all routes of one app share."""
 
 from __future__ import annotations
 
