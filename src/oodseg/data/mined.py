@@ -1,4 +1,4 @@
-"""What people kept and rejected of what a pipeline found: unknown objects and hard negatives to train on."""
+"""Objects that people kept or rejected from a pipeline's results: unknown objects and hard negatives."""
 
 from __future__ import annotations
 

@@ -52,6 +52,6 @@ def in_place(
 
 
 def _start(first: int, length: int, window: float, limit: int, rng: np.random.Generator) -> float:
-    """Where a window begins that shows all of a stretch, or as much of it as fits."""
+    """Returns the start of a window that shows all of a stretch, or as much of it as fits."""
     low, high = sorted((float(first), first + length - window))
     return float(np.clip(rng.uniform(low, high), 0, limit - window))

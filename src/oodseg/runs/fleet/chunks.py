@@ -27,7 +27,7 @@ _TRIES = ".tries"
 
 @dataclass(frozen=True)
 class Pending:
-    """What is still to be done: a Parquet file, one row group per piece.
+    """The pending work: a Parquet file, one row group per piece.
 
     Attributes:
         name: Of the file, from the place's folder.

@@ -47,7 +47,7 @@ def holds(id: str | None, error_kind: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Known:
-    """What earlier runs have done.
+    """Holds the results of earlier runs.
 
     Attributes:
         done: Sorted digests of path and stamp, `S16`: images that are done.

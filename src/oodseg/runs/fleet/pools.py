@@ -81,7 +81,7 @@ class RayPool:
                 ) from error
 
     def _needs(self, ray: Any, chunks: int) -> tuple[dict[str, float], int]:
-        """What an actor takes of the cluster, and how many actors there are."""
+        """Computes the resources of an actor, and the number of actors."""
         there = ray.cluster_resources()
         on_gpu = self._device.startswith("cuda") or (self._device == "auto" and there.get("GPU", 0) >= 1)
         needs: dict[str, float] = {"num_cpus": self._threads}

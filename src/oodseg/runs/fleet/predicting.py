@@ -235,7 +235,7 @@ def _check_fitted(s2m: Callable[..., Prediction]) -> None:
 
 
 def _loader(s2m: Callable[..., Prediction]) -> Callable[[], Callable[..., Prediction]]:
-    """What makes the pipeline on a worker; one that is loaded already travels as it is."""
+    """Returns the function that makes the pipeline on a worker; a loaded one is sent as it is."""
     return s2m.load if isinstance(s2m, Deferred) else partial(_itself, s2m)
 
 

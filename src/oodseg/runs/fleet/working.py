@@ -1,4 +1,4 @@
-"""What a worker does: takes a piece of the list, predicts its images, writes their rows into one file."""
+"""The work of a worker: take a piece of the list, predict its images, write their rows into one file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Assignment:
 
 @dataclass
 class Done:
-    """What became of a piece.
+    """Holds the outcome of a piece.
 
     Attributes:
         images: Images in it.

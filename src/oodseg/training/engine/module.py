@@ -39,7 +39,7 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
 
     @property
     def share(self) -> Share:
-        """What this process gets of every batch."""
+        """Returns the share of every batch that this process gets."""
         return Share(self.trainer.global_rank, self.trainer.world_size)
 
     def log(self, name: str, value: Any, *args: Any, **options: Any) -> None:
