@@ -1,0 +1,54 @@
+// Small helpers around the document.
+
+export const byId = (id) => document.getElementById(id);
+
+/** Makes an element; `attributes` may hold text, dataset, handlers by on… and variables by --name. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") element.textContent = value;
+    else if (name.startsWith("--")) element.style.setProperty(name, value);
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Makes an element of a drawing. */
+export function draw(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") element.textContent = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Tells those who cannot see it what has happened. */
+export function announce(words) {
+  byId("announce").textContent = words;
+}
+
+/** Shows a sentence at the lower edge until it is closed. */
+export function complain(words) {
+  const toast = make("div", { class: "toast" }, make("span", { text: words }));
+  toast.append(make("button", { class: "button", type: "button", text: "Close", onclick: () => toast.remove() }));
+  const toasts = byId("toasts");
+  if (toasts.lastElementChild?.firstElementChild.textContent === words) return;
+  toasts.append(toast);
+  while (toasts.children.length > 3) toasts.firstElementChild.remove();
+}
+
+export const plural = (count, one, many = `${one}s`) => `${count === 0 ? "No" : count} ${count === 1 ? one : many}`;
+export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+
+/** A share of the image in words: small ones need more digits. */
+export function shareOf(area, pixels) {
+  const share = area / pixels;
+  return share < 0.0001 ? "less than 0.01 %" : percent(share, share < 0.01 ? 2 : 1);
+}

@@ -1,0 +1,43 @@
+// Switches and opacities of the layers.
+
+import { byId, make } from "./dom.js";
+import { LAYERS, store, subscribe, update } from "./store.js";
+
+/** Switches a layer; its opacity stays. */
+export function toggleLayer(name, shown = !store.layers[name].shown) {
+  store.layers[name].shown = shown;
+  update();
+}
+
+/** Builds the switches. */
+export function startLayers() {
+  const rows = LAYERS.map(({ name, label }) => {
+    const box = make("input", { type: "checkbox", id: `layer-${name}`, onchange: () => toggleLayer(name, box.checked) });
+    const title = make("label", { for: `layer-${name}`, text: label });
+    const value = make("output", { for: `opacity-${name}` });
+    const range = make("input", {
+      type: "range", id: `opacity-${name}`, min: 5, max: 100, step: 5,
+      oninput: () => {
+        store.layers[name].opacity = range.valueAsNumber / 100;
+        toggleLayer(name, true);
+      },
+    });
+    byId("layers").append(make("div", { class: "layer" }, box, title, range, value));
+    return { name, row: byId("layers").lastElementChild, box, title, range, value };
+  });
+  const show = () => {
+    for (const { name, row, box, title, range, value } of rows) {
+      const { shown, opacity } = store.layers[name];
+      const words = name === "heat" && store.tab === "failures" ? "Errors" : LAYERS.find((each) => each.name === name).label;
+      row.hidden = store.tab === "failures" && (name === "boxes" || name === "masks");
+      box.checked = shown;
+      title.textContent = words;
+      range.setAttribute("aria-label", `Opacity of ${words.toLowerCase()}`);
+      range.value = Math.round(100 * opacity);
+      value.textContent = `${Math.round(100 * opacity)} %`;
+    }
+  };
+  byId("fold").open = !matchMedia("(max-width: 860px)").matches;
+  subscribe(show);
+  show();
+}

@@ -1,0 +1,129 @@
+// Starts the page.
+
+import * as api from "./api.js";
+import { announce, byId, complain } from "./dom.js";
+import { startFailures } from "./failures.js";
+import { kindOf, startIntake } from "./intake.js";
+import { startKeys } from "./keys.js";
+import { startLayers } from "./layers.js";
+import { startObjects } from "./objects.js";
+import { paint } from "./paint.js";
+import { readPoints, startPoints } from "./points.js";
+import { startSave } from "./save.js";
+import { sceneOf, startStage } from "./stage.js";
+import { store, update } from "./store.js";
+import { startStrip } from "./strip.js";
+import { runVideo } from "./video.js";
+import { itemOf, paintWaiting, runQueue } from "./work.js";
+
+let items = 0;
+
+function takeFiles(files) {
+  const added = files.map((file) => itemOf(file, kindOf(file), ++items));
+  const first = store.current === null;
+  store.items.push(...added);
+  document.body.dataset.view = "work";
+  byId("landing").hidden = true;
+  byId("work").hidden = false;
+  update({ current: added[0], lit: null, chosen: null });
+  if (first) byId("stage").focus({ preventScroll: true });
+  runQueue();
+  runVideos();
+  if (store.items.length > 1) paintWaiting(added);
+}
+
+let following = false;
+
+async function runVideos() {
+  if (following) return;
+  following = true;
+  for (;;) {
+    const next = store.items.find((item) => item.kind === "video" && item.status === "waiting");
+    if (!next) break;
+    await runVideo(next);
+  }
+  following = false;
+}
+
+function startTabs() {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const select = (tab, focus) => {
+    for (const each of tabs) {
+      const on = each === tab;
+      each.setAttribute("aria-selected", String(on));
+      each.tabIndex = on ? 0 : -1;
+      byId(each.getAttribute("aria-controls")).hidden = !on;
+    }
+    if (focus) tab.focus();
+    const name = tab.id.replace("tab-", "");
+    if (name === store.tab) return;
+    // The map is what the view of errors is about.
+    if (name === "failures") store.heatBefore = store.layers.heat.shown;
+    store.layers.heat.shown = name === "failures" ? true : store.heatBefore;
+    update({ tab: name });
+  };
+  for (const tab of tabs) {
+    tab.addEventListener("click", () => select(tab, false));
+    tab.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowLeft" || event.key === "ArrowRight") select(tabs[1 - tabs.indexOf(tab)], true);
+    });
+  }
+  return () => select(tabs.find((tab) => tab.getAttribute("aria-selected") !== "true"), false);
+}
+
+function startTheme() {
+  const button = byId("theme");
+  const root = document.documentElement;
+  const words = { auto: "as the system", light: "light", dark: "dark" };
+  const order = Object.keys(words);
+  const show = () => button.setAttribute("aria-label", `Colours: ${words[root.dataset.theme ?? "auto"]}`);
+  button.addEventListener("click", () => {
+    const next = order[(order.indexOf(root.dataset.theme ?? "auto") + 1) % order.length];
+    if (next === "auto") delete root.dataset.theme;
+    else root.dataset.theme = next;
+    localStorage.setItem("oodseg-theme", next);
+    show();
+    announce(`Colours: ${words[next]}`);
+  });
+  show();
+}
+
+function startKeyDialog() {
+  api.onKeyNeeded(() => new Promise((done) => {
+    const dialog = byId("key-dialog");
+    dialog.addEventListener("close", () => done(dialog.returnValue === "ok" ? byId("key").value : null), { once: true });
+    dialog.returnValue = "";
+    byId("key").value = "";
+    dialog.showModal();
+  }));
+}
+
+async function describeModel() {
+  byId("model").textContent = "getting ready…";
+  try {
+    const described = await api.model();
+    byId("model").textContent = `${described.name} ${described.version}`;
+    if (!described.failures) byId("tab-failures").hidden = true;
+    readPoints(described);
+  } catch (error) {
+    byId("model").textContent = "";
+    complain(error.message);
+  }
+}
+
+startTheme();
+startKeyDialog();
+startLayers();
+startPoints();
+startStrip();
+startFailures();
+const viewer = startStage();
+startObjects((found) => {
+  update({ chosen: found?.id ?? null });
+  if (found) viewer.show(found.bbox);
+  else viewer.fit();
+});
+startSave((context, view, bounds) => paint(context, view, { ...sceneOf(store.current, bounds), lit: null, chosen: null }));
+startKeys(viewer, startTabs());
+startIntake(takeFiles);
+describeModel();

@@ -1,0 +1,79 @@
+// The list of objects beside the picture. Hovering one lights it up in the picture, and the other way round.
+
+import { wantsPaleInk } from "./colour.js";
+import { byId, make, percent, plural, shareOf } from "./dom.js";
+import { paintThumbnail } from "./paint.js";
+import { keptObjects, store, subscribe, update } from "./store.js";
+import { showTracks } from "./video.js";
+
+/** Builds the list; `onChoose(found)` is called with the object that was chosen, or null. */
+export function startObjects(onChoose) {
+  const list = byId("objects");
+  let listed = "";
+  const show = () => {
+    const item = store.current;
+    const kept = keptObjects(item);
+    const now = `${item?.id} ${item?.status} ${kept.map((found) => found.id)} ${Boolean(item?.picture)}`;
+    if (now !== listed) {
+      listed = now;
+      list.replaceChildren(...kept.map((found) => entry(item, found, onChoose)));
+      describe(item, kept);
+      if (item?.tracks) showTracks(item);
+    }
+    for (const button of list.querySelectorAll(".object")) {
+      const id = Number(button.dataset.id);
+      button.classList.toggle("lit", store.lit === id);
+      button.setAttribute("aria-pressed", String(store.chosen === id));
+    }
+  };
+  subscribe(show);
+}
+
+function describe(item, kept) {
+  const head = byId("found-count");
+  const note = byId("found-note");
+  if (!item?.result) {
+    head.textContent = { waiting: "Waiting", working: "Looking…", failed: "No answer" }[item?.status] ?? "\u00a0";
+    note.replaceChildren();
+    return;
+  }
+  head.textContent = plural(kept.length, "unknown object");
+  const readiest = store.points.reduce((best, point) =>
+    keptObjects(item, point).length > keptObjects(item, best).length ? point : best, store.point);
+  const more = keptObjects(item, readiest).length - kept.length;
+  if (!more) {
+    note.textContent = kept.length ? "Most confident first" : "Everything here looks familiar to the model.";
+    return;
+  }
+  const button = make("button", { class: "link", type: "button", text: `${more} more when ${readiest}`, onclick: () => update({ point: readiest }) });
+  note.replaceChildren(button);
+}
+
+function entry(item, found, onChoose) {
+  const { width, height } = item.result;
+  const [, , boxWidth, boxHeight] = found.bbox;
+  const size = `${Math.round(boxWidth)} × ${Math.round(boxHeight)} px, ${shareOf(found.area, width * height)}`;
+  const canvas = make("canvas", { "aria-hidden": "true" });
+  paintThumbnail(canvas, item.picture, found, item.result);
+  const chip = make("span", { class: wantsPaleInk(found.colour) ? "chip pale" : "chip", text: String(found.id) });
+  const share = make("i");
+  share.style.setProperty("--share", percent(found.confidence).replace(" ", ""));
+  const button = make(
+    "button",
+    {
+      class: "object", type: "button", "data-id": found.id, "--chip": found.colour,
+      "aria-label": `Object ${found.id}, confidence ${percent(found.confidence)}, ${size.replace("×", "by").replace("px", "pixels")} of the image`,
+      onclick: () => onChoose(store.chosen === found.id ? null : found),
+      onpointerenter: () => update({ lit: found.id }),
+      onpointerleave: () => update({ lit: null }),
+      onfocus: () => update({ lit: found.id }),
+      onblur: () => update({ lit: null }),
+    },
+    canvas,
+    make("span", {},
+      make("span", { class: "line" }, chip, make("span", { class: "confidence", text: found.confidence.toFixed(2) })),
+      make("span", { class: "meter" }, share),
+      make("span", { class: "size", text: size })),
+  );
+  return make("li", {}, button);
+}

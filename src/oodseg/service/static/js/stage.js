@@ -1,0 +1,122 @@
+// Joins the item on show with the picture: what is drawn, what is said over it, what is under the pointer.
+
+import { byId, make, percent, plural } from "./dom.js";
+import { objectAt, paint } from "./paint.js";
+import { keptObjects, store, subscribe, update } from "./store.js";
+import { runVideo } from "./video.js";
+import { Viewer } from "./viewer.js";
+import { loadPicture, loadScore, retry } from "./work.js";
+
+function sizeOf(item) {
+  return item?.result ?? item?.size ?? null;
+}
+
+function heatOf(item) {
+  const heat = store.tab === "failures" ? item.failures : item.score;
+  return heat?.canvas ? heat : null;
+}
+
+/** What is drawn of the item on show; bounds is the room for labels. */
+export function sceneOf(item, bounds) {
+  return {
+    ...{ width: sizeOf(item).width, height: sizeOf(item).height },
+    picture: item.picture ?? null,
+    heat: heatOf(item)?.canvas ?? null,
+    objects: store.tab === "objects" ? keptObjects(item) : [],
+    layers: store.layers,
+    lit: store.lit,
+    chosen: store.chosen,
+    bounds,
+  };
+}
+
+/** Builds the stage; gives its viewer. */
+export function startStage() {
+  const canvas = byId("canvas");
+  const drawable = () => store.current?.kind === "image" && sizeOf(store.current);
+  const viewer = new Viewer(canvas, {
+    paint: (context, view) => drawable() && paint(context, view, sceneOf(store.current, viewer.size)),
+    find: (x, y, near) => (drawable() && store.tab === "objects" ? objectAt(keptObjects(store.current), x, y, near) : null),
+    onHover: (id) => id !== store.lit && update({ lit: id }),
+    onPick: (id) => id !== store.chosen && update({ chosen: id }),
+    onView: ({ fitted, scale }) => {
+      byId("zoom-value").textContent = fitted ? "Fit" : percent(scale * (window.devicePixelRatio || 1)).replace(" ", "\u202f");
+    },
+  });
+  byId("zoom-in").addEventListener("click", () => viewer.zoomBy(1.5));
+  byId("zoom-out").addEventListener("click", () => viewer.zoomBy(1 / 1.5));
+  byId("zoom-fit").addEventListener("click", () => viewer.fit());
+  let shown = null;
+  let size = "";
+  subscribe(() => {
+    const item = store.current;
+    if (!item) return;
+    if (item.kind === "image" && !item.picture) loadPicture(item);
+    if (store.layers.heat.shown && store.tab === "objects") loadScore(item);
+    const now = drawable() ? `${sizeOf(item).width} ${sizeOf(item).height}` : "";
+    if (item !== shown || now !== size) {
+      shown = item;
+      size = now;
+      if (now) viewer.open(sizeOf(item).width, sizeOf(item).height);
+    }
+    viewer.draw();
+    describe(item);
+    say(item);
+    showVideo(item);
+    showScale(item);
+  });
+  return viewer;
+}
+
+function describe(item) {
+  byId("file-name").textContent = item.name;
+  const facts = [];
+  if (sizeOf(item)) facts.push(`${sizeOf(item).width} × ${sizeOf(item).height}`);
+  if (item.result) facts.push(`${item.result.seconds.toFixed(2)} s`);
+  byId("file-facts").textContent = facts.join(" · ");
+  const kept = keptObjects(item);
+  const words = item.result ? `${item.name}: ${plural(kept.length, "unknown object")}` : item.name;
+  byId("canvas").setAttribute("aria-label", words);
+  document.title = `${item.name} · oodseg`;
+}
+
+function say(item) {
+  const box = byId("stage-message");
+  const words = wordsOf(item);
+  box.hidden = !words;
+  if (!words) return;
+  box.classList.toggle("bad", item.status === "failed");
+  if (byId("stage-words").textContent !== words) byId("stage-words").textContent = words;
+  const bar = byId("stage-progress");
+  bar.hidden = item.status === "failed" || item.status === "done";
+  const share = item.progress?.share;
+  if (share == null) bar.removeAttribute("value");
+  else bar.value = share;
+  const again = make("button", { class: "button", type: "button", text: "Try again", onclick: () => (item.kind === "video" ? runVideo(item) : retry(item)) });
+  byId("stage-actions").replaceChildren(...(item.status === "failed" ? [again] : []));
+}
+
+function wordsOf(item) {
+  if (item.status === "failed") return item.problem;
+  if (item.kind === "video") return item.status === "done" ? "" : (item.progress?.words ?? "Waiting…");
+  if (item.status === "waiting") return "Waiting for the images before it…";
+  if (item.status === "working") return "Looking for what is unknown…";
+  return item.unshowable ? "This browser cannot show the image; the outlines are right." : "";
+}
+
+function showVideo(item) {
+  const video = byId("video");
+  const ready = item.kind === "video" && item.status === "done";
+  if (!ready && !video.hidden) video.pause();
+  if (ready && video.src !== item.address) video.src = item.address;
+  video.hidden = !ready;
+  byId("zoom").hidden = item.kind === "video" || !sizeOf(item);
+}
+
+function showScale(item) {
+  const heat = item.kind === "image" && store.layers.heat.shown ? heatOf(item) : null;
+  byId("scale").hidden = !heat;
+  if (!heat) return;
+  byId("scale-low").textContent = heat.from;
+  byId("scale-high").textContent = `${heat.to} ${store.tab === "failures" ? "likely wrong" : "above usual"}`;
+}

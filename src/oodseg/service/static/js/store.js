@@ -1,0 +1,45 @@
+// What the page knows. Views subscribe; whoever changes something says so.
+
+export const LAYERS = [
+  { name: "image", label: "Image", shown: true, opacity: 1 },
+  { name: "heat", label: "Scores", shown: false, opacity: 0.7 },
+  { name: "boxes", label: "Boxes", shown: true, opacity: 1 },
+  { name: "masks", label: "Masks", shown: true, opacity: 0.4 },
+];
+
+export const store = {
+  items: [],
+  current: null,
+  points: ["quiet", "balanced", "thorough"],
+  point: "quiet",
+  tab: "objects",
+  lit: null,
+  chosen: null,
+  layers: Object.fromEntries(LAYERS.map(({ name, shown, opacity }) => [name, { shown, opacity }])),
+  hasFailures: true,
+};
+
+const listeners = new Set();
+let due = false;
+
+/** Calls a function after every change, once a frame; gives a function that ends this. */
+export function subscribe(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Changes what is known. */
+export function update(changes = {}) {
+  Object.assign(store, changes);
+  if (due) return;
+  due = true;
+  queueMicrotask(() => {
+    due = false;
+    for (const listener of listeners) listener(store);
+  });
+}
+
+/** The objects of an item that the operating point keeps, the surest first. */
+export function keptObjects(item, point = store.point) {
+  return item?.result ? item.result.objects.filter((found) => found.kept_by.includes(point)) : [];
+}
