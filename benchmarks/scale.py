@@ -1,14 +1,15 @@
 """Measures `oodseg predict --engine ray`: workers, overhead, memory, reading rows, and what a million costs.
 
     python benchmarks/scale.py workers [--images 400] [--milliseconds 50] [--work cpu]
-    python benchmarks/scale.py memory [--images 1000 20000]
+    python benchmarks/scale.py memory [--images 1000 20000] [--alone]
     python benchmarks/scale.py parquet [--rows 100000]
     python benchmarks/scale.py cost [--images 12]
 
 All but `cost` use a stand-in for the pipeline: so many milliseconds of one core, or of waiting (`--work
 wait`), which shows what the engine allows where the cores are busy with other things. Rates are from the
 first finished piece to the last; what Ray takes to start is told apart. CPU times are those of the process
-itself, with Ray those of the driver: on a machine that does much else, they say more than the clock.
+itself, with Ray those of the driver: on a machine that does much else, they say more than the clock. With
+`--alone` the driver has neither Ray nor workers: what it holds of the images itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from oodseg.core.encoding import encode_png
 from oodseg.core.prediction import Prediction
+from oodseg.runs.fleet.chunks import PendingFile
 from oodseg.runs.fleet.parts import Parts
 from oodseg.runs.fleet.places import Place, read_location
 from oodseg.runs.fleet.pools import RayPool, here
@@ -127,22 +130,47 @@ def workers(count: int, milliseconds: float, work: str) -> None:
             print(f"| {title} | {timed.rate:.1f} | {share:.2f} | {own:.1f} | {waited:.1f} |", flush=True)
 
 
-def memory(counts: list[int]) -> None:
+def memory(counts: list[int], alone: bool) -> None:
     """Peak memory of a driver, in a process of its own for every number of images."""
     print("| images | peak memory of the driver, MiB |\n|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         for count in counts:
             photos = save_images(Path(scratch, str(count)), count)
             command = [sys.executable, __file__, "drive", str(photos), str(Path(scratch, f"out{count}"))]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            command += ["--alone"] if alone else []
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             told = json.loads(done.stdout.strip().splitlines()[-1])
             assert told["images"] == count
             print(f"| {count} | {told['peak']:.0f} |", flush=True)
 
 
-def drive(photos: str, out: str) -> None:
-    """A driver with one worker, for `memory`."""
-    run = predict_fleet(photos, stand_in, out, pool=RayPool(workers=1), threads=1, settings=SETTINGS)
+def made_up(assignment: Assignment, chunks: int) -> Iterator[Done]:
+    """In place of workers: one row of an image stands for all, so that only the driver does any work."""
+    import pyarrow as pa
+
+    parts = Parts(Place(assignment.location), assignment.model)
+    pending = PendingFile(parts.place, assignment.pending)
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    row = predicted_row(Fetched("", "", {}, encode_png(image)), stand_in, parts.model)
+    for chunk in range(chunks):
+        entries = pending.entries(chunk)
+        rows = [
+            row | {"path": each.path, "stamp": each.stamp, "id": sha256(each.path.encode()).hexdigest()}
+            for each in entries
+        ]
+        parts.write(
+            parts.name_of((each.path, each.stamp) for each in entries),
+            pa.Table.from_pylist(rows, row_schema()),
+        )
+        yield Done(images=len(entries))
+
+
+def drive(photos: str, out: str, alone: bool) -> None:
+    """A driver with one worker, or with none, for `memory`; again, when all is done."""
+    pool = made_up if alone else RayPool(workers=1)
+    predict_fleet(photos, stand_in, out, pool=pool, threads=1, settings=SETTINGS)
+    run = predict_fleet(photos, stand_in, out, pool=pool, threads=1, settings=SETTINGS)
+    assert run.done_before == run.images
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"images": run.images, "peak": peak}))
 
@@ -215,24 +243,27 @@ def main() -> None:
     one.add_argument("--images", type=int, default=400)
     one.add_argument("--milliseconds", type=float, default=50)
     one.add_argument("--work", choices=("cpu", "wait"), default="cpu")
-    which.add_parser("memory").add_argument("--images", type=int, nargs="+", default=[1000, 20_000])
+    two = which.add_parser("memory")
+    two.add_argument("--images", type=int, nargs="+", default=[1000, 20_000])
+    two.add_argument("--alone", action="store_true", help="without Ray and without workers")
     which.add_parser("parquet").add_argument("--rows", type=int, default=100_000)
     which.add_parser("cost").add_argument("--images", type=int, default=12)
     driver = which.add_parser("drive")
     driver.add_argument("photos")
     driver.add_argument("out")
+    driver.add_argument("--alone", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if given.which == "workers":
         workers(given.images, given.milliseconds, given.work)
     elif given.which == "memory":
-        memory(given.images)
+        memory(given.images, given.alone)
     elif given.which == "parquet":
         parquet(given.rows)
     elif given.which == "cost":
         cost(given.images)
     else:
-        drive(given.photos, given.out)
+        drive(given.photos, given.out, given.alone)
 
 
 if __name__ == "__main__":
