@@ -123,6 +123,14 @@ def test_network_moves_along(folder_of):
     assert not any(each.requires_grad for each in segmenter.network.parameters())
 
 
+def test_a_processor_that_turns_colours_round(folder_of):
+    segmenter = build_segmenter(f"segformer:{folder_of('segformer')}")
+    images = torch.rand(1, 3, 32, 32)
+    plain = segmenter.normalized(images)
+    segmenter.settings["do_flip_channel_order"] = True
+    assert torch.equal(segmenter.normalized(images), plain[:, [2, 1, 0]])
+
+
 def test_another_familys_folder_is_refused(folder_of):
     with pytest.raises(WeightsError, match="do not fit UperNetForSemanticSegmentation"):
         build_segmenter(f"upernet:{folder_of('segformer')}")
@@ -132,6 +140,8 @@ def test_another_familys_folder_is_refused(folder_of):
     ("settings", "mean", "std"),
     [
         ({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.5, 0.5]}, [0.1, 0.2, 0.3], [0.5] * 3),
+        # One number for all colours, as transformers allows it.
+        ({"image_mean": 0.5, "image_std": [0.25]}, [0.5] * 3, [0.25] * 3),
         ({"do_normalize": False, "image_mean": [0.1] * 3}, [0.0] * 3, [1.0] * 3),
         ({}, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         # Without rescaling, a model sees 0..255.

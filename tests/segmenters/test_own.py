@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.parts import Segmentation
 from oodseg.detectors.logit import LogitDetector
 from oodseg.nn.uncertainty import energy
@@ -53,3 +54,113 @@ def test_wrong_answers_are_refused(answer):
     segmenter = CallableSegmenter(lambda images: answer, NAMES)
     with pytest.raises(ConfigError, match=r"instead of logits \[1, 4, h, w\]"):
         segmenter.segment(torch.rand(1, 3, 16, 16))
+
+
+def network(channels=4):
+    torch.manual_seed(1)
+    return nn.Conv2d(3, channels, 1).eval()
+
+
+@pytest.mark.parametrize("names", [NAMES, None])
+def test_classes_behind_the_columns(names):
+    net, batch = network(), torch.rand(2, 3, 8, 12)
+    found = CallableSegmenter(lambda images: net(images).permute(0, 2, 3, 1), names).segment(batch)
+    torch.testing.assert_close(found.logits, net(batch).detach())
+    # Square and of as many classes as rows: torch's order, unless the option says otherwise.
+    square = torch.rand(1, 3, 4, 4)
+    last = CallableSegmenter(lambda images: net(images).permute(0, 2, 3, 1), output_layout="NHWC")
+    torch.testing.assert_close(last.segment(square).logits, net(square).detach())
+
+
+def test_images_behind_the_columns_and_as_bytes():
+    net, batch = network(), torch.randint(0, 256, (2, 3, 8, 12)) / 255
+
+    def keras(images):
+        assert images.dtype == torch.uint8
+        assert images.shape == (2, 8, 12, 3)
+        return net(images.permute(0, 3, 1, 2) / 255).permute(0, 2, 3, 1)
+
+    found = CallableSegmenter(keras, NAMES, layout="NHWC", pixels="uint8").segment(batch)
+    torch.testing.assert_close(found.logits, net(batch).detach())
+
+
+def test_probabilities_are_told_from_logits():
+    net, batch = network(), torch.rand(1, 3, 8, 12)
+    segmenter = CallableSegmenter(lambda images: net(images).softmax(1), NAMES)
+    assert segmenter.segment(batch).relative
+    torch.testing.assert_close(segmenter.segment(batch).logits.softmax(1), net(batch).softmax(1).detach())
+    with pytest.raises(ConfigError, match="ends in a softmax, and energy needs the logits"):
+        LogitDetector(segmenter, "energy").score(batch)
+    for score in ("msp", "entropy"):
+        found = LogitDetector(segmenter, score).score(batch)
+        torch.testing.assert_close(found, LogitDetector(CallableSegmenter(net), score).score(batch))
+    stated = CallableSegmenter(lambda images: net(images).sigmoid(), NAMES, gives="sigmoid").segment(batch)
+    torch.testing.assert_close(stated.logits, net(batch).detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_small_values_are_taken_for_logits_with_a_word():
+    segmenter = CallableSegmenter(lambda images: images, NAMES[:3])
+    with collect_warnings(forward=False) as said:
+        found = segmenter.segment(torch.rand(1, 3, 8, 12))
+        segmenter.segment(torch.rand(1, 3, 8, 12))
+    assert not found.relative
+    assert len(said) == 1
+    assert "gives='sigmoid'" in said[0]
+
+
+@pytest.mark.parametrize("type_", [torch.float16, torch.bfloat16, torch.float64])
+def test_images_come_in_the_type_of_the_weights(type_):
+    net = network().to(type_)
+    batch = torch.rand(1, 3, 8, 12)
+    found = CallableSegmenter(net, NAMES).segment(batch).logits
+    torch.testing.assert_close(found.float(), net(batch.to(type_)).detach().float())
+
+
+def test_a_traced_network_of_one_size_and_batch():
+    net = network()
+    traced = torch.jit.trace(
+        nn.Sequential(net, nn.Flatten(0), nn.Unflatten(0, (1, 4, 16, 24))), torch.rand(1, 3, 16, 24)
+    )
+    batch = torch.rand(3, 3, 16, 24)
+    with pytest.raises(ConfigError, match=r"cannot take torch.float32 \[3, 3, 16, 24\] .*`batch`"):
+        CallableSegmenter(traced, NAMES).segment(batch)
+    found = CallableSegmenter(traced, NAMES, size=(16, 24), batch=1)
+    torch.testing.assert_close(found.segment(batch).logits, net(batch).detach())
+    assert found.segment(torch.rand(2, 3, 30, 50)).logits.shape == (2, 4, 16, 24)
+
+
+def test_one_of_several_results_is_chosen():
+    net, batch = network(), torch.rand(1, 3, 8, 12)
+    labels_first = CallableSegmenter(lambda images: (net(images).argmax(1), net(images)), NAMES)
+    with pytest.raises(ConfigError, match=r"gives torch.int64 \[1, 8, 12\] instead of logits .*`output`"):
+        labels_first.segment(batch)
+    for shape, output in (
+        (lambda logits: (logits.argmax(1), logits), 1),
+        (lambda logits: {"low": logits[..., ::2, ::2], "seg": logits}, "seg"),
+    ):
+        found = CallableSegmenter(lambda images, shape=shape: shape(net(images)), NAMES, output=output)
+        torch.testing.assert_close(found.segment(batch).logits, net(batch).detach())
+    for made, said in (({"low": 1, "high": 2}, "a mapping of low, high"), ([], "a list of 0")):
+        with pytest.raises(ConfigError, match=said):
+            CallableSegmenter(lambda images, made=made: made, NAMES).segment(batch)
+        with pytest.raises(ConfigError, match="which has no output 'seg'"):
+            CallableSegmenter(lambda images, made=made: made, NAMES, output="seg").segment(batch)
+
+
+def test_an_argmax_cast_to_float_is_refused():
+    net = network()
+    with pytest.raises(ConfigError, match="whole numbers alone"):
+        CallableSegmenter(lambda images: net(images).round() * 3).segment(torch.rand(1, 3, 8, 12))
+
+
+def test_a_mask_classifier_gives_its_queries():
+    def network(images):
+        height, width = images.shape[-2:]
+        return {
+            "class_queries_logits": torch.randn(len(images), 7, 5),
+            "masks_queries_logits": torch.randn(len(images), 7, height // 4, width // 4),
+        }
+
+    found = CallableSegmenter(network, NAMES, batch=2).segment(torch.rand(3, 3, 16, 24))
+    assert found.queries.classes.shape == (3, 7, 5)
+    assert found.logits.shape == (3, 4, 4, 6)

@@ -49,11 +49,14 @@ class Segmentation:
         features: Float `[B, D, h', w']` of the last layer before the classes, or None if the family
             has none to give.
         queries: The mask queries, or None if the family has none.
+        relative: Whether the logits of a pixel are known but for a constant, because the network ends in a
+            softmax: probabilities are right, the height of a logit says nothing.
     """
 
     logits: Tensor
     features: Tensor | None = None
     queries: MaskQueries | None = None
+    relative: bool = False
 
     def gives(self, kind: str) -> bool:
         """Tells whether it holds the named output: `"logits"`, `"features"` or `"queries"`."""

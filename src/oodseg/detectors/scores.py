@@ -58,3 +58,6 @@ SCORES: dict[str, str | Callable[..., Any]] = {
     "mask2anomaly": "oodseg.detectors.query_scores:mask2anomaly",
     "maskomaly": "oodseg.detectors.fitted:Maskomaly",
 }
+
+# Functions of logits that the same probabilities do not decide; classes say so themselves (`Score.absolute`).
+ABSOLUTE: set[Callable[..., Any]] = {energy, max_logit}

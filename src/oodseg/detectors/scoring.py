@@ -15,7 +15,8 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Fittable, Segmentation
 from oodseg.core.registry import names, resolve
-from oodseg.detectors.scores import SCORES
+from oodseg.detectors.scores import ABSOLUTE, SCORES
+from oodseg.segmenters.conventions import check_absolute
 
 _GIVERS = {"queries": "a mask classifier", "features": "a segmenter that hands out its features"}
 
@@ -28,10 +29,12 @@ class Score(ModulePart):
     Attributes:
         name: Key in `SCORES`.
         needs: What it reads: `"logits"`, `"features"` (and logits) or `"queries"`.
+        absolute: Whether the height of logits decides it, which a softmax takes from them.
     """
 
     name = ""
     needs = "logits"
+    absolute = False
 
     @abstractmethod
     def forward(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
@@ -58,6 +61,7 @@ class FunctionScore(Score):
     def __init__(self, name: str, function: Callable[..., Tensor], **options: Any) -> None:
         super().__init__()
         self.name, self.needs, self._function = name, _needs(function), function
+        self.absolute = function in ABSOLUTE
         self.options = options
 
     def arguments(self) -> dict[str, Any]:
@@ -165,6 +169,8 @@ def check_needs(score: Score, segmentation: Segmentation, segmenter: str) -> Non
         ConfigError: It does not; the message lists the scores that work.
     """
     if segmentation.gives(score.needs):
+        if score.absolute:
+            check_absolute(score.name, segmentation, ("msp", "entropy", "kl_matching"))
         return
     usable = [name for name in names("scores") if segmentation.gives(_needs(resolve(SCORES, "scores", name)))]
     gives = "mask queries" if score.needs == "queries" else score.needs

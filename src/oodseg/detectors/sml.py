@@ -35,6 +35,7 @@ class SML(FittedScore):
     """
 
     name = "sml"
+    absolute = True
     statistics = ("mean", "std")
     mean: Tensor
     std: Tensor

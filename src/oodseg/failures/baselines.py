@@ -8,6 +8,7 @@ but is no probability.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,14 +20,20 @@ from oodseg.failures.detector import (
     msp_log_odds,
 )
 from oodseg.nn.uncertainty import energy, max_logit, softmax_entropy
+from oodseg.segmenters.conventions import check_absolute
 
 _TINY = 1e-7
 
 
 class _OfLogits(SegmenterAssessor):
+    absolute: ClassVar[bool] = False  # whether the height of logits decides it, which a softmax takes away
+
     def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`."""
-        logits = full_logits(self.segmentation(image, labels), (image.shape[-2], image.shape[-1]))
+        segmentation = self.segmentation(image, labels)
+        if self.absolute:
+            check_absolute(self.name, segmentation, ("msp", "entropy"))
+        logits = full_logits(segmentation, (image.shape[-2], image.shape[-1]))
         return Measurement(logits.argmax(1)[0], self.score(logits)[0])
 
     @abstractmethod
@@ -58,6 +65,7 @@ class Energy(_OfLogits):
     """Free energy (Liu et al., NeurIPS 2020)."""
 
     name = "energy"
+    absolute = True
 
     def score(self, logits: Tensor) -> Tensor:
         """Returns the energy itself."""
@@ -68,6 +76,7 @@ class MaxLogit(_OfLogits):
     """Negative maximum logit (Hendrycks et al., ICML 2022)."""
 
     name = "max_logit"
+    absolute = True
 
     def score(self, logits: Tensor) -> Tensor:
         """Returns the negated logit itself."""

@@ -100,6 +100,14 @@ def load_image_settings(source: str, *, revision: str | None = None) -> dict[str
     Raises:
         WeightsError: See `load_model`.
     """
+    folder = Path(source).expanduser()
+    known = ("preprocessor_config.json", "processor_config.json")
+    if folder.is_dir() and not any((folder / each).is_file() for each in known):
+        raise WeightsError(
+            f"the folder {source} holds no preprocessor_config.json, which says how the network wants its "
+            "images: copy it from the model that this one was fine-tuned from, or write it with that one's "
+            f"AutoImageProcessor.from_pretrained(ID).save_pretrained('{source}')"
+        )
     reader = transformers().BaseImageProcessor
     settings, _ = _locate(reader.get_image_processor_dict, source, revision)
     return dict(settings)

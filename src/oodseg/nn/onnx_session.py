@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,17 @@ def fixed_sides(given: Any) -> list[int | None]:
 
 def float_type(given: Any) -> type[np.floating[Any]]:
     """Returns the numpy type that a float input of a session takes."""
-    return np.float16 if "float16" in given.type else np.float32
+    known: dict[str, type[np.floating[Any]]] = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
+    return known.get(given.type, np.float32)
+
+
+def listed(ports: Iterable[Any]) -> str:
+    """Describes inputs or outputs of a session as a message names them: `image float [1, 3, height, width]`."""
+    return "; ".join(
+        f"{each.name} {each.type.removeprefix('tensor(').removesuffix(')')} "
+        f"[{', '.join('?' if side is None else str(side) for side in each.shape)}]"
+        for each in ports
+    )
 
 
 def as_float32(outputs: list[Any]) -> list[NDArray[np.float32]]:

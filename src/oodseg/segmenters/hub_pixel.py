@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -41,6 +42,11 @@ class HubSegmenter(WrappedSegmenter):
         super().__init__(model, [labels[index] for index in sorted(labels)], *statistics(self.settings))
         self.source, self.revision = source, revision
 
+    def normalized(self, images: Tensor) -> Tensor:
+        """See `WrappedSegmenter.normalized`; in the order BGR where the processor turns colours round."""
+        found = super().normalized(images)
+        return found.flip(1) if self.settings.get("do_flip_channel_order") else found
+
     def arguments(self) -> dict[str, Any]:
         """See `Part.arguments`; the weights stay where they are."""
         return {"source": portable_source(self.source), "revision": self.revision}
@@ -50,12 +56,18 @@ def statistics(settings: dict[str, Any]) -> tuple[list[float], list[float]]:
     """Computes the mean and standard deviation for images in 0..1, from an image processor's settings."""
     mean, std = [0.0] * 3, [1.0] * 3
     if settings.get("do_normalize", True):
-        mean = list(settings.get("image_mean") or IMAGENET_MEAN)
-        std = list(settings.get("image_std") or IMAGENET_STD)
+        mean = _three(settings.get("image_mean") or IMAGENET_MEAN)
+        std = _three(settings.get("image_std") or IMAGENET_STD)
     # The processor multiplies 0..255 by its factor; here images are in 0..1.
     factor = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
     gain = 255 * factor
     return [value / gain for value in mean], [value / gain for value in std]
+
+
+def _three(value: float | Sequence[float]) -> list[float]:
+    """One number for each of RGB; processors may hold one for all."""
+    values = [value] if isinstance(value, int | float) else list(value)
+    return values * 3 if len(values) == 1 else values
 
 
 class PixelSegmenter(HubSegmenter):

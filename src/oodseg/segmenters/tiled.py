@@ -79,30 +79,35 @@ class TiledSegmenter(ModulePart, Segmenter):
         if self.scales == (1.0,) and (self.window is None or max(size) <= self.window):
             return self.segmenter.segment(images)
         total: Tensor | None = None
+        relative = False
         for scale in self.scales:
             scaled = [max(32, round(side * scale)) for side in size]
-            logits = resize(self._windows(resize(images, scaled)), size)
+            windows, relative = self._windows(resize(images, scaled))
+            logits = resize(windows, size)
             total = logits if total is None else total + logits
         assert total is not None  # there is at least one scale
-        return Segmentation(total / len(self.scales))
+        return Segmentation(total / len(self.scales), relative=relative)
 
-    def _windows(self, images: Tensor) -> Tensor:
-        """Logits averaged over windows, `[B, C, H, W]`; of a single window as they come."""
+    def _windows(self, images: Tensor) -> tuple[Tensor, bool]:
+        """Logits averaged over windows, `[B, C, H, W]`; of a single window as they come; and `relative`."""
         height, width = images.shape[-2:]
         side = self.window or max(height, width)
         if side >= max(height, width):
-            return self.segmenter.segment(images).logits.float()
+            whole = self.segmenter.segment(images)
+            return whole.logits.float(), whole.relative
         shared = int(side * self.overlap)
         total: Tensor | None = None
+        relative = False
         count = images.new_zeros((height, width))
         for y in starts(height, side, shared):
             for x in starts(width, side, shared):
                 part = images[..., y : y + side, x : x + side]
-                logits = resize(self.segmenter.segment(part).logits.float(), part.shape[-2:])
+                found = self.segmenter.segment(part)
+                logits, relative = resize(found.logits.float(), part.shape[-2:]), found.relative
                 if total is None:
                     total = logits.new_zeros((*logits.shape[:2], height, width))
                     count = count.to(total.device)
                 total[..., y : y + side, x : x + side] += logits
                 count[y : y + side, x : x + side] += 1
         assert total is not None  # there is at least one window
-        return total / count
+        return total / count, relative

@@ -81,13 +81,17 @@ def class_names(classes: Sequence[str] | str | None, count: int) -> tuple[str, .
     """
     if classes is None:
         return tuple(f"class {index}" for index in range(count))
-    if isinstance(classes, str):
-        classes = _read_names(Path(classes))
+    classes = given_names(classes)
     if len(classes) != count:
         raise ConfigError(
             f"the network has {count} classes but {len(classes)} names were given: name each one"
         )
     return tuple(str(name) for name in classes)
+
+
+def given_names(classes: Sequence[str] | str) -> Sequence[str]:
+    """Reads names of classes, where they are the path of a JSON file; see `class_names`."""
+    return _read_names(Path(classes)) if isinstance(classes, str) else classes
 
 
 def _read_names(path: Path) -> list[str]:
