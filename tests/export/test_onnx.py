@@ -274,7 +274,7 @@ def test_a_file_in_the_folders_place_and_a_missing_library_are_said(pipeline, tm
     with pytest.raises(OodsegError, match="is a file: choose a folder"):
         onnx.export_onnx(pipeline, tmp_path / "file")
     monkeypatch.setattr(onnx, "find_spec", lambda name: None if name == "onnxruntime" else object())
-    with pytest.raises(MissingDependencyError, match=r"needs onnxruntime.*oodseg\[export\]"):
+    with pytest.raises(MissingDependencyError, match=r"needs onnxruntime.*\[export\]"):
         onnx.export_onnx(make_pipeline(), tmp_path)
 
 

@@ -48,7 +48,7 @@ def test_hdf5(tmp_path, scores, monkeypatch):
     with pytest.raises(ScoreMapError, match="holds other"):
         read_score_map(tmp_path / "b.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingDependencyError, match=r"oodseg\[hdf5\]"):
+    with pytest.raises(MissingDependencyError, match=r"install .*\[hdf5\]"):
         read_score_map(tmp_path / "a.hdf5")
 
 

@@ -83,5 +83,5 @@ def test_a_missing_library_is_one_sentence(monkeypatch):
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingDependencyError, match=r"oodseg\[mining\]"):
+    with pytest.raises(MissingDependencyError, match=r"install .*\[mining\]"):
         cluster(unit(0, 1))

@@ -173,7 +173,7 @@ def test_missing_library(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "oodseg\[hub\]"'):
+    with pytest.raises(MissingDependencyError, match=r"install .*\[hub\]"):
         hub.transformers()
 
 

@@ -16,6 +16,7 @@ import typer
 
 from oodseg.cli import train_options as given
 from oodseg.core.errors import ConfigError, MissingDependencyError
+from oodseg.core.installing import install_extra
 from oodseg.core.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
@@ -115,5 +116,5 @@ def training_libraries() -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in {"lightning", "pydantic", "scipy"}:
             raise
         raise MissingDependencyError(
-            f"training needs the library {error.name}: pip install 'oodseg[train]'"
+            f"training needs the library {error.name}: {install_extra('train')}"
         ) from error

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError
+from oodseg.core.installing import install_extra
 from oodseg.core.objects import OodObject
 from oodseg.core.overlay import caption, colour_of, draw_objects, number_of
 
@@ -82,7 +83,7 @@ def plot_objects(
             if not (error.name or "").startswith("matplotlib"):
                 raise
             raise MissingDependencyError(
-                "plots need matplotlib: install it with `pip install 'oodseg[notebook]'`"
+                f"plots need matplotlib: install it with `{install_extra('notebook')}`"
             ) from error
         ratio = image.shape[0] / image.shape[1]
         axes = pyplot.subplots(figsize=(10, min(12, 10 * ratio + 0.5)), layout="constrained")[1]

@@ -9,6 +9,7 @@ import numpy as np
 
 from oodseg.core.coco import CATEGORY
 from oodseg.core.errors import MissingDependencyError
+from oodseg.core.installing import install_extra
 from oodseg.core.objects import OodObject
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def to_dataframe(image: str, objects: Sequence[OodObject], height: int, width: i
         if error.name != "pandas":
             raise
         raise MissingDependencyError(
-            "a table of objects needs pandas: install it with `pip install 'oodseg[notebook]'`"
+            f"a table of objects needs pandas: install it with `{install_extra('notebook')}`"
         ) from error
     corners = np.array([found.bbox for found in objects], dtype=np.float64).reshape(-1, 4)
     area = np.array([found.area for found in objects], dtype=np.int64)
@@ -61,7 +62,7 @@ def to_detections(objects: Sequence[OodObject]) -> Detections:
         if error.name != "supervision":
             raise
         raise MissingDependencyError(
-            "detections of supervision need that library: install it with `pip install 'oodseg[notebook]'`"
+            f"detections of supervision need that library: install it with `{install_extra('notebook')}`"
         ) from error
     if not objects:
         return supervision.Detections.empty()

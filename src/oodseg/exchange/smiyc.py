@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError
 from oodseg.core.files import atomic_path
+from oodseg.core.installing import install_extra
 from oodseg.core.objects import OodObject
 from oodseg.core.prediction import Prediction
 from oodseg.exchange.format import Format, reading, visible
@@ -76,7 +77,7 @@ def _library() -> ModuleType:
         import h5py
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            "maps for SegmentMeIfYouCan need h5py: install it with `pip install 'oodseg[hdf5]'`"
+            f"maps for SegmentMeIfYouCan need h5py: install it with `{install_extra('hdf5')}`"
         ) from error
     library: ModuleType = h5py
     return library

@@ -22,6 +22,7 @@ from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.files import output_errors, write_json
 from oodseg.core.fingerprint import hash_file
+from oodseg.core.installing import install_extra
 from oodseg.core.objects import PART_SHARE
 from oodseg.core.version import __version__
 from oodseg.export.graphs import Graph, build_graphs
@@ -83,7 +84,7 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
     for library in ("onnx", "onnxruntime"):
         if find_spec(library) is None:
             raise MissingDependencyError(
-                f"exporting needs {library}: install it with `pip install 'oodseg[export]'`"
+                f"exporting needs {library}: install it with `{install_extra('export')}`"
             )
     if pipeline.detector is None:
         raise ConfigError("a pipeline without a detector cannot be exported: give it one first")

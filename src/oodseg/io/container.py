@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, VideoError
 from oodseg.core.input_warnings import warn_input
+from oodseg.core.installing import install_extra
 from oodseg.io.frames import Video, VideoFrame, same_size
 from oodseg.io.images import MAX_PIXELS, as_image
 
@@ -42,7 +43,7 @@ def import_av() -> Any:
         if error.name != "av":
             raise
         raise MissingDependencyError(
-            "videos need PyAV: install it with `pip install 'oodseg[video]'`"
+            f"videos need PyAV: install it with `{install_extra('video')}`"
         ) from error
     return av
 

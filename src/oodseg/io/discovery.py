@@ -20,6 +20,7 @@ from natsort import natsorted, ns
 from oodseg.core.errors import ImageError
 from oodseg.core.files import is_hidden, is_system_file
 from oodseg.core.input_warnings import warn_input
+from oodseg.core.installing import install_extra
 from oodseg.core.run_file import results_in
 from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES, is_readable
 from oodseg.io.lists import may_be_list, read_list
@@ -30,10 +31,7 @@ _NAMED = 3  # how many of each kind a summary names
 class Skipped(Enum):
     """Why something is passed over: what one and what several of that kind are called."""
 
-    HEIF = (
-        "HEIC image that needs `pip install 'oodseg[heif]'`",
-        "HEIC images that need `pip install 'oodseg[heif]'`",
-    )
+    HEIF = ("HEIC image that needs `{heif}`", "HEIC images that need `{heif}`")
     NO_IMAGE = ("file that is no image", "files that are no images")
     HIDDEN = ("hidden or system file", "hidden or system files")
     HIDDEN_FOLDER = ("hidden or system folder", "hidden or system folders")
@@ -70,7 +68,8 @@ def _phrase(reason: Skipped, paths: list[Path]) -> str:
     names = [path.name for path in paths[:_NAMED]]
     if len(paths) > _NAMED:
         names.append(f"and {len(paths) - _NAMED} more")
-    return f"{len(paths)} {one if len(paths) == 1 else several} ({', '.join(names)})"
+    kind = (one if len(paths) == 1 else several).replace("{heif}", install_extra("heif"))
+    return f"{len(paths)} {kind} ({', '.join(names)})"
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[Path]:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 
+from oodseg.core.installing import install_extra, install_package
+
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = frozenset(
     {
@@ -69,7 +71,10 @@ def missing_decoder(header: bytes) -> str | None:
     """
     brand = header[8:12] if header[4:8] == b"ftyp" else b""
     if brand in _HEIF_BRANDS:
-        return "a HEIC image, which needs pillow-heif: install it with `pip install 'oodseg[heif]'`"
+        return f"a HEIC image, which needs pillow-heif: install it with `{install_extra('heif')}`"
     if brand in _AVIF_BRANDS:
-        return "an AVIF image, which needs Pillow 11.3 or newer: install it with `pip install -U pillow`"
+        return (
+            "an AVIF image, which needs Pillow 11.3 or newer: install it with "
+            f"`{install_package('pillow>=11.3')}`"
+        )
     return None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
 from oodseg.core.input_warnings import warn_input
+from oodseg.core.installing import install_extra
 
 SUFFIXES = (".npy", ".npz", ".png", ".hdf5", ".h5")
 _NPZ_KEYS = ("score", "scores", "anomaly_scores")
@@ -189,7 +190,7 @@ def _read_hdf5(path: Path) -> NDArray[Any]:
         import h5py
     except ImportError:
         raise MissingDependencyError(
-            f"reading {path} needs h5py: install it with `pip install 'oodseg[hdf5]'`"
+            f"reading {path} needs h5py: install it with `{install_extra('hdf5')}`"
         ) from None
     with h5py.File(path, "r") as file:
         if _HDF5_KEY not in file:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError
 from oodseg.core.files import write_bytes
+from oodseg.core.installing import install_extra
 from oodseg.io.images import MIN_SIDE
 from oodseg.io.labels import whole_numbers
 
@@ -254,6 +255,6 @@ def _nibabel() -> Any:
         if error.name != "nibabel":
             raise
         raise MissingDependencyError(
-            "volumes are read with the library nibabel: pip install 'oodseg[medical]'"
+            f"volumes are read with the library nibabel: {install_extra('medical')}"
         ) from error
     return nibabel

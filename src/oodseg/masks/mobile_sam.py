@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from oodseg.core.errors import MissingDependencyError
+from oodseg.core.installing import install_package
 from oodseg.masks.meta_checkpoints import convert, decoder_config, prompt_config
 from oodseg.nn.hub import transformers
 
@@ -37,7 +38,7 @@ class _TinyVit(nn.Module):
             from timm.models.tiny_vit import TinyVit
         except ImportError:
             raise MissingDependencyError(
-                'MobileSAM needs timm: install it with `pip install "oodseg[hub]"`'
+                f"MobileSAM needs timm: install it with `{install_package('timm')}`"
             ) from None
         self.body = TinyVit(
             embed_dims=(64, 128, 160, 320), num_heads=(2, 4, 5, 10), drop_path_rate=0.0, num_classes=0

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError
+from oodseg.core.installing import install_extra
 
 F32 = NDArray[np.float32]
 
@@ -90,7 +91,7 @@ def cluster(embeddings: F32) -> NDArray[np.int64]:
         if not (error.name or "").startswith("sklearn"):
             raise
         raise MissingDependencyError(
-            "clusters need scikit-learn: install it with `pip install 'oodseg[mining]'`"
+            f"clusters need scikit-learn: install it with `{install_extra('mining')}`"
         ) from error
     if len(embeddings) < 2 * _MIN_CLUSTER:
         return np.full(len(embeddings), ALONE)

