@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -200,6 +201,12 @@ def test_options_named_in_prose_exist() -> None:
     named = {option for name in DOCUMENTS for option in re.findall(r"`(--[a-z-]+)", read(name))}
     assert named
     assert named <= known
+
+
+def test_every_extra_is_listed() -> None:
+    extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
+    listed = re.findall(r"^\| `(\w+)` \|", read("docs/how-to/install.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(set(extras) - {"docs", "dev"})
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -36,7 +36,7 @@ def installed(monkeypatch):
 
     monkeypatch.setattr(installing.shutil, "which", lambda name: sys.executable)
     monkeypatch.setattr(installing, "find_spec", lambda name: object())
-    monkeypatch.setattr(installing.os, "name", "posix")
+    monkeypatch.setattr(installing, "_WINDOWS", False)
     return pretend
 
 
@@ -104,5 +104,5 @@ def test_the_environment_is_named_where_it_is_not_the_one_on_the_path(installed,
 
 def test_on_windows_quotes_are_double(installed, monkeypatch):
     installed(None)
-    monkeypatch.setattr(installing.os, "name", "nt")
+    monkeypatch.setattr(installing, "_WINDOWS", True)
     assert install_extra("hdf5") == 'pip install "oodseg[hdf5]"'

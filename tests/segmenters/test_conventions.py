@@ -72,7 +72,7 @@ LOGITS = 3 * torch.randn(2, 5, 6, 7, generator=torch.Generator().manual_seed(0))
         (torch.full((1, 4, 2, 2), 0.25), "softmax"),
         (torch.zeros(1, 4, 2, 2), "logits"),
         (LOGITS.argmax(1, keepdim=True).float(), "labels"),
-        (torch.nn.functional.one_hot(LOGITS.argmax(1)).permute(0, 3, 1, 2).float(), "labels"),
+        (torch.nn.functional.one_hot(LOGITS.argmax(1)).permute(0, 3, 1, 2).float(), "one_hot"),
         (torch.full((1, 2, 2, 2), torch.nan), "logits"),
     ],
 )

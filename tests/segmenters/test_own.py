@@ -129,6 +129,17 @@ def test_a_traced_network_of_one_size_and_batch():
     assert found.segment(torch.rand(2, 3, 30, 50)).logits.shape == (2, 4, 16, 24)
 
 
+class Shaped(nn.Module):
+    """Gives something else than it takes."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, logits):
+        return self.shape(logits) if callable(self.shape) else self.shape
+
+
 def test_one_of_several_results_is_chosen():
     net, batch = network(), torch.rand(1, 3, 8, 12)
     labels_first = CallableSegmenter(lambda images: (net(images).argmax(1), net(images)), NAMES)
@@ -138,19 +149,29 @@ def test_one_of_several_results_is_chosen():
         (lambda logits: (logits.argmax(1), logits), 1),
         (lambda logits: {"low": logits[..., ::2, ::2], "seg": logits}, "seg"),
     ):
-        found = CallableSegmenter(lambda images, shape=shape: shape(net(images)), NAMES, output=output)
+        found = CallableSegmenter(nn.Sequential(net, Shaped(shape)), NAMES, output=output)
         torch.testing.assert_close(found.segment(batch).logits, net(batch).detach())
     for made, said in (({"low": 1, "high": 2}, "a mapping of low, high"), ([], "a list of 0")):
         with pytest.raises(ConfigError, match=said):
-            CallableSegmenter(lambda images, made=made: made, NAMES).segment(batch)
+            CallableSegmenter(Shaped(made), NAMES).segment(batch)
         with pytest.raises(ConfigError, match="which has no output 'seg'"):
-            CallableSegmenter(lambda images, made=made: made, NAMES, output="seg").segment(batch)
+            CallableSegmenter(Shaped(made), NAMES, output="seg").segment(batch)
 
 
 def test_an_argmax_cast_to_float_is_refused():
-    net = network()
-    with pytest.raises(ConfigError, match="whole numbers alone"):
-        CallableSegmenter(lambda images: net(images).round() * 3).segment(torch.rand(1, 3, 8, 12))
+    def labels(images):
+        return nn.functional.one_hot(images.argmax(1), 4).permute(0, 3, 1, 2).float()
+
+    with pytest.raises(ConfigError, match="zeros for all others, as after an argmax"):
+        CallableSegmenter(labels, NAMES).segment(torch.rand(1, 3, 8, 12))
+
+
+def test_whole_numbers_of_a_blank_image_settle_nothing():
+    segmenter = CallableSegmenter(lambda images: torch.cat([images, 3 - images[:, :1]], 1), NAMES)
+    segmenter.segment(torch.zeros(1, 3, 8, 12))
+    assert segmenter.gives is None
+    segmenter.segment(torch.rand(1, 3, 8, 12))
+    assert segmenter.gives == "logits"
 
 
 def test_a_mask_classifier_gives_its_queries():

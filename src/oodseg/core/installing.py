@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 _PACKAGE = "oodseg"
+_WINDOWS = os.name == "nt"
 
 
 def install_extra(extra: str) -> str:
@@ -93,4 +94,4 @@ def _libraries(extra: str) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    return f'"{word}"' if os.name == "nt" else shlex.quote(word)
+    return f'"{word}"' if _WINDOWS else shlex.quote(word)

@@ -67,9 +67,13 @@ def missing_decoder(header: bytes) -> str | None:
         header: Its first 12 bytes or more.
 
     Returns:
-        The name of the format and what to install; None for all but HEIC and AVIF images.
+        The name of the format and what to install, or that the file is damaged; None for all but HEIC and
+        AVIF images.
     """
     brand = header[8:12] if header[4:8] == b"ftyp" else b""
+    read = pillow_formats()
+    if (brand in _HEIF_BRANDS and "HEIF" in read) or (brand in _AVIF_BRANDS and "AVIF" in read):
+        return f"a damaged {'HEIC' if brand in _HEIF_BRANDS else 'AVIF'} image: copy or export it again"
     if brand in _HEIF_BRANDS:
         return f"a HEIC image, which needs pillow-heif: install it with `{install_extra('heif')}`"
     if brand in _AVIF_BRANDS:

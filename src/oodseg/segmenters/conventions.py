@@ -112,8 +112,8 @@ def kind_of(values: Tensor) -> str | None:
         values: Float `[B, C, h, w]`.
 
     Returns:
-        One of `GIVES`; `"labels"` where there are whole numbers alone, as after an argmax; None for values
-        between 0 and 1 that do not sum to one: a sigmoid's, or logits that happen to be small.
+        One of `GIVES`; `"one_hot"` or `"labels"` where there are whole numbers alone, as after an argmax;
+        None for values between 0 and 1 that do not sum to one: a sigmoid's, or logits that are small.
     """
     found = values.detach().float()
     near = _HALF if values.dtype in {torch.float16, torch.bfloat16} else _EXACT
@@ -121,7 +121,7 @@ def kind_of(values: Tensor) -> str | None:
         return "logits"
     low, high = found.aminmax()
     if bool((found == found.round()).all()) and high > low:
-        return "labels"
+        return "one_hot" if low >= 0 and _is_one(found.sum(1), near) else "labels"
     if low >= 0 and high <= 1 + near:
         # One and the same value everywhere says nothing, but for that of equal probabilities.
         return "softmax" if _is_one(found.sum(1), near) else (None if high > low else "logits")

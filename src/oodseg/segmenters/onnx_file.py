@@ -199,7 +199,7 @@ class OnnxSegmenter(WrappedSegmenter):
                 "without what joins them, or hand in its maps with --score-map if they are anomaly scores"
             )
         found = gives or kind_of(values)
-        if found == "labels":
+        if found in {"labels", "one_hot"}:
             raise ConfigError(
                 f"{fault} that holds whole numbers alone, as after an argmax: export the network without it "
                 "(`gives: logits` if they are logits)"

@@ -189,11 +189,13 @@ class CallableSegmenter(WrappedSegmenter):
         """What the network ends with; found out once, with the first images."""
         if self.gives is None:
             found = kind_of(values)
-            if found == "labels":
+            if found == "one_hot":
                 raise ConfigError(
-                    "the network gives whole numbers alone, as after an argmax: return what comes before it "
-                    "(`gives='logits'` if these are logits)"
+                    "the network gives a one for one class and zeros for all others, as after an argmax: "
+                    "return what comes before it"
                 )
+            if found == "labels":
+                return "logits"  # such as a simple network's for a blank image: other images will tell
             if found is None:
                 warn_input(
                     "the network gives values between 0 and 1 that do not sum to one, which are taken for "

@@ -149,7 +149,8 @@ def _caption(objects: Sequence[OodObject], enlarged: int, small: int, style: Sty
     """The number of objects, the highest confidence, what was left out, on paper as small as these lines."""
     from PIL import Image, ImageDraw
 
-    lines = [(caption(len(objects)), round(1.2 * style.letter), INK)]
+    # The font's space is so narrow that a number and a word would run together.
+    lines = [(caption(len(objects)).replace(" ", "  "), round(1.2 * style.letter), INK)]
     if objects:
         most = max(found.confidence for found in objects)
         lines.append((f"highest confidence {most:.2f}", style.letter, FAINT))
