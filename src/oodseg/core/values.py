@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Segmentation:
         """Returns the same in float32."""
         features = None if self.features is None else self.features.float()
         queries = None if self.queries is None else self.queries.float()
-        return Segmentation(self.logits.float(), features, queries)
+        return replace(self, logits=self.logits.float(), features=features, queries=queries)
 
 
 @dataclass(frozen=True)
