@@ -19,7 +19,7 @@ _WINDOWS = os.name == "nt"
 
 
 def install_extra(extra: str) -> str:
-    """The command that adds an extra of this package to the environment at hand.
+    """Returns the command that adds an extra of this package to the environment at hand.
 
     From a clone or a folder it names that folder, from a wheel file that file, from a repository its address
     and commit, as `direct_url.json` recorded them (PEP 610). A package that came from an index has no such
@@ -32,7 +32,7 @@ def install_extra(extra: str) -> str:
 
 
 def install_package(*requirements: str) -> str:
-    """The command that installs other packages into the environment at hand.
+    """Returns the command that installs other packages into the environment at hand.
 
     Args:
         requirements: Names, with versions where these matter: `"pillow>=11.3"`.

@@ -173,7 +173,7 @@ def check_absolute(score: str, segmentation: Segmentation, instead: Iterable[str
 
 
 def at_size(images: Tensor, size: Sequence[int | None]) -> list[int]:
-    """Height and width that images are to have where a network fixes one of them or both."""
+    """Returns the height and width that images are to have where a network fixes one of them or both."""
     return [fixed or side for fixed, side in zip(size, images.shape[-2:], strict=True)]
 
 
@@ -192,10 +192,10 @@ def in_batches(inputs: Tensor, batch: int | None) -> list[Tensor]:
 
 
 def as_bytes(images: Tensor) -> Tensor:
-    """Images in 0..1 as uint8 in 0..255."""
+    """Converts images in 0..1 to uint8 in 0..255."""
     return (images * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def nhwc(images: Tensor) -> Tensor:
-    """Images `[B, 3, H, W]` as `[B, H, W, 3]`."""
+    """Moves the colours of images `[B, 3, H, W]` to the end."""
     return images.permute(0, 2, 3, 1).contiguous()

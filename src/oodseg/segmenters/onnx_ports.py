@@ -41,7 +41,7 @@ class ImageInput:
     size: tuple[int | None, int | None]
 
     def feed(self, images: Values) -> dict[str, Values]:
-        """What the session takes for images `[B, 3, H, W]`."""
+        """Returns what the session takes for images `[B, 3, H, W]`."""
         moved = images if self.layout == "NCHW" else images.transpose(0, 2, 3, 1)
         ready = np.ascontiguousarray(moved, dtype=self.dtype)
         return {self.name: ready if self.batched else ready[0]}
@@ -117,13 +117,13 @@ def probe(way: ImageInput, side: int, run: Callable[[ImageInput, Values], list[V
 
 
 def noise(way: ImageInput, size: Sequence[int], seed: int = 0) -> Values:
-    """Images of noise `[B, 3, H, W]`, as a file takes them; always the same ones."""
+    """Makes images of noise `[B, 3, H, W]`, as a file takes them; always the same ones."""
     rng, shape = np.random.default_rng(seed), (way.batch or 1, 3, *size)
     return rng.integers(0, 256, shape) if way.dtype is np.uint8 else rng.normal(size=shape)
 
 
 def changed_noise(way: ImageInput, size: Sequence[int]) -> Values:
-    """The same noise with another lower right quarter."""
+    """Makes the same noise with another lower right quarter."""
     images, (height, width) = noise(way, size), (each // 2 for each in size)
     images[:, :, height:, width:] = noise(way, size, 1)[:, :, height:, width:]
     return images
@@ -172,7 +172,7 @@ def choose_output(session: Any, outputs: Sequence[Values], source: str, wanted: 
 
 
 def could_be_logits(values: Values) -> bool:
-    """Whether an output has the axes of logits, that of the batch aside where there is but one image."""
+    """Tells whether an output has the axes of logits, that of the batch aside where there is but one image."""
     return values.ndim == 4 or (values.ndim == 3 and values.shape[0] != 1)
 
 
