@@ -58,7 +58,7 @@ def float_type(given: Any) -> type[np.floating[Any]]:
 
 
 def listed(ports: Iterable[Any]) -> str:
-    """Describes inputs or outputs of a session as a message names them: `image float [1, 3, height, width]`."""
+    """Describes inputs or outputs of a session for a message: `image float [1, 3, height, width]`."""
     return "; ".join(
         f"{each.name} {each.type.removeprefix('tensor(').removesuffix(')')} "
         f"[{', '.join('?' if side is None else str(side) for side in each.shape)}]"

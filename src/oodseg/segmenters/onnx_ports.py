@@ -172,7 +172,7 @@ def choose_output(session: Any, outputs: Sequence[Values], source: str, wanted: 
 
 
 def could_be_logits(values: Values) -> bool:
-    """Tells whether an output has the axes of logits, that of the batch aside where there is but one image."""
+    """Tells whether an output has the axes of logits; that of the batch may be missing for one image."""
     return values.ndim == 4 or (values.ndim == 3 and values.shape[0] != 1)
 
 
