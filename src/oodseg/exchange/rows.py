@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oodseg.core.errors import DatasetError, MissingDependencyError
+from oodseg.core.installing import install_extra
 from oodseg.core.objects import OodObject
 from oodseg.exchange.format import reading
 from oodseg.exchange.labels import LabelledImage
@@ -33,7 +34,9 @@ def read_rows(folder: Path) -> list[LabelledImage]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingDependencyError("tables of results need pyarrow: pip install 'oodseg[ray]'") from error
+        raise MissingDependencyError(
+            f"tables of results need pyarrow: install it with `{install_extra('ray')}`"
+        ) from error
     models = sorted({path.parent for path in (folder / ROWS).glob("*/*.parquet")})
     if len(models) > 1:
         raise DatasetError(

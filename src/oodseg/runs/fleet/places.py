@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
 from oodseg.core.files import output_errors, write_bytes
+from oodseg.core.installing import install_extra
 from oodseg.runs.fleet.retrying import retrying
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def need_parquet() -> None:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            "tables of results need the library pyarrow: pip install 'oodseg[ray]'"
+            f"tables of results need the library pyarrow: install it with `{install_extra('ray')}`"
         ) from error
 
 

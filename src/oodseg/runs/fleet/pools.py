@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from oodseg.core.errors import MissingDependencyError, OodsegError
+from oodseg.core.installing import install_extra
 from oodseg.runs.fleet.working import Assignment, Done, Worker
 
 Pool = Callable[[Assignment, int], Iterator[Done]]
@@ -111,7 +112,7 @@ class RayPool:
             import ray.data
         except ImportError as error:
             raise MissingDependencyError(
-                "--engine ray needs the library ray: pip install 'oodseg[ray]'"
+                f"--engine ray needs the library ray: install it with `{install_extra('ray')}`"
             ) from error
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
