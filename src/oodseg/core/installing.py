@@ -79,7 +79,7 @@ def _direct_url(package: Distribution) -> dict[str, Any]:
 
 
 def _libraries(extra: str) -> list[str]:
-    """What an extra stands for, for a package whose own file is gone."""
+    """Lists what an extra stands for, for a package whose own file is gone."""
     found: list[str] = []
     for line in distribution(_PACKAGE).requires or []:
         requirement, _, marker = (part.strip() for part in line.partition(";"))

@@ -78,7 +78,7 @@ def _square(sides: Sides, axis: int) -> bool:
 
 
 def _covers(sides: Sides, size: Sides) -> bool:
-    """Whether one stride, always rounded up or always down, leads from the image to a map of these sides."""
+    """Tells whether one stride, always rounded up or always down, leads from the image to these sides."""
     pairs = list(zip(sides, size, strict=True))
     exact = [full / side for side, full in pairs]
     down = max(full / (side + 1) for side, full in pairs) < min(exact)

@@ -136,7 +136,7 @@ class OnnxSegmenter(WrappedSegmenter):
         return as_segmentation(nchw(joined[0], self._layout), self._gives)
 
     def _outputs(self, inputs: Tensor) -> list[Tensor]:
-        """What counts of the outputs for one batch, float32."""
+        """Runs one batch and returns the outputs that count, float32."""
         found = [self._run(self._way, inputs.numpy())[index] for index in self._chosen]
         whole = [each[None] if each.ndim == 3 and self._squeezed else each for each in found]
         if any(len(each) != len(inputs) for each in whole):

@@ -1,4 +1,4 @@
-"""What an ONNX file says of its inputs and outputs, and what a first run on noise adds to that."""
+"""Inputs and outputs of an ONNX file, as the file describes them and a first run on noise shows them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class ImageInput:
-    """How a file takes images.
+    """The way in which a file takes images.
 
     Attributes:
         name: Of the input.
@@ -177,7 +177,7 @@ def could_be_logits(values: Values) -> bool:
 
 
 def _masks_of_queries(outputs: Sequence[Values], index: int) -> bool:
-    """Whether as many masks as there are rows in another output of rank three stand there: queries."""
+    """Tells masks of queries: as many as there are rows in another output of rank three."""
     masks = outputs[index]
     return masks.ndim == 4 and any(
         each.ndim == 3 and each.shape[:2] == masks.shape[:2] for at, each in enumerate(outputs) if at != index

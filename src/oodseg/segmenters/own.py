@@ -186,7 +186,7 @@ class CallableSegmenter(WrappedSegmenter):
         return as_segmentation(values, self._kind(values))
 
     def _kind(self, values: Tensor) -> str:
-        """What the network ends with; found out once, with the first images."""
+        """Finds out what the network ends with, once, with the first images."""
         if self.gives is None:
             found = kind_of(values)
             if found == "one_hot":
@@ -205,7 +205,7 @@ class CallableSegmenter(WrappedSegmenter):
         return self.gives
 
     def _values(self, found: Any) -> Any:
-        """What counts of all that the network gave."""
+        """Chooses what counts of all that the network gave."""
         if self.output is not None:
             try:
                 return found[self.output]
@@ -227,7 +227,7 @@ class CallableSegmenter(WrappedSegmenter):
 
 
 def _described(found: Any) -> str:
-    """What a network gave, in a few words."""
+    """Describes what a network gave, in a few words."""
     if isinstance(found, Mapping):
         return f"a mapping of {', '.join(map(str, found))}"
     if isinstance(found, tuple | list):
