@@ -1,0 +1,37 @@
+"""A video on the page: sent, followed, shown."""
+
+import page_browser
+import pytest
+from page_browser import needs_browser
+
+from video_files import images, save_video
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_video_is_followed_to_its_end_and_shown(browser, tmp_path) -> None:
+    clip = save_video(tmp_path / "drive.mp4", images(6))
+    settings = {"jobs_folder": tmp_path / "jobs"}
+    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+        page.set_input_files("#files", [clip])
+        page.locator(".tracks tbody tr").first.wait_for()
+        assert page.locator("#found-count").inner_text() == "1 unknown object"
+        assert page.locator("#video").is_visible()
+        assert page.locator("#zoom").is_hidden()
+        page.locator("#video").evaluate("(video) => video.play()")
+        assert page.locator("#video").evaluate("(video) => video.videoWidth") > 0
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="tracks.csv").click()
+        assert waiting.value.suggested_filename == "tracks.csv"
+        assert page.faults == []
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_video_that_is_none_is_named(browser, tmp_path) -> None:
+    broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video"}
+    settings = {"jobs_folder": tmp_path / "jobs"}
+    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+        page.set_input_files("#files", [broken])
+        page.locator(".stage-message.bad").wait_for()
+        assert page.locator("#stage-words").inner_text().startswith("This is no video")
