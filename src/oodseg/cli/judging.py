@@ -28,7 +28,7 @@ def conclude(run: JudgeRun) -> None:
     print_facts(run.facts())
     worst = run.worst()
     if worst:
-        say(f"most worth a look (estimated mean {run.listed.measure}):", "bold")
+        say(f"lowest estimated mean {run.listed.measure}:", "bold")
     for each in worst:
         ends = each.record.interval
         say(f"  {each.record.mean:.2f}{f' ({ends[0]:.2f} to {ends[1]:.2f})' if ends else ''}  {each.name}")

@@ -46,7 +46,7 @@ DEFINITIONS = {
     "pixel": "pooled over all pixels of the set, ignored ones removed; AuPRC is the step sum of recall steps "
     "times precision, FPR95 the false positive rate at the first threshold with TPR >= 0.95, AUROC counts "
     "ties half, best F1 is the largest over all thresholds",
-    "s2m_code": "S2M's released code: thresholds 0, 0.01 ... 1, mask = map > t, IoU and Dice an image "
+    "s2m_code": "S2M's released code: thresholds 0, 0.01 ... 1, mask = map > t, IoU and Dice per image "
     "averaged over images, empty union 0, ignored pixels kept (a prediction there is false), AuIoU by "
     "trapezoid",
     "s2m_paper": "S2M's Eq. 9 and 10: counts pooled over the set, thresholds 0 ... 0.99, ignore removed",
