@@ -1,9 +1,11 @@
 """What is refused, and how."""
 
 import asyncio
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 from service_app import assert_problem, client, encoded
 
 from oodseg.service.intake import Budget
@@ -33,6 +35,14 @@ def test_too_many_bytes(served) -> None:
             yield large[start : start + 10_000]
 
     assert_problem(served.post("/v1/predict", content=pieces()), 413, "too-large")
+
+
+def test_16_bits(served) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(street((20, 20, 60, 60))[:, :, 0].astype(np.uint16) * 257).save(buffer, "png")
+    answer = served.post("/v1/predict", content=buffer.getvalue())
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == []
 
 
 def test_decompression_bombs(served) -> None:

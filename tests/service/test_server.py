@@ -90,6 +90,10 @@ def test_a_service_that_is_killed_and_one_that_is_asked_to_stop(tmp_path) -> Non
         running.wait()
     assert json.loads((tmp_path / "jobs" / job / "job.json").read_text())["state"] == "running"
     with process(tmp_path / "jobs") as (running, client, lines):
+        chunked = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"
+        answer = answer_to(client, chunked)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"application/problem+json" in answer
         done = until(lambda: (found := client.get(f"/v1/jobs/{job}").json())["state"] == "done" and found)
         assert done["done"] == COUNT
         tracks = client.get(done["files"]["tracks.json"]).json()
@@ -117,6 +121,7 @@ def test_a_service_that_is_killed_and_one_that_is_asked_to_stop(tmp_path) -> Non
             client.get("/healthz")
     assert json.loads((tmp_path / "jobs" / second / "job.json").read_text())["state"] == "queued"
     facts = [json.loads(line) for line in lines]
-    answered = [each for each in facts if each.get("path") == "/v1/predict"]
+    assert not [each for each in facts if each["level"] == "error"]
+    answered = [each for each in facts if each.get("status") == 200 and each.get("path") == "/v1/predict"]
     assert answered[0]["request_id"] == got[0].headers["x-request-id"]
     assert np.isfinite(answered[0]["milliseconds"])

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
 from oodseg.core.fingerprint import hash_bytes
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.version import __version__
 from oodseg.io.uploads import decode_image, read_size
 from oodseg.service.answers import (
@@ -118,17 +120,27 @@ async def _answered(request: Request, answer: Callable[[bytes], Awaitable[bytes]
 
 
 @asynccontextmanager
-async def _decoded(state: State, data: bytes) -> AsyncIterator[NDArray[np.uint8]]:
+async def _decoded(state: State, data: bytes) -> AsyncIterator[tuple[NDArray[np.uint8], list[str]]]:
     """Decodes an image as soon as there is room for its pixels, which it takes while the block runs."""
     most = state.settings.max_pixels
     height, width = read_size(data, _NAME, most)
     async with state.pixels.take(height * width):
-        yield await _decode(state, data)
+        yield await _decode_and_warn(state, data)
 
 
 async def _decode(state: State, data: bytes) -> NDArray[np.uint8]:
+    return (await _decode_and_warn(state, data))[0]
+
+
+async def _decode_and_warn(state: State, data: bytes) -> tuple[NDArray[np.uint8], list[str]]:
+    """Decodes an image, and says what was mended in it."""
+
+    def decode() -> tuple[NDArray[np.uint8], list[str]]:
+        with collect_warnings(forward=False) as warnings:
+            return decode_image(data, _NAME, state.settings.max_pixels), warnings
+
     async with state.decoders:
-        return await asyncio.to_thread(decode_image, data, _NAME, state.settings.max_pixels)
+        return await asyncio.to_thread(decode)
 
 
 async def _find(state: State, data: bytes, point: str) -> tuple[Prediction, NDArray[np.uint8] | None]:
@@ -138,8 +150,9 @@ async def _find(state: State, data: bytes, point: str) -> tuple[Prediction, NDAr
     if known is not None:
         state.meter.cached.inc()
         return known, None
-    async with _decoded(state, data) as image:
+    async with _decoded(state, data) as (image, warnings):
         found = await asyncio.wrap_future(state.engine.predict(image, point))
+    found = replace(found, warnings=[*warnings, *found.warnings])
     state.meter.objects.inc(len(found.objects))
     state.results.keep_prediction(digest, point, found)
     return found, image
@@ -152,7 +165,7 @@ async def _judge(state: State, data: bytes) -> tuple[Assessment, NDArray[np.uint
     if known is not None:
         state.meter.cached.inc()
         return known, None
-    async with _decoded(state, data) as image:
+    async with _decoded(state, data) as (image, _):
         found = await asyncio.wrap_future(state.engine.judge(image))
     state.results.keep_assessment(digest, found)
     return found, image

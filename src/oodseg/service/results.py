@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from oodseg.core.prediction import Prediction
 
 
+_PIXELS = 20_000_000  # of kept assessments, which are as large as their images: 8 bytes each
+
+
 class Results:
     """The last results, by the SHA-256 of the encoded image; the oldest go.
 
@@ -30,7 +33,7 @@ class Results:
         known = self._found.get((digest, point))
         if known is not None:
             self._found.move_to_end((digest, point))
-            return known
+            return replace(known)  # the masks that are drawn from it are not to stay
         readier = self._found.get((digest, models.readiest))
         return None if readier is None else at_point(readier, point, models)
 
@@ -47,8 +50,12 @@ class Results:
     def keep_assessment(self, digest: str, found: Assessment) -> None:
         """Keeps what a judge said."""
         self._judged[digest] = found
-        while len(self._judged) > self._most:
+        while len(self._judged) > self._most or sum(map(_size, self._judged.values())) > _PIXELS:
             self._judged.popitem(last=False)
+
+
+def _size(found: Assessment) -> int:
+    return found.error.size
 
 
 def at_point(found: Prediction, point: str, models: Models) -> Prediction:

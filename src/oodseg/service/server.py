@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from oodseg.core.errors import OodsegError
 from oodseg.service.app import create_app
 from oodseg.service.logs import set_up_logs
+from oodseg.service.problems import MEDIA_TYPE, Problem
 from oodseg.service.settings import Settings
 from oodseg.service.state import State
 
@@ -37,6 +41,23 @@ class _Protocol(H11Protocol):
         # Later requests of a connection are bounded by the time that it is kept alive.
         if self.cycle is None and not self.transport.is_closing():
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP, even where it only shows in the body of a request."""
+        cycle = self.cycle
+        begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if cycle is not None and not cycle.response_complete:
+            # Whoever waits for the rest of the body learns that there is none.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if not begun:
+            body = json.dumps(Problem("bad-request", "this is not HTTP as it should be").document()).encode()
+            headers = [("content-type", MEDIA_TYPE), ("connection", "close")]
+            head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            with suppress(h11.LocalProtocolError):  # the end of the connection is agreed upon already
+                for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+                    self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
