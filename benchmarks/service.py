@@ -118,7 +118,7 @@ def serving(pipeline: str, threads: int) -> Iterator[Served]:
                 yield served
             finally:
                 process.terminate()
-                process.wait(60)
+                process.wait(WAIT)
 
 
 def ready(served: Served) -> bool:

@@ -48,8 +48,7 @@ class Engine:
     Args:
         load: Loads the models.
         meter: Is told of every computation.
-        batch: Most images that the detector sees at once; 0 for eight on a GPU and one on a CPU, where more
-            at once take as long as one after the other.
+        batch: Most images that the detector sees at once; 0 for eight on a GPU and one on a CPU.
         patience: Seconds that an image waits for others to join it.
 
     Attributes:
