@@ -54,10 +54,8 @@ def test_faults_are_one_sentence(judge, tmp_path, options, words):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("needed", ["--prediction", "--detector"])
-def test_what_is_needed_is_asked_for(needed):
-    others = [part for option in {"--prediction", "--detector"} - {needed} for part in (option, "x")]
-    result = CliRunner().invoke(app, ["volumes", "scan.nii.gz", *others], env={"COLUMNS": "200"})
+def test_what_is_needed_is_asked_for():
+    result = CliRunner().invoke(app, ["volumes", "scan.nii.gz", "--detector", "x"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert "Missing option" in result.output
-    assert needed in result.output
+    assert "--prediction" in result.output

@@ -1,13 +1,16 @@
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.pipeline import S2M
 from oodseg.runs import evaluate_sets
 from redness import HEIGHT, WIDTH, make_pipeline, register, save_pipeline, save_street
+from run_helpers import count_calls
 
 BOXES = ((20, 30, 34, 44), (70, 20, 84, 34), (40, 60, 56, 72))
 
@@ -98,3 +101,86 @@ def test_a_limit_is_spread_and_noted(red_set, tmp_path):
     whole = evaluate_sets([red_set], make_pipeline(), tmp_path / "out", limit=3, resamples=5)
     assert whole.evaluations[0].fingerprint != found.fingerprint
     assert not whole.evaluations[0].dataset.notes
+
+
+def figures(run):
+    # As text, in which what is undefined equals itself.
+    return [repr((method.name, method.figures, method.images)) for method in run.evaluations[0].methods]
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_figures(red_set, tmp_path, monkeypatch):
+    whole = evaluate_sets([red_set], make_pipeline(), tmp_path / "whole", resamples=5, report=False)
+    calls = count_calls(monkeypatch)
+
+    def stop(stage, done, total):
+        if "predicting" in stage and done == 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt, match=r"kept in .*kept; run the same command again to go on"):
+        evaluate_sets([red_set], make_pipeline(), out, resamples=5, report=False, progress=stop)
+    assert [path.name for path in calls] == ["0.png", "1.png"]
+    again = evaluate_sets([red_set], make_pipeline(), out, resamples=5, report=False)
+    assert [path.name for path in calls] == ["0.png", "1.png", "2.png"]
+    assert figures(again) == figures(whole)
+    evaluate_sets([red_set], make_pipeline(), out, resamples=7, preset="paper", report=False)
+    assert len(calls) == 3
+
+
+def test_what_changed_starts_anew(red_set, scores, tmp_path, monkeypatch):
+    calls, out = count_calls(monkeypatch), tmp_path / "out"
+    options = {"scores": {"mine": scores}, "with_masks": True, "resamples": 5, "report": False}
+    evaluate_sets([red_set], make_pipeline(), out, **options)
+    assert len(calls) == 6  # by its own detector, and with the scores
+    save_street(red_set / "images" / "1.png", (10, 10, 60, 60))
+    evaluate_sets([red_set], make_pipeline(), out, **options)
+    assert [path.name for path in calls[6:]] == ["1.png", "1.png"]
+    np.save(scores / "2.npy", np.load(scores / "2.npy")[::-1])
+    evaluate_sets([red_set], make_pipeline(), out, score_stats={"mine": (-7, 0.1)}, **options)
+    calls_before = len(calls)
+    np.save(scores / "0.npy", np.load(scores / "0.npy") + 0.01)
+    evaluate_sets([red_set], make_pipeline(), out, score_stats={"mine": (-7, 0.1)}, **options)
+    assert [path.name for path in calls[calls_before:]] == ["0.png"]
+    other = make_pipeline()
+    other.prompts.min_area = 21
+    calls_before = len(calls)
+    evaluate_sets([red_set], other, out, resamples=5, report=False)
+    assert len(calls) - calls_before == 3
+
+
+def test_a_damaged_file_of_what_is_kept_is_made_again(red_set, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    evaluate_sets([red_set], make_pipeline(), out, resamples=5, report=False)
+    record, *_ = sorted((out / "kept").rglob("*.json"))
+    record.write_text(record.read_text()[:40])
+    sorted((out / "kept").rglob("*.npy"))[-1].unlink()
+    calls = count_calls(monkeypatch)
+    evaluate_sets([red_set], make_pipeline(), out, resamples=5, report=False)
+    assert len(calls) == 2
+
+
+def test_a_pipeline_of_which_nothing_is_known_is_not_kept(red_set, tmp_path):
+    pipeline = partial(S2M.__call__, make_pipeline())
+    run = evaluate_sets([red_set], pipeline, tmp_path / "out", resamples=5, report=False)
+    assert run.evaluations[0].methods[0].value("instances", "ap50") == 1
+    assert not (tmp_path / "out" / "kept").exists()
+
+
+def test_statistics_of_scores_are_chosen_by_name(red_set, scores, tmp_path):
+    options = {"scores": {"mine": scores, "other": scores}, "resamples": 5, "report": False}
+    run = evaluate_sets(
+        [red_set],
+        make_pipeline(),
+        tmp_path,
+        with_masks=True,
+        score_stats={"": "0,1", "mine": (-7, 2)},
+        **options,
+    )
+    found = run.evaluations[0].meta["score_statistics"]
+    assert found == {"mine + S2M": {"mean": -7, "std": 2}, "other + S2M": {"mean": 0, "std": 1}}
+    with pytest.raises(ConfigError, match="for the masks that they get: ask for these"):
+        evaluate_sets([red_set], make_pipeline(), tmp_path, score_stats={"": "0,1"}, **options)
+    with pytest.raises(ConfigError, match="there are no scores 'yours' to have statistics"):
+        evaluate_sets(
+            [red_set], make_pipeline(), tmp_path, with_masks=True, score_stats={"yours": "0,1"}, **options
+        )

@@ -69,6 +69,21 @@ def test_error_volume_dice_and_ranked_slices(tmp_path, detector, out, axes):
     assert run.dice == found["info"]["dice"]
 
 
+def test_without_a_detector_labels_are_compared_with_the_look_of_the_scan(tmp_path, out):
+    scan = save_scan(tmp_path / "case.nii.gz", body())
+    labels = save_nifti(tmp_path / "labels.nii.gz", wrong_labels(), "RAS")
+    run = oodseg.runs.judge_volume(scan, labels, out=out, device="cpu")
+    assert list(run.dice) == ["label 1", "label 2"]
+    right = oodseg.runs.judge_volume(
+        scan, save_nifti(tmp_path / "right.nii.gz", body(), "RAS"), out=tmp_path / "right", device="cpu"
+    )
+    assert all(run.dice[name] < right.dice[name] for name in run.dice)
+    named = oodseg.runs.judge_volume(
+        scan, labels, out=tmp_path / "named", structures={1: "liver"}, device="cpu"
+    )
+    assert list(named.dice) == ["liver"]
+
+
 def test_second_run_does_nothing_again(tmp_path, detector, out, monkeypatch):
     scan = save_scan(tmp_path / "case.nii", body())
     labels = save_nifti(tmp_path / "labels.nii", wrong_labels())

@@ -11,6 +11,7 @@ from oodseg.cli import compute_options, evaluate_options, loading
 from oodseg.cli.choices import Precision
 from oodseg.cli.datasets import AnomalyValueOption
 from oodseg.cli.printing import console, say
+from oodseg.cli.score_arguments import read_score_folders, read_score_stats
 from oodseg.cli.videos import FpsOption, evaluate_tracks
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def evaluate(
     config: loading.ConfigOption = None,
     scores: evaluate_options.ScoresOption = None,
     with_masks: evaluate_options.WithMasksOption = False,
+    score_stats: evaluate_options.ScoreStatsOption = None,
     baselines: evaluate_options.BaselinesOption = True,
     out: evaluate_options.OutOption = Path("oodseg-results/evaluate"),
     preset: evaluate_options.PresetOption = "code",
@@ -65,8 +67,9 @@ def evaluate(
             datasets,
             **chosen,
             out=out,
-            scores=evaluate_options.read_score_folders(scores or []),
+            scores=read_score_folders(scores or []),
             with_masks=with_masks,
+            score_stats=read_score_stats(score_stats or []),
             baselines=baselines,
             preset=preset,
             split=split,

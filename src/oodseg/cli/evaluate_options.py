@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from oodseg.core.errors import ConfigError
-
 DatasetsArgument = Annotated[
     list[Path],
     typer.Argument(
@@ -33,6 +31,15 @@ WithMasksOption = Annotated[
     typer.Option(
         "--with-masks",
         help="Also evaluate NAME + S2M: the pipeline's prompts and masks on --scores.",
+    ),
+]
+ScoreStatsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]MEAN,STD|DIR",
+        help="Statistics of --scores on ordinary images, or a folder of score maps of these, for "
+        "--with-masks; those of the set's own maps if not given. May be given again.",
+        show_default=False,
     ),
 ]
 BaselinesOption = Annotated[
@@ -64,6 +71,7 @@ ExplainOption = Annotated[
 OF_SETS = (
     "scores",
     "with_masks",
+    "score_stats",
     "baselines",
     "preset",
     "split",
@@ -76,23 +84,3 @@ OF_SETS = (
     "explain",
 )
 """Options of `oodseg evaluate` that mean nothing with --fps."""
-
-
-def read_score_folders(arguments: list[str]) -> dict[str, Path]:
-    """Parses `NAME=DIR` or `DIR`.
-
-    Raises:
-        ConfigError: Two folders of one name.
-    """
-    folders: dict[str, Path] = {}
-    for argument in arguments:
-        name, equals, folder = argument.partition("=")
-        named = bool(equals) and not Path(argument).exists()
-        path = Path(folder if named else argument)
-        key = name if named else path.resolve().name
-        if key in folders:
-            raise ConfigError(
-                f"two folders of scores are called '{key}': name them with --scores NAME={path}"
-            )
-        folders[key] = path
-    return folders

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from oodseg.cli.choices import NumberFormat, Precision
 from oodseg.cli.compute_options import PrecisionOption
-from oodseg.cli.judging import ErrorFormatOption, conclude
+from oodseg.cli.judging import ErrorFormatOption, conclude, read_codes
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
 
@@ -24,6 +25,8 @@ hold the same list. An interrupted run resumes with the same command. Labels of 
 oodseg failures photos/
 
 oodseg failures photos/ --segmenter segformer:my_model
+
+Labels that you have already: oodseg failures photos/ --prediction labels/
 """
 
 
@@ -35,8 +38,9 @@ def failures(
         typer.Option(
             metavar="NAME|DIR|FILE",
             help="street (SynthCP, with a small street network of its own), a folder of `oodseg train "
-            "comparator`, a baseline: msp, entropy, energy, max_logit, tta, mc_dropout, or a .yaml file (an "
-            "ensemble). Default: street, and msp for a --segmenter of yours.",
+            "comparator`, a baseline: msp, entropy, energy, max_logit, tta, mc_dropout, consistency, or a "
+            ".yaml file (an ensemble). Default: street; msp for a --segmenter of yours; consistency for a "
+            "--prediction.",
             show_default=False,
         ),
     ] = None,
@@ -46,6 +50,24 @@ def failures(
             metavar="PART",
             help="The segmenter to judge: street, FAMILY:SOURCE or a .yaml file. Default: the "
             "detector's own.",
+            show_default=False,
+        ),
+    ] = None,
+    prediction: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Label images of your own, named like the images, to judge in place of a segmenter's.",
+            show_default=False,
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME=CODE",
+            help="Which code of these labels is which class; may be given again. Needed where the codes are "
+            "not the detector's own; consistency takes every code for a class.",
             show_default=False,
         ),
     ] = None,
@@ -64,6 +86,8 @@ def failures(
             detector,
             out,
             segmenter=segmenter,
+            predictions=prediction,
+            classes=read_codes("--class", classes or []),
             device=device,
             precision=precision.value,
             error_format=error_format.value,

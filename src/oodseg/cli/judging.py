@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oodseg.cli.choices import NumberFormat
 from oodseg.cli.printing import print_facts, say
+from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from oodseg.runs import JudgeRun
@@ -39,3 +41,22 @@ def conclude(run: JudgeRun) -> None:
     say(f"wrote {run.page} and the files beside it")
     if run.failures:
         raise typer.Exit(1)
+
+
+def read_codes(option: str, arguments: Sequence[str]) -> dict[int, str]:
+    """Parses `NAME=CODE` to the name of every code.
+
+    Args:
+        option: What is said to be wrong.
+        arguments: What was typed.
+
+    Raises:
+        ConfigError: Something else was written.
+    """
+    found: dict[int, str] = {}
+    for argument in arguments:
+        name, equals, code = argument.rpartition("=")
+        if not equals or not name or not code.isdecimal() or int(code) > 255:
+            raise ConfigError(f"{option} {argument}: write NAME=CODE with a code 0..255, as pancreas=7")
+        found[int(code)] = name
+    return found

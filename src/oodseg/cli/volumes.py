@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +9,9 @@ import typer
 
 from oodseg.cli.choices import NumberFormat, Precision
 from oodseg.cli.compute_options import PrecisionOption
-from oodseg.cli.judging import ErrorFormatOption, conclude
+from oodseg.cli.judging import ErrorFormatOption, conclude, read_codes
 from oodseg.cli.loading import DeviceOption
 from oodseg.cli.run_options import OutOption, OverwriteOption
-from oodseg.core.errors import ConfigError
 
 HELP = """Find where the labels of a scan are likely wrong, without ground truth.
 
@@ -21,7 +19,9 @@ Labels from any model are judged slice by slice. Every structure gets an estimat
 the error map as a volume, and index.html shows the slices, lowest estimated quality first. An interrupted \
 run resumes with the same command.
 
-[bold]Example[/bold]
+[bold]Examples[/bold]
+
+oodseg volumes scan.nii.gz --prediction labels.nii.gz
 
 oodseg volumes scan.nii.gz --prediction labels.nii.gz --detector my_pancreas --structure pancreas=7
 """
@@ -35,9 +35,11 @@ def volumes(
     detector: Annotated[
         str,
         typer.Option(
-            metavar="NAME|DIR", help="A failure detector for volumes: a folder of `oodseg train volumes`."
+            metavar="NAME|DIR",
+            help="A failure detector for volumes: a folder of `oodseg train volumes`; or consistency, which "
+            "needs no training and compares every label with how its voxels look.",
         ),
-    ],
+    ] = "consistency",
     out: OutOption = None,
     structure: Annotated[
         list[str] | None,
@@ -71,7 +73,7 @@ def volumes(
             prediction,
             detector,
             out,
-            structures=read_structures(structure or []),
+            structures=read_codes("--structure", structure or []),
             window=window,
             device=device,
             precision=precision.value,
@@ -80,18 +82,3 @@ def volumes(
             progress=bar,
         )
     conclude(found)
-
-
-def read_structures(arguments: Sequence[str]) -> dict[int, str]:
-    """Parses `NAME=CODE` to the name of every code.
-
-    Raises:
-        ConfigError: Something else was written.
-    """
-    found: dict[int, str] = {}
-    for argument in arguments:
-        name, equals, code = argument.rpartition("=")
-        if not equals or not name or not code.isdecimal() or int(code) > 255:
-            raise ConfigError(f"--structure {argument}: write NAME=CODE with a code 0..255, as pancreas=7")
-        found[int(code)] = name
-    return found

@@ -34,6 +34,15 @@ def hash_file(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_identity(path: Path) -> list[Any]:
+    """Returns the place, size and time of a file, JSON-able; of a missing file size and time are -1."""
+    try:
+        status = path.stat()
+    except OSError:  # the next reader of the file reports the error
+        return [os.path.abspath(path), -1, -1]
+    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+
+
 def hash_json(value: Any) -> str:
     """Computes the SHA-256 of a JSON-able value; the order of a mapping's keys does not matter."""
     return hash_bytes(json.dumps(value, sort_keys=True).encode())

@@ -6,24 +6,26 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from oodseg.data import Frame
+from oodseg.evaluation.pipeline_run import PipelineRun
 from oodseg.evaluation.results import Tile
-from oodseg.evaluation.sources import PipelineRun, Source
+from oodseg.evaluation.sources import Source
 from oodseg.io.images import read_image
 
 WIDTH = 480
 
 
-def tile(frame: Frame, index: int, sources: Sequence[Source]) -> Tile:
+def tile(frame: Frame, label: NDArray[np.uint8], index: int, sources: Sequence[Source]) -> Tile:
     """Shrinks one frame and its predictions.
 
     Args:
         frame: The frame.
+        label: Its label.
         index: Its number in the run.
         sources: The run's sources; the first one that is no pipeline gives the score.
     """
-    label = frame.label
     height, width = label.shape
     scale = min(1.0, WIDTH / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -13,6 +13,7 @@ from oodseg.core.input_warnings import warn_input
 from oodseg.core.progress import Progress
 from oodseg.data import Frame
 from oodseg.evaluation.groups import by_group
+from oodseg.evaluation.labels import Labels
 from oodseg.evaluation.results import Curves, Figure, ImageRecord, MethodResult
 from oodseg.evaluation.sources import Objects, Source
 from oodseg.metrics.binned_pixels import BinnedPixels
@@ -45,6 +46,7 @@ def measure(
     source: Source,
     kind: str,
     frames: Sequence[Frame],
+    labels: Labels,
     sizes: MinimumSizes,
     weights: F64,
     progress: Progress,
@@ -55,6 +57,7 @@ def measure(
         source: Where its maps and objects come from.
         kind: `prompts`, `score` or `components`.
         frames: Labelled frames.
+        labels: Their labels.
         sizes: The track's minimum component sizes.
         weights: Bootstrap resamples, float64 `[B, frames]`.
         progress: Called as `progress(stage, done, total)`.
@@ -65,7 +68,7 @@ def measure(
     curve, extremes = PixelCurve(), ScoreExtremes()
     total = 2 * len(frames)
     for index, frame in enumerate(frames):
-        label = frame.label
+        label = labels[index]
         scores = source.score(index, label.shape)
         with _named(frame):
             curve.update(scores, label)
@@ -80,7 +83,7 @@ def measure(
             "and confidences"
         )
     for index, frame in enumerate(frames):
-        label = frame.label
+        label = labels[index]
         scores = source.score(index, label.shape)
         confidence = scores if source.bounded else extremes.normalize(scores)
         with _named(frame):

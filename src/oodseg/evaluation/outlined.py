@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oodseg.core.normalization import ScoreNormalizer
 from oodseg.data import Frame
 from oodseg.evaluation.sources import FolderSource, images_of
 from oodseg.io.score_statistics import measure_scores
@@ -22,10 +23,12 @@ class OutlinedScores:
         scores: The files.
         pipeline: Called with an image's path, `score_map` and `score_normalizer`, as an `S2M` is.
         frames: The frames that the files belong to.
+        normalizer: Statistics of such scores on ordinary images; None to take those of the files.
 
     Attributes:
         name: How the row is called.
-        normalizer: Statistics of the files, in place of those of ordinary images.
+        normalizer: Statistics of such scores on ordinary images, or, for want of these, of the files.
+        paths: The files, one per frame.
 
     Raises:
         DatasetError: A frame without an image.
@@ -33,10 +36,15 @@ class OutlinedScores:
     """
 
     def __init__(
-        self, scores: FolderSource, pipeline: Callable[..., Prediction], frames: Sequence[Frame]
+        self,
+        scores: FolderSource,
+        pipeline: Callable[..., Prediction],
+        frames: Sequence[Frame],
+        normalizer: ScoreNormalizer | None = None,
     ) -> None:
         self.name = f"{scores.name} + S2M"
-        self.normalizer = measure_scores(scores.paths).normalizer
+        self.normalizer = normalizer or measure_scores(scores.paths).normalizer
+        self.paths = scores.paths
         self._pipeline = pipeline
         self._maps = dict(zip(images_of(frames), scores.paths, strict=True))
 

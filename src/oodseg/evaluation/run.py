@@ -23,22 +23,19 @@ from oodseg.core.progress import Progress, silent
 from oodseg.core.version import __version__
 from oodseg.data import BenchmarkSet, Frame, open_dataset, verify
 from oodseg.evaluation.gallery import tile
+from oodseg.evaluation.kept import KeptPredictions
+from oodseg.evaluation.labels import Labels
 from oodseg.evaluation.measure import measure
 from oodseg.evaluation.outlined import OutlinedScores
+from oodseg.evaluation.pipeline_run import DetectorOfPipeline, PipelineRun
 from oodseg.evaluation.results import Evaluation, MethodResult
-from oodseg.evaluation.sources import (
-    ComponentSource,
-    DetectorOfPipeline,
-    DetectorRun,
-    FolderSource,
-    PipelineRun,
-    Source,
-)
+from oodseg.evaluation.sources import ComponentSource, DetectorRun, FolderSource, Source
 from oodseg.metrics.bootstrap import resample_weights
 from oodseg.metrics.components import TRACK_SIZES
 from oodseg.metrics.s2m import Preset
 
 if TYPE_CHECKING:
+    from oodseg.core.normalization import ScoreNormalizer
     from oodseg.core.parts import Detector
     from oodseg.core.prediction import Prediction
 
@@ -71,6 +68,7 @@ def evaluate(
     score_folders: Mapping[str, str | os.PathLike[str]] | None = None,
     *,
     score_pipeline: Callable[..., Prediction] | None = None,
+    score_normalizers: Mapping[str, ScoreNormalizer] | None = None,
     baselines: bool = True,
     resamples: int = 1000,
     seed: int = 0,
@@ -80,6 +78,8 @@ def evaluate(
     preset: Preset = "code",
     progress: Progress | None = None,
     gallery: int = 0,
+    keep: str | os.PathLike[str] | None = None,
+    keep_as: Any = None,
 ) -> Evaluation:
     """Measures every method on the same images.
 
@@ -90,6 +90,8 @@ def evaluate(
         score_folders: Row name to folder of score files, paired with the frames by name.
         score_pipeline: Gives every folder of scores a second row, "NAME + S2M": the objects that it finds in
             these scores. Called with an image's path, `score_map` and `score_normalizer`, as an `S2M` is.
+        score_normalizers: By the row name of a folder: statistics of such scores on ordinary images, for
+            that second row; those of the folder's own files if not given.
         baselines: Whether every score also gets a row of connected components at its best threshold.
         resamples: Bootstrap resamples.
         seed: Seed of the bootstrap.
@@ -99,6 +101,9 @@ def evaluate(
         preset: Which S2M preset tables show; both are computed.
         progress: Called as `progress(stage, done, total)`.
         gallery: How many frames at most to keep as thumbnails for the report; the worst come first.
+        keep: Folder in which the predictions stay, so that an evaluation that was interrupted goes on there;
+            None to let them go.
+        keep_as: JSON-able: all that tells the pipeline from others.
 
     Raises:
         ConfigError: Nothing to evaluate, or a pipeline for scores of which there are none.
@@ -118,24 +123,32 @@ def evaluate(
         weights = resample_weights(len(frames), resamples, seed)
         # Files are looked up before anything slow starts.
         folders = [FolderSource(place, frames, name) for name, place in (score_folders or {}).items()]
-        outlined = [OutlinedScores(each, score_pipeline, frames) for each in folders if score_pipeline]
-        sources = [
-            *_run(folder, frames, pipeline, detector, pipeline_name, report),
-            *_given(folder, frames, folders, outlined, report),
+        known = score_normalizers or {}
+        outlined = [
+            OutlinedScores(each, score_pipeline, frames, known.get(each.name))
+            for each in folders
+            if score_pipeline
         ]
+        place, named = Path(folder if keep is None else keep), keep_as if keep is not None else "temporary"
+        sources = [
+            *_run(folder, frames, pipeline, detector, pipeline_name, report, KeptPredictions(place, named)),
+            *_given(place, named, frames, folders, outlined, report),
+        ]
+        labels = Labels(frames)
         if not sources:
             raise ConfigError(
                 "there is nothing to evaluate: name a pipeline, a detector or a folder of scores"
             )
         methods: list[MethodResult] = []
         for kind, source in sources:
-            result, extremes = measure(source, kind, frames, sizes, weights, report)
+            result, extremes = measure(source, kind, frames, labels, sizes, weights, report)
             methods.append(result)
             # Without a best threshold (no anomaly, or nothing else) there is nothing to cut a score at.
             if baselines and kind == "score" and math.isfinite(result.threshold):
                 parts = ComponentSource(source, extremes, result.threshold, sizes.predicted)
-                methods.append(measure(parts, "components", frames, sizes, weights, report)[0])
-        tiles = [tile(frames[i], i, [source for _, source in sources]) for i in _worst(methods, gallery)]
+                methods.append(measure(parts, "components", frames, labels, sizes, weights, report)[0])
+        rows = [source for _, source in sources]
+        tiles = [tile(frames[i], labels[i], i, rows) for i in _worst(methods, gallery)]
     meta = {
         "oodseg_version": __version__,
         "checked": dict(checked.facts()),
@@ -196,11 +209,12 @@ def _run(
     detector: Detector | None,
     pipeline_name: str,
     report: Progress,
+    kept: KeptPredictions,
 ) -> list[tuple[str, Source]]:
     """Runs pipeline and detector and lists every row's kind and source."""
     sources: list[tuple[str, Source]] = []
     if pipeline is not None:
-        whole = PipelineRun(pipeline, frames, _folder(spool, "pipeline"), pipeline_name)
+        whole = PipelineRun(pipeline, frames, kept, pipeline_name)
         whole.run(lambda done: report("predicting", done, len(frames)))
         sources.append(("prompts", whole))
         if whole.has_scores:
@@ -213,7 +227,8 @@ def _run(
 
 
 def _given(
-    spool: str,
+    place: Path,
+    named: Any,
     frames: Sequence[Frame],
     folders: Sequence[FolderSource],
     outlined: Sequence[OutlinedScores],
@@ -221,8 +236,9 @@ def _given(
 ) -> list[tuple[str, Source]]:
     """Lists the rows of score files; first those of the objects found in them, if these are wanted."""
     sources: list[tuple[str, Source]] = []
-    for number, predict in enumerate(outlined):
-        whole = PipelineRun(predict, frames, _folder(spool, f"scores{number}"), predict.name)
+    for predict in outlined:
+        kept = KeptPredictions(place, [named, predict.name, predict.settings])
+        whole = PipelineRun(predict, frames, kept, predict.name, predict.paths)
         whole.run(partial(_report_one, report, f"predicting {predict.name}", len(frames)))
         sources.append(("prompts", whole))
     return [*sources, *(("score", scores) for scores in folders)]

@@ -13,6 +13,8 @@ from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.files import is_hidden
 from oodseg.exchange.labels import LabelledImage
 
+_LONGEST = 200  # characters of a fault in a message
+
 
 def in_images(name: str) -> str:
     """Returns the path at which most tools want an image: in `images/`."""
@@ -63,6 +65,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except (ImageError, OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
         fault = f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error)
+        if len(fault) > _LONGEST:  # as where a mask, encoded as text, stands in place of a number
+            fault = f"{fault[:_LONGEST]}..."
         raise DatasetError(f"{path} holds no {what} ({fault}): export it from the tool again") from error
 
 

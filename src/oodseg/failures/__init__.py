@@ -10,6 +10,7 @@ FAILURES: dict[str, str] = {
     "energy": "oodseg.failures.baselines:Energy",
     "max_logit": "oodseg.failures.baselines:MaxLogit",
     "mc_dropout": "oodseg.failures.mc_dropout:MCDropout",
+    "consistency": "oodseg.failures.consistency:Consistency",
     "tta": "oodseg.failures.augmented:TestTimeAugmentation",
     "ensemble": "oodseg.failures.ensemble:Ensemble",
     "tcp": "oodseg.failures.tcp:TCP",

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from oodseg.core.build import build, build_segmenter
 from oodseg.core.devices import choose_device
-from oodseg.core.errors import OodsegError
+from oodseg.core.errors import ConfigError, OodsegError
 from oodseg.core.fingerprint import hash_file
 from oodseg.core.parts import Judge, Segmenter
 from oodseg.core.registry import names
 from oodseg.core.spec import read_spec
+from oodseg.failures.consistency import Consistency
+from oodseg.failures.detector import SegmenterAssessor
 from oodseg.failures.storage import (
     bundled_failure_detectors,
     find_failure_detector,
     load_failure_detector,
     read_failure_config,
 )
+from oodseg.segmenters.given import GivenLabels
 
 
 def choose_failure_detector(
@@ -47,6 +50,34 @@ def choose_failure_detector(
         return load_failure_detector(name, chosen, segmenter=judged)
     built: Judge = build("failures", {"name": name, "segmenter": segmenter or "street"})
     return built.to(chosen)
+
+
+def choose_label_judge(name: str, classes: Sequence[str] = (), device: str | int = "auto") -> Judge:
+    """Finds a judge of labels that were made elsewhere.
+
+    Args:
+        name: A trained failure detector that compares image and labels, bundled or a folder, or
+            `"consistency"`, which needs no training.
+        classes: Names of the labels' classes, for a judge that has none of its own.
+        device: Where it runs: see `choose_device`.
+
+    Raises:
+        ConfigError: A score of a network's probabilities, which labels do not have.
+        WeightsError: Weights are missing, damaged, or of another version.
+    """
+    chosen = choose_device(device)
+    if name == Consistency.name:
+        return Consistency(GivenLabels(classes)).to(chosen)
+    if name in names("failures") and name not in bundled_failure_detectors():
+        raise ConfigError(
+            f"{name} reads the probabilities of a network, which labels do not have: take a failure detector "
+            f"that compares image and labels, such as street, or {Consistency.name}, which needs no training"
+        )
+    known = GivenLabels(read_failure_config(name)["classes"])
+    judge = load_failure_detector(name, chosen)
+    if isinstance(judge, SegmenterAssessor) and isinstance(judge.segmenter, GivenLabels):
+        return judge
+    return load_failure_detector(name, chosen, segmenter=known)
 
 
 def failure_detector_sha256(name: str | os.PathLike[str]) -> str | None:

@@ -67,6 +67,7 @@ def load_failure_detector(
                 f"segmenter {segmenter.name} has others ({', '.join(segmenter.classes)}): train one for it, "
                 "or take a score that needs no training, such as msp"
             )
+        del detector.segmenter  # a module, in whose place torch takes no other kind of part
         detector.segmenter = segmenter
         detector.intervals = None  # they are about the segmenter that it was saved with
     return detector.to(device)

@@ -17,6 +17,7 @@ from oodseg.core.errors import MissingDependencyError
 from oodseg.core.installing import install_package
 from oodseg.masks.meta_checkpoints import convert, decoder_config, prompt_config
 from oodseg.nn.hub import transformers
+from oodseg.nn.light_imports import import_timm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ class _TinyVit(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         try:
+            import_timm()
             from timm.models.tiny_vit import TinyVit
         except ImportError:
             raise MissingDependencyError(

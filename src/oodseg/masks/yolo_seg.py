@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import nms
 
 from oodseg.core.errors import ConfigError
 from oodseg.masks.cleanup import box_pixels
 from oodseg.nn.tensors import resize
+from oodseg.nn.vision import nms
 
 _GREY = 114  # what the networks see around an image in training
 _AT_MOST = 300  # instances of an image, as their makers keep

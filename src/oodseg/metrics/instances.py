@@ -109,7 +109,7 @@ class InstanceCounter:
         self._images.append(ImageObjects((height, width), truths, crowd, list(masks), list(confidences)))
         self._areas += areas
         self._matches = None
-        false_alarms = int(are_false_alarms(masks, label, self._minimum).sum())
+        false_alarms = int(_false_alarms(masks, label, crowd).sum())
         if truths:
             best = coco.iou(list(masks), truths, [0] * len(truths)).max(0) if masks else np.zeros(len(truths))
             self._found += [bool(value >= FOUND_IOU) for value in best]
@@ -170,7 +170,7 @@ def truth_objects(
     labels, areas = drop_small(*label_components(label == ANOMALY), minimum)
     ignored = (label == IGNORE) | ((label == ANOMALY) & (labels == 0))
     crowd = encode_mask(ignored) if ignored.any() else None
-    return _component_masks(labels, areas.size - 1), [int(area) for area in areas[1:]], crowd
+    return component_masks(labels, areas.size - 1), [int(area) for area in areas[1:]], crowd
 
 
 def are_false_alarms(
@@ -184,11 +184,16 @@ def are_false_alarms(
     Returns:
         Bool `[N]`.
     """
+    return _false_alarms(masks, label, truth_objects(label, minimum)[2] if masks else None)
+
+
+def _false_alarms(
+    masks: Sequence[dict[str, Any]], label: NDArray[np.uint8], crowd: dict[str, Any] | None
+) -> NDArray[np.bool_]:
     from pycocotools import mask as coco
 
     if not masks:
         return np.zeros(0, bool)
-    crowd = truth_objects(label, minimum)[2]
     size = coco.area(list(masks)).astype(np.float64)
     on_truth = _intersection(masks, [encode_mask(label == ANOMALY)])[:, 0]
     counted = size - (_intersection(masks, [crowd])[:, 0] if crowd else 0.0)
@@ -218,11 +223,11 @@ def objects_of_mask(
     """
     labels, areas = drop_small(*label_components(mask), minimum)
     sums = np.bincount(labels.ravel(), score.ravel(), minlength=areas.size)
-    return _component_masks(labels, areas.size - 1), [float(v) for v in sums[1:] / areas[1:]]
+    return component_masks(labels, areas.size - 1), [float(v) for v in sums[1:] / areas[1:]]
 
 
-def _component_masks(labels: NDArray[np.int32], count: int) -> list[dict[str, Any]]:
-    """Run-length masks of components 1..count, read off the label map's own runs in one pass."""
+def component_masks(labels: NDArray[np.int32], count: int) -> list[dict[str, Any]]:
+    """Reads the run-length masks of components 1..count off the label map's own runs, in one pass."""
     height, width = labels.shape
     flat = labels.ravel(order="F")
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])

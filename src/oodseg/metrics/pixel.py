@@ -1,9 +1,8 @@
 """Pixel-level detection figures, pooled over the set: AuPRC, FPR at 95 % TPR, AUROC and best F1.
 
 Definitions follow SegmentMeIfYouCan (Chan et al., NeurIPS D&B 2021, arXiv 2104.14812): the anomaly class is
-positive, ignored pixels are left out, all pixels of all images form one pool, AuPRC is the step sum
-of recall steps times precision (as scikit-learn's `average_precision_score`), and FPR95 is read at
-the first threshold whose TPR reaches 0.95.
+positive, ignored pixels are left out, all pixels of all images form one pool, AuPRC is the step sum of
+recall steps times precision (as in scikit-learn), and FPR95 is read at the first threshold with TPR >= 0.95.
 
 `PixelCurve` is exact, by sorting, up to a number of pixels; beyond it falls back to a histogram of 2^22
 bins over the order of the 32-bit floats themselves. Such a bin spans at most 2^-13 of a score's own
@@ -83,6 +82,7 @@ class PixelCurve:
         self._negative: list[Scores] = []
         self._size = 0
         self._histogram: NDArray[np.int64] | None = None  # [2, bins], in-distribution and anomalous
+        self._known: _Steps | None = None  # of what was added so far
         if exact_limit <= 0:
             self._spill()
 
@@ -97,6 +97,7 @@ class PixelCurve:
             ValueError: Shapes differ, or a score that counts is not finite.
         """
         positive, negative = split(score, label)
+        self._known = None
         if self._histogram is None:
             self._positive.append(positive)
             self._negative.append(negative)
@@ -156,12 +157,10 @@ class PixelCurve:
         if steps.positives == 0 or steps.negatives == 0:
             return np.empty(0), np.empty(0)
         # A step's ordinary pixels above it are passed at the recall of the step before.
-        corners = np.stack([steps.fp_above, steps.tp - steps.here], 1), np.stack([steps.fp, steps.tp], 1)
-        walk = np.stack(corners, 1).reshape(-1, 2) / (steps.negatives, steps.positives)
-        walk = np.concatenate([[[0.0, 0.0]], walk, [[1.0, 1.0]]])
-        along, up = walk[:, 0], walk[:, 1]
+        along = _walk(steps.fp_above, steps.fp, steps.negatives)
+        up = _walk(steps.tp - steps.here, steps.tp, steps.positives)
         even = np.linspace(0, 1, points)
-        kept = np.concatenate([np.searchsorted(along, even), np.searchsorted(up, even), [0, len(walk) - 1]])
+        kept = np.concatenate([np.searchsorted(along, even), np.searchsorted(up, even), [0, along.size - 1]])
         kept = np.unique(kept)
         return along[kept], up[kept]
 
@@ -186,7 +185,10 @@ class PixelCurve:
         return _bin_floor(np.searchsorted(below, wanted))
 
     def _steps(self) -> _Steps:
-        return self._sorted_steps() if self._histogram is None else self._histogram_steps(self._histogram)
+        if self._known is None:
+            counts = self._histogram
+            self._known = self._sorted_steps() if counts is None else self._histogram_steps(counts)
+        return self._known
 
     def _sorted_steps(self) -> _Steps:
         positive, negative = _sorted(self._positive), _sorted(self._negative)
@@ -261,11 +263,15 @@ def split(score: NDArray[Any], label: NDArray[np.uint8]) -> tuple[Scores, Scores
     return positive + np.float32(0.0), negative + np.float32(0.0)
 
 
+def _walk(before: I64, after: I64, total: int) -> F64:
+    """Shares of a class on the way from 0 to 1 past every step, float64 `[2 * steps + 2]`."""
+    return np.concatenate([[0.0], np.stack([before, after], 1).ravel() / total, [1.0]])
+
+
 def _sorted(chunks: list[Scores]) -> Scores:
     """Sorts all chunks together, leaving the one sorted array in their place to save memory and time."""
     if len(chunks) != 1:
-        joined = np.concatenate(chunks) if chunks else np.empty(0, np.float32)
-        chunks[:] = [joined]
+        chunks[:] = [np.concatenate(chunks) if chunks else np.empty(0, np.float32)]
     chunks[0].sort()
     return chunks[0]
 

@@ -18,6 +18,7 @@ from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.parts import Detector
 from oodseg.io.images import to_tensor
 from oodseg.nn.encoders import WHEELS, build_encoder, load_pretrained
+from oodseg.nn.light_imports import import_timm
 from oodseg.pipeline import S2M
 from oodseg.runs.loading import pipeline_sha256
 
@@ -105,7 +106,7 @@ class TimmEncoder(Encoder):
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
-        import timm
+        timm = import_timm()
 
         self.settings = {"timm": name}
         try:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from oodseg.core.devices import at_precision, check_precision, choose_device
 from oodseg.core.encoding import encode_jpeg, encode_png
 from oodseg.core.errors import ImageError
+from oodseg.core.fingerprint import file_identity
 from oodseg.core.objects import OodObject
 from oodseg.core.progress import Progress
 from oodseg.exchange import LabelledImage, read_results
@@ -36,7 +37,7 @@ from oodseg.mining.gallery import JSON_FILE, PAGE_FILE, write_gallery
 from oodseg.mining.listing import MinedObject, rank
 from oodseg.mining.similarity import F32
 from oodseg.runs.folder import open_run
-from oodseg.runs.items import Item, Source, file_identity
+from oodseg.runs.items import Item, Source
 from oodseg.runs.loop import Work, work_through
 from oodseg.runs.store import Plan, RunStore
 

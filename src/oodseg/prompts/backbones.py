@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
 from oodseg.nn.blocks import Residual, conv_norm_relu
+from oodseg.nn.vision import FeaturePyramidNetwork, LastLevelMaxPool, resnet_fpn_backbone
 
 _CELL = 4
 _WIDTHS = (32, 64, 128, 160)

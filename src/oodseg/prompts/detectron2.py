@@ -27,12 +27,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.ops import roi_align
 
 from oodseg.core.errors import WeightsError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
+from oodseg.nn.vision import AnchorGenerator, roi_align
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.prompts.rcnn import Canvas
 from oodseg.prompts.reading import Reading

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from oodseg.core.errors import ScoreMapError
 from oodseg.core.parts import BoxPrompts
+from oodseg.nn.light_imports import import_torchvision
 
 _MIDDLE = 0.6  # share of a box's sides
 _CELLS = 8  # per side, with four samples each
@@ -61,6 +62,8 @@ def middle_score(score: Tensor, boxes: Tensor) -> Tensor:
         Float `[N]`.
     """
     import torch
+
+    import_torchvision()
     from torchvision.ops import roi_align
 
     corner, opposite = boxes[:, :2], boxes[:, 2:]

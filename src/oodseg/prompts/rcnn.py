@@ -8,14 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import MultiScaleRoIAlign
-from torchvision.ops.poolers import initLevelMapper
 
 from oodseg.core.errors import ConfigError
+from oodseg.nn.vision import (
+    AnchorGenerator,
+    FasterRCNN,
+    FastRCNNPredictor,
+    ImageList,
+    MultiScaleRoIAlign,
+    TwoMLPHead,
+    initLevelMapper,
+)
 from oodseg.prompts.backbones import CompactBackbone, resnet50_backbone
 
 _RATIOS = (0.5, 1.0, 2.0)

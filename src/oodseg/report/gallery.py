@@ -111,5 +111,5 @@ def _data_address(pixels: RGB) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="WEBP", quality=72)
+    Image.fromarray(pixels).save(buffer, format="WEBP", quality=72, method=2)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

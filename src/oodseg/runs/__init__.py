@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from oodseg.runs.fleet.pools import RayPool
     from oodseg.runs.fleet.predicting import FleetRun, predict_fleet
     from oodseg.runs.items import Item, Source, open_source
-    from oodseg.runs.judgements import JudgeRun, judge
+    from oodseg.runs.judgements import judge
+    from oodseg.runs.judging import JudgeRun
     from oodseg.runs.loop import Tally, Work, work_through
     from oodseg.runs.predictions import PredictionRun, predict
     from oodseg.runs.sequences import SequenceEvaluation, evaluate_sequences
@@ -64,7 +65,7 @@ _HOMES = {
     "FitRun": "oodseg.runs.statistics",
     "FleetRun": "oodseg.runs.fleet.predicting",
     "Item": "oodseg.runs.items",
-    "JudgeRun": "oodseg.runs.judgements",
+    "JudgeRun": "oodseg.runs.judging",
     "PredictionRun": "oodseg.runs.predictions",
     "RayPool": "oodseg.runs.fleet.pools",
     "RunStore": "oodseg.runs.store",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,15 @@ from oodseg.metrics.s2m import PRESETS
 from oodseg.pipeline import S2M
 from oodseg.report.write import write_results
 from oodseg.runs.loading import load
+from oodseg.runs.scores import read_stats
 from oodseg.runs.statistics import spread
 from oodseg.synth import benchmark
 
 if TYPE_CHECKING:
     from oodseg.core.prediction import Prediction
+    from oodseg.runs.scores import Stats
 
+KEPT = "kept"  # folder of predictions
 GALLERY = 60  # thumbnails per set in the report
 
 
@@ -52,6 +56,7 @@ def evaluate_sets(
     size: int | None = None,
     scores: Mapping[str, str | os.PathLike[str]] | None = None,
     with_masks: bool = False,
+    score_stats: Mapping[str, Stats] | None = None,
     baselines: bool = True,
     preset: str = "code",
     split: str | None = None,
@@ -64,6 +69,9 @@ def evaluate_sets(
     progress: Progress | None = None,
 ) -> EvaluationRun:
     """Measures a pipeline, its detector alone, and score files of any origin, on the same images.
+
+    What is predicted is kept in `out/kept`: called again, it goes on where it was interrupted, and further
+    figures of the same predictions cost little. That folder may go at any time.
 
     Args:
         datasets: Folders that `open_dataset` reads; `"synthetic"` draws its own scenes into `out`.
@@ -81,6 +89,9 @@ def evaluate_sets(
             are several.
         with_masks: Whether score files also get a row "NAME + S2M": the objects that the pipeline's prompts
             and masks make of them.
+        score_stats: By the name of such scores: their mean and standard deviation on ordinary images, or a
+            folder of score maps of such images, for that row; `""` stands for all that are not named. If not
+            given, those of the score files of the set.
         baselines: Whether every score is also cut at its best threshold into connected components.
         preset: `"code"`: as S2M's released code (its tables); `"paper"`: as its equations.
         split: Split of the sets; None for the usual one.
@@ -97,6 +108,7 @@ def evaluate_sets(
             no `S2M` whose masks they could get.
         DatasetError: No such set, or a broken one.
         OodsegError: Missing weights or scores, or results that cannot be written.
+        KeyboardInterrupt: With a sentence that says how to go on.
     """
     chosen = next((known for known in PRESETS if known == preset), None)
     if chosen is None:
@@ -111,25 +123,56 @@ def evaluate_sets(
     measured, named = _load(pipeline, parts, operating_point, how)
     if with_masks and not isinstance(measured, S2M):
         raise ConfigError("the masks for scores are those of a pipeline: name one that is an S2M")
-    run = EvaluationRun()
-    for path, data in zip(paths, sets, strict=True):
-        found = evaluate(
-            data,
-            measured,
-            score_folders={name: _folder_of(Path(each), path, len(sets)) for name, each in folders.items()},
-            score_pipeline=measured if with_masks else None,
-            baselines=baselines,
-            preset=chosen,
-            seed=seed,
-            resamples=resamples,
-            gallery=GALLERY if report else 0,
-            progress=_titled(show, data.title),
-            **named,
+    if score_stats and not with_masks:
+        raise ConfigError(
+            "the statistics of scores are for the masks that they get: ask for these (--with-masks)"
         )
-        run.evaluations.append(found)
-        # After every set, so that what is measured stays measured if a later one fails.
-        run.files = write_results(run.evaluations, out, chosen, published=published, report=report)
+    if unknown := set(score_stats or {}) - {"", *folders}:
+        raise ConfigError(f"there are no scores '{min(unknown)}' to have statistics: name those of --scores")
+    stats = score_stats or {}
+    normalizers = {
+        name: read_stats(stats[name if name in stats else ""])
+        for name in folders
+        if name in stats or "" in stats
+    }
+    keep = None if named.get("keep_as") is None else Path(out, KEPT)
+    run = EvaluationRun()
+    with _resumable(keep):
+        for path, data in zip(paths, sets, strict=True):
+            found = evaluate(
+                data,
+                measured,
+                score_folders={
+                    name: _folder_of(Path(each), path, len(sets)) for name, each in folders.items()
+                },
+                score_pipeline=measured if with_masks else None,
+                score_normalizers=normalizers,
+                baselines=baselines,
+                preset=chosen,
+                seed=seed,
+                resamples=resamples,
+                gallery=GALLERY if report else 0,
+                keep=keep,
+                progress=_titled(show, data.title),
+                **named,
+            )
+            run.evaluations.append(found)
+            # After every set, so that what is measured stays measured if a later one fails.
+            run.files = write_results(run.evaluations, out, chosen, published=published, report=report)
     return run
+
+
+@contextmanager
+def _resumable(keep: Path | None) -> Iterator[None]:
+    """Says, where an evaluation is interrupted, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if keep is None or not keep.is_dir():
+            raise
+        raise KeyboardInterrupt(
+            f"interrupted: what was predicted is kept in {keep}; run the same command again to go on"
+        ) from None
 
 
 def _drawn(path: Path, out: Path, progress: Progress) -> Path:
@@ -161,8 +204,12 @@ def _load(
             raise ConfigError(
                 "parts are chosen for a pipeline that is named: name one, or put them into S2M(...)"
             )
-        name = pipeline.name if isinstance(pipeline, S2M) else "own"
-        return pipeline, {} if pipeline is None else {"pipeline_name": f"S2M ({name})"}
+        if not isinstance(pipeline, S2M):
+            return pipeline, {} if pipeline is None else {"pipeline_name": "S2M (own)"}
+        known = None
+        with suppress(ConfigError):  # a part that nothing can name: its results are not kept
+            known = load(pipeline)[1]
+        return pipeline, {"pipeline_name": f"S2M ({pipeline.name})", "keep_as": known}
     s2m, settings = load(pipeline, operating_point=operating_point, **parts, **how)
     # The path to a folder says nothing in a table; the usual operating point goes without saying.
     words = [Path(pipeline).name or os.fspath(pipeline)]
@@ -175,6 +222,7 @@ def _load(
         "pipeline_name": title,
         "weights_hash": settings.get("pipeline_sha256"),
         "settings": settings,
+        "keep_as": settings,
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.fingerprint import hash_bytes
+from oodseg.core.fingerprint import file_identity, hash_bytes
 from oodseg.io.discovery import find_images
 from oodseg.io.images import Channels, as_image, read_image
 from oodseg.io.volumes import is_volume
@@ -116,15 +116,6 @@ def file_items(paths: Sequence[Path]) -> list[Item]:
         )
         for path in paths
     ]
-
-
-def file_identity(path: Path) -> list[Any]:
-    """Returns the place, size and time of a file, JSON-able; of a missing file size and time are -1."""
-    try:
-        status = path.stat()
-    except OSError:  # the next reader of the file reports the error
-        return [os.path.abspath(path), -1, -1]
-    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
 
 def _files(paths: Sequence[Path]) -> Source:

@@ -16,6 +16,7 @@ from oodseg.core.coco import coco_document, image_ids
 from oodseg.core.encoding import ImageFormat, NumberFormat, encode_image, encode_numbers, encode_png
 from oodseg.core.errors import ConfigError, ImageError
 from oodseg.core.files import write_json
+from oodseg.core.fingerprint import file_identity
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.normalization import HIGHEST, LOWEST
 from oodseg.core.overlay import draw_thumbnail
@@ -26,7 +27,7 @@ from oodseg.pipeline import S2M
 from oodseg.report.object_list import ObjectEntry, ObjectList
 from oodseg.report.objects import CSV_FILE, PAGE_FILE, write_objects
 from oodseg.runs.folder import common_root, root_of
-from oodseg.runs.items import Item, file_identity
+from oodseg.runs.items import Item
 from oodseg.runs.loading import Deferred
 from oodseg.runs.loop import Work
 from oodseg.runs.scores import ScoreMaps

@@ -11,7 +11,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from oodseg.core.parts import Segmenter
-from oodseg.runs.judgements import JudgeRun, judge
+from oodseg.runs.judgements import judge
+from oodseg.runs.judging import JudgeRun
 
 
 class RankValidationImages(Callback):  # type: ignore[misc]

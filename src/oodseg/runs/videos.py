@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oodseg.core.errors import ImageError
-from oodseg.core.fingerprint import hash_json
+from oodseg.core.fingerprint import file_identity, hash_json
 from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress, silent
 from oodseg.core.version import __version__
@@ -29,7 +29,7 @@ from oodseg.io.video import open_video
 from oodseg.pipeline import S2M
 from oodseg.runs.folder import open_run
 from oodseg.runs.following import follow
-from oodseg.runs.items import Item, Source, file_identity
+from oodseg.runs.items import Item, Source
 from oodseg.runs.loading import load, read_limits
 from oodseg.runs.predictions import DEFAULT_FOLDER
 from oodseg.runs.segments import SEGMENTS, SegmentStore

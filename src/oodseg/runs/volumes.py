@@ -13,10 +13,14 @@ import numpy as np
 
 from oodseg.core.encoding import NumberFormat
 from oodseg.core.errors import ConfigError, OodsegError
+from oodseg.core.fingerprint import file_identity
 from oodseg.core.progress import Progress
+from oodseg.core.taxonomy import BACKGROUND
+from oodseg.failures.consistency import Consistency
 from oodseg.failures.detector import SegmenterAssessor
 from oodseg.failures.loading import (
     choose_failure_detector,
+    choose_label_judge,
     failure_detector_parts,
     failure_detector_sha256,
 )
@@ -24,8 +28,8 @@ from oodseg.failures.structures import volume_dice
 from oodseg.io.slices import Slices, map_codes
 from oodseg.io.volumes import put_slice, read_labels, read_volume, usual_window, write_volume
 from oodseg.runs.folder import open_run
-from oodseg.runs.items import Item, Source, file_identity
-from oodseg.runs.judgements import ERROR_FILE, JudgeRun, Judging, judging_plan
+from oodseg.runs.items import Item, Source
+from oodseg.runs.judging import ERROR_FILE, JudgeRun, Judging, judging_plan, notes_of
 from oodseg.runs.loop import work_through
 from oodseg.runs.model_files import model_files
 from oodseg.segmenters.given import GivenLabels
@@ -39,7 +43,7 @@ DEFAULT_FOLDER = "oodseg-results/volumes"
 def judge_volume(
     scan: str | os.PathLike[str],
     labels: str | os.PathLike[str],
-    detector: str | os.PathLike[str],
+    detector: str | os.PathLike[str] = Consistency.name,
     out: str | os.PathLike[str] | None = None,
     *,
     structures: Mapping[int, str] | None = None,
@@ -76,14 +80,20 @@ def judge_volume(
     paths, detector = (Path(scan), Path(labels)), os.fspath(detector)
     volume = read_volume(paths[0])
     stored = read_labels(paths[1], volume)
-    loaded = choose_failure_detector(detector, None, device)
+    structures = dict(structures or {})
+    if detector == Consistency.name:
+        present = [int(code) for code in np.unique(stored.values) if code]
+        structures = structures or {code: f"label {code}" for code in present}
+        loaded = choose_label_judge(detector, [BACKGROUND, *dict.fromkeys(structures.values())], device)
+    else:
+        loaded = choose_failure_detector(detector, None, device)
     if not isinstance(loaded, SegmenterAssessor) or not isinstance(loaded.segmenter, GivenLabels):
         raise ConfigError(
             f"the failure detector '{detector}' judges a segmenter of its own: give --detector the folder of "
             "one that was trained on volumes"
         )
     given = loaded.segmenter
-    codes = map_codes(stored, given.classes, structures or {})
+    codes = map_codes(stored, given.classes, structures)
     window = window or given.window or usual_window(volume)
     if window[0] >= window[1]:
         raise ConfigError(f"--window {window[0]:g} {window[1]:g}: the second value must be the larger one")
@@ -93,7 +103,7 @@ def judge_volume(
         "detector_sha256": failure_detector_sha256(detector),
         "scan": str(scan),
         "prediction": str(labels),
-        "structures": {str(code): name for code, name in (structures or {}).items()},
+        "structures": {str(code): name for code, name in structures.items()},
         "window": list(window),
         "slice_axis": slices.axis,
         "models": model_files(failure_detector_parts(detector)),
@@ -104,7 +114,7 @@ def judge_volume(
     ready = open_run(plan, _slice_source(slices, paths), out, DEFAULT_FOLDER)
     work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision)
     run = work.summed_up(work_through(work, ready.source, progress))
-    return replace(run, notes=[] if ready.note is None else [ready.note])
+    return replace(run, notes=notes_of(str(detector), ready.note))
 
 
 def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:

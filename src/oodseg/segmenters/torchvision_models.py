@@ -13,6 +13,7 @@ from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.parts import Segmentation
 from oodseg.nn.checkpoints import read_state_dict
 from oodseg.nn.hub import portable_source
+from oodseg.nn.light_imports import import_torchvision
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names, input_of
 
 _CLASSIFIERS = ("classifier.4", "classifier.low_classifier")
@@ -37,6 +38,7 @@ class TorchvisionSegmenter(WrappedSegmenter):
     def __init__(
         self, source: str, weights: str | None = None, classes: Sequence[str] | str | None = None
     ) -> None:
+        import_torchvision()
         from torchvision.models import get_model, list_models, segmentation
 
         names = list_models(module=segmentation)

@@ -1,0 +1,136 @@
+"""Labels of images that were made elsewhere, to be judged: paired with the images by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodseg.core.errors import ConfigError, DatasetError, ImageError
+from oodseg.core.files import is_system_file
+from oodseg.core.fingerprint import file_identity
+from oodseg.core.progress import Progress, silent
+from oodseg.io.labels import read_label
+from oodseg.runs.items import Item, Source
+
+_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+_OTHER = "other"
+
+
+class GivenLabelFiles:
+    """A folder of label images, named like the images.
+
+    Args:
+        folder: Where they lie.
+        source: The images.
+        names: Class of every code; empty if the codes are the classes' numbers, or classes by themselves.
+
+    Raises:
+        ConfigError: No such folder, or images that are no files.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], source: Source, names: Mapping[int, str]) -> None:
+        self._folder, self._names = Path(folder), dict(names)
+        if not self._folder.is_dir():
+            raise ConfigError(f"the folder of labels {self._folder} does not exist: check the path")
+        if not isinstance(source.items, Sequence) or any(item.path is None for item in source.items):
+            raise ConfigError("stored labels are judged beside images that are files: name these")
+        self._items: Sequence[Item] = source.items
+        self._by_name: dict[str, list[Path]] = {}
+        for path in sorted(self._folder.rglob("*")):
+            if path.suffix.lower() in _SUFFIXES and path.is_file() and not is_system_file(path.name):
+                key = path.relative_to(self._folder).with_suffix("").as_posix()
+                self._by_name.setdefault(key, []).append(path)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """JSON-able: what tells these labels from others, besides the files."""
+        named = {str(code): name for code, name in self._names.items()}
+        return {"predictions": os.path.abspath(self._folder), "codes": named}
+
+    def find(self, item: Item) -> Path:
+        """Finds the labels of an image: by its path below the images' folder, else by its stem.
+
+        Raises:
+            ImageError: There are none, or several.
+        """
+        stem = "" if item.path is None else item.path.stem
+        for name in (item.key, str(PurePosixPath(item.key).with_name(stem)), stem):
+            found = self._by_name.get(name, [])
+            if len(found) == 1:
+                return found[0]
+            if found:
+                listed = ", ".join(path.name for path in found)
+                raise ImageError(f"{self._folder} holds several labels of {item.name} ({listed}): keep one")
+        raise ImageError(f"{self._folder} holds no labels named '{stem}' ({', '.join(_SUFFIXES)})")
+
+    def classes(self, progress: Progress | None = None) -> list[str]:
+        """Names the classes for a judge that has none of its own; without names every code is one.
+
+        Raises:
+            DatasetError: A label cannot be read, or they hold more codes than 256.
+        """
+        if self._names:
+            return [*dict.fromkeys(self._names.values()), _OTHER]
+        found: set[int] = set()
+        for number, item in enumerate(self._items, start=1):
+            try:
+                found |= set(np.unique(read_label(self.find(item))).tolist())
+            except ImageError:
+                continue  # is said when its turn comes
+            (progress or silent)("reading labels", number, len(self._items))
+        if len(found) > 256:
+            raise DatasetError(
+                f"the labels in {self._folder} hold {len(found)} codes: are these labels of classes? Name "
+                "those that count with --class NAME=CODE"
+            )
+        self._names = {code: f"class {code}" for code in sorted(found)}
+        return list(self._names.values())
+
+    def beside(self, source: Source, classes: Sequence[str]) -> Source:
+        """Gives every image its labels, as indices into a judge's classes.
+
+        Raises:
+            ConfigError: A name that is no class.
+        """
+        for name in self._names.values():
+            if name not in classes:
+                raise ConfigError(f"the detector knows no class '{name}': choose among {', '.join(classes)}")
+        items = [self._with_labels(item, classes) for item in self._items]
+        return replace(source, items=items)
+
+    def _with_labels(self, item: Item, classes: Sequence[str]) -> Item:
+        def labels() -> NDArray[np.uint8]:
+            path = self.find(item)
+            try:
+                codes = read_label(path)
+            except DatasetError as error:
+                raise ImageError(str(error)) from error
+            return self._indices(codes, classes, path)
+
+        def identity() -> list[object]:
+            return [*item.identity(), file_identity(self.find(item))]
+
+        return replace(item, labels=labels, identity=identity)
+
+    def _indices(self, codes: NDArray[np.uint16], classes: Sequence[str], path: Path) -> NDArray[np.uint8]:
+        table = np.full(1 << 16, 255, np.uint8)
+        known = self._names or dict(enumerate(classes))
+        for code, name in known.items():
+            table[code] = classes.index(name)
+        rest = classes.index(_OTHER) if _OTHER in classes else None
+        found = table[codes]
+        lost = found == 255 if len(classes) < 256 else np.zeros_like(found, bool)
+        if lost.any():
+            if rest is None:
+                listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
+                raise DatasetError(
+                    f"{path} holds the code {int(codes[lost][0])}, but the detector knows {listed}: say "
+                    f"which code is which class, as --class '{classes[0]}=CODE'"
+                )
+            found[lost] = rest
+        return found

@@ -1,0 +1,78 @@
+"""Stored labels of images are judged as a segmenter's are."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.runs import judge
+
+HEIGHT, WIDTH = 48, 64
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Three images of a dark and a bright half; the labels of the second have a wrong patch."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros((HEIGHT, WIDTH), np.uint8)
+    truth[:, 32:] = 40
+    for number in range(3):
+        image = np.where(truth[..., None] > 0, 200, 50) + rng.normal(0, 8, (HEIGHT, WIDTH, 3))
+        label = truth.copy()
+        if number == 1:
+            label[8:40, 8:30] = 40
+        for folder, pixels in (("images", image.clip(0, 255)), ("labels", label)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / folder / f"{number}.png")
+    return tmp_path
+
+
+def test_the_wrong_labels_come_first(labelled, tmp_path):
+    run = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
+    assert run.worst()[0].name == "1.png"
+    assert run.listed.classes == ("class 0", "class 40")
+    stored = np.asarray(Image.open(tmp_path / "out" / "labels" / "1.png"))
+    assert np.array_equal(stored == 1, np.asarray(Image.open(labelled / "labels" / "1.png")) == 40)
+    error = np.asarray(Image.open(tmp_path / "out" / "error" / "1.png")) / 65535
+    assert error[8:40, 8:30].mean() > 5 * error[:, 40:].mean()
+    about = json.loads((tmp_path / "out" / "failures.json").read_text())
+    assert about["settings"]["detector"] == "consistency"
+    again = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
+    assert again.done_before == 3
+
+
+def test_a_changed_label_is_judged_again_and_a_missing_or_small_one_is_named(labelled, tmp_path):
+    options = {"out": tmp_path / "out", "predictions": labelled / "labels", "device": "cpu"}
+    judge(labelled / "images", **options)
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(labelled / "labels" / "0.png")
+    Image.fromarray(np.zeros((5, 6), np.uint8)).save(labelled / "labels" / "1.png")
+    (labelled / "labels" / "2.png").unlink()
+    run = judge(labelled / "images", **options, classes={0: "dark", 40: "bright"}, fresh=True)
+    assert run.done_before == 0
+    assert run.listed.classes == ("dark", "bright", "other")
+    assert "the labels of 1.png are 6x5 pixels, the image is 64x48" in run.failures["1.png"]
+    assert "holds no labels named '2'" in run.failures["2.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"segmenter": "street"}, ConfigError, "either stored labels are judged or a segmenter"),
+        ({"detector": "entropy"}, ConfigError, "entropy reads the probabilities of a network"),
+        ({"detector": "street"}, DatasetError, "holds the code 40, but the detector knows 0 drivable"),
+        ({"detector": "street", "classes": {0: "moon"}}, ConfigError, "the detector knows no class 'moon'"),
+        ({"predictions": "nowhere"}, ConfigError, "nowhere does not exist"),
+        ({"predictions": None, "classes": {0: "a"}}, ConfigError, "name their folder, too"),
+    ],
+)
+def test_faults_are_one_sentence(labelled, tmp_path, options, error, words):
+    given = {"predictions": labelled / "labels", "device": "cpu", **options}
+    with pytest.raises(error, match=words):
+        judge(labelled / "images", out=tmp_path / "out", **given)
+
+
+def test_images_in_memory_have_no_stored_labels(labelled, tmp_path):
+    with pytest.raises(ConfigError, match="beside images that are files"):
+        judge([np.zeros((9, 9, 3), np.uint8)], out=tmp_path, predictions=labelled / "labels")
