@@ -55,10 +55,10 @@ def test_it_judges_labels_and_a_segmenter_alike():
     found = judge.assess(image, labels)
     assert np.array_equal(found.labels, labels.numpy())
     assert found.error.shape == (48, 64)
-    assert found.mean_iou > 0.95
+    assert found.mean_quality > 0.95
     broken = labels.clone()
     broken[:, 16:32] = 1
-    assert judge.assess(image, broken).mean_iou < found.mean_iou
+    assert judge.assess(image, broken).mean_quality < found.mean_quality
     with pytest.raises(ConfigError, match="both must be of one size"):
         judge.assess(image, labels[:10])
     with pytest.raises(ConfigError, match="judges labels that were made elsewhere and was given none"):
@@ -79,4 +79,4 @@ def test_a_trained_detector_judges_labels_of_its_classes():
     found = judge.assess(torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0)), labels)
     assert np.array_equal(found.labels, labels.numpy())
     assert found.resynthesis is not None
-    assert np.isfinite(found.mean_iou)
+    assert np.isfinite(found.mean_quality)
