@@ -182,6 +182,8 @@ class Predicting(Work[PredictionRecord]):
         """See `Work.prepare`: the detector looks at the images together."""
         if not isinstance(self._s2m, S2M | Deferred):
             return
+        if isinstance(self._s2m, Deferred):
+            self._s2m.load()  # no time of an image
         started, read = time.perf_counter(), dict[str, _Ahead]()
         for item in items:
             with suppress(ImageError), collect_warnings(forward=False) as warned:
