@@ -38,7 +38,7 @@ def test_the_wrong_labels_come_first(labelled, tmp_path):
     error = np.asarray(Image.open(tmp_path / "out" / "error" / "1.png")) / 65535
     assert error[8:40, 8:30].mean() > 5 * error[:, 40:].mean()
     about = json.loads((tmp_path / "out" / "failures.json").read_text())
-    assert about["settings"]["detector"] == "consistency"
+    assert about["info"]["settings"]["detector"] == "consistency"
     again = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
     assert again.done_before == 3
 

@@ -28,7 +28,7 @@ _DIGITS = 24  # of checksums, in names
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of a frame.
+    """A prediction that is kept, of one frame.
 
     Attributes:
         prediction: Without its score map.

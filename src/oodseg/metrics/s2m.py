@@ -216,7 +216,7 @@ def _areas(iou: F64, f1: F64, preset: Preset) -> tuple[F64, F64]:
 
 
 def _above(values: NDArray[np.float32]) -> I64:
-    """How many values exceed each of the thresholds, int64 `[T]`."""
+    """Counts the values above each of the thresholds, int64 `[T]`."""
     # Sorting and looking up the thresholds takes a fraction of looking up every pixel.
     values.sort()
     return np.asarray(values.size - np.searchsorted(values, _T32, side="right"), np.int64)

@@ -1,4 +1,4 @@
-"""What is used of torchvision, imported without torch's compiler: whoever needs it takes it from here."""
+"""Names of torchvision, imported without torch's compiler: whoever needs one takes it from here."""
 
 from oodseg.nn.light_imports import import_torchvision
 
