@@ -1,4 +1,4 @@
-"""What a run does that judges segmentations, and what it gives."""
+"""Judges the images of a run, lists them, and holds what the run gives."""
 
 from __future__ import annotations
 
