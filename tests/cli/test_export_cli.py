@@ -9,14 +9,18 @@ from oodseg.export.onnx import ExportedGraph
 def test_export_prints_the_graphs_and_how_to_try_them(tmp_path, monkeypatch):
     seen = {}
 
-    def fake(pipeline, folder):
-        seen.update(name=pipeline.name, folder=folder)
+    def fake(pipeline, folder, precision):
+        seen.update(name=pipeline.name, folder=folder, precision=precision)
+        folder.mkdir()
+        (folder / "manifest.json").write_text('{"agreement": 0.9876}')
         return [ExportedGraph(tmp_path / "detector.onnx", 11_400_000, 2e-6)]
 
     monkeypatch.setattr(oodseg.export, "export_onnx", fake)
-    result = CliRunner().invoke(app, ["export", "--format", "onnx", "--out", str(tmp_path / "graphs")])
+    arguments = ["--format", "onnx", "--precision", "int8", "--out", str(tmp_path / "graphs")]
+    result = CliRunner().invoke(app, ["export", *arguments])
     assert result.exit_code == 0
-    assert seen == {"name": "street", "folder": tmp_path / "graphs"}
+    assert seen == {"name": "street", "folder": tmp_path / "graphs", "precision": "int8"}
+    assert "IoU of 0.988" in result.output
     assert "detector.onnx" in result.output
     assert "11.4" in result.output
     assert "onnx_predict.py IMAGE" in result.output

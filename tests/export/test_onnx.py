@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask as coco_mask
 
 from oodseg import S2M
 from oodseg.core.devices import full_precision
@@ -35,7 +36,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 GRAPHS = ["detector", "detailed", "prompts", "encoder", "decoder"]
-FILES = {*(f"{name}.onnx" for name in GRAPHS), "manifest.json", "onnx_predict.py"}
+FILES = {*(f"{name}.onnx" for name in GRAPHS), "weights.bin", "manifest.json", "onnx_predict.py"}
 SIZES = ((360, 640), (613, 457), (720, 1280))
 DRIVER = """
 import sys
@@ -43,9 +44,10 @@ for name in ("torch", "torchvision", "oodseg"):
     sys.modules[name] = None  # importing it is an error from here on
 sys.path.insert(0, sys.argv[1])
 import cv2, numpy, onnx_predict
+predictor = onnx_predict.Predictor()
 for path in sys.argv[2:]:
     image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-    masks, boxes, confidence = onnx_predict.predict(image)
+    masks, boxes, confidence = predictor.predict(image)
     numpy.savez(path + ".npz", masks=masks, boxes=boxes, confidence=confidence)
 """
 
@@ -107,28 +109,39 @@ def test_masks_are_those_of_torch_to_within_a_hundredth_of_the_pixels(pipeline, 
     assert objects >= 8 or not exact
 
 
-def test_the_example_as_a_command_writes_a_mask(folder, pipeline, tmp_path):
+def test_the_example_is_a_command(folder, pipeline, tmp_path):
     image = scene(0, SIZES[0])
-    (tmp_path / "photos").mkdir()
-    cv2.imwrite(str(tmp_path / "photos" / "street.png"), image[:, :, ::-1])
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    cv2.imwrite(str(photos / "street.png"), image[:, :, ::-1])
+    (photos / "broken.jpg").write_bytes(b"no image")
     blocked = "import sys, runpy; sys.modules['torch'] = sys.modules['oodseg'] = None;"
     start = f"runpy.run_path({str(folder / onnx.EXAMPLE)!r}, run_name='__main__')"
-    command = [sys.executable, "-c", blocked + start]
-    run = subprocess.run(
-        [*command, str(tmp_path / "photos" / "street.png")],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-        env=_one_thread(),
-    )
-    written = cv2.imread(str(tmp_path / "street_mask.png"), cv2.IMREAD_GRAYSCALE)
-    assert [each.name for each in (tmp_path / "photos").iterdir()] == ["street.png"]
+
+    def run(*arguments):
+        command = [sys.executable, "-c", blocked + start, *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, check=False, capture_output=True, text=True, env=_one_thread()
+        )
+
+    found = run("photos", "--out", "found")
+    assert found.returncode == 1
+    assert "broken.jpg is no image" in found.stderr
+    assert sorted(each.name for each in photos.iterdir()) == ["broken.jpg", "street.png"]
+    written = cv2.imread(str(tmp_path / "found" / "masks" / "street.png"), cv2.IMREAD_GRAYSCALE)
     assert set(np.unique(written)) == {0, 255}
     assert ((written > 0) != pipeline(image).mask).mean() < 0.01
-    assert run.stdout.startswith("street.png: box [")
-    again = subprocess.run([*command, str(tmp_path / "no.png")], check=False, capture_output=True, text=True)
-    assert "no.png is not an image" in again.stderr
+    assert cv2.imread(str(tmp_path / "found" / "overlays" / "street.jpg")).shape == image.shape
+    document = json.loads((tmp_path / "found" / "predictions.json").read_text())
+    assert document["images"] == [{"id": 1, "file_name": "street.png", "width": 640, "height": 360}]
+    decoded = [coco_mask.decode(each["segmentation"]) for each in document["annotations"]]
+    assert np.array_equal(np.any(decoded, 0), written > 0)
+    assert list(document["info"]["failed"]) == [str(Path("photos/broken.jpg"))]
+    assert found.stdout.startswith(f"street.png: {len(decoded)} unknown objects")
+    wrong = run("photos", "--providers", "No")
+    assert wrong.returncode == 2
+    assert "has no No; it has" in wrong.stderr
+    assert "--min-confidence" in run("--help").stdout
 
 
 def test_the_folder_holds_the_graphs_and_what_they_are(folder):
@@ -136,6 +149,10 @@ def test_the_folder_holds_the_graphs_and_what_they_are(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["working_side"] == [640, 1024]
     assert list(manifest["graphs"]) == GRAPHS
+    shared = folder / manifest["weights"]["file"]
+    assert hashlib.sha256(shared.read_bytes()).hexdigest() == manifest["weights"]["sha256"]
+    # Both looks of the detector share the network.
+    assert shared.stat().st_size > 10 * (folder / "detailed.onnx").stat().st_size
     for entry in manifest["graphs"].values():
         assert hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
         assert entry["difference_from_torch"] < 1e-3
@@ -234,7 +251,7 @@ def test_prompts_that_read_features_do_so_without_torch_too(joining, tmp_path, s
     for name in ("detector", "detailed"):
         assert list(manifest[name]["outputs"]) == ["score", *levels]
     assert list(manifest["prompts"]["inputs"]) == ["score", *levels]
-    masks, boxes, confidence = example(tmp_path / "out").predict(image)
+    masks, boxes, confidence = example(tmp_path / "out").Predictor().predict(image)
     with full_precision():
         expected = joining(image)
     assert len(expected.objects) >= 3

@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
@@ -26,6 +27,8 @@ from oodseg.core.installing import install_extra
 from oodseg.core.objects import PART_SHARE
 from oodseg.core.version import __version__
 from oodseg.export.graphs import Graph, build_graphs
+from oodseg.export.precision import agreement, check_precision, lower_precision, masks_of_scenes
+from oodseg.export.sharing import share_weights
 from oodseg.io.images import resize, to_tensor
 from oodseg.masks.cleanup import SMALLEST_SHARE
 from oodseg.masks.growth import EDGE_SHARE, HELD_SHARE, ROUNDS
@@ -37,6 +40,7 @@ Tensors = tuple[Tensor, ...]
 FORMAT = 1
 OPSET = 17
 EXAMPLE = "onnx_predict.py"
+WEIGHTS = "weights.bin"
 _MANIFEST = "manifest.json"
 # Relative to the value, or absolute where that is below 1. Rounding stays under a thousandth of it.
 _TOLERANCE = 0.01
@@ -58,10 +62,13 @@ class ExportedGraph:
     difference: float
 
 
-def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedGraph]:
+def export_onnx(
+    pipeline: S2M, folder: str | os.PathLike[str], precision: str = "float32"
+) -> list[ExportedGraph]:
     """Writes `detector.onnx`, `prompts.onnx`, `encoder.onnx`, `decoder.onnx`, a manifest and an example.
 
-    A detector with `detail` has a second graph, `detailed.onnx`, for large images.
+    A detector with `detail` has a second graph, `detailed.onnx`, for large images. Weights that several
+    graphs hold lie in `weights.bin`, once.
 
     The graphs (opset 17, float32) take images of any size; `oodseg.export.graphs` says what goes in and
     out, and the example `onnx_predict.py` puts them together with numpy and OpenCV alone. Every graph is run
@@ -72,15 +79,19 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
         pipeline: On the CPU. Prompts must be a Faster R-CNN, masks `compact`; any detector that is a
             network is tried.
         folder: Made if missing.
+        precision: `"float32"`, or `"float16"` or `"int8"` for smaller files: see
+            `oodseg.export.precision.lower_precision`. The manifest says how far the masks of drawn scenes
+            then agree with those of float32 (`agreement`, an IoU).
 
     Returns:
         The graphs in the order in which an image passes them.
 
     Raises:
         MissingDependencyError: `oodseg[export]` is not installed.
-        ConfigError: A part has no ONNX form.
+        ConfigError: A part has no ONNX form, or there is no such precision.
         OodsegError: The folder cannot be written.
     """
+    check_precision(precision)
     for library in ("onnx", "onnxruntime"):
         if find_spec(library) is None:
             raise MissingDependencyError(
@@ -98,36 +109,60 @@ def export_onnx(pipeline: S2M, folder: str | os.PathLike[str]) -> list[ExportedG
         # In the folder itself: os.replace is atomic only within one file system.
         work = Path(tempfile.mkdtemp(prefix=".export-", dir=target))
         try:
-            written = _write(pipeline, work)
+            written = _write(pipeline, work, precision)
             (target / _MANIFEST).unlink(missing_ok=True)
-            for path in [*(each.path for each in written), work / EXAMPLE, work / _MANIFEST]:
+            shared = [work / WEIGHTS] if (work / WEIGHTS).exists() else []
+            for path in [*shared, *(each.path for each in written), work / EXAMPLE, work / _MANIFEST]:
                 os.replace(path, target / path.name)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return [ExportedGraph(target / each.path.name, each.bytes, each.difference) for each in written]
 
 
-def _write(pipeline: S2M, folder: Path) -> list[ExportedGraph]:
+def _write(pipeline: S2M, folder: Path, precision: str) -> list[ExportedGraph]:
     graphs = build_graphs(pipeline.detector, pipeline.prompts, pipeline.masks, pipeline.readiness)
+    paths = {name: folder / f"{name}.onnx" for name in graphs}
+    written = []
     with full_precision(), torch.inference_mode():
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
-        written = []
-        for graph in graphs.values():
-            path = folder / f"{graph.name}.onnx"
-            try:
-                _trace(graph, traced[graph.name][0], path)
-                difference = _difference(path, graph, *probe[graph.name])
-            except OSError:
-                raise
-            except Exception as error:  # whatever a foreign network meets inside the exporter
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise _refusal(graph, shorten(reason, 120, placeholder=" ...")) from error
+        for name, graph in graphs.items():
+            with _refusing(graph):
+                _trace(graph, traced[name][0], paths[name])
+        if precision == "float32":
+            share_weights(list(paths.values()), folder / WEIGHTS)
+        for name, graph in graphs.items():
+            with _refusing(graph):
+                difference = _difference(paths[name], graph, *probe[name])
             if not difference <= _TOLERANCE:
                 raise _refusal(graph, f"its ONNX form differs from torch by {difference:.2g}")
-            written.append(ExportedGraph(path, path.stat().st_size, difference))
+            written.append(ExportedGraph(paths[name], paths[name].stat().st_size, difference))
     shutil.copyfile(Path(__file__).with_name(EXAMPLE), folder / EXAMPLE)
-    write_json(folder / _MANIFEST, _manifest(pipeline, graphs, written), indent=1)
+    manifest = _manifest(pipeline, graphs, written)
+    write_json(folder / _MANIFEST, manifest, indent=1)
+    if precision != "float32":
+        exact = masks_of_scenes(folder)
+        for path in paths.values():
+            lower_precision(path, precision)
+        share_weights(list(paths.values()), folder / WEIGHTS)
+        written = [
+            ExportedGraph(path, path.stat().st_size, _difference(path, graphs[name], *probe[name]))
+            for name, path in paths.items()
+        ]
+        manifest = _manifest(pipeline, graphs, written)
+        agreed = round(agreement(exact, masks_of_scenes(folder)), 4)
+        write_json(folder / _MANIFEST, {**manifest, "precision": precision, "agreement": agreed}, indent=1)
     return written
+
+
+@contextmanager
+def _refusing(graph: Graph) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # whatever a foreign network meets inside the exporter
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _refusal(graph, shorten(reason, 120, placeholder=" ...")) from error
 
 
 def _refusal(graph: Graph, reason: str) -> ConfigError:
@@ -205,16 +240,20 @@ def _difference(path: Path, graph: Graph, inputs: Tensors, expected: Tensors) ->
 
 
 def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGraph]) -> dict[str, Any]:
+    shared = written[0].path.with_name(WEIGHTS)
     return {
         "format": FORMAT,
         "oodseg": __version__,
         "pipeline": pipeline.name,
         "opset": OPSET,
+        "precision": "float32",
+        "agreement": None,
         "working_side": list(pipeline.working_side),
         "boxes_at_once": BOXES_AT_ONCE,
         "part_share": PART_SHARE,
         "growth": {"rounds": ROUNDS, "edge_share": EDGE_SHARE, "held_share": HELD_SHARE},
         "smallest_share": SMALLEST_SHARE,
+        "weights": {"file": WEIGHTS, "sha256": hash_file(shared)} if shared.exists() else None,
         "graphs": {
             graph.name: {
                 "file": each.path.name,

@@ -1,0 +1,89 @@
+"""The functions of the exported predictor; that its masks are the pipeline's is in `test_onnx`."""
+
+import io
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+tool = pytest.importorskip("oodseg.export.onnx_predict")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_run_lengths_are_those_of_coco(seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((int(rng.integers(1, 60)), int(rng.integers(1, 60)))) < rng.random() ** 2
+    mask = np.repeat(mask, int(rng.integers(1, 9)), axis=0)
+    found = tool.encode(mask)
+    expected = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert found["size"] == expected["size"]
+    assert found["counts"] == expected["counts"].decode()
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_run_lengths_of_one_value(value):
+    mask = np.full((3, 5), value)
+    expected = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert tool.encode(mask)["counts"] == expected["counts"].decode()
+
+
+def two_squares():
+    masks = np.zeros((2, 40, 60), bool)
+    masks[0, 10:20, 5:25] = masks[1, 0:4, 50:60] = True
+    return masks, np.array([0.9, 0.25], np.float32)
+
+
+def test_annotations():
+    masks, confidence = two_squares()
+    first, second = tool.annotations(masks, confidence, 3, 7)
+    assert (first["id"], second["id"], first["image_id"]) == (7, 8, 3)
+    assert first["bbox"] == [5, 10, 20, 10]
+    assert second["area"] == 40
+    assert second["score"] == 0.25
+    assert np.array_equal(coco_mask.decode(first["segmentation"]), masks[0])
+
+
+def test_overlays_leave_the_image_alone_but_for_lines_and_labels():
+    masks, confidence = two_squares()
+    image = np.full((40, 60, 3), 100, np.uint8)
+    drawn = tool.draw(image, masks, confidence)
+    assert drawn.shape == image.shape
+    assert (image == 100).all()
+    assert (drawn != image).any()
+    assert np.array_equal(tool.draw(image, masks[:0], confidence[:0]), image)
+
+
+def test_what_counts_as_input(tmp_path, monkeypatch):
+    for name in (
+        "a/x.png",
+        "a/deep/x.JPG",
+        "a/.hidden/x.png",
+        "a/._x.png",
+        "a/notes.md",
+        "x.png",
+        "y.png",
+        "a/out/masks/x.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text(f"{tmp_path / 'y.png'}\n\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{tmp_path / 'x.png'}\n"))
+    given = [tmp_path / "a", tmp_path / "x.png", tmp_path / "list.txt", "-"]
+    found = list(tool.find([str(each) for each in given], tmp_path / "a" / "out"))
+    assert [name for _, name in found] == ["deep/x.JPG", "x.png", "x-2.png", "y.png", "x-3.png"]
+    assert [path.parent.name for path, _ in found][:2] == ["deep", "a"]
+
+
+def test_images_of_any_path(tmp_path):
+    path = tmp_path / "grün" / "日本.png"
+    tool.write(path, np.full((4, 6, 3), (1, 2, 3), np.uint8))
+    assert tool.read(path)[0, 0].tolist() == [1, 2, 3]
+    for content in (b"no image", b""):
+        (tmp_path / "broken.png").write_bytes(content)
+        with pytest.raises(ValueError, match="is no image"):
+            tool.read(tmp_path / "broken.png")
+    with pytest.raises(ValueError, match="does not exist"):
+        tool.read(tmp_path / "none.png")
+    assert cv2.imread(str(tmp_path / "none.png")) is None
