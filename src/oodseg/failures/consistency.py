@@ -99,7 +99,8 @@ def _log_likelihood(look: Tensor, sample: Tensor, weights: Tensor, overall: Tens
     root = torch.linalg.cholesky(spread + _NOISE * torch.eye(len(look), device=look.device))
     distance = torch.linalg.solve_triangular(root, look - mean[:, None], upper=False).square().sum(0)
     # Both scales say nearly the same: the evidence counts half.
-    return -0.5 * (0.5 * distance + root.diagonal().log().sum())
+    found: Tensor = -0.5 * (0.5 * distance + root.diagonal().log().sum())
+    return found
 
 
 def _covariance(look: Tensor) -> Tensor:
