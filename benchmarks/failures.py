@@ -1,19 +1,21 @@
 """Compares SynthCP with its baselines at detecting segmentation errors and unknown objects.
 
     python benchmarks/failures.py --data DATA --failures RUN [--held-out RUN --held-out-generator RUN]
-    python benchmarks/failures.py --data DATA --detector street
+    python benchmarks/failures.py --data DATA --detector street [--untrained 30]
 
 RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
 generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and image figures
 on the test images of the run's label set, the AuPRC of unknown objects on DATA/benchmarks_dev/road_anomaly,
 with the second run that of the held-out classes on CamVid test, and what of its targets each reaches.
-With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured.
+With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured; with --untrained, in its
+place, that detector beside those that need no training around its segmenter (not calibrated: the order of
+pixels and images counts) on so many images of CamVid test, evenly spread.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +27,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from oodseg.core.errors import ConfigError
+from oodseg.core.parts import Judge
 from oodseg.data import open_dataset
+from oodseg.failures.augmented import TestTimeAugmentation
+from oodseg.failures.baselines import MSP, Energy, Entropy, MaxLogit
+from oodseg.failures.crf import CRF
+from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
@@ -39,7 +48,7 @@ from oodseg.metrics.failure import (
 from oodseg.metrics.pixel import PixelCurve
 from oodseg.training.comparator_segmenter import load_segmenter
 from oodseg.training.engine.trained import read_metrics
-from oodseg.training.labelled import LabelSet, load_label_set
+from oodseg.training.labelled import Labelled, load_label_set
 from oodseg.training.resynthesis import load_generator
 
 U8 = NDArray[np.uint8]
@@ -85,12 +94,11 @@ class Found:
         return f"{vars(self.images)[name]:.3f} ({low:.3f}–{high:.3f})"
 
 
-def assess(folder: Path, images: LabelSet) -> Found:
+def assess(detector: Judge, images: Sequence[Labelled], name: str) -> Found:
     """Measures one failure detector on the test images."""
-    detector = load_failure_detector(folder)
     count = len(detector.classes)
     curve, guessed, true, means = FailureCurve(), [], [], []
-    for each in track(images.test, folder.name, console=CONSOLE, transient=True):
+    for each in track(images, name, console=CONSOLE, transient=True):
         image, truth = each.read()
         found = detector.assess(to_tensor(image))
         curve.update(found.error, found.labels != truth, truth == IGNORE)
@@ -111,16 +119,12 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     recipe = read_recipe(run)
     images = load_label_set(recipe["labels"], data, recipe["held_out"])
     folders = sorted(each for each in (run / "detectors").iterdir() if each.name != OURS)
-    found = {each.name: assess(each, images) for each in [*folders, run / "detectors" / OURS]}
+    found = {
+        each.name: assess(load_failure_detector(each), images.test, each.name)
+        for each in [*folders, run / "detectors" / OURS]
+    }
     where = f"{len(images.test)} test images, {len(images.classes)} classes"
-    rows = [[name, *(f"{value:.3f}" for value in each.pixels)] for name, each in found.items()]
-    table(f"Wrong pixels: {where}", ["detector", *PIXELS], rows)
-    for title, columns in (("Quality of a class", IMAGES), ("Quality of an image", MEANS)):
-        rows = [[name, *map(each.with_interval, columns)] for name, each in found.items()]
-        table(f"{title}: {where}", ["detector", *columns.values()], rows)
-    for figure in ("pearson", "aurc"):
-        rows = [[name, *(f"{v:.3f}" for v in each.images.by_class[figure])] for name, each in found.items()]
-        table(f"{IMAGES[figure]} by class", ["detector", *images.classes], rows)
+    show(found, where, images.classes)
     ours, rest = found[OURS], [each for name, each in found.items() if name != OURS]
     best = max(each.pixels[0] for each in rest)
     yield verdict("AUPR-Error, 6 % above the best baseline", ours.pixels[0], 1.06 * best)
@@ -130,6 +134,33 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     yield verdict("mIoU Pearson, 0.07 above the best baseline", pearson, best + 0.07)
     least = min(each.images.mean_aurc for each in rest)
     yield verdict("1 - mIoU AURC, above all baselines", 1 - ours.images.mean_aurc, 1 - least)
+
+
+def show(found: Mapping[str, Found], where: str, classes: Sequence[str]) -> None:
+    """Prints the tables of failure detection."""
+    rows = [[name, *(f"{value:.3f}" for value in each.pixels)] for name, each in found.items()]
+    table(f"Wrong pixels: {where}", ["detector", *PIXELS], rows)
+    for title, columns in (("Quality of a class", IMAGES), ("Quality of an image", MEANS)):
+        rows = [[name, *map(each.with_interval, columns)] for name, each in found.items()]
+        table(f"{title}: {where}", ["detector", *columns.values()], rows)
+    for figure in ("pearson", "aurc"):
+        rows = [[name, *(f"{v:.3f}" for v in each.images.by_class[figure])] for name, each in found.items()]
+        table(f"{IMAGES[figure]} by class", ["detector", *classes], rows)
+
+
+def untrained(detector: str, data: Path, count: int) -> None:
+    """Prints failure detection of a detector and of those around its segmenter that need no training."""
+    ours = load_failure_detector(detector)
+    if not isinstance(ours, SegmenterAssessor):
+        raise ConfigError(
+            f"{detector} has no segmenter to judge otherwise: name one of oodseg train comparator"
+        )
+    images = load_label_set("street", data)
+    chosen = images.test[:: max(1, len(images.test) // count)][:count]
+    kinds: list[Judge] = [kind(ours.segmenter) for kind in (MSP, Entropy, Energy, MaxLogit, CRF)]
+    kinds += [MCDropout(ours.segmenter), TestTimeAugmentation(ours.segmenter), ours]
+    found = {each.name: assess(each, chosen, each.name) for each in kinds}
+    show(found, f"{len(chosen)} of {len(images.test)} images of CamVid test", images.classes)
 
 
 Scorer = Callable[[torch.Tensor], torch.Tensor]  # image [1, 3, H, W] to scores [H, W]
@@ -220,6 +251,9 @@ def main() -> None:
         "--detector", help="synthcp detector whose scores of unknown objects are measured, if not the run's"
     )
     parser.add_argument(
+        "--untrained", type=int, metavar="IMAGES", help="compare with detectors that need no training instead"
+    )
+    parser.add_argument(
         "--held-out", type=Path, help="run of oodseg train comparator with held_out and folds=0"
     )
     parser.add_argument(
@@ -233,6 +267,9 @@ def main() -> None:
     verdicts: list[tuple[str, str, str, str]] = []
     if arguments.failures:
         verdicts += failures(arguments.failures, arguments.data)
+    if arguments.untrained is not None:
+        untrained(arguments.detector or "street", arguments.data, arguments.untrained)
+        return
     if arguments.failures or arguments.detector:
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
         if folder.is_dir():

@@ -33,6 +33,7 @@ def test_json_names_every_stage_of_every_size(red):
         assert each["peak_mib"] is None or each["peak_mib"] > 10
     assert report["threads"] == 1
     assert {"machine", "load_seconds", "first_load_seconds"} <= set(report)
+    assert report["promise"] is None
 
 
 def test_table(red, tmp_path):

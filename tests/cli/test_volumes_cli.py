@@ -54,8 +54,10 @@ def test_faults_are_one_sentence(judge, tmp_path, options, words):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_needed_is_asked_for():
-    result = CliRunner().invoke(app, ["volumes", "scan.nii.gz", "--detector", "x"], env={"COLUMNS": "200"})
-    assert result.exit_code == 2
-    assert "Missing option" in result.output
-    assert "--prediction" in result.output
+def test_labels_are_asked_for_where_no_segmenter_comes_along(tmp_path, monkeypatch):
+    failure_fakes.register(monkeypatch)
+    scan = save_scan(tmp_path / "case.nii.gz", body())
+    for detector in (save_volume_detector(tmp_path / "detector"), "consistency"):
+        arguments = ["volumes", scan, "--detector", detector, "--out", tmp_path / "out"]
+        result = CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "250"})
+        assert_sentence(result, 2, "name the labels to judge with --prediction")

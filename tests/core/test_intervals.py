@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.intervals import QualityIntervals
+from oodseg.core.intervals import QualityIntervals, StructureIntervals
 
 GOOD = {
     "level": 0.9, "centre": [0.1, 0.8, -0.2], "spread": [0.05, 0.0, 0.1], "least_spread": 0.01, "bound": 2.0,
@@ -49,3 +49,21 @@ def test_the_promise_names_its_condition():
 def test_numbers_that_make_no_interval(change):
     with pytest.raises(ConfigError, match="fit them with `oodseg calibrate`"):
         QualityIntervals(**{**GOOD, **change})
+
+
+def test_intervals_of_structures():
+    found = StructureIntervals(0.9, {"liver": 0.2}, 24, "test scans")
+    assert found.around("liver", 0.5) == pytest.approx((0.3, 0.7))
+    assert found.around("liver", 0.95) == pytest.approx((0.75, 1.0))
+    assert found.around("liver", None) is None
+    assert found.around("spleen", 0.5) is None
+    assert "probability of 90%" in found.promise()
+    assert "exchangeable with the 24 of the calibration (test scans)" in found.promise()
+
+
+@pytest.mark.parametrize(
+    ("level", "reach"), [(0.0, {}), (1.0, {}), (0.9, {"a": -0.1}), (0.9, {"a": float("inf")})]
+)
+def test_intervals_of_structures_that_make_no_sense(level, reach):
+    with pytest.raises(ConfigError, match="reaches of 0 or more"):
+        StructureIntervals(level, reach, 9, "")

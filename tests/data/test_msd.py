@@ -4,7 +4,9 @@ import pytest
 
 from failure_fakes import WINDOW, body, save_nifti, save_task
 from oodseg.core.errors import ConfigError, DatasetError, ImageError
-from oodseg.data.msd import export_slices, read_layout, split_cases
+from oodseg.data.msd import export_slices
+from oodseg.data.msd_layout import read_layout, split_cases
+from oodseg.data.slices import window_of
 from oodseg.training.labelled import slices
 
 
@@ -26,6 +28,36 @@ def test_every_case_has_one_split_and_keeps_it(tmp_path):
     assert {split: len(part) for split, part in parts.items()} == {"val": 2, "test": 2, "train": 16}
     assert sorted(case.name for part in parts.values() for case in part) == [case.name for case in cases]
     assert split_cases(cases[::-1]) == parts
+
+
+def test_folds_test_every_case_once(tmp_path):
+    _, cases = read_layout(save_task(tmp_path / "Task07", 10))
+    tested = []
+    for number in range(3):
+        parts = split_cases(cases, (number, 3))
+        assert sorted(case.name for part in parts.values() for case in part) == [case.name for case in cases]
+        assert parts["val"]
+        tested += [case.name for case in parts["test"]]
+    assert sorted(tested) == [case.name for case in cases]
+    with pytest.raises(ConfigError, match="there is no fold 3 of 3"):
+        split_cases(cases, (3, 3))
+
+
+def test_two_plain_folders_with_structures_named_by_the_caller(tmp_path):
+    root = save_task(tmp_path / "Task07", 4)
+    (root / "dataset.json").unlink()
+    (root / "imagesTr").rename(root / "images")
+    (root / "labelsTr").rename(root / "labels")
+    structures = {1: "liver", 2: "pancreas"}
+    export_slices(root, tmp_path / "slices", None, structures=structures, fold=(0, 2))
+    found = slices(tmp_path / "slices")
+    assert found.classes == ("background", "liver", "pancreas")
+    assert len(found.test) == 10, "half of the scans, each with four slices and an empty one"
+    image, labels = found.train[0].read()
+    assert np.array_equal(np.rint(image[:, :, 0] / 127.5), labels), "each scan has the window of its own"
+    assert window_of(tmp_path / "slices") is None
+    with pytest.raises(ConfigError, match="numbered 1, 2 and so on"):
+        read_layout(root, structures={1: "liver", 3: "pancreas"})
 
 
 def test_slices_are_what_trainings_read(tmp_path):

@@ -148,6 +148,7 @@ def test_the_folder_holds_the_graphs_and_what_they_are(folder):
     assert {each.name for each in folder.iterdir()} == FILES
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["working_side"] == [640, 1024]
+    assert manifest["promise"] is None
     assert list(manifest["graphs"]) == GRAPHS
     shared = folder / manifest["weights"]["file"]
     assert hashlib.sha256(shared.read_bytes()).hexdigest() == manifest["weights"]["sha256"]

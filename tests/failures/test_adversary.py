@@ -9,6 +9,7 @@ from oodseg.failures.adversary import (
     add_spectral_norm,
     bake_spectral_norm,
     discriminator_loss,
+    encoder_features,
     feature_matching,
     generator_loss,
     perceptual_loss,
@@ -88,3 +89,14 @@ def test_other_weights_for_the_perceptual_loss(tmp_path) -> None:
     torch.save({"layer": torch.zeros(1)}, tmp_path / "vgg.pth")
     with pytest.raises(WeightsError, match=r"vgg\.pth is no state dict of torchvision's vgg19"):
         vgg_features(tmp_path / "vgg.pth")
+
+
+def test_a_pretrained_encoder_shows_five_strides_and_hands_gradients_back() -> None:
+    torch.manual_seed(0)
+    features = encoder_features("tf_efficientnet_lite0", "none")
+    image = torch.rand(1, 3, 64, 64, requires_grad=True)
+    assert [each.shape[-1] for each in features(image)] == [32, 16, 8, 4, 2]
+    loss = perceptual_loss(features, torch.rand(1, 3, 64, 64), image)
+    loss.backward()
+    assert image.grad.abs().sum() > 0
+    assert perceptual_loss(features, image.detach(), image.detach()).item() == 0

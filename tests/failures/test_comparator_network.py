@@ -7,6 +7,7 @@ import torch
 from failure_parts import make_comparator
 from oodseg.core.errors import ConfigError
 from oodseg.failures.comparator import Comparator, class_evidence, comparator_loss
+from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD
 
 
 def inputs(batch=2, size=(32, 48)):
@@ -143,3 +144,25 @@ def test_the_branch_for_unknown_objects_leaves_the_rest_as_it_is() -> None:
     assert Comparator(**taught.config).unknown is not None
     with pytest.raises(ConfigError, match="oodseg train unknown"):
         plain.tell_unknown(*inputs())
+
+
+def test_pretrained_encoders_see_the_image_as_they_were_taught_to() -> None:
+    torch.manual_seed(0)
+    network = Comparator(3, fused=4, short_side=64, backbone="tf_efficientnet_lite0").train()
+    assert network.multiple == 32
+    assert network.widths == (16, 24, 40, 112, 320)
+    assert not any(each.training for each in network.encoders[0].encoder.modules())
+    image, shares, made = inputs(size=(64, 64))
+    network.eval()
+    levels = network.encoders[0](image, shares)
+    expected = network.encoders[0].encoder((image - ENCODER_MEAN) / ENCODER_STD)
+    for one, other in zip(levels, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    error, quality = network(image, shares, made)
+    assert error.shape == (2, 32, 32)
+    assert quality.shape == (2, 3)
+    again = Comparator(**network.config)
+    again.load_state_dict(network.state_dict())
+    torch.testing.assert_close(again.eval()(image, shares, made)[0], error)
+    one, other = (dict(each.encoder.named_parameters()) for each in network.encoders)
+    assert all(one[name] is not other[name] for name in one), "they share nothing"

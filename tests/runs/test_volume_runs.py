@@ -9,11 +9,18 @@ import torch
 import failure_fakes
 import oodseg.runs
 from failure_fakes import STRUCTURES, body, save_nifti, save_scan, save_volume_detector
+from failure_parts import make_segmenter, make_vae
 from oodseg.core.errors import ConfigError, DatasetError, ImageError
+from oodseg.core.intervals import StructureIntervals
 from oodseg.failures.comparator import Comparator
+from oodseg.failures.detector import full_logits
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import SynthCP
+from oodseg.failures.vae_alarm import VAEAlarm
+from oodseg.io.images import to_tensor
+from oodseg.io.slices import Slices
+from oodseg.io.volumes import read_volume, take_slice
 from oodseg.metrics import image_dice
 from oodseg.segmenters.given import GivenLabels
 
@@ -171,3 +178,43 @@ def test_the_real_comparison_runs_on_volumes(tmp_path, out):
     assert 0 <= error.min() < error.max() <= 1
     dice = json.loads((out / "failures.json").read_text())["info"]["dice"]
     assert all(0 <= value <= 1 for value in dice.values())
+
+
+def test_a_segmenter_that_comes_along_labels_the_scan(tmp_path, out):
+    torch.manual_seed(0)
+    network = make_segmenter(STRUCTURES)
+    judge = VAEAlarm(GivenLabels(STRUCTURES, (0, 200), network), make_vae())
+    judge.structure_intervals = StructureIntervals(
+        0.9, {"liver": 0.25, "pancreas": 0.1}, 20, "fabricated scans"
+    )
+    save_failure_detector(judge, tmp_path / "judge")
+    scan = save_scan(tmp_path / "case.nii.gz", body(), "LPS")
+    run = oodseg.runs.judge_volume(scan, None, tmp_path / "judge", out)
+    labels = nibabel.load(out / "labels.nii.gz")
+    assert np.allclose(labels.affine, nibabel.load(scan).affine)
+    assert labels.get_data_dtype() == np.uint8
+    made = nibabel.as_closest_canonical(labels).get_fdata()
+    shown = Slices(read_volume(scan), None, (0, 200)).image(3)
+    logits = full_logits(network.segment(to_tensor(shown)[None]), shown.shape[:2])
+    assert np.array_equal(take_slice(made, 2, 3), logits[0].argmax(0).numpy())
+    info = json.loads((out / "failures.json").read_text())["info"]
+    assert info["label_volume"] == "labels.nii.gz"
+    promised = info["dice_intervals"]
+    assert "exchangeable with the 20 of the calibration (fabricated scans)" in promised["promise"]
+    for name, value in run.dice.items():
+        ends = promised["by_structure"][name]
+        if value is None:
+            assert ends is None
+        else:
+            assert ends == pytest.approx(list(judge.structure_intervals.around(name, value)))
+            assert dict(run.facts())[f"estimated Dice, {name}"].endswith(f"({ends[0]:.2f} to {ends[1]:.2f})")
+    assert "exchangeable" in (out / "index.html").read_text()
+    again = oodseg.runs.judge_volume(scan, None, tmp_path / "judge", out)
+    assert again.done_before == 6
+
+
+def test_without_labels_and_a_segmenter_nothing_is_judged(tmp_path, detector, out):
+    scan = save_scan(tmp_path / "case.nii.gz", body())
+    with pytest.raises(ConfigError, match="comes without a segmenter: name the labels to judge"):
+        oodseg.runs.judge_volume(scan, None, detector, out)
+    assert not out.exists()

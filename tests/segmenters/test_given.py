@@ -1,9 +1,11 @@
 import pytest
 import torch
 
+from failure_parts import CLASSES, make_segmenter
 from oodseg.core.build import build
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import describe
+from oodseg.failures.detector import full_logits
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.given import GivenLabels
 
@@ -33,3 +35,18 @@ def test_without_labels_or_with_others():
         segmenter.segment(torch.zeros(1, 3, 4, 6))
     with pytest.raises(ConfigError, match="one size"):
         segmenter.segmentation_of(torch.zeros(3, 3), (4, 6))
+
+
+def test_a_fallback_labels_what_comes_without_labels():
+    torch.manual_seed(0)
+    network = make_segmenter()
+    segmenter = GivenLabels(CLASSES, None, network)
+    images = torch.rand(2, 3, 40, 50)
+    logits = segmenter.segment(images).logits
+    expected = full_logits(network.segment(images), (40, 50)).argmax(1)
+    assert torch.equal(logits.argmax(1), expected)
+    assert logits.softmax(1).amax(1).min() > 0.999
+    assert "fallback.class_head.weight" in segmenter.state_dict(), "it is saved along"
+    assert segmenter.config["fallback"]["name"] == "street"
+    with pytest.raises(ConfigError, match="take one of the same classes"):
+        GivenLabels("ab", None, network)

@@ -20,7 +20,9 @@ from oodseg.training.failure_detectors import train
 from oodseg.training.labelled import load_label_set
 from training_data import make_training_data
 
-ALL = {"direct", "energy", "entropy", "max_logit", "mc_dropout", "msp", "synthcp", "tcp", "tta"}
+UNTRAINED = {"crf", "energy", "entropy", "max_logit", "mc_dropout", "msp", "tta"}
+LEARNED = {"autoencoder", "mahalanobis", "observer", "tcp", "vae_alarm"}
+ALL = UNTRAINED | LEARNED | {"direct", "synthcp"}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,8 @@ def test_without_folds_there_are_segmenter_and_baselines(root, tmp_path) -> None
 
 def test_a_segmenter_of_ones_own_is_judged(root, tmp_path) -> None:
     own = make_segmenter(CLASSES)
-    train(recipe(), root, tmp_path, generator(), own)
+    train(recipe(learned_baselines=[]), root, tmp_path, generator(), own)
+    assert not (tmp_path / "detectors" / "observer").exists()
     assert not (tmp_path / "segmenter").exists()
     found = load_failure_detector(tmp_path / "detectors" / "synthcp").segmenter.state_dict()
     assert all(torch.allclose(found[name], value, atol=1e-3) for name, value in own.state_dict().items())

@@ -18,7 +18,8 @@ from oodseg.training.comparator import ComparatorRecipe
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.labelled import load_label_set
 from oodseg.training.resynthesis import ResynthesisRecipe
-from oodseg.training.volumes import PredictedSlice, train
+from oodseg.training.volume_predictors import PredictedSlice
+from oodseg.training.volumes import train
 
 TINY = {
     "labels": "slices", "quality": "dice", "folds": 2, "size": (24, 24), "widths": [8, 8, 8], "fused": 4,
@@ -27,6 +28,10 @@ TINY = {
     "segmenter": {
         "size": (32, 32), "widths": [4, 6, 8, 8, 8], "depths": [1, 1, 1, 1], "max_steps": 1, "batch_size": 2,
         "warmup_steps": 0, "precision": "32-true", "workers": 0,
+    },
+    "vae": {
+        "side": 16, "widths": [4, 4], "latent": 2, "max_steps": 1, "batch_size": 2, "warmup_steps": 0,
+        "precision": "32-true", "workers": 0,
     },
 }  # fmt: skip
 
@@ -42,8 +47,9 @@ def generator(classes=STRUCTURES):
 
 
 def test_the_shipped_recipes_are_for_volumes():
-    assert load_recipe("resynthesis_pancreas", ResynthesisRecipe).perceptual is None
-    recipe = load_recipe("comparator_pancreas", ComparatorRecipe)
+    for name in ("pancreas", "hippocampus"):
+        assert load_recipe(f"resynthesis_{name}", ResynthesisRecipe).perceptual is None
+        recipe = load_recipe(f"comparator_{name}", ComparatorRecipe)
     assert (recipe.labels, recipe.quality) == ("slices", "dice")
 
 
@@ -70,11 +76,18 @@ def test_slices_to_a_detector_that_judges_volumes(task, tmp_path, predicted):
     folder = done.path
     assert (tmp_path / "run" / "fold_1").is_dir() is not predicted
     detector = load_failure_detector(folder)
-    assert detector.segmenter.config == {"classes": list(STRUCTURES), "window": list(WINDOW)}
+    own = detector.segmenter.config
+    assert own.pop("fallback", {"name": "street"})["name"] == "street"
+    assert own == {"classes": list(STRUCTURES), "window": list(WINDOW)}
+    assert (detector.segmenter.fallback is None) is predicted
     measured = json.loads((folder / "config.json").read_text())["measured"]
     assert 0 < measured["aupr_error"] <= 1
     assert 0 <= measured["mae"] <= 1
     assert done.metrics["test"] == measured
+    assert set(done.metrics["baselines"]) == {"direct", "vae_alarm"}
+    assert 0 <= measured["volume_mae"] <= 1
+    for name in ("direct", "vae_alarm"):
+        assert load_failure_detector(tmp_path / "run" / "baselines" / name).name == name
     assert 0 <= done.metrics["validation"]["val/aupr_error"] <= 1
     scan = save_scan(tmp_path / "case.nii.gz", body())
     found = oodseg.runs.judge_volume(
@@ -82,6 +95,16 @@ def test_slices_to_a_detector_that_judges_volumes(task, tmp_path, predicted):
     )
     assert list(found.dice) == ["liver", "pancreas"]
     assert (tmp_path / "out" / "error.nii.gz").is_file()
+
+
+def test_hasty_and_enlarged_segmenters(task, tmp_path):
+    export_slices(task, tmp_path / "slices", WINDOW)
+    recipe = ComparatorRecipe(**{**TINY, "hasty_steps": 1, "enlarged": 1.5})
+    done = train(recipe, tmp_path / "slices", tmp_path / "run", generator())
+    slices = len(labelled_slices(tmp_path / "slices")[1]["train"])
+    assert len(list((tmp_path / "run" / "cache" / "train").glob("*.npz"))) == 2 * slices
+    fallback = load_failure_detector(done.path).segmenter.fallback
+    assert fallback.config["scales"] == [1.5]
 
 
 @pytest.mark.parametrize(

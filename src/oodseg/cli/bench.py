@@ -90,6 +90,8 @@ def _show(report: dict[str, Any]) -> None:
         peak = "?" if each["peak_mib"] is None else str(each["peak_mib"])
         table.add_row(f"{each['width']}x{each['height']}", *stages, str(each["objects"]), peak)
     console().print(table)
+    if report["promise"] is not None:
+        say(f"promised: {report['promise']}")
     machine = report["machine"]
     say(
         f"medians of {report['results'][0]['runs']} warm runs; "

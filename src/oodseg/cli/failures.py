@@ -38,8 +38,8 @@ def failures(
         typer.Option(
             metavar="NAME|DIR|FILE",
             help="street (SynthCP, with a small street network of its own), a folder of `oodseg train "
-            "comparator`, a baseline: msp, entropy, energy, max_logit, tta, mc_dropout, consistency, or a "
-            ".yaml file (an ensemble). Default: street; msp for a --segmenter of yours; consistency for a "
+            "comparator`, a baseline: msp, entropy, energy, max_logit, crf, tta, mc_dropout, consistency, or "
+            "a .yaml file (an ensemble). Default: street; msp for a --segmenter of yours; consistency for a "
             "--prediction.",
             show_default=False,
         ),
@@ -71,6 +71,15 @@ def failures(
             show_default=False,
         ),
     ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="True labels, called like their images (indices into the classes, 255: unknown): what is "
+            "estimated is measured on them, with risk-coverage curves on the page.",
+            show_default=False,
+        ),
+    ] = None,
     error_format: ErrorFormatOption = NumberFormat.PNG,
     overwrite: OverwriteOption = False,
     device: DeviceOption = "auto",
@@ -88,6 +97,7 @@ def failures(
             segmenter=segmenter,
             predictions=prediction,
             classes=read_codes("--class", classes or []),
+            truth=truth,
             device=device,
             precision=precision.value,
             error_format=error_format.value,

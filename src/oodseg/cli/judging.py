@@ -36,6 +36,8 @@ def conclude(run: JudgeRun) -> None:
         say(f"  {each.record.mean:.2f}{f' ({ends[0]:.2f} to {ends[1]:.2f})' if ends else ''}  {each.name}")
     if run.listed.promise:
         say(f"in brackets: {run.listed.promise}")
+    if run.listed.structure_promise:
+        say(f"in brackets behind a structure: {run.listed.structure_promise}")
     for reason in run.failures.values():
         say(f"failed: {reason}", "red")
     say(f"wrote {run.page} and the files beside it")

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from oodseg.cli.judging import read_codes
 from oodseg.cli.train_options import Generator
 from oodseg.cli.training import Request, training
+from oodseg.cli.volumes import StructureOption
 from oodseg.core.errors import ConfigError
 
 _VERBS = ("train", "validate", "test")
@@ -16,7 +18,12 @@ _VERBS = ("train", "validate", "test")
 
 def slices(
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="A Medical Decathlon task as unpacked: Task07_Pancreas.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="A Medical Decathlon task as unpacked, such as Task07_Pancreas; or a folder with images/ "
+            "and labels/, with --structure.",
+        ),
     ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the slices: --data of the other trainings.")
@@ -34,15 +41,51 @@ def slices(
         tuple[float, float],
         typer.Option(metavar="LOW HIGH", help="Values that become black and white (Hounsfield units)."),
     ] = (-100.0, 240.0),
+    window_each: Annotated[
+        bool,
+        typer.Option(
+            "--window-each",
+            help="Instead, the 0.5 and 99.5 % quantiles of each scan: for MR, whose values have no unit.",
+        ),
+    ] = False,
+    structure: StructureOption = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Keep the K-th N-th of the scans (0/4: the first quarter) to test on, instead of a tenth.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Cut labelled scans into slices for training a failure detector for volumes."""
     from oodseg.core.progress import progress_bar
     from oodseg.data.msd import export_slices
 
     with progress_bar() as bar:
-        counts = export_slices(data, out, window, predictions, bar)
+        counts = export_slices(
+            data,
+            out,
+            None if window_each else window,
+            predictions,
+            bar,
+            structures=read_codes("--structure", structure or []),
+            fold=None if fold is None else read_fold(fold),
+        )
     said = ", ".join(f"{count} to {verb}" for count, verb in zip(counts.values(), _VERBS, strict=True))
     typer.echo(f"wrote {out}: slices {said}")
+
+
+def read_fold(argument: str) -> tuple[int, int]:
+    """Parses `K/N`.
+
+    Raises:
+        ConfigError: Something else was written.
+    """
+    number, _, folds = argument.partition("/")
+    if not (number.isdecimal() and folds.isdecimal()):
+        raise ConfigError(f"--fold {argument}: write K/N with K from 0, as 0/4")
+    return int(number), int(folds)
 
 
 @training("comparator_pancreas", kind="comparator")

@@ -23,15 +23,33 @@ run resumes with the same command.
 
 oodseg volumes scan.nii.gz --prediction labels.nii.gz
 
+oodseg volumes scan.nii.gz --detector runs/hippocampus/detector
+
 oodseg volumes scan.nii.gz --prediction labels.nii.gz --detector my_pancreas --structure pancreas=7
 """
+
+StructureOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=CODE",
+        help="Structure and its code in these labels; may be repeated, also with several codes "
+        "for one structure. Needed only if the codes are not the detector's own.",
+        show_default=False,
+    ),
+]
 
 
 def volumes(
     scan: Annotated[Path, typer.Argument(metavar="SCAN.nii.gz", help="The scan.")],
     prediction: Annotated[
-        Path, typer.Option(metavar="LABELS.nii.gz", help="Labels of the scan to judge, from any model.")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="LABELS.nii.gz",
+            help="Labels of the scan to judge, from any model. Default: those of the segmenter that comes "
+            "with a trained detector.",
+            show_default=False,
+        ),
+    ] = None,
     detector: Annotated[
         str,
         typer.Option(
@@ -41,15 +59,7 @@ def volumes(
         ),
     ] = "consistency",
     out: OutOption = None,
-    structure: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=CODE",
-            help="Structure and its code in these labels; may be repeated, also with several codes "
-            "for one structure. Needed only if the codes are not the detector's own.",
-            show_default=False,
-        ),
-    ] = None,
+    structure: StructureOption = None,
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(

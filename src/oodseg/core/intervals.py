@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,57 @@ class QualityIntervals:
             f"the true mean {self.quality} of an image lies in its interval with a probability of "
             f"{self.level:.0%}, provided that it is exchangeable with the {self.images} images of the "
             f"calibration ({self.data}): of the same source, as if drawn at random with them"
+        )
+
+
+@dataclass(frozen=True)
+class StructureIntervals:
+    """Split conformal intervals of the Dice of a whole volume's structures (Lei et al., JASA 2018, Sec. 2).
+
+    An interval reaches as far to both sides of the estimate as most of the calibration scans were off.
+
+    Attributes:
+        level: Probability, in 0..1, with which an interval holds the truth of a new scan.
+        reach: By structure: how far it reaches, 0 or more.
+        scans: Number of calibration scans, on which nothing was trained.
+        data: What these are, and what their labels were made by, for people.
+
+    Raises:
+        ConfigError: Numbers that make no interval.
+    """
+
+    level: float
+    reach: Mapping[str, float]
+    scans: int
+    data: str
+
+    def __post_init__(self) -> None:
+        if not (0 < self.level < 1 and all(0 <= each < math.inf for each in self.reach.values())):
+            raise ConfigError(
+                "the intervals of a volume's structures need a level in 0..1 and reaches of 0 or more: train "
+                "the failure detector again"
+            )
+
+    def around(self, structure: str, dice: float | None) -> tuple[float, float] | None:
+        """Returns the interval of a structure's true Dice, within 0..1.
+
+        Args:
+            structure: Its name.
+            dice: The estimate; None where it is not predicted.
+
+        Returns:
+            Lower and upper end; None where nothing is estimated or promised.
+        """
+        if dice is None or structure not in self.reach:
+            return None
+        return max(0.0, dice - self.reach[structure]), min(1.0, dice + self.reach[structure])
+
+    def promise(self) -> str:
+        """Says in one sentence what an interval promises, and on what condition."""
+        return (
+            f"the true Dice of a structure lies in its interval with a probability of {self.level:.0%}, "
+            f"provided that scan and labels are exchangeable with the {self.scans} of the calibration "
+            f"({self.data}): of the same source, as if drawn at random with them"
         )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from oodseg.core.base import parameters
 from oodseg.core.errors import ConfigError
-from oodseg.core.intervals import QualityIntervals
+from oodseg.core.intervals import QualityIntervals, StructureIntervals
 from oodseg.core.normalization import ScoreNormalizer
+
+ValueT = TypeVar("ValueT")
 
 
 def read_statistics(given: Any, owner: str) -> ScoreNormalizer:
@@ -30,16 +32,29 @@ def read_intervals(given: Any, owner: str) -> QualityIntervals:
     Raises:
         ConfigError: Something else was written; the sentence names the owner.
     """
-    if isinstance(given, QualityIntervals):
+    return _read(QualityIntervals, given, f"the intervals of {owner}")
+
+
+def read_structure_intervals(given: Any, owner: str) -> StructureIntervals:
+    """Reads a judge's intervals of the structures of volumes.
+
+    Raises:
+        ConfigError: Something else was written; the sentence names the owner.
+    """
+    return _read(StructureIntervals, given, f"the structure intervals of {owner}")
+
+
+def _read(kind: type[ValueT], given: Any, what: str) -> ValueT:
+    if isinstance(given, kind):
         return given
-    wanted = list(parameters(QualityIntervals))
+    wanted = list(parameters(kind))
     if not isinstance(given, Mapping) or set(given) != set(wanted):
-        raise ConfigError(f"the intervals of {owner} are written as a mapping of {', '.join(wanted)}")
-    return QualityIntervals(**given)
+        raise ConfigError(f"{what} are written as a mapping of {', '.join(wanted)}")
+    return kind(**given)
 
 
 # By room: the attribute, and what reads it for the owner that an error is to name.
 LEARNED_LATER: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "detectors": {"normalizer": read_statistics},
-    "failures": {"intervals": read_intervals},
+    "failures": {"intervals": read_intervals, "structure_intervals": read_structure_intervals},
 }

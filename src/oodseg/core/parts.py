@@ -18,7 +18,7 @@ from oodseg.core.values import Assessment, BoxPrompts, MaskQueries, Segmentation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from oodseg.core.intervals import QualityIntervals
+    from oodseg.core.intervals import QualityIntervals, StructureIntervals
     from oodseg.core.normalization import ScoreNormalizer
 
 __all__ = [
@@ -228,15 +228,18 @@ class Judge(Part):
         classes: Names of the C classes.
         intervals: Where the true quality of an image lies; None until they are fitted. They are saved with
             the judge, and the grammar takes them as its argument `intervals`, whatever its constructor.
+        structure_intervals: Where the true Dice of a volume's structures lies; likewise.
     """
 
     classes: tuple[str, ...]
     intervals: QualityIntervals | None = None
+    structure_intervals: StructureIntervals | None = None
 
     @property
     def config(self) -> dict[str, Any]:
         """See `Part.config`; with the intervals, if there are any."""
-        known = {} if self.intervals is None else {"intervals": plain(self.intervals)}
+        learned = {"intervals": self.intervals, "structure_intervals": self.structure_intervals}
+        known = {name: plain(value) for name, value in learned.items() if value is not None}
         return {**super().config, **known}
 
     def with_interval(self, found: Assessment) -> Assessment:

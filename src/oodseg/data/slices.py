@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError, ImageError
-from oodseg.data.msd import SLICES_FILE, SPLITS
+from oodseg.data.msd import SLICES_FILE
+from oodseg.data.msd_layout import SPLITS
 from oodseg.io.images import read_image
 from oodseg.io.labels import read_label
 
@@ -65,14 +66,14 @@ def labelled_slices(root: Path) -> tuple[tuple[str, ...], dict[str, list[Labelle
     return tuple(about["classes"]), {split: _split(root / split, about["predictions"]) for split in SPLITS}
 
 
-def window_of(root: Path) -> tuple[float, float]:
-    """Values of the scans that are black and white in the slices of a folder.
+def window_of(root: Path) -> tuple[float, float] | None:
+    """Values of the scans that are black and white in the slices of a folder; None for those of each scan.
 
     Raises:
         DatasetError: It is no folder that `oodseg train slices` wrote, or is not finished.
     """
-    low, high = _about(root)["window"]
-    return float(low), float(high)
+    window = _about(root)["window"]
+    return None if window is None else (float(window[0]), float(window[1]))
 
 
 def _about(root: Path) -> dict[str, Any]:

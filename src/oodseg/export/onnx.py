@@ -249,6 +249,7 @@ def _manifest(pipeline: S2M, graphs: dict[str, Graph], written: list[ExportedGra
         "precision": "float32",
         "agreement": None,
         "working_side": list(pipeline.working_side),
+        "promise": pipeline.promise,
         "boxes_at_once": BOXES_AT_ONCE,
         "part_share": PART_SHARE,
         "growth": {"rounds": ROUNDS, "edge_share": EDGE_SHARE, "held_share": HELD_SHARE},

@@ -14,6 +14,11 @@ FAILURES: dict[str, str] = {
     "tta": "oodseg.failures.augmented:TestTimeAugmentation",
     "ensemble": "oodseg.failures.ensemble:Ensemble",
     "tcp": "oodseg.failures.tcp:TCP",
+    "crf": "oodseg.failures.crf:CRF",
+    "mahalanobis": "oodseg.failures.feature_distance:FeatureDistance",
+    "observer": "oodseg.failures.observer:Observer",
+    "autoencoder": "oodseg.failures.autoencoder:Autoencoder",
+    "vae_alarm": "oodseg.failures.vae_alarm:VAEAlarm",
 }
 
 __all__ = ["FAILURES", "Assessment", "Judge"]

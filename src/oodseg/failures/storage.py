@@ -74,7 +74,10 @@ def load_failure_detector(
 
 
 def save_failure_detector(
-    detector: Judge, folder: str | os.PathLike[str], notes: dict[str, Any] | None = None
+    detector: Judge,
+    folder: str | os.PathLike[str],
+    notes: dict[str, Any] | None = None,
+    bits: int = 16,
 ) -> None:
     """Writes a failure detector as a folder; `config.json` comes last.
 
@@ -83,8 +86,10 @@ def save_failure_detector(
         folder: Where to.
         notes: More entries of `config.json`, JSON-able; `"anomaly_statistics"` holds mean and standard
             deviation of every combination of `SynthCPDetector` on ordinary images.
+        bits: 16, or 8 for half the size; see `oodseg.core.weights`.
 
     Raises:
+        ConfigError: Another number of bits.
         OodsegError: The folder cannot be written.
     """
     folder = Path(folder)
@@ -92,7 +97,7 @@ def save_failure_detector(
         raise OodsegError(f"{folder} is a file: choose a folder to save the failure detector in")
     config = {"format": FORMAT, "oodseg": __version__, "classes": list(detector.classes), **(notes or {})}
     config[_ENTRY] = describe(detector)
-    file = write_weights(folder, _ENTRY, detector)
+    file = write_weights(folder, _ENTRY, detector, bits)
     config["weights"] = {} if file is None else {_ENTRY: file}
     card = folder / "README.md"
     if not card.exists():
@@ -110,7 +115,7 @@ def save_failure_detector(
 
 
 def copy_failure_detector(
-    detector: Judge, source: str | os.PathLike[str], folder: str | os.PathLike[str]
+    detector: Judge, source: str | os.PathLike[str], folder: str | os.PathLike[str], bits: int = 16
 ) -> None:
     """Writes a failure detector that was changed, with the notes and the model card of where it comes from.
 
@@ -118,6 +123,7 @@ def copy_failure_detector(
         detector: The detector.
         source: Bundled name or folder that it was loaded from; the name of a baseline has nothing to copy.
         folder: Where to.
+        bits: See `save_failure_detector`.
 
     Raises:
         OodsegError: The folder cannot be written.
@@ -129,7 +135,7 @@ def copy_failure_detector(
         card = find_failure_detector(source) / "README.md"
         if card.is_file():
             write_bytes(Path(folder) / card.name, card.read_bytes())
-    save_failure_detector(detector, folder, notes)
+    save_failure_detector(detector, folder, notes, bits)
 
 
 def read_failure_config(name_or_folder: str | os.PathLike[str]) -> dict[str, Any]:

@@ -18,11 +18,11 @@ class Slices:
 
     Args:
         scan: The scan.
-        labels: uint8 `[X, Y, Z]` of the scan's shape: indices into the classes.
+        labels: uint8 `[X, Y, Z]` of the scan's shape: indices into the classes; None where there are none.
         window: Values of the scan that become black and white.
     """
 
-    def __init__(self, scan: Volume, labels: NDArray[np.uint8], window: tuple[float, float]) -> None:
+    def __init__(self, scan: Volume, labels: NDArray[np.uint8] | None, window: tuple[float, float]) -> None:
         self.scan, self.labels, self.window = scan, labels, window
         self.axis = scan.slice_axis
 
@@ -34,7 +34,13 @@ class Slices:
         return to_grey(take_slice(self.scan.values, self.axis, index), self.window)
 
     def label(self, index: int) -> NDArray[np.uint8]:
-        """Labels of slice `index`, uint8 `[H, W]`."""
+        """Labels of slice `index`, uint8 `[H, W]`.
+
+        Raises:
+            ValueError: The scan has none.
+        """
+        if self.labels is None:
+            raise ValueError(f"{self.scan.path} has no labels")
         return take_slice(self.labels, self.axis, index)
 
     def names(self) -> list[str]:

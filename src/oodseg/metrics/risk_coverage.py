@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodseg.metrics.bootstrap import resample_weights
+
 F64 = NDArray[np.float64]
 
 
@@ -48,6 +50,40 @@ def risk_coverage(
 
     coverage = np.arange(1, loss.size + 1) / max(loss.size, 1)
     return coverage, shared(loss * counts) / shared(counts)
+
+
+def risk_coverage_band(
+    confidence: NDArray[Any],
+    risk: NDArray[Any],
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    points: int = 50,
+) -> tuple[F64, F64, F64]:
+    """Computes a bootstrap interval of the risk-coverage curve at every coverage, over images.
+
+    Args:
+        confidence: See `risk_coverage`.
+        risk: See `risk_coverage`.
+        resamples: Number of resampled sets.
+        seed: Same seed, same sets.
+        level: Share of the sets whose risk lies within, at each coverage by itself.
+        points: Number P of coverages, evenly spread up to 1.
+
+    Returns:
+        Coverage, lower and upper end, float64 `[P]` each.
+
+    Raises:
+        ValueError: Shapes differ, or there is no image.
+    """
+    known, loss = np.asarray(confidence, np.float64), np.asarray(risk, np.float64)
+    wanted = np.linspace(1 / points, 1, points)
+    curves = []
+    for weights in resample_weights(len(known), resamples, seed):
+        rows = np.repeat(np.arange(len(known)), weights.astype(np.int64))
+        curves.append(np.interp(wanted, *risk_coverage(known[rows], loss[rows])))
+    low, high = np.quantile(np.array(curves), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return wanted, low, high
 
 
 def aurc(confidence: NDArray[Any], risk: NDArray[Any]) -> float:

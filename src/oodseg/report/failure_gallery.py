@@ -30,7 +30,11 @@ def render(listed: FailureList) -> str:
         failures=list(listed.failures.values()),
         dice=listed.info.get("dice"),
         promise=listed.promise,
+        dice_ends=listed.structure_intervals,
+        dice_promise=listed.structure_promise,
         charts=draw(listed),
+        measured=[] if listed.measured is None else listed.measured.facts(),
+        measured_charts=[] if listed.measured is None else listed.measured.charts(),
     )
 
 

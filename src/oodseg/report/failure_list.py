@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oodseg.report.failure_record import FailureRecord
+from oodseg.report.measured_estimates import MeasuredEstimates
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class FailureList:
         classes: Names of the classes.
         measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
         info: JSON-able: what is known of the run; `dice` (structure to estimate) is of a whole volume,
-            `intervals` holds what the intervals of the mean promise.
+            `intervals` holds what the intervals of the mean promise, `dice_intervals` those of a volume.
+        measured: Estimates beside the truth, where it was given.
     """
 
     entries: Sequence[FailureEntry]
@@ -42,6 +44,7 @@ class FailureList:
     classes: Sequence[str]
     measure: str
     info: Mapping[str, Any]
+    measured: MeasuredEstimates | None = None
 
     @property
     def unit(self) -> str:
@@ -53,6 +56,18 @@ class FailureList:
         """Says what the intervals promise, and on what condition; None without intervals."""
         intervals: Mapping[str, Any] = self.info.get("intervals") or {}
         return intervals.get("promise")
+
+    @property
+    def structure_intervals(self) -> dict[str, tuple[float, float]]:
+        """Lower and upper end by structure of a volume; empty without intervals."""
+        found: Mapping[str, Any] = (self.info.get("dice_intervals") or {}).get("by_structure", {})
+        return {name: (ends[0], ends[1]) for name, ends in found.items() if ends is not None}
+
+    @property
+    def structure_promise(self) -> str | None:
+        """Says what the intervals of a volume's structures promise, and on what condition; None without."""
+        promise: str | None = (self.info.get("dice_intervals") or {}).get("promise")
+        return promise if self.structure_intervals else None
 
 
 def rank(entries: Iterable[FailureEntry]) -> list[FailureEntry]:

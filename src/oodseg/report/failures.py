@@ -57,7 +57,8 @@ def _document(listed: FailureList) -> dict[str, Any]:
         for number, entry in enumerate(listed.entries, start=1)
     ]
     failures = [{"file_name": name, "reason": reason} for name, reason in listed.failures.items()]
-    return {"info": dict(listed.info), "images": rows, "failures": failures}
+    document = {"info": dict(listed.info), "images": rows, "failures": failures}
+    return document if listed.measured is None else {**document, "measured": listed.measured.document()}
 
 
 def _table(listed: FailureList) -> str:

@@ -142,6 +142,9 @@ def notes_of(found: Evaluation) -> list[str]:
     if data.benchmark and data.benchmark != data.key:
         title = LAYOUTS[data.benchmark].title
         notes.append(f"taken for {title} by the folder's name: that is whose published numbers are shown")
+    promise = (found.meta["pipeline"] or {}).get("promise")
+    if promise is not None:
+        notes.append(f"promised by a calibration: {promise}")
     return notes
 
 

@@ -218,6 +218,8 @@ def _load(
     if settings["operating_point"] != "quiet":
         words.append(settings["operating_point"])
     title = f"S2M ({', '.join(words)})"
+    if isinstance(s2m, S2M) and s2m.promise is not None:
+        settings = {**settings, "promise": s2m.promise}
     return s2m, {
         "pipeline_name": title,
         "weights_hash": settings.get("pipeline_sha256"),

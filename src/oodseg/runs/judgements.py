@@ -8,7 +8,7 @@
     <out>/failures.json, .csv   all images, the one most worth a look first
     <out>/index.html            the same as a gallery
 
-What is listed are estimates; no ground truth is ever read.
+What is listed are estimates; ground truth is read only to measure them, where asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -40,6 +41,7 @@ from oodseg.runs.items import open_source
 from oodseg.runs.judging import JudgeRun, Judging, judging_plan, notes_of
 from oodseg.runs.loop import work_through
 from oodseg.runs.model_files import model_files
+from oodseg.runs.truth import open_truth
 from oodseg.segmenters.wrapped import WrappedSegmenter
 
 DEFAULT_FOLDER = "oodseg-results/failures"
@@ -53,6 +55,7 @@ def judge(
     segmenter: str | Mapping[str, Any] | Segmenter | None = None,
     predictions: str | os.PathLike[str] | None = None,
     classes: Mapping[int, str] | None = None,
+    truth: str | os.PathLike[str] | None = None,
     device: str | int = "auto",
     precision: str = "auto",
     error_format: NumberFormat = "png",
@@ -66,8 +69,8 @@ def judge(
     Args:
         source: What `oodseg.runs.predict` takes.
         detector: Bundled failure detector, folder of a trained one, a baseline: `"msp"`, `"entropy"`,
-            `"energy"`, `"max_logit"`, `"tta"`, `"mc_dropout"`, or a YAML file that names one. None for
-            `"street"`, or `"msp"` where a segmenter is given.
+            `"energy"`, `"max_logit"`, `"crf"`, `"tta"`, `"mc_dropout"`, or a YAML file that names one. None
+            for `"street"`, or `"msp"` where a segmenter is given.
         out: Folder for the results; None for `oodseg-results/failures`, numbered as those of `predict`.
         segmenter: The segmenter to judge: what names one, see `oodseg.core.spec`, or one in memory, such as a
             `CallableSegmenter` around a network of your own; None for the detector's own.
@@ -76,6 +79,8 @@ def judge(
             training and is the default.
         classes: Class of every code in these; None if the codes are the detector's own numbers, or, for
             `"consistency"`, classes by themselves.
+        truth: Folder of true labels, called like their images: indices into the detector's classes, 255 where
+            there is no truth. What was estimated is measured on them; nothing estimated depends on it.
         device: Where both run: see `choose_device`.
         precision: What is computed in: `"auto"`, `"full"` or `"half"`.
         error_format: `"png"` (16 bits) or `"npy"` (float32).
@@ -97,6 +102,7 @@ def judge(
     usual = Consistency.name if predictions is not None else "street" if segmenter is None else "msp"
     detector = os.fspath(detector or usual)
     opened = open_source(source)
+    known = None if truth is None else open_truth(Path(truth))
     given = None if predictions is None else GivenLabelFiles(predictions, opened, classes or {})
     if given is None:
         loaded = choose_failure_detector(detector, segmenter, device)
@@ -115,7 +121,7 @@ def judge(
         **({} if precision == "auto" else {"precision": precision}),
     }
     ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
-    work = Judging(ready.store, loaded, device=device, precision=precision)
+    work = Judging(ready.store, loaded, device=device, precision=precision, truth=known)
     run = work.summed_up(work_through(work, ready.source, progress))
     return replace(run, notes=notes_of(detector, ready.note))
 

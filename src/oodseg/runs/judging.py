@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,12 @@ from oodseg.runs.folder import common_root
 from oodseg.runs.items import Item
 from oodseg.runs.loop import Tally, Work
 from oodseg.runs.store import Plan, RunStore
+from oodseg.runs.truth import Truth, measure_estimates
 
 if TYPE_CHECKING:
     from oodseg.core.parts import Judge
 
-ERROR_FILE = "error.nii.gz"  # of a whole volume
+ERROR_FILE, LABELS_FILE = "error.nii.gz", "labels.nii.gz"  # of a whole volume
 _PANEL_QUALITY = 88
 _KINDS = ("error", "labels", "heat", "panels")
 
@@ -76,8 +77,12 @@ class JudgeRun:
         rows = [(f"{unit}s", str(self.images))]
         if means:
             rows.append((f"median estimated mean {self.listed.measure}", f"{median(means):.2f}"))
+        ends = self.listed.structure_intervals
         for name, value in self.dice.items():
-            rows.append((f"estimated Dice, {name}", "not predicted" if value is None else f"{value:.2f}"))
+            between = f" ({ends[name][0]:.2f} to {ends[name][1]:.2f})" if name in ends else ""
+            said = "not predicted" if value is None else f"{value:.2f}{between}"
+            rows.append((f"estimated Dice, {name}", said))
+        rows += [] if self.listed.measured is None else self.listed.measured.facts()
         if self.milliseconds:
             each = f"{'an' if unit == 'image' else 'a'} {unit}"
             rows.append((f"median seconds {each}", f"{median(self.milliseconds) / 1e3:.2f}"))
@@ -100,7 +105,8 @@ def judging_plan(
         verb: Command that writes it.
     """
     files = {"error": f".{error_format}", "labels": ".png", "heat": ".png", "panels": ".jpg"}
-    return Plan(verb, FailureRecord, settings, files, (JSON_FILE, CSV_FILE, PAGE_FILE, ERROR_FILE), fresh)
+    listed = (JSON_FILE, CSV_FILE, PAGE_FILE, ERROR_FILE, LABELS_FILE)
+    return Plan(verb, FailureRecord, settings, files, listed, fresh)
 
 
 def notes_of(detector: str, *notes: str | None) -> list[str]:
@@ -123,6 +129,7 @@ class Judging(Work[FailureRecord]):
         device: Where it runs: see `choose_device`.
         precision: What is computed in.
         measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
+        truth: Labels that the estimates are measured on.
 
     Attributes:
         listed: What was found, once the run is finished.
@@ -138,11 +145,12 @@ class Judging(Work[FailureRecord]):
         device: str | int = "auto",
         precision: str = "auto",
         measure: str = "IoU",
+        truth: Truth | None = None,
     ) -> None:
         super().__init__(store)
         self.listed = FailureList([], {}, detector.classes, measure, {})
         self.unit = f"{self.listed.unit}s"
-        self._detector, self._device = detector, choose_device(device)
+        self._detector, self._device, self._truth = detector, choose_device(device), truth
         self._precision = check_precision(precision, self._device)
         self._format: NumberFormat = "npy" if store.plan.files["error"] == ".npy" else "png"
 
@@ -177,6 +185,10 @@ class Judging(Work[FailureRecord]):
     def finish(self, names: Mapping[str, str], complete: bool) -> None:
         """See `Work.finish`."""
         self.listed = self._list(names, complete, self.conclude(names, complete))
+        if self._truth is not None and complete:
+            listed = self.listed
+            found = measure_estimates(self.store, self._truth, tuple(listed.classes), listed.measure)
+            self.listed = replace(listed, measured=found)
         write_failures(self.listed, self.store.out)
 
     def _list(self, names: Mapping[str, str], complete: bool, conclusion: Mapping[str, Any]) -> FailureList:

@@ -52,8 +52,8 @@ def time_pipeline(
             `S2M.from_pretrained`.
 
     Returns:
-        JSON-able: `machine`, `pipeline`, `device`, `threads`, `load_seconds`, and `results`: what `time_size`
-        returns, per size.
+        JSON-able: `machine`, `pipeline`, `promise` (of the boxes, see `S2M.promise`), `device`, `threads`,
+        `load_seconds`, and `results`: what `time_size` returns, per size.
 
     Raises:
         OodsegError: An unreadable image, an unknown part, or weights that are not there.
@@ -68,6 +68,7 @@ def time_pipeline(
     return {
         "machine": describe_machine(),
         "pipeline": os.fspath(pipeline),
+        "promise": s2m.promise,
         "device": s2m.device,
         "threads": torch.get_num_threads(),
         "load_seconds": round(loaded, 3),

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 VIDEO_FILE, JSON_FILE, CSV_FILE = "tracks.mp4", "tracks.json", "tracks.csv"
 _SAMPLE = 50  # frames to which a detector is fitted that never was
+_NO_PROMISE = (
+    "boxes are kept from the calibrated confidence on, but its promise is about images drawn at random with "
+    "those of the calibration: frames of one drive are not, and objects must show in several of them"
+)
 
 
 @dataclass
@@ -175,7 +179,8 @@ def predict_video(
     done_before = follow(s2m, video, cut, store, progress or silent)
     run = _summed_up(store, video, known)
     run.done_before, run.seconds = done_before, time.perf_counter() - began
-    run.notes = [note for note in (fallback, ready.note) if note is not None]
+    calibrated = _NO_PROMISE if isinstance(s2m, S2M) and s2m.promise is not None else None
+    run.notes = [note for note in (fallback, ready.note, calibrated) if note is not None]
     return run
 
 

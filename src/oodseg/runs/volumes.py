@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from oodseg.io.slices import Slices, map_codes
 from oodseg.io.volumes import put_slice, read_labels, read_volume, usual_window, write_volume
 from oodseg.runs.folder import open_run
 from oodseg.runs.items import Item, Source
-from oodseg.runs.judging import ERROR_FILE, JudgeRun, Judging, judging_plan, notes_of
+from oodseg.runs.judging import ERROR_FILE, LABELS_FILE, JudgeRun, Judging, judging_plan, notes_of
 from oodseg.runs.loop import work_through
 from oodseg.runs.model_files import model_files
 from oodseg.segmenters.given import GivenLabels
@@ -42,7 +42,7 @@ DEFAULT_FOLDER = "oodseg-results/volumes"
 
 def judge_volume(
     scan: str | os.PathLike[str],
-    labels: str | os.PathLike[str],
+    labels: str | os.PathLike[str] | None,
     detector: str | os.PathLike[str] = Consistency.name,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -58,10 +58,12 @@ def judge_volume(
 
     Args:
         scan: NIfTI file of the scan.
-        labels: NIfTI file of the labels on it.
+        labels: NIfTI file of the labels on it, made elsewhere; None for those of the segmenter that comes
+            with the detector, if one does.
         detector: Failure detector trained on volumes: bundled name or folder.
-        out: Folder for the results: those of `judge` for every slice, and `error.nii.gz`. None for
-            `oodseg-results/volumes`, numbered as those of `predict`.
+        out: Folder for the results: those of `judge` for every slice, and `error.nii.gz`; and
+            `labels.nii.gz` where labels were made here. None for `oodseg-results/volumes`, numbered as those
+            of `predict`.
         structures: Structure of every code in these labels; None if they are the detector's own numbers.
         window: Values of the scan that become black and white; None for those the detector was trained with.
         device: Where the detector runs: see `choose_device`.
@@ -77,11 +79,13 @@ def judge_volume(
         OodsegError: Unusable volumes, labels, detector or window, or results that cannot be written.
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
-    paths, detector = (Path(scan), Path(labels)), os.fspath(detector)
-    volume = read_volume(paths[0])
-    stored = read_labels(paths[1], volume)
+    detector = os.fspath(detector)
+    volume = read_volume(scan)
+    stored = None if labels is None else read_labels(labels, volume)
     structures = dict(structures or {})
-    if detector == Consistency.name:
+    if detector == Consistency.name and stored is None:
+        raise ConfigError("consistency comes without a segmenter: name the labels to judge with --prediction")
+    if detector == Consistency.name and stored is not None:
         present = [int(code) for code in np.unique(stored.values) if code]
         structures = structures or {code: f"label {code}" for code in present}
         loaded = choose_label_judge(detector, [BACKGROUND, *dict.fromkeys(structures.values())], device)
@@ -93,7 +97,12 @@ def judge_volume(
             "one that was trained on volumes"
         )
     given = loaded.segmenter
-    codes = map_codes(stored, given.classes, structures)
+    if stored is None and given.fallback is None:
+        raise ConfigError(
+            f"the failure detector '{detector}' comes without a segmenter: name the labels to judge with "
+            "--prediction"
+        )
+    codes = None if stored is None else map_codes(stored, given.classes, structures)
     window = window or given.window or usual_window(volume)
     if window[0] >= window[1]:
         raise ConfigError(f"--window {window[0]:g} {window[1]:g}: the second value must be the larger one")
@@ -102,7 +111,7 @@ def judge_volume(
         "detector": detector,
         "detector_sha256": failure_detector_sha256(detector),
         "scan": str(scan),
-        "prediction": str(labels),
+        "prediction": None if labels is None else str(labels),
         "structures": {str(code): name for code, name in structures.items()},
         "window": list(window),
         "slice_axis": slices.axis,
@@ -110,14 +119,15 @@ def judge_volume(
         "classes": list(loaded.classes),
         **({} if precision == "auto" else {"precision": precision}),
     }
+    files = [Path(each) for each in (scan, labels) if each is not None]
     plan = judging_plan(settings, error_format, fresh, "volumes")
-    ready = open_run(plan, _slice_source(slices, paths), out, DEFAULT_FOLDER)
+    ready = open_run(plan, _slice_source(slices, files), out, DEFAULT_FOLDER)
     work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision)
     run = work.summed_up(work_through(work, ready.source, progress))
     return replace(run, notes=notes_of(str(detector), ready.note))
 
 
-def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
+def _slice_source(slices: Slices, files: Sequence[Path]) -> Source:
     """The slices as items, with the labels on them that are judged."""
     origin = os.path.abspath(files[0])
 
@@ -128,7 +138,7 @@ def _slice_source(slices: Slices, files: tuple[Path, Path]) -> Source:
             partial(slices.image, index),
             lambda: [key, *map(file_identity, files)],
             origin=origin,
-            labels=partial(slices.label, index),
+            labels=None if slices.labels is None else partial(slices.label, index),
         )
 
     items = [item(index, key) for index, key in enumerate(slices.names())]
@@ -146,18 +156,36 @@ class _JudgingSlices(Judging):
             return {}
         for key in self.store.stored.keys() - names.keys():
             self.store.remove(key)  # the scan had more slices once
+        write_volume(self.store.out / ERROR_FILE, self._stack(names, "error"), self._slices.scan)
+        dice = volume_dice(self.store.records.values(), self.listed.classes)
+        found: dict[str, Any] = {"dice": dice, "error_volume": ERROR_FILE}
+        if self._slices.labels is None:
+            made = self._stack(names, "labels").astype(np.uint8)
+            write_volume(self.store.out / LABELS_FILE, made, self._slices.scan)
+            found["label_volume"] = LABELS_FILE
+        promised = self._detector.structure_intervals
+        if promised is not None:
+            found["dice_intervals"] = {
+                "level": promised.level,
+                "scans": promised.scans,
+                "data": promised.data,
+                "promise": promised.promise(),
+                "by_structure": {name: promised.around(name, value) for name, value in dice.items()},
+            }
+        return found
+
+    def _stack(self, names: Mapping[str, str], kind: str) -> NDArray[np.float32]:
+        """The maps of all slices as a volume, float32 `[X, Y, Z]`."""
         values = np.zeros(self._slices.scan.values.shape, np.float32)
         for index, key in enumerate(names):
-            put_slice(values, self._slices.axis, index, self._read_error(key))
-        write_volume(self.store.out / ERROR_FILE, values, self._slices.scan)
-        dice = volume_dice(self.store.records.values(), self.listed.classes)
-        return {"dice": dice, "error_volume": ERROR_FILE}
+            put_slice(values, self._slices.axis, index, self._read(kind, key))
+        return values
 
-    def _read_error(self, key: str) -> NDArray[np.float32]:
-        """The error map of a slice that is done, float32 `[H, W]` in 0..1."""
+    def _read(self, kind: str, key: str) -> NDArray[np.float32]:
+        """A map of a slice that is done, float32 `[H, W]`: error in 0..1, or labels."""
         import cv2
 
-        path = self.store.path("error", key)
+        path = self.store.path(kind, key)
         try:
             if path.suffix == ".npy":
                 return np.asarray(np.load(path, allow_pickle=False), np.float32)
@@ -166,4 +194,4 @@ class _JudgingSlices(Judging):
             stored = None
         if stored is None:
             raise OodsegError(f"{path} cannot be read any more: run again with --overwrite")
-        return np.asarray(stored / 65535.0, np.float32)
+        return np.asarray(stored / (65535.0 if kind == "error" else 1.0), np.float32)

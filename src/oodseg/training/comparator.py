@@ -16,7 +16,9 @@ from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.comparator import Comparator, comparator_loss
 from oodseg.metrics.failure import FailureCurve, image_failure_metrics
+from oodseg.nn.encoders import Pretrained
 from oodseg.nn.tensors import resize_scores
+from oodseg.training.autoencoder import AutoencoderRecipe
 from oodseg.training.comparator_cache import read_cached
 from oodseg.training.comparator_samples import Batch, CachedMaker, as_sample
 from oodseg.training.comparator_segmenter import FoldRecipe
@@ -25,11 +27,14 @@ from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import MACHINE, LoopRecipe
 from oodseg.training.engine.resumption import goes_on
 from oodseg.training.engine.trained import save_trained
+from oodseg.training.observer import ObserverRecipe
 from oodseg.training.tcp import TCPRecipe
+from oodseg.training.vae_alarm import VAERecipe
 
 # What a comparator does not depend on, or only through the cache.
 _ELSEWHERE = {
-    "max_steps", "segmenter", "tcp", "workers", "val_every_steps", "checkpoint_minutes", "calibration_images",
+    "max_steps", "segmenter", "tcp", "vae", "observer", "autoencoder", "learned_baselines", "enlarged",
+    "hasty_steps", "workers", "val_every_steps", "checkpoint_minutes", "calibration_images",
     *MACHINE,
 }  # fmt: skip
 
@@ -44,8 +49,13 @@ class ComparatorRecipe(LoopRecipe):
         exposure: Share of samples with unknown objects pasted in.
         segmenter: The segmenter under test, and those of the folds.
         tcp: The head of the TCP baseline.
+        vae, observer, autoencoder: Of the VAE alarm, the observer and the autoencoder.
+        learned_baselines: Those of the baselines for images that are trained or fitted.
+        enlarged: How many times its size the segmenters look at a slice of a scan.
+        hasty_steps: Of further segmenters of scans, whose many mistakes are learned, too; 0 for none.
         size: Height and width of the cached predictions.
-        widths, fused: Of `Comparator`.
+        widths, fused, backbone: Of `Comparator`.
+        pretrained: Where the weights of a backbone come from (`oodseg.nn.encoders.load_pretrained`).
         light: How far brightness and contrast of the samples change.
         quality_weight: Of the classes' part of the loss.
         calibration_images: Images of the validation split that all detectors are calibrated on.
@@ -58,9 +68,19 @@ class ComparatorRecipe(LoopRecipe):
     exposure: float = Field(default=0.3, ge=0, le=1)
     segmenter: FoldRecipe = FoldRecipe()
     tcp: TCPRecipe = TCPRecipe()
+    vae: VAERecipe = VAERecipe()
+    observer: ObserverRecipe = ObserverRecipe()
+    autoencoder: AutoencoderRecipe = AutoencoderRecipe()
+    learned_baselines: list[Literal["tcp", "mahalanobis", "observer", "autoencoder", "vae_alarm"]] = Field(
+        default=["tcp", "mahalanobis", "observer", "autoencoder", "vae_alarm"]
+    )
+    enlarged: float = Field(default=1.0, gt=0)
+    hasty_steps: int = Field(default=0, ge=0)
     size: tuple[int, int] = (192, 256)
     widths: list[int] = Field(default=[24, 32, 64, 96, 128])
     fused: int = Field(default=16, ge=1)
+    backbone: str | None = None
+    pretrained: Pretrained = "wheel"
     light: float = Field(default=0.1, ge=0, le=0.5)
     quality_weight: float = Field(default=1.0, ge=0)
     calibration_images: int = Field(default=200, ge=1)
@@ -88,7 +108,10 @@ class ComparatorModule(TrainingModule):
         make: CachedMaker,
         val: Sequence[Path],
     ) -> None:
-        network = Comparator(classes, recipe.widths, recipe.fused, resynthesis, min(recipe.size))
+        network = Comparator(
+            classes, recipe.widths, recipe.fused, resynthesis, min(recipe.size), backbone=recipe.backbone
+        )
+        network.load_eyes(recipe.pretrained)
         super().__init__(recipe, network.to(memory_format=torch.channels_last), make)
         self._val = val
         self._curve, self._qualities = FailureCurve(), list[tuple[Any, Any]]()

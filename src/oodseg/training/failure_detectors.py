@@ -5,7 +5,7 @@
 3. `cache/`: every training image as predicted by the segmenter that never saw it, and reconstructed; a second
    time with unknown objects pasted in, which are wrong whatever they are called.
 4. `comparator/`, `direct/`: the comparator, and the same without the re-synthesis.
-5. `tcp/`: the head of the TCP baseline.
+5. `tcp/`, `observer/`, `autoencoder/`, `vae_alarm/`: what the baselines learn (`failure_baselines`).
 6. `detectors/`: all failure detectors, calibrated on the validation images.
 """
 
@@ -16,31 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.fingerprint import hash_part
 from oodseg.core.progress import Progress
-from oodseg.failures.augmented import TestTimeAugmentation
-from oodseg.failures.baselines import MSP, Energy, Entropy, MaxLogit
 from oodseg.failures.comparator import Comparator
-from oodseg.failures.detector import SegmenterAssessor
-from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.storage import save_failure_detector
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
-from oodseg.failures.tcp import TCP
 from oodseg.segmenters import Segmenter
-from oodseg.segmenters.street import StreetNet
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
 from oodseg.training.comparator_cache import build_cache
 from oodseg.training.comparator_segmenter import train_segmenter
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import Trained, save_metrics
 from oodseg.training.exposed import Exposed, unknown_objects
+from oodseg.training.failure_baselines import train_baselines
 from oodseg.training.failure_calibration import anomaly_statistics, calibrate
 from oodseg.training.labelled import Labelled, LabelSet, load_label_set
-from oodseg.training.tcp import train_tcp
 
 
 def train(
@@ -85,7 +78,7 @@ def train(
     if segmenter is None:
         fold = settings.segmenter.reseeded(settings.seed)
         segmenter = train_segmenter(fold, found.train, found.classes, out / "segmenter", resume, progress)
-    detectors = _baselines(settings, found.train, segmenter, out, resume, progress)
+    detectors = train_baselines(settings, found.train, segmenter, out, resume, progress)
     validation: dict[str, Any] = {}
     if settings.folds and generator is not None:
         made = _comparators(settings, found, data_root, out, generator[0], segmenter, resume, progress)
@@ -112,26 +105,6 @@ def _check_classes(part: str, classes: Sequence[str] | None, wanted: Sequence[st
 
 def _calibration_images(recipe: ComparatorRecipe, found: LabelSet) -> Sequence[Labelled]:
     return found.val[:: -(-len(found.val) // recipe.calibration_images)]
-
-
-def _baselines(
-    recipe: ComparatorRecipe,
-    images: Sequence[Labelled],
-    segmenter: Segmenter,
-    out: Path,
-    resume: bool,
-    progress: Progress | None,
-) -> list[SegmenterAssessor]:
-    """Makes the baselines of SynthCP that the segmenter lends itself to."""
-    detectors: list[SegmenterAssessor] = [kind(segmenter) for kind in (MSP, Entropy, Energy, MaxLogit)]
-    detectors.append(TestTimeAugmentation(segmenter))
-    if isinstance(segmenter, StreetNet):
-        detectors.append(MCDropout(segmenter, rate=recipe.segmenter.dropout))
-    if segmenter.segment(torch.zeros(1, 3, *recipe.segmenter.size)).features is not None:
-        settings = recipe.tcp.reseeded(recipe.seed)
-        head = train_tcp(settings, recipe.segmenter, segmenter, images, out / "tcp", resume, progress)
-        detectors.append(TCP(segmenter, head))
-    return detectors
 
 
 def _comparators(

@@ -27,6 +27,7 @@ from oodseg.failures.adversary import (
     add_spectral_norm,
     bake_spectral_norm,
     discriminator_loss,
+    encoder_features,
     feature_matching,
     generator_loss,
     perceptual_loss,
@@ -35,6 +36,7 @@ from oodseg.failures.adversary import (
 from oodseg.failures.features import cosine_similarity, feature_stages
 from oodseg.failures.spade import SpadeGenerator, one_hot
 from oodseg.failures.synthcp_detector import load_synthcp
+from oodseg.nn.encoders import WHEELS
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import LoopRecipe, load_recipe
@@ -55,8 +57,8 @@ class ResynthesisRecipe(LoopRecipe):
         widths: Of `SpadeGenerator`.
         discriminator_width, discriminator_layers, discriminator_scales: Of `MultiScaleDiscriminator`.
         discriminator_rate: Learning rate of the discriminators.
-        perceptual: What the perceptual loss sees with: `"street"`, the file of a VGG-19, or None for no such
-            loss.
+        perceptual: What the perceptual loss sees with: `"street"`, an encoder of `oodseg.nn.encoders.WHEELS`
+            (pretrained on ImageNet), the file of a VGG-19, or None for no such loss.
         adversarial_weight, matching_weight, perceptual_weight: Of the parts of the generator's loss.
         val_images: Images to validate on.
         gradient_clip: Always None: two optimisers take turns, which Lightning does not clip.
@@ -119,6 +121,8 @@ class ResynthesisModule(TrainingModule):
             return None
         if self.recipe.perceptual == "street":
             return lambda images: feature_stages(self._eyes[0], images)
+        if self.recipe.perceptual in WHEELS:
+            return encoder_features(self.recipe.perceptual)
         return vgg_features(Path(self.recipe.perceptual))
 
     def setup(self, stage: str) -> None:

@@ -1,82 +1,42 @@
 """Trains a failure detector for volumes: SynthCP around labels that were made elsewhere.
 
 1. Predictions of every slice by a model that had not seen it: those that were cut along with the scans, else
-   of segmenters trained here, one per fold (`fold_0/` ..., `segmenter/`).
+   of segmenters trained here, one per fold (`fold_0/` ..., `segmenter/`; see `volume_predictors`).
 2. `cache/`: the slices with these predictions, reconstructed by the generator.
-3. `comparator/`: the comparator; its qualities are Dice.
-4. `detector/`: the failure detector, calibrated on the validation scans and measured on the test scans.
+3. `comparator/`: the comparator; its qualities are Dice. `direct/`, `vae_alarm/`: what it is measured
+   against.
+4. `detector/`: the failure detector, calibrated on the validation scans and measured on the test scans, from
+   which its intervals come; `baselines/direct/` and `baselines/vae_alarm/` likewise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_part
-from oodseg.core.progress import Progress, track
-from oodseg.data.slices import LabelledSlice, labelled_slices, window_of
-from oodseg.failures.detector import full_logits
+from oodseg.core.progress import Progress
+from oodseg.data.slices import labelled_slices, window_of
+from oodseg.failures.detector import SegmenterAssessor
 from oodseg.failures.storage import save_failure_detector
-from oodseg.failures.synthcp import SynthCP
-from oodseg.io.images import to_tensor
-from oodseg.metrics import FailureCurve, image_dice, image_failure_metrics
+from oodseg.failures.synthcp import DirectPrediction, SynthCP
+from oodseg.failures.vae_alarm import VAEAlarm
 from oodseg.segmenters.given import GivenLabels
 from oodseg.training.comparator import ComparatorRecipe, train_comparator
 from oodseg.training.comparator_cache import Segment, build_cache
-from oodseg.training.comparator_segmenter import train_segmenter
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import Trained, save_metrics
 from oodseg.training.failure_calibration import calibrate
+from oodseg.training.vae_alarm import train_vae
+from oodseg.training.volume_measures import measure_volumes
+from oodseg.training.volume_predictors import PredictedSlice, Predictors, train_predictors
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from oodseg.failures.spade import SpadeGenerator
-    from oodseg.segmenters import Segmenter
 
-U8 = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class PredictedSlice:
-    """A slice and the labels on it that are judged.
-
-    Attributes:
-        slice: The slice.
-        predictor: Predicts the slice where no prediction came with it.
-    """
-
-    slice: LabelledSlice
-    predictor: Segmenter | None
-
-    def read(self) -> tuple[U8, U8]:
-        """Reads the image, uint8 `[H, W, 3]` and true classes uint8 `[H, W]`."""
-        return self.slice.read()
-
-    def labels(self, image: Tensor) -> Tensor:
-        """Returns the prediction, integers `[H, W]`.
-
-        Args:
-            image: The slice's image, float `[3, H, W]` in 0..1.
-
-        Raises:
-            DatasetError: There is none, and nothing to predict with.
-        """
-        predicted = self.slice.read_prediction()
-        if predicted is not None:
-            return torch.from_numpy(predicted)
-        if self.predictor is None:
-            raise DatasetError(f"{self.slice.image} has no prediction: cut the slices with --predictions")
-        with torch.inference_mode():
-            found = self.predictor.segment(image[None])
-        return full_logits(found, (image.shape[-2], image.shape[-1])).argmax(1)[0]
+_LEVEL = 0.9  # of the intervals
 
 
 def train(
@@ -100,7 +60,7 @@ def train(
 
     Returns:
         Its path is `out/detector`, for `oodseg volumes --detector`; under `"test"` its metrics hold what was
-        measured on the test scans.
+        measured on the test scans, under `"baselines"` the same of those.
 
     Raises:
         ConfigError: A recipe or generator that cannot be used.
@@ -115,104 +75,78 @@ def train(
             f"the generator knows the classes {', '.join(generator[1])}, the slices have "
             f"{', '.join(classes)}: train it on these slices"
         )
-    given = GivenLabels(classes, window_of(data_root))
-    predictors = _predictors(settings, found, classes, out, resume, progress)
+    predictors = train_predictors(settings, found, classes, out, resume, progress)
+    given = GivenLabels(classes, window_of(data_root), predictors.whole)
     every = -(-len(found["val"]) // settings.calibration_images)
-    judged = {
-        split: [PredictedSlice(*each) for each in zip(part, predictors[split], strict=True)]
-        for split, part in found.items()
-    }
-    judged["val"] = judged["val"][::every]
+    judged = predictors.judged({**found, "val": found["val"][::every]})
+    paths, mark = _caches(judged, given, generator[0], settings, out, progress)
+    learned_on, count = (paths["train"], ()), len(classes)
+    detectors: list[SegmenterAssessor] = []
+    validation: dict[str, Any] = {}
+    for name, resynthesis in (("comparator", True), ("direct", False)):
+        network, validation[name] = train_comparator(
+            settings, count, resynthesis, learned_on, paths["val"], out / name, mark, resume, progress
+        )
+        detectors.append(
+            SynthCP(given, generator[0], network) if resynthesis else DirectPrediction(given, network)
+        )
+    vae = train_vae(
+        settings.vae.reseeded(settings.seed), count, found["train"], out / "vae_alarm", resume, progress
+    )
+    detectors.append(VAEAlarm(given, vae))
+    figures = {each.name: _finish(each, judged, predictors, data_root, out, progress) for each in detectors}
+    ours = figures.pop(SynthCP.name)
+    more = {"test": ours, "baselines": figures}
+    return Trained(out / "detector", save_metrics(out, settings, validation["comparator"], **more))
+
+
+def _caches(
+    judged: dict[str, list[PredictedSlice]],
+    given: GivenLabels,
+    generator: SpadeGenerator,
+    settings: ComparatorRecipe,
+    out: Path,
+    progress: Progress | None,
+) -> tuple[dict[str, list[Path]], Any]:
+    """Files to learn and to validate on, and what they depend on."""
 
     def segment_of(each: PredictedSlice) -> Segment:
         return lambda images: given.segmentation_of(
             each.labels(images[0]), (images.shape[2], images.shape[3])
         )
 
-    networks = [generator[0], *{id(each): each for each in predictors["train"] if each is not None}.values()]
+    known = {id(each.predictor): each.predictor for each in judged["train"] if each.predictor is not None}
+    networks = [generator, *known.values()]
     mark = [[each.slice.image.name for each in judged["train"]], [hash_part(each) for each in networks]]
     paths = {
         split: build_cache(
             out / "cache" / split,
             [(each, segment_of(each)) for each in judged[split]],
-            generator[0],
+            generator,
             settings.size,
             mark,
             progress,
         )
         for split in ("train", "val")
     }
-    learned_on, folder = (paths["train"], ()), out / "comparator"
-    comparator, validation = train_comparator(
-        settings, len(classes), True, learned_on, paths["val"], folder, mark, resume, progress
-    )
-    detector = SynthCP(given, generator[0], comparator)
-    calibrate(detector, judged["val"], True, progress, PredictedSlice.labels)
-    measured = measure(detector, judged["test"], progress)
-    save_failure_detector(detector, out / "detector", {"measured": measured})
-    return Trained(out / "detector", save_metrics(out, settings, validation, test=measured))
+    return paths, mark
 
 
-def measure(
-    detector: SynthCP, test: Sequence[PredictedSlice], progress: Progress | None = None
-) -> dict[str, Any]:
-    """Measures a detector on slices whose truth is known.
-
-    Returns:
-        Figures as `PixelFailureMetrics` and `ImageFailureMetrics` name them, the latter over slices, with
-        Dice in the place of IoU; JSON-able.
-    """
-    curve = FailureCurve()
-    estimated, true = [], []
-    for each in track(test, "measuring", progress):
-        image, truth = each.read()
-        pixels = to_tensor(image)
-        found = detector.assess(pixels, each.labels(pixels))
-        curve.update(found.error, found.labels != truth)
-        estimated.append(found.class_quality[1:])
-        true.append(image_dice(found.labels, truth, len(detector.classes))[1:])
-    slices_measured = image_failure_metrics(np.stack(estimated), np.stack(true))
-    figures = {**asdict(curve.compute()), **asdict(slices_measured)}
-    return {
-        name: value if isinstance(value, int) else round(float(value), 4)
-        for name, value in figures.items()
-        if isinstance(value, int | float) and np.isfinite(value)
-    }
-
-
-def _predictors(
-    recipe: ComparatorRecipe,
-    found: dict[str, list[LabelledSlice]],
-    classes: Sequence[str],
+def _finish(
+    detector: SegmenterAssessor,
+    judged: dict[str, list[PredictedSlice]],
+    predictors: Predictors,
+    data_root: Path,
     out: Path,
-    resume: bool,
     progress: Progress | None,
-) -> dict[str, list[Segmenter | None]]:
-    """Returns the predictor of every slice of every split."""
-    if not all(found.values()):
-        raise DatasetError("there are no slices to learn on: cut scans with `oodseg train slices`")
-    train_slices = found["train"]
-    if train_slices[0].prediction is not None:
-        return {split: [None] * len(part) for split, part in found.items()}
-    cases = sorted({each.case for each in train_slices})
-    if not 2 <= recipe.folds <= len(cases):
-        raise ConfigError(
-            f"{len(cases)} scans cannot be parted into {recipe.folds} folds: take 2 folds or more, at most "
-            "as many as scans; or cut the slices together with --predictions"
-        )
-    fold_of = {case: index % recipe.folds for index, case in enumerate(cases)}
-
-    def learn(images: Sequence[LabelledSlice], name: str, seed: int) -> Segmenter:
-        settings = recipe.segmenter.reseeded(recipe.seed + seed)
-        return train_segmenter(settings, images, classes, out / name, resume, progress)
-
-    folds = [
-        learn([each for each in train_slices if fold_of[each.case] != fold], f"fold_{fold}", fold + 1)
-        for fold in range(recipe.folds)
-    ]
-    whole = learn(train_slices, "segmenter", 0)
-    return {
-        "train": [folds[fold_of[each.case]] for each in train_slices],
-        "val": [whole] * len(found["val"]),
-        "test": [whole] * len(found["test"]),
-    }
+) -> dict[str, Any]:
+    """Calibrates, measures and saves a detector; returns its figures on the test scans."""
+    calibrate(detector, judged["val"], True, progress, PredictedSlice.labels)
+    measured = measure_volumes(detector, judged["test"], progress)
+    made = "predictions that came along" if predictors.whole is None else "its own segmenter"
+    detector.structure_intervals = measured.intervals(
+        _LEVEL, f"test scans of {data_root.absolute().name}, labelled by {made}"
+    )
+    folder = "detector" if detector.name == SynthCP.name else f"baselines/{detector.name}"
+    save_failure_detector(detector, out / folder, {"measured": dict(measured.figures)})
+    return dict(measured.figures)

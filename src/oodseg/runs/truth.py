@@ -1,0 +1,85 @@
+"""Measures the estimates of a finished run on the images whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from oodseg.core.errors import DatasetError
+from oodseg.core.taxonomy import BACKGROUND, IGNORE
+from oodseg.data.files import images
+from oodseg.io.labels import read_label
+from oodseg.metrics.failure import image_dice, image_iou
+from oodseg.report.failure_record import FailureRecord
+from oodseg.report.measured_estimates import MeasuredEstimates
+from oodseg.runs.store import RunStore
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Label images of a folder, by the names of the images they belong to.
+
+    Attributes:
+        folder: The folder.
+        labels: Path by stem.
+    """
+
+    folder: Path
+    labels: Mapping[str, Path]
+
+
+def open_truth(folder: Path) -> Truth:
+    """Lists the label images of a folder.
+
+    Raises:
+        DatasetError: There are none, or two of one name.
+    """
+    found = images(folder)
+    if not found:
+        raise DatasetError(
+            f"{folder} holds no label images: name the folder of the labels, called like their images"
+        )
+    return Truth(folder, found)
+
+
+def measure_estimates(
+    store: RunStore[FailureRecord], truth: Truth, classes: tuple[str, ...], measure: str
+) -> MeasuredEstimates:
+    """Compares what a run estimated with what is true.
+
+    Args:
+        store: The finished run, with the predicted labels.
+        truth: Labels are indices into the classes, 255 where there is no truth.
+        classes: Names of the C classes.
+        measure: `"IoU"` or `"Dice"`.
+
+    Raises:
+        DatasetError: No image of the run has a truth, a label cannot be read, or is of another size.
+    """
+    quality_of = image_dice if measure == "Dice" else image_iou
+    things = [k for k, name in enumerate(classes) if name != BACKGROUND]
+    estimated, true, means, without = [], [], [], 0
+    for key, each in store.stored.items():
+        path = truth.labels.get(Path(each.name).stem) or truth.labels.get(Path(each.name).name)
+        if path is None:
+            without += 1
+            continue
+        predicted, codes = read_label(store.path("labels", key)), read_label(path)
+        if predicted.shape != codes.shape:
+            raise DatasetError(
+                f"the label {path} is {codes.shape[1]}x{codes.shape[0]}, the image {each.name} "
+                f"{predicted.shape[1]}x{predicted.shape[0]}: both must be of one size"
+            )
+        true.append(quality_of(predicted, np.where(codes > IGNORE, IGNORE, codes), len(classes))[things])
+        record = each.record
+        estimated.append([record.by_class.get(classes[k], np.nan) for k in things])
+        means.append(np.nan if record.mean is None else record.mean)
+    if not true:
+        raise DatasetError(
+            f"{truth.folder} holds no label for any image of the run: labels are called like their images"
+        )
+    names = tuple(classes[k] for k in things)
+    return MeasuredEstimates(names, np.array(estimated), np.stack(true), np.array(means), measure, without)
