@@ -26,7 +26,8 @@ def path(tmp_path) -> Path:
         helper.make_node("Conv", ["image", "conv"], ["a"], pads=[2, 2, 2, 2]),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node("Conv", ["b", "shared"], ["c"], pads=[1, 1, 1, 1]),
-        helper.make_node("Conv", ["c", "shared"], ["d"], pads=[1, 1, 1, 1]),
+        helper.make_node("Identity", ["shared"], ["again"]),
+        helper.make_node("Conv", ["c", "again"], ["d"], pads=[1, 1, 1, 1]),
         helper.make_node("Add", ["image", "far"], ["place"]),
     ]
     constants = {"conv": CONV, "shared": SHARED, "far": np.array(4097, np.float32)}

@@ -43,7 +43,7 @@ def lower_precision(path: Path, precision: str) -> None:
     """
     import onnx
 
-    model = onnx.load(str(path))
+    model = _without_aliases(onnx.load(str(path)))
     model = _halved(model) if precision == "float16" else _quantized(model)
     path.write_bytes(model.SerializeToString())
 
@@ -61,6 +61,21 @@ def agreement(ours: Iterable[NDArray[np.bool_]], theirs: Iterable[NDArray[np.boo
     either = sum(int((one | other).sum()) for one, other in pairs)
     both = sum(int((one & other).sum()) for one, other in pairs)
     return both / either if either else 1.0
+
+
+def _without_aliases(model: Any) -> Any:
+    """Names weights by their own names where a network that runs twice names them by others."""
+    weights = {each.name for each in model.graph.initializer}
+    results = {each.name for each in model.graph.output}
+    alias = {
+        node.output[0]: node.input[0]
+        for node in model.graph.node
+        if node.op_type == "Identity" and node.input[0] in weights and node.output[0] not in results
+    }
+    nodes = [node for node in model.graph.node if not (node.output and node.output[0] in alias)]
+    for node in nodes:
+        node.input[:] = [alias.get(each, each) for each in node.input]
+    return _with(model, nodes, list(model.graph.initializer))
 
 
 def _halved(model: Any) -> Any:
