@@ -48,3 +48,29 @@ def test_broken_image(red, tmp_path):
     result = bench(red, tmp_path / "a.jpg")
     assert result.exit_code == 2
     assert "a.jpg is not an image" in result.output
+
+
+def test_comparison(red, monkeypatch):
+    size = {"width": 160, "height": 128, "runs": 2, "objects": 1, "peak_mib": None, "ratio": 1.0}
+    times = dict.fromkeys(("read", "detector", "prompts", "masks", "total"), 12.3)
+    size |= {"milliseconds": times, "least_milliseconds": times, "difference": 0.00125}
+    row = {"runtime": "torch", "load_seconds": 1.0, "first_seconds": 2.0, "sizes": [size]}
+    known = {"pipeline": "red", "threads": 1, "machine": {"cores": 2, "processor": "AVX2", "torch": "2"}}
+    rows = [
+        {**row, "precision": "float32", "fallback": None},
+        {**row, "precision": "bfloat16", "fallback": "torch runs it"},
+    ]
+    asked = {}
+
+    def compare(pipeline, image, **options):
+        asked.update(options, pipeline=pipeline)
+        return {**known, "results": rows}
+
+    monkeypatch.setattr("oodseg.runs.comparison.compare_runtimes", compare)
+    result = bench(red, "--compare")
+    assert result.exit_code == 0, result.output
+    for word in ("160x128", "float32", "bfloat16", "0.125%", "1.00", "note: torch runs it", "fastest of 2"):
+        assert word in result.output
+    assert asked["runs"] == 2
+    assert asked["pipeline"] == str(red)
+    assert json.loads(bench(red, "--compare", "--json").stdout)["results"] == rows

@@ -184,3 +184,49 @@ def test_details_apart_add_up_to_the_score():
     torch.testing.assert_close(sight.scores, score + 0.5 * more)
     for each, expected in zip(sight.features, features, strict=True):
         torch.testing.assert_close(each, expected)
+
+
+def test_where_all_is_ground_the_closer_look_is_at_all_of_it(monkeypatch):
+    detector, larger, seen = seeing_ground(1.0), images(320, 448), []
+    look = detector._look
+    monkeypatch.setattr(
+        detector, "_look", lambda padded, *rest: seen.append(padded.shape) or look(padded, *rest)
+    )
+    detector.details(larger)
+    assert seen[-1] == (2, 3, 384, 512)  # padded
+
+
+def test_the_closer_look_is_at_the_ground_alone():
+    """Ground is what is dark here, in the lower half: only there, and a little around, details count."""
+    torch.manual_seed(3)
+    detector, larger = seeing_ground(1.0), images(512, 256)
+    larger[:, :, 256:] *= 0.01
+    ground = torch.zeros(2, 64, 32)
+    ground[:, 40:] = 1
+    parts = detector._parts
+
+    def with_ground(padded):
+        found, _, features = parts(padded)
+        return found, ground, features
+
+    detector._parts = with_ground
+    with full_precision():
+        score, more, _ = detector.details(larger)
+        whole = detector._combine(detector._look(larger, 1, (256, 128))[0])
+    assert (more[:, :88] == 0).all()  # 40 cells of 4 pixels, less a window's reach and the margin
+    weight = torch.nn.functional.avg_pool2d(ground[:, None], 21, 1, 10, count_include_pad=False)
+    weight = torch.nn.functional.interpolate(weight, size=(256, 128), mode="bilinear")[:, 0]
+    expected = weight * (whole - score).clamp_min(0)
+    # The network's summary of the image is that of the part; the rest agrees.
+    assert (more - expected).abs().mean() < 0.2 * expected.mean()
+
+
+def test_without_ground_there_is_no_closer_look(monkeypatch):
+    detector, larger, seen = seeing_ground(0.0), images(256, 256), []
+    look = detector._look
+    monkeypatch.setattr(
+        detector, "_look", lambda padded, *rest: seen.append(padded.shape) or look(padded, *rest)
+    )
+    _, more, _ = detector.details(larger)
+    assert max(shape[-1] for shape in seen) == 128
+    assert (more == 0).all()

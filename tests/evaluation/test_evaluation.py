@@ -137,6 +137,20 @@ def test_flat_dict_for_scripts(folder):
     assert wanted | {"boxes_per_image", "ap"} <= set(found["pipeline"])
 
 
+def test_the_gated_score_is_a_row_that_ranks_the_outlined_higher(folder):
+    found = evaluate(folder, FakePipeline(), resamples=5, baselines=False, gated=True)
+    assert [(each.name, each.kind) for each in found.methods] == [
+        ("S2M", "prompts"),
+        ("S2M's detector", "score"),
+        ("S2M, gated score", "gated"),
+    ]
+    flat = evaluate_folder(folder, FakePipeline(), resamples=5, gated=True)
+    assert set(flat) == {"pipeline", "detector", "gated"}
+    # Outlined halves rise above the false alarm, which is less certain; the other halves do not.
+    assert flat["gated"]["auprc"] != flat["detector"]["auprc"]
+    assert flat["gated"]["auprc"] > flat["pipeline"]["auprc"]
+
+
 def write_scores(folder, out, suffix=".npy", scale=1.0):
     out.mkdir()
     for label in sorted((folder / "labels").iterdir()):

@@ -90,6 +90,20 @@ def test_scores_come_back_as_they_were(red, photos, out, tmp_path, as_format):
     assert first == again
 
 
+def test_gated_scores_lie_in_a_folder_of_their_own(red, photos, out, tmp_path):
+    oodseg.runs.predict(photos / "two.png", red, out)
+    for folder in (tmp_path / "gated", tmp_path / "other"):
+        folder.mkdir()
+        found = oodseg.runs.predict(photos / "two.png", red, out, score_out=folder)
+        assert found.done_before == 0, "these files are missing yet"
+        assert names(folder) == ["two.npy"]
+        gated = np.load(folder / "two.npy")
+        assert gated.shape == (HEIGHT, WIDTH)
+        mask = cv2.imread(str(out / "masks" / "two.png"), cv2.IMREAD_GRAYSCALE) > 0
+        assert gated[mask].min() > gated[~mask].max()
+    assert oodseg.runs.predict(photos / "two.png", red, out, score_out=folder).done_before == 1
+
+
 def test_scores_of_a_pipeline_that_shows_none(photos, out):
     def blind(image):
         return Prediction.from_masks(np.zeros((0, *image.shape[:2]), bool), np.zeros((0, 4)), [])

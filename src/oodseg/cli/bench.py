@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from oodseg.cli.choices import Precision
-from oodseg.cli.compute_options import PrecisionOption, SizeOption
+from oodseg.cli.bench_tables import show_comparison, show_times
+from oodseg.cli.choices import Precision, Runtime
+from oodseg.cli.compute_options import PrecisionOption, RuntimeOption, SizeOption
 from oodseg.cli.loading import (
     DetectorOption,
     DeviceOption,
@@ -21,12 +22,12 @@ from oodseg.cli.loading import (
     load_pipeline,
     set_threads,
 )
-from oodseg.cli.printing import console, say
 
 HELP = """Time every stage of a pipeline on this machine.
 
 Uses a street scene that it draws itself, or an image of yours, saved as JPEG at 1280x720 and 2048x1024; \
-times are medians of warm runs, from reading the file to the outlines.
+times are medians of warm runs, from reading the file to the outlines. With --compare, every runtime and \
+precision that this machine has, at 1280x720 and 640x360.
 
 [bold]Examples[/bold]
 
@@ -35,6 +36,8 @@ oodseg bench
 oodseg bench street.jpg --threads 4 --runs 20
 
 oodseg bench --masks grabcut --json > bench.json
+
+oodseg bench --compare
 """
 
 
@@ -52,51 +55,46 @@ def bench(
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.AUTO,
     size: SizeOption = None,
+    runtime: RuntimeOption = Runtime.TORCH,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare all runtimes and precisions on the CPU.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Time every stage of a pipeline; `HELP` is what the user sees."""
     parts: dict[str, Any] = {"detector": detector, "prompts": prompts, "masks": masks}
-    parts |= {"operating_point": operating_point, "precision": precision.value}
+    parts |= {"operating_point": operating_point}
     parts["working_side"] = None if size is None else (size, size)
-    started = time.perf_counter()  # imports torch and its kin; the next one only loads weights
     set_threads(threads)
-    load_pipeline(pipeline, device, **parts)
-    first = time.perf_counter() - started
-    from oodseg.runs import time_pipeline
-
-    report = time_pipeline(pipeline, image, runs=runs, device=device, **parts)
-    report["first_load_seconds"] = round(first, 3)
+    if compare:
+        report = _compared(pipeline, image, runs, parts)
+        show = show_comparison
+    else:
+        parts |= {"precision": precision.value, "runtime": runtime.value}
+        report = _timed(pipeline, image, runs, device, parts)
+        show = show_times
     if as_json:
         typer.echo(json.dumps(report, indent=1))
     else:
-        _show(report)
+        show(report)
 
 
-def _show(report: dict[str, Any]) -> None:
-    from rich.table import Table
+def _compared(pipeline: str, image: Path | None, runs: int, parts: dict[str, Any]) -> dict[str, Any]:
+    from oodseg.core.progress import progress_bar
+    from oodseg.runs import compare_runtimes
 
-    from oodseg.runs.timing import STAGES
+    with progress_bar() as bar:
+        return compare_runtimes(pipeline, image, runs=runs, progress=bar, **parts)
 
-    table = Table(
-        title=f"{report['pipeline']}, {report['threads']} threads on {report['device']}: ms per image"
-    )
-    table.add_column("image")
-    for stage in STAGES:
-        table.add_column(stage, justify="right", style="bold" if stage == "total" else None)
-    table.add_column("objects", justify="right")
-    table.add_column("peak MiB", justify="right")
-    for each in report["results"]:
-        stages = [f"{each['milliseconds'][stage]:.0f}" for stage in STAGES]
-        peak = "?" if each["peak_mib"] is None else str(each["peak_mib"])
-        table.add_row(f"{each['width']}x{each['height']}", *stages, str(each["objects"]), peak)
-    console().print(table)
-    if report["promise"] is not None:
-        say(f"promised: {report['promise']}")
-    machine = report["machine"]
-    say(
-        f"medians of {report['results'][0]['runs']} warm runs; "
-        f"weights loaded in {report['load_seconds']:.2f} s, "
-        f"with imports in {report['first_load_seconds']:.1f} s; "
-        f"{machine['cores']} cores ({machine['processor']}), torch {machine['torch']}",
-        "dim",
-    )
+
+def _timed(
+    pipeline: str, image: Path | None, runs: int, device: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    started = time.perf_counter()  # imports torch and its kin; the next one only loads weights
+    load_pipeline(pipeline, device, **options)
+    first = time.perf_counter() - started
+    from oodseg.runs import time_pipeline
+
+    report = time_pipeline(pipeline, image, runs=runs, device=device, **options)
+    report["first_load_seconds"] = round(first, 3)
+    return report

@@ -13,6 +13,15 @@ class Precision(StrEnum):
     HALF = "half"
 
 
+class Runtime(StrEnum):
+    """Names what runs the networks."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
 class OperatingPoint(StrEnum):
     """Sets how readily boxes are proposed."""
 

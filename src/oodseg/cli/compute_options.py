@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oodseg.cli.choices import Precision
+from oodseg.cli.choices import Precision, Runtime
 
 PrecisionOption = Annotated[
     Precision,
@@ -14,6 +14,10 @@ PrecisionOption = Annotated[
         help="auto: 16 bits in networks evaluated in 16 bits, on devices that are fast at it; full: "
         "32 bits; half: 16 bits in all detectors."
     ),
+]
+RuntimeOption = Annotated[
+    Runtime,
+    typer.Option(help="What runs the bundled networks on a CPU; auto: the fastest one installed."),
 ]
 SizeOption = Annotated[
     int | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from oodseg.cli import compute_options, evaluate_options, loading
-from oodseg.cli.choices import Precision
+from oodseg.cli.choices import Precision, Runtime
 from oodseg.cli.datasets import AnomalyValueOption
 from oodseg.cli.printing import console, say
 from oodseg.cli.score_arguments import read_score_folders, read_score_stats
@@ -33,6 +33,7 @@ def evaluate(
     with_masks: evaluate_options.WithMasksOption = False,
     score_stats: evaluate_options.ScoreStatsOption = None,
     baselines: evaluate_options.BaselinesOption = True,
+    gated: evaluate_options.GatedOption = False,
     out: evaluate_options.OutOption = Path("oodseg-results/evaluate"),
     preset: evaluate_options.PresetOption = "code",
     split: evaluate_options.SplitOption = None,
@@ -48,6 +49,7 @@ def evaluate(
     device: loading.DeviceOption = "auto",
     precision: compute_options.PrecisionOption = Precision.AUTO,
     size: compute_options.SizeOption = None,
+    runtime: compute_options.RuntimeOption = Runtime.TORCH,
 ) -> None:
     """Evaluate a pipeline, its detector alone, and score files from any source; with --fps, tracks."""
     from oodseg.core.progress import progress_bar
@@ -71,6 +73,7 @@ def evaluate(
             with_masks=with_masks,
             score_stats=read_score_stats(score_stats or []),
             baselines=baselines,
+            gated=gated,
             preset=preset,
             split=split,
             anomaly_value=anomaly_value,

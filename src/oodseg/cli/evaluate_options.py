@@ -45,6 +45,12 @@ ScoreStatsOption = Annotated[
 BaselinesOption = Annotated[
     bool, typer.Option(help="Also evaluate the connected components of every score at its best threshold.")
 ]
+GatedOption = Annotated[
+    bool,
+    typer.Option(
+        "--gated", help="Also measure the score raised inside the pipeline's outlines and lowered outside."
+    ),
+]
 OutOption = Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")]
 PresetOption = Annotated[
     str, typer.Option(help="'code': as in S2M's released code (its tables); 'paper': as in its equations.")

@@ -54,7 +54,7 @@ WorkersOption = Annotated[
 ]
 _OTHERS = (
     *("score_map", "score_stats", "confidence_format", "fps", "every", "start", "end", "overlay"),
-    *("overlay_format", "save_scores", "save_crops", "only_hits", "batch"),
+    *("overlay_format", "save_scores", "score_out", "save_crops", "only_hits", "batch"),
 )
 
 

@@ -47,7 +47,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE.yaml",
-        help="The pipeline as YAML: pipeline, detector, prompts, masks; options on the command line "
+        help="The pipeline as YAML: pipeline, detector, prompts, masks, runtime; options on the command line "
         "take precedence.",
         show_default=False,
     ),
@@ -77,7 +77,7 @@ def chosen_pipeline(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
     """Returns what names the pipeline: options that were typed, then the file, then option defaults.
 
     Args:
-        ctx: Of a verb with the options `pipeline`, `detector`, `prompts` and `masks`.
+        ctx: Of a verb with the options `pipeline`, `detector`, `prompts`, `masks` and `runtime`.
         config: What `--config` named.
 
     Raises:
@@ -86,6 +86,7 @@ def chosen_pipeline(ctx: typer.Context, config: Path | None) -> dict[str, Any]:
     from oodseg.core.spec import read_pipeline
 
     options = {key: ctx.params[key] for key in ("pipeline", "detector", "prompts", "masks")}
+    options["runtime"] = str(ctx.params["runtime"])
     if config is None:
         return options
     typed = {key: value for key, value in options.items() if was_typed(ctx, key)}

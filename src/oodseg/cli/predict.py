@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from oodseg.cli import compute_options, fleet, loading, predict_options, run_options, videos
-from oodseg.cli.choices import ImageFormat, NumberFormat, Precision
+from oodseg.cli.choices import ImageFormat, NumberFormat, Precision, Runtime
 from oodseg.cli.printing import print_predictions
 
 HELP = """Outline every unknown object in images (files, folders, quoted patterns) or in a video.
@@ -60,6 +60,7 @@ def predict(
     overlay: Annotated[bool, typer.Option(help="Draw overlays.")] = True,
     overlay_format: predict_options.OverlayFormatOption = ImageFormat.JPG,
     save_scores: predict_options.SaveScoresOption = None,
+    score_out: predict_options.ScoreOutOption = None,
     save_crops: predict_options.SaveCropsOption = False,
     only_hits: predict_options.OnlyHitsOption = False,
     overwrite: run_options.OverwriteOption = False,
@@ -71,6 +72,7 @@ def predict(
     precision: compute_options.PrecisionOption = Precision.AUTO,
     size: compute_options.SizeOption = None,
     batch: compute_options.BatchOption = 1,
+    runtime: compute_options.RuntimeOption = Runtime.TORCH,
 ) -> None:
     """Outline every unknown object in images; `HELP` is what the user sees."""
     from oodseg.core.progress import progress_bar
@@ -106,6 +108,7 @@ def predict(
             confidence_format=confidence_format.value,
             overlays=overlay_format.value if overlay else None,
             save_scores=None if save_scores is None else save_scores.value,
+            score_out=score_out,
             save_crops=save_crops,
             only_hits=only_hits,
             batch=batch,

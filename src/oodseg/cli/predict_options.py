@@ -71,6 +71,15 @@ SaveScoresOption = Annotated[
         show_default=False,
     ),
 ]
+ScoreOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write score maps raised inside the outlines and lowered outside, .npy at the image's size, for "
+        "whoever wants a threshold of their own.",
+        show_default=False,
+    ),
+]
 SaveCropsOption = Annotated[
     bool, typer.Option("--save-crops", help="Crop every object from its image, into crops/.")
 ]
@@ -87,6 +96,7 @@ OF_IMAGES = (
     "confidence_format",
     "overlay_format",
     "save_scores",
+    "score_out",
     "save_crops",
     "only_hits",
     "batch",

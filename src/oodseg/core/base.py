@@ -55,6 +55,14 @@ class Part(ABC):
         """Moves the part's tensors to a device; by default there are none."""
         return self
 
+    def run_on(self, runtime: str) -> Self:
+        """Chooses what runs the part's networks in prediction; by default there is no choice.
+
+        Args:
+            runtime: `"torch"`, `"onnxruntime"` or `"openvino"`: what `choose_runtime` returns.
+        """
+        return self
+
 
 class Learned(Part):
     """A part whose constructor gives random weights, to be trained or to be loaded from a file.

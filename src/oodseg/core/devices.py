@@ -159,6 +159,11 @@ def half_autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, torch.bfloat16 if device.type == "cpu" else torch.float16)
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Tells whether networks compute in bfloat16 now: where it is native, outside `full_precision`."""
+    return _precision.get() != "full" and has_fast_bfloat16(device)
+
+
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Tells whether a device computes bfloat16 natively."""
     if device.type == "cpu":

@@ -16,6 +16,7 @@ from oodseg.core.coco import coco_annotations, coco_image
 from oodseg.core.display import plot_objects, to_html
 from oodseg.core.encoding import encode_png
 from oodseg.core.errors import ImageError
+from oodseg.core.gating import gate_score
 from oodseg.core.objects import OodObject, encode_objects
 from oodseg.core.overlay import caption, check_pixels, draw_overlay
 from oodseg.core.saving import save_prediction
@@ -105,6 +106,14 @@ class Prediction:
         """
         values = np.array([found.confidence for found in self.objects] + [0.0], dtype=np.float32)
         return values[self.confidence_index]
+
+    @property
+    def gated_score(self) -> NDArray[np.float32] | None:
+        """The score raised inside confident objects and lowered outside, float32 `[H, W]` in -8..20.
+
+        None if there is no score. See `oodseg.core.gating`.
+        """
+        return None if self.score is None else gate_score(self.score, self.confidence)
 
     @cached_property
     def confidence_index(self) -> NDArray[np.int32]:

@@ -27,7 +27,7 @@ from oodseg.core.registry import names
 
 # What a pipeline consists of: the entries of its files, and the rooms that they are looked up in.
 ROOMS = {"detector": "detectors", "prompts": "prompts", "masks": "masks"}
-_PIPELINE_KEYS = ("pipeline", *ROOMS)
+_PIPELINE_KEYS = ("pipeline", *ROOMS, "runtime")
 _SCORE = re.compile(r"[a-z][a-z0-9_]*")
 _FILES = {".yaml", ".yml", ".json"}
 
@@ -76,7 +76,7 @@ def read_spec(spec: Any) -> Any:
 
 
 def read_pipeline(path: Path) -> dict[str, Any]:
-    """Reads a pipeline from YAML: `pipeline` (name or folder), `detector`, `prompts` and `masks`.
+    """Reads a pipeline from YAML: `pipeline` (name or folder), `detector`, `prompts`, `masks`, `runtime`.
 
     Raises:
         ConfigError: The file cannot be read, or has other keys.

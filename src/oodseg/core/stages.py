@@ -15,7 +15,9 @@ from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.guarantee import CALIBRATED, Guarantee
 from oodseg.core.limits import Limits
 from oodseg.core.parts import OPERATING_POINTS, BoxPrompts, Detector, PromptableSegmenter, PromptGenerator
+from oodseg.core.runtimes import choose_runtime
 from oodseg.core.spec import ROOMS
+from oodseg.core.working_size import WORKING_SIDE, working_size
 
 if TYPE_CHECKING:
     from typing import Self
@@ -23,22 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-
-WORKING_SIDE = (640, 1024)  # least and most pixels of the long side
-
-
-def working_size(height: int, width: int, side: tuple[int, int]) -> tuple[int, int]:
-    """Computes the size at which detector and prompts work on an image: half of it, within bounds.
-
-    Args:
-        height: Rows of the image.
-        width: Columns of the image.
-        side: Minimum and maximum pixels of the long side; an image is never enlarged.
-    """
-    long_side = max(height, width)
-    target = min(max(long_side / 2, side[0]), side[1], long_side)
-    scale = target / long_side
-    return max(16, round(height * scale)), max(16, round(width * scale))
 
 
 class Stages(Limits):
@@ -56,6 +42,7 @@ class Stages(Limits):
         name: str = "custom",
         working_side: tuple[int, int] = WORKING_SIDE,
         device: str | int = "auto",
+        runtime: str = "torch",
         concurrent_encoding: bool | Literal["auto"] = "auto",
         operating_point: str | float = "quiet",
         ignore: NDArray[np.bool_] | None = None,
@@ -69,6 +56,7 @@ class Stages(Limits):
         self._parts: dict[str, Any] = {}
         self._operating_point: str | float = "quiet"
         self._precision: Precision = "auto"
+        self._runtime = runtime
         self.device, self.precision = device, precision
         self.detector, self.prompts, self.masks = detector, prompts, masks
         self.name, self.working_side = name, working_side
@@ -131,6 +119,17 @@ class Stages(Limits):
     @precision.setter
     def precision(self, name: str) -> None:
         self._precision = check_precision(name, self.device)
+
+    @property
+    def runtime(self) -> str:
+        """What runs the networks of the parts that have a choice: see `oodseg.core.runtimes`."""
+        return self._runtime
+
+    @runtime.setter
+    def runtime(self, name: str) -> None:
+        choose_runtime(name, self.device)
+        self._runtime = name
+        self.device = self.device
 
     @property
     def working_side(self) -> tuple[int, int]:
@@ -212,7 +211,7 @@ class Stages(Limits):
     def _put(self, key: str, part: Any) -> None:
         checked = check_part(ROOMS[key], part)
         with device_errors(self.device, f"the part '{checked.name}'", model=True):
-            self._parts[key] = checked.to(self.device)
+            self._parts[key] = checked.to(self.device).run_on(choose_runtime(self.runtime, self.device))
 
     @classmethod
     def from_pretrained(
@@ -237,9 +236,9 @@ class Stages(Limits):
             prompts: Replaces that part likewise: `"components"`.
             masks: Replaces that part likewise: `"grabcut"` or `"sam:FOLDER"`.
             working_side: Overrides the saved one; see the class.
-            options: `concurrent_encoding`, `operating_point`, `ignore`, `min_confidence`, `min_area`,
-                `max_objects` and `precision` of the class. Without an operating point, a calibrated pipeline
-                none of whose parts is replaced works at `"calibrated"`.
+            options: `runtime`, `precision`, `concurrent_encoding`, `operating_point`, `ignore`,
+                `min_confidence`, `min_area` and `max_objects`. Without an operating point, a calibrated
+                pipeline none of whose parts is replaced works at `"calibrated"`.
 
         Raises:
             WeightsError: The folder or a model is missing, damaged, or of another version.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector, Learned, Sight
+from oodseg.detectors.ground import blocks_around
+from oodseg.nn.graphs import Axes, Graph, Tensors
+from oodseg.nn.runner import Runner
 from oodseg.nn.tensors import resize_scores
 from oodseg.nn.uncertainty import energy, entropy
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
@@ -24,6 +26,45 @@ MAIN = "combined"
 # 4 pixels: wide enough that a thing on the road counts as standing on it.
 _GROUND = ("drivable", "non-drivable")
 _WINDOW = 21
+# Less of the ground than this raises no score by anything that counts.
+_LEAST_GROUND = 0.02
+# Pixels of the closer look: it covers whole blocks, and so much more than the ground, for the network to see
+# what stands beside it.
+_BLOCK, _MARGIN = 64, 64
+
+
+class _Outputs(nn.Module):
+    """What the detector reads of the street network: features at strides 8 and 16, logits, objectness."""
+
+    def __init__(self, network: StreetNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensors:
+        levels = self.network.features(images)
+        logits, objectness = self.network.heads(levels)
+        found = (levels[1], levels[0], logits)
+        return found if objectness is None else (*found, objectness)
+
+
+def _runner(network: StreetNet) -> Runner:
+    def maps(channels: int, name: str) -> Axes:
+        return ("batch", channels, f"{name}_rows", f"{name}_columns")
+
+    outputs: dict[str, Axes] = {
+        "fine": maps(network.widths[2], "fine"),
+        "coarse": maps(network.widths[3], "coarse"),
+        "logits": maps(len(network.classes), "logits"),
+    }
+    if network.objectness:
+        outputs["objectness"] = ("batch", "half_height", "half_width")
+    images: Axes = ("batch", 3, "height", "width")
+    graph = Graph("street", _Outputs(network), {"images": images}, outputs)
+    return Runner(network, graph, _example)
+
+
+def _example() -> Tensors:
+    return (torch.rand(1, 3, 3 * STRIDE, 4 * STRIDE, generator=torch.Generator().manual_seed(0)),)
 
 
 class StreetDetector(ModulePart, Detector, Learned):
@@ -62,6 +103,7 @@ class StreetDetector(ModulePart, Detector, Learned):
             raise ConfigError(f"detail of the street detector must lie between 0 and 1, got {detail}")
         self.reductions, self.detail = tuple(reductions), float(detail)
         self.network = network.to(memory_format=torch.channels_last)
+        self._runner = _runner(self.network)
         self._ground = [index for index, each in enumerate(self.network.classes) if each in _GROUND]
         if detail and not self._ground:
             raise ConfigError(f"detail needs a network that knows the ground: {' or '.join(_GROUND)}")
@@ -70,6 +112,11 @@ class StreetDetector(ModulePart, Detector, Learned):
         for name in ("objectness", "entropy", "energy"):
             self.channel_normalizers.setdefault(name, ScoreNormalizer())
         self.eval()
+
+    def run_on(self, runtime: str) -> Self:
+        """See `Part.run_on`."""
+        self._runner.runtime = runtime
+        return self
 
     def arguments(self) -> dict[str, Any]:
         """See `Part.arguments`."""
@@ -142,22 +189,30 @@ class StreetDetector(ModulePart, Detector, Learned):
 
         Returns:
             Float32 `[B, H, W]`: the scores without details, and how far a closer look would raise them (at
-            least 0, weighted by how much ground is around); and the features of `look`.
+            least 0, weighted by how much ground is around; the closer look is at the rectangle around
+            the ground alone); and the features of `look`.
         """
         padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
         small = F.avg_pool2d(padded, 2)
         parts, ground, features = self._parts(small)
         score = resize_scores(self._combine(parts), small.shape[-2:])
-        close, _, _ = self._look(padded, 1, small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        more = resize_scores(around, small.shape[-2:]) * (self._combine(close) - score).clamp_min(0)
+        more = torch.zeros_like(score)
+        # A cell of the ground is 8 pixels of the larger image; off the ground a closer look would be lost.
+        region = blocks_around((around > _LEAST_GROUND).any(0), _BLOCK // 8, _MARGIN // 8)
+        if region is not None:
+            rows, columns = (slice(4 * side.start, 4 * side.stop) for side in region)
+            near = padded[..., 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
+            close = self._combine(self._look(near, 1, [side // 2 for side in near.shape[-2:]])[0])
+            weight = resize_scores(around, small.shape[-2:])[:, rows, columns]
+            more[:, rows, columns] = weight * (close - score[:, rows, columns]).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
         return score[:, :height, :width].float(), more[:, :height, :width].float(), features
 
     @torch.inference_mode()
     def score_channels(self, images: Tensor) -> dict[str, Tensor]:
         """Computes all scores of a batch, raw, each float32 `[B, H, W]`: the shipped `"combined"` first."""
-        parts, _, _ = self._parts(images)
+        parts, _, _ = self._parts(images, every=True)
         scores = {MAIN: self._combine(parts), **parts}
         return {name: self._to_size(score, images) for name, score in scores.items()}
 
@@ -166,40 +221,42 @@ class StreetDetector(ModulePart, Detector, Learned):
         found = self.score_channels(images)
         return {name: self.channel_normalizers[name](score) for name, score in found.items() if name != MAIN}
 
-    def _parts(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
+    def _parts(
+        self, images: Tensor, every: bool = False
+    ) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
         """Means over the reductions: `_look` at half the padded size, and the ground at a quarter of it.
 
         The features are those of the first reduction.
         """
         padded = pad_to_stride(images, STRIDE * math.lcm(*self.reductions))
         half, quarter = ([side // divisor for side in padded.shape[-2:]] for divisor in (2, 4))
-        looks = [self._look(padded, factor, half) for factor in self.reductions]
+        looks = [self._look(padded, factor, half, every) for factor in self.reductions]
         names, count = looks[0][0], len(looks)
         found = {name: sum(parts[name] for parts, _, _ in looks) / count for name in names}
         ground = sum(resize_scores(each, quarter) for _, each, _ in looks) / count
         return found, ground, looks[0][2]  # type: ignore[return-value]
 
     def _look(
-        self, padded: Tensor, factor: int, size: Sequence[int]
+        self, padded: Tensor, factor: int, size: Sequence[int], every: bool = False
     ) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
-        """Of the image reduced by `factor`: objectness, entropy and energy, brought to `size`; the ground.
+        """Of the image reduced by `factor`: the channels that count, or every one, at `size`; the ground.
 
         The ground is the probability of its classes, `[B, h, w]` at a quarter of what was looked at. Features
         come last, at strides 8 and 16 of it.
         """
         if factor > 1:
             padded = F.avg_pool2d(padded, factor)
-        with fast_autocast(padded.device):
-            levels = self.network.features(padded)
-            logits, objectness = self.network.heads(levels)
+        fine, coarse, logits, *objectness = self._runner(padded)
         logits = logits.float()
-        found = {
-            "entropy": resize_scores(entropy(logits), size),
-            "energy": resize_scores(energy(logits), size),
+        channels: dict[str, Callable[[], Tensor]] = {
+            "entropy": lambda: entropy(logits),
+            "energy": lambda: energy(logits),
         }
-        if objectness is not None:
-            found = {"objectness": resize_scores(objectness.float(), size), **found}
-        return found, logits.softmax(1)[:, self._ground].sum(1), (levels[1].float(), levels[0].float())
+        if objectness:
+            channels = {"objectness": objectness[0].float, **channels}
+        counting = [name for name in channels if every or self.combination.get(name)]
+        found = {name: resize_scores(channels[name](), size) for name in counting or [next(iter(channels))]}
+        return found, logits.softmax(1)[:, self._ground].sum(1), (fine.float(), coarse.float())
 
     def _combine(self, parts: Mapping[str, Tensor]) -> Tensor:
         total: Tensor | None = None

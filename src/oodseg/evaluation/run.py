@@ -23,6 +23,7 @@ from oodseg.core.progress import Progress, silent
 from oodseg.core.version import __version__
 from oodseg.data import BenchmarkSet, Frame, open_dataset, verify
 from oodseg.evaluation.gallery import tile
+from oodseg.evaluation.gated import GatedScores
 from oodseg.evaluation.kept import KeptPredictions
 from oodseg.evaluation.labels import Labels
 from oodseg.evaluation.measure import measure
@@ -80,6 +81,7 @@ def evaluate(
     gallery: int = 0,
     keep: str | os.PathLike[str] | None = None,
     keep_as: Any = None,
+    gated: bool = False,
 ) -> Evaluation:
     """Measures every method on the same images.
 
@@ -104,6 +106,7 @@ def evaluate(
         keep: Folder in which the predictions stay, so that an evaluation that was interrupted goes on there;
             None to let them go.
         keep_as: JSON-able: all that tells the pipeline from others.
+        gated: Whether the pipeline's gated score (`oodseg.core.gating`) becomes a row too.
 
     Raises:
         ConfigError: Nothing to evaluate, or a pipeline for scores of which there are none.
@@ -131,7 +134,16 @@ def evaluate(
         ]
         place, named = Path(folder if keep is None else keep), keep_as if keep is not None else "temporary"
         sources = [
-            *_run(folder, frames, pipeline, detector, pipeline_name, report, KeptPredictions(place, named)),
+            *_run(
+                folder,
+                frames,
+                pipeline,
+                detector,
+                pipeline_name,
+                gated,
+                report,
+                KeptPredictions(place, named),
+            ),
             *_given(place, named, frames, folders, outlined, report),
         ]
         labels = Labels(frames)
@@ -183,7 +195,8 @@ def evaluate_folder(
         **options: As `evaluate` takes.
 
     Returns:
-        Row (`pipeline`, `detector`, and `detector_components` with `baselines=True`) to name to figure:
+        Row (`pipeline`, `detector`, `gated` with `gated=True`, `detector_components` with `baselines=True`)
+        to name to figure:
         `auiou`, `iou_threshold_free`, `iou_best`, `best_threshold`, `mean_f1` (preset `code`), `auprc`,
         `fpr95`, `siou`, `ppv`, `f1_mean`, and for rows with objects `boxes_per_image`,
         `false_alarms_per_image`, `ap`, `ap50`, `ar`.
@@ -191,6 +204,7 @@ def evaluate_folder(
     options.setdefault("baselines", False)
     found = evaluate(path, pipeline, **options)
     rows = {"prompts": "pipeline", "score": "detector", "components": "detector_components"}
+    rows["gated"] = "gated"
     result = {}
     for method in found.methods:
         flat = {
@@ -208,6 +222,7 @@ def _run(
     pipeline: Callable[[Any], Prediction] | None,
     detector: Detector | None,
     pipeline_name: str,
+    gated: bool,
     report: Progress,
     kept: KeptPredictions,
 ) -> list[tuple[str, Source]]:
@@ -219,6 +234,8 @@ def _run(
         sources.append(("prompts", whole))
         if whole.has_scores:
             sources.append(("score", DetectorOfPipeline(whole, f"{pipeline_name}'s detector")))
+            if gated:
+                sources.append(("gated", GatedScores(whole, f"{pipeline_name}, gated score")))
     if detector is not None:
         alone = DetectorRun(detector, frames, _folder(spool, "detector"), detector.name)
         alone.run(lambda done: report("scoring", done, len(frames)))

@@ -15,8 +15,6 @@ belongs to the object.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,32 +31,14 @@ from oodseg.masks.compact import (
     CompactSegmenter,
 )
 from oodseg.masks.crops import box_channel, crop_regions, sample_level
+from oodseg.nn.graphs import Axes, Graph
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.prompts.geometry import overlap_of_smaller
-
-Axes = tuple[int | str, ...]
 
 # An image is halved at most five times: exact for images of up to 112 * 2**6 = 7168 pixels per side.
 _LEVELS = 6
 # Each round settles one more box of a chain in which every box clashes with the one before it.
 _ROUNDS = 16
-
-
-@dataclass(frozen=True)
-class Graph:
-    """One graph of an export.
-
-    Attributes:
-        name: Its file's name without suffix.
-        module: What is traced; takes and returns tensors.
-        inputs: Names of its inputs, with their axes: a number, or the name of a size that varies.
-        outputs: Likewise of its outputs.
-    """
-
-    name: str
-    module: nn.Module
-    inputs: dict[str, Axes]
-    outputs: dict[str, Axes]
 
 
 def build_graphs(

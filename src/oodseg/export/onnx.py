@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -26,19 +24,17 @@ from oodseg.core.fingerprint import hash_file
 from oodseg.core.installing import install_extra
 from oodseg.core.objects import PART_SHARE
 from oodseg.core.version import __version__
-from oodseg.export.graphs import Graph, build_graphs
+from oodseg.export.graphs import build_graphs
 from oodseg.export.precision import agreement, check_precision, lower_precision, masks_of_scenes
 from oodseg.export.sharing import share_weights
 from oodseg.io.images import resize, to_tensor
 from oodseg.masks.cleanup import SMALLEST_SHARE
 from oodseg.masks.growth import EDGE_SHARE, HELD_SHARE, ROUNDS
+from oodseg.nn.graphs import OPSET, Graph, Tensors, trace
 from oodseg.pipeline import BOXES_AT_ONCE, S2M
 from oodseg.synth.drawn import draw_scene
 
-Tensors = tuple[Tensor, ...]
-
 FORMAT = 1
-OPSET = 17
 EXAMPLE = "onnx_predict.py"
 WEIGHTS = "weights.bin"
 _MANIFEST = "manifest.json"
@@ -127,7 +123,7 @@ def _write(pipeline: S2M, folder: Path, precision: str) -> list[ExportedGraph]:
         traced, probe = _through(graphs, 100, 150), _through(graphs, 227, 333)
         for name, graph in graphs.items():
             with _refusing(graph):
-                _trace(graph, traced[name][0], paths[name])
+                trace(graph, traced[name][0], paths[name])
         if precision == "float32":
             share_weights(list(paths.values()), folder / WEIGHTS)
         for name, graph in graphs.items():
@@ -197,28 +193,6 @@ def _through(graphs: dict[str, Graph], height: int, width: int) -> dict[str, tup
         "decoder": (*embedding, boxes, *([score] if "score" in graphs["decoder"].inputs else [])),
     }
     return {name: (inputs[name], run(name, *inputs[name])) for name in graphs}
-
-
-def _trace(graph: Graph, inputs: Tensors, path: Path) -> None:
-    axes = {
-        name: {index: axis for index, axis in enumerate(shape) if isinstance(axis, str)}
-        for name, shape in {**graph.inputs, **graph.outputs}.items()
-    }
-    # The exporter warns of every branch it cannot see, and prints a network that it cannot read; the
-    # comparison with torch is what counts.
-    with warnings.catch_warnings(), redirect_stdout(StringIO()):
-        warnings.simplefilter("ignore")
-        # dynamo=True fails in torchvision's batched non-maximum suppression.
-        torch.onnx.export(
-            graph.module,
-            tuple(each.clone() for each in inputs),
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
-            dynamic_axes=axes,
-        )
 
 
 def _difference(path: Path, graph: Graph, inputs: Tensors, expected: Tensors) -> float:

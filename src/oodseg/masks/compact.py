@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned, PromptableSegmenter
-from oodseg.masks.cleanup import box_pixels, drop_strays
-from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, paste_logits, sample_crops
+from oodseg.masks.crops import box_channel, build_pyramid, crop_regions, sample_crops
+from oodseg.masks.drawing import draw_mask
 from oodseg.masks.growth import outline_whole
 from oodseg.nn.blocks import conv_norm_relu
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, build_encoder
+from oodseg.nn.graphs import Axes, Graph, OneOutput, Tensors
+from oodseg.nn.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +67,17 @@ class _Residual(nn.Module):
         return F.relu(x + self.norm2(self.conv2(y)), inplace=True)
 
 
+def _runner(network: CompactSegmenter) -> Runner:
+    size = network.size
+    inputs: dict[str, Axes] = {"crops": ("crops", 6, size, size)}
+    outputs: dict[str, Axes] = {"logits": ("crops", size, size)}
+    return Runner(network, Graph("compact", OneOutput(network), inputs, outputs), partial(_example, size))
+
+
+def _example(size: int) -> Tensors:
+    return (torch.rand(2, 6, size, size, generator=torch.Generator().manual_seed(0)),)
+
+
 class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
     """Box-prompted U-Net on crops.
 
@@ -98,6 +111,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         self.size, self.context, self.use_scores = size, context, use_scores
         self.widths, self.depths, self.backbone = tuple(widths), tuple(depths), backbone
         self.encoder: Any = None
+        self._runner = _runner(self)
         if backbone is not None:
             self._build_on(backbone)
             return
@@ -124,6 +138,11 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
         self.fine = conv_norm_relu(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
+
+    def run_on(self, runtime: str) -> Self:
+        """See `Part.run_on`."""
+        self._runner.runtime = runtime
+        return self
 
     def arguments(self) -> dict[str, Any]:
         """See `Part.arguments`; on a pretrained encoder there are no depths."""
@@ -243,12 +262,11 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         masks = np.zeros((len(prompts), embedding.height, embedding.width), dtype=np.bool_)
         for start in range(0, len(prompts), _BATCH):
             part = slice(start, start + _BATCH)
-            with fast_autocast(crops.device):
-                logits = self(crops[part].contiguous(memory_format=torch.channels_last))
+            (logits,) = self._runner(crops[part].contiguous(memory_format=torch.channels_last))
             for mask, logit, box, region in zip(
                 masks[part], logits.cpu().numpy(), prompts[part].tolist(), regions[part].tolist(), strict=True
             ):
-                _draw(mask, logit, box, region)
+                draw_mask(mask, logit, box, region)
         return masks, regions.float().cpu().numpy()
 
     def _crops(
@@ -266,22 +284,3 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         scaled = (scores.to(boxes) / SCORE_SCALE).clamp(SCORE_LOW, SCORE_HIGH)
         around = sample_crops(build_pyramid(scaled[None], self.size), regions * scale, self.size)
         return torch.cat([colour, drawn, around, torch.ones_like(drawn)], dim=1)
-
-
-def _draw(
-    target: NDArray[np.bool_], logits: NDArray[np.float32], box: Sequence[float], region: Sequence[float]
-) -> None:
-    """Writes one mask, logit above 0, into the image `target`; the filled box where that is empty."""
-    x0, y0, x1, y1 = region
-    inside = box_pixels(box, *target.shape)
-    rows, columns, pasted = paste_logits(logits, (x0, y0, x1, y1), *target.shape)
-    if inside[0].stop and pasted.size:
-        local = (
-            slice(max(inside[0].start - rows.start, 0), inside[0].stop - rows.start),
-            slice(max(inside[1].start - columns.start, 0), inside[1].stop - columns.start),
-        )
-        mask = drop_strays(pasted > 0, local)
-        if mask.any():
-            target[rows, columns] = mask
-            return
-    target[inside] = True

@@ -57,6 +57,8 @@ class S2M(Looking):
             `"mps"`.
         precision: `"auto"`: in bfloat16 what was measured with it, on devices that have it; `"full"`:
             float32; `"half"`: the networks of detectors in 16 bits, whatever they are.
+        runtime: What runs the bundled networks on a CPU: `"torch"`, the reference; `"onnxruntime"`;
+            `"openvino"`; or `"auto"`, the fastest one installed.
         concurrent_encoding: Whether `masks.embed` runs beside the detector, in a thread and on a GPU in a
             stream of its own. "auto" does so on a GPU. On a CPU both want all cores, and an image without
             objects needs no embedding at all.

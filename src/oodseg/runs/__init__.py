@@ -9,6 +9,7 @@ from oodseg.core.lazy import lazy_names
 if TYPE_CHECKING:
     from oodseg.runs.calibrations import calibrate_boxes, calibrate_intervals
     from oodseg.runs.comparing import Comparison, compare
+    from oodseg.runs.comparison import compare_runtimes
     from oodseg.runs.demonstration import Demonstration, demonstrate
     from oodseg.runs.evaluations import EvaluationRun, evaluate_sets
     from oodseg.runs.fleet.pools import RayPool
@@ -44,6 +45,7 @@ __all__ = [
     "calibrate_boxes",
     "calibrate_intervals",
     "compare",
+    "compare_runtimes",
     "demonstrate",
     "evaluate_sequences",
     "evaluate_sets",
@@ -76,6 +78,7 @@ _HOMES = {
     "Work": "oodseg.runs.loop",
     "calibrate_boxes": "oodseg.runs.calibrations",
     "calibrate_intervals": "oodseg.runs.calibrations",
+    "compare_runtimes": "oodseg.runs.comparison",
     "compare": "oodseg.runs.comparing",
     "demonstrate": "oodseg.runs.demonstration",
     "evaluate_sequences": "oodseg.runs.sequences",

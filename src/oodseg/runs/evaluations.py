@@ -54,10 +54,12 @@ def evaluate_sets(
     device: str | int = "auto",
     precision: str = "auto",
     size: int | None = None,
+    runtime: str = "torch",
     scores: Mapping[str, str | os.PathLike[str]] | None = None,
     with_masks: bool = False,
     score_stats: Mapping[str, Stats] | None = None,
     baselines: bool = True,
+    gated: bool = False,
     preset: str = "code",
     split: str | None = None,
     anomaly_value: int | None = None,
@@ -85,6 +87,7 @@ def evaluate_sets(
         device: Where a named pipeline runs: see `S2M`.
         precision: What a named pipeline computes in: see `S2M`.
         size: Long side in pixels at which a named pipeline looks at images: see `predict`.
+        runtime: What runs its networks: see `S2M`.
         scores: Name to folder of score files, named like the images; with a sub folder per set where the sets
             are several.
         with_masks: Whether score files also get a row "NAME + S2M": the objects that the pipeline's prompts
@@ -93,6 +96,7 @@ def evaluate_sets(
             folder of score maps of such images, for that row; `""` stands for all that are not named. If not
             given, those of the score files of the set.
         baselines: Whether every score is also cut at its best threshold into connected components.
+        gated: Whether the pipeline's gated score (`Prediction.gated_score`) gets a row too.
         preset: `"code"`: as S2M's released code (its tables); `"paper"`: as its equations.
         split: Split of the sets; None for the usual one.
         anomaly_value: Code of anomalies in the labels: see `open_dataset`.
@@ -119,7 +123,7 @@ def evaluate_sets(
     parts = {"detector": detector, "prompts": prompts, "masks": masks}
     if isinstance(pipeline, str | os.PathLike) and folders and not with_masks and not _complete(sets):
         pipeline = None
-    how = {"device": device, "precision": precision, "size": size}
+    how = {"device": device, "precision": precision, "size": size, "runtime": runtime}
     measured, named = _load(pipeline, parts, operating_point, how)
     if with_masks and not isinstance(measured, S2M):
         raise ConfigError("the masks for scores are those of a pipeline: name one that is an S2M")
@@ -148,6 +152,7 @@ def evaluate_sets(
                 score_pipeline=measured if with_masks else None,
                 score_normalizers=normalizers,
                 baselines=baselines,
+                gated=gated,
                 preset=chosen,
                 seed=seed,
                 resamples=resamples,
@@ -215,6 +220,7 @@ def _load(
     words = [Path(pipeline).name or os.fspath(pipeline)]
     words += [f"{key} {_short(part)}" for key, part in parts.items() if part is not None]
     words += [f"{key} {how[key]}" for key in ("precision", "size") if how[key] not in {None, "auto"}]
+    words += [settings["runtime"]] if "runtime" in settings else []
     if settings["operating_point"] != "quiet":
         words.append(settings["operating_point"])
     title = f"S2M ({', '.join(words)})"

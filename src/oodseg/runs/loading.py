@@ -15,6 +15,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import hash_bytes, hash_file, hash_part
 from oodseg.core.limits import Limits
 from oodseg.core.parts import Part, Sight, describe
+from oodseg.core.runtimes import choose_runtime
 from oodseg.core.spec import ROOMS, read_spec
 from oodseg.io.masks import read_mask
 from oodseg.pipeline import S2M
@@ -57,6 +58,7 @@ def load(
     device: str | int = "auto",
     precision: str = "auto",
     size: int | None = None,
+    runtime: str = "torch",
     ignore: str | os.PathLike[str] | NDArray[np.bool_] | None = None,
     with_detector: bool = True,
     operating_point: str | None = None,
@@ -72,6 +74,7 @@ def load(
         device: Where a named pipeline runs: see `S2M`.
         precision: What it computes in: see `S2M`.
         size: Long side in pixels at which a named pipeline looks at images; None for its own choice.
+        runtime: What runs its networks: see `S2M`.
         ignore: Where a named pipeline finds nothing: bool `[h, w]`, or an image that `read_mask` reads.
         with_detector: Whether a named pipeline gets a detector.
         operating_point: Of a named pipeline: `"quiet"`, `"balanced"`, `"thorough"` or `"calibrated"`; None
@@ -91,11 +94,13 @@ def load(
     how: dict[str, Any] = {} if precision == "auto" else {"precision": precision}
     if size is not None:
         how["working_side"] = (size, size)
+    if runtime != "torch":  # the reference goes without saying
+        how["runtime"] = choose_runtime(runtime, choose_device(device))
     if not isinstance(pipeline, str | os.PathLike):
         if ignore is not None or chosen_limits or how or any(part is not None for part in parts.values()):
             raise ConfigError(
-                "parts, size, precision, limits and what to ignore are chosen for a pipeline that is named: "
-                "put them into S2M(...)"
+                "parts, size, precision, runtime, limits and what to ignore are chosen for a pipeline that "
+                "is named: put them into S2M(...)"
             )
         return pipeline, dict(_describe(pipeline) if settings is None else settings)
     name = os.fspath(pipeline)

@@ -51,6 +51,7 @@ class Outputs:
         scores: Format of the normalised score maps; None for none.
         crops: Whether every object is cut out of its image.
         only_hits: Whether only images in which something was found have files.
+        gated: Folder of the gated score maps, from the root; None for none.
     """
 
     confidence: NumberFormat = "png"
@@ -58,6 +59,7 @@ class Outputs:
     scores: NumberFormat | None = None
     crops: bool = False
     only_hits: bool = False
+    gated: str | None = None
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -67,6 +69,8 @@ class Outputs:
             kinds["overlays"] = f".{self.overlays}"
         if self.scores is not None:
             kinds["scores"] = f".{self.scores}"
+        if self.gated is not None:
+            kinds[self.gated] = ".npy"
         return kinds | ({"crops": ".jpg"} if self.crops else {}) | {"thumbnails": ".jpg"}
 
     def files(self, found: Prediction, image: NDArray[np.uint8]) -> dict[str, bytes | Sequence[bytes]]:
@@ -84,10 +88,12 @@ class Outputs:
         }
         if self.overlays is not None:
             files["overlays"] = encode_image(found.overlay(image), self.overlays)
-        if self.scores is not None:
-            if found.score is None:
-                raise ConfigError("this pipeline does not show its scores: leave out --save-scores")
+        if (self.scores is not None or self.gated is not None) and found.score is None:
+            raise ConfigError("this pipeline does not show its scores: leave out --save-scores, --score-out")
+        if self.scores is not None and found.score is not None:
             files["scores"] = encode_numbers(found.score, self.scores, LOWEST, HIGHEST)
+        if self.gated is not None and found.gated_score is not None:
+            files[self.gated] = encode_numbers(found.gated_score, "npy")
         if self.crops:
             files["crops"] = [encode_image(crop(image, each), "jpg") for each in found.objects]
         return files

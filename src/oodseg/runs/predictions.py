@@ -116,11 +116,13 @@ def predict(
     precision: str = "auto",
     size: int | None = None,
     batch: int = 1,
+    runtime: str = "torch",
     score_maps: str | os.PathLike[str] | None = None,
     score_stats: Stats | None = None,
     confidence_format: NumberFormat = "png",
     overlays: ImageFormat | None = "jpg",
     save_scores: NumberFormat | None = None,
+    score_out: str | os.PathLike[str] | None = None,
     save_crops: bool = False,
     only_hits: bool = False,
     channels: Channels = "rgb",
@@ -153,6 +155,7 @@ def predict(
         size: Long side in pixels at which a named pipeline looks at images, which are never enlarged; None
             for its own choice. Outlines are drawn at full size.
         batch: Images that the detector sees at once.
+        runtime: What runs its networks: see `S2M`.
         score_maps: Folder of anomaly scores to be used in place of the detector, which is not even loaded; or
             one such file for one image.
         score_stats: Mean and standard deviation of such scores on ordinary images, or a folder of score maps
@@ -161,6 +164,8 @@ def predict(
         overlays: Format of the overlays, `"jpg"` or `"png"`; None for none.
         save_scores: Format in which the normalised score maps are kept, `"png"` (16 bits) or `"npy"`
             (float32), at the size that the detector worked at; None to leave them.
+        score_out: Folder for the gated score maps (`Prediction.gated_score`), float32 `.npy` at the image's
+            size, named like the images; None to leave them.
         save_crops: Whether every object is cut out of its image, into a file of its own.
         only_hits: Whether only images in which something was found have files; all of them are listed.
         channels: Order of the channels of arrays: `"bgr"` for images of OpenCV.
@@ -186,6 +191,7 @@ def predict(
         device=device,
         precision=precision,
         size=size,
+        runtime=runtime,
         ignore=ignore,
         with_detector=score_maps is None,
         operating_point=operating_point,
@@ -204,7 +210,8 @@ def predict(
             known["fitted"] = [fitted.mean, fitted.std]
     promise = s2m.promise if maps is None and isinstance(s2m, S2M) else None
     known["scores"] = None if maps is None else maps.settings
-    outputs = Outputs(confidence_format, overlays, save_scores, save_crops, only_hits)
+    gated = None if score_out is None else Path(score_out).resolve().as_posix()
+    outputs = Outputs(confidence_format, overlays, save_scores, save_crops, only_hits, gated)
     plan = Plan("predict", PredictionRecord, known, outputs.kinds, LISTS, fresh, not only_hits)
     ready = open_run(plan, opened, out, DEFAULT_FOLDER)
     work = Predicting(ready.store, s2m, maps, outputs, promise, batch)

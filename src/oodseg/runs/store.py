@@ -49,7 +49,8 @@ class Plan(Generic[RecordT]):
         verb: Command that writes it: a folder holds what one verb wrote.
         record: Dataclass of the records.
         settings: JSON-able: whatever the results depend on; a folder holds results of one setting.
-        files: Kind to suffix of the files that a finished input has, in the order they are written.
+        files: Kind to suffix of the files that a finished input has, in the order they are written. A kind is
+            the name of a folder in that of the run, or the path of one elsewhere, from the root.
         lists: Names of the files that sum up a run.
         fresh: Whether inputs that are done count as not done, and other results in the folder may go.
         every: Whether every input has files of every kind; else it has those that its result gives.
@@ -66,7 +67,7 @@ class Plan(Generic[RecordT]):
     @property
     def results(self) -> list[str]:
         """Names of all files and folders that it writes into its folder."""
-        return [*self.files, RECORDS, *self.lists]
+        return [*(kind for kind in self.files if not Path(kind).is_absolute()), RECORDS, *self.lists]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Stored(Generic[RecordT]):
         origin: See `Item`.
         kinds: Kind to suffix of the files that were asked for.
         every: Whether all of them were to be there.
-        files: Those that there are, as paths with `/` from the run's folder.
+        files: Those that there are, as paths with `/` from the run's folder, or from the root.
         record: What is known of it.
     """
 
@@ -186,7 +187,7 @@ class RunStore(Generic[RecordT]):
             if kind in files or plan.every:
                 for key, data in _named(item.key, files[kind]):
                     write_bytes(self.path(kind, key), data)
-                    written.append(self.path(kind, key).relative_to(self.out).as_posix())
+                    written.append(f"{kind}/{key}{plan.files[kind]}")
         made = Stored(
             fingerprint, item.name, item.origin, dict(plan.files), plan.every, tuple(written), record
         )

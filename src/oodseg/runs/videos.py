@@ -103,6 +103,7 @@ def predict_video(
     device: str | int = "auto",
     precision: str = "auto",
     size: int | None = None,
+    runtime: str = "torch",
     overlays: bool = True,
     fresh: bool = False,
     settings: Mapping[str, Any] | None = None,
@@ -135,6 +136,7 @@ def predict_video(
         device: Where a named pipeline runs: see `S2M`.
         precision: What it computes in: see `S2M`.
         size: Long side in pixels at which it looks at frames: see `predict`.
+        runtime: What runs its networks: see `S2M`.
         overlays: Whether the video is drawn.
         fresh: Whether to redo frames that are done.
         settings: JSON-able: names the pipeline in place of what is known of it.
@@ -156,6 +158,7 @@ def predict_video(
         device=device,
         precision=precision,
         size=size,
+        runtime=runtime,
         ignore=ignore,
         operating_point=operating_point,
         limits=read_limits(operating_point, min_confidence, min_area, max_objects),

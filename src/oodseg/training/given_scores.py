@@ -23,7 +23,7 @@ from oodseg.core.files import write_bytes
 from oodseg.core.fingerprint import hash_json
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.progress import Progress, track
-from oodseg.core.stages import WORKING_SIDE, working_size
+from oodseg.core.working_size import WORKING_SIDE, working_size
 from oodseg.io.images import resize
 from oodseg.io.score_files import ScoreFiles
 from oodseg.io.scoremaps import read_score_map

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oodseg.core.parts import Detector
-from oodseg.core.stages import WORKING_SIDE, working_size
+from oodseg.core.working_size import WORKING_SIDE, working_size
 from oodseg.data.training import street_images
 from oodseg.io.images import resize, to_tensor
 from oodseg.masks.box import BoxSegmenter

@@ -107,6 +107,7 @@ def predict_fleet(
     ignore: str | os.PathLike[str] | None = None,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = "torch",
     size: int | None = None,
     threads: int | None = None,
     rows_per_file: int = ROWS_PER_FILE,
@@ -136,6 +137,7 @@ def predict_fleet(
         ignore: Likewise.
         device: Likewise; on each worker.
         precision: Likewise.
+        runtime: Likewise.
         size: Likewise.
         threads: Of torch, for each worker; None to leave that to torch.
         rows_per_file: Rows of a file: what is lost, and done again, when a worker is killed.
@@ -164,6 +166,7 @@ def predict_fleet(
         defer=True,
         device=device,
         precision=precision,
+        runtime=runtime,
         size=size,
         ignore=ignore,
         operating_point=operating_point,

@@ -1,0 +1,48 @@
+"""Names the runtimes that networks of a pipeline run on, and chooses among those installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from oodseg.core.errors import ConfigError, MissingDependencyError
+
+RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
+# Fastest first, as `oodseg bench --compare` measures them on CPUs with and without bfloat16.
+_FASTEST = ("openvino", "onnxruntime")
+
+
+def choose_runtime(name: str, device: str = "cpu") -> str:
+    """Chooses what runs the networks of a pipeline.
+
+    Args:
+        name: One of `RUNTIMES`. `"auto"` becomes the fastest one installed; on a GPU that is torch.
+        device: Torch device of the pipeline.
+
+    Returns:
+        `"torch"`, `"onnxruntime"` or `"openvino"`.
+
+    Raises:
+        ConfigError: An unknown name, or another runtime than torch on a GPU.
+        MissingDependencyError: The runtime is not installed.
+    """
+    if name not in RUNTIMES:
+        raise ConfigError(f"there is no runtime '{name}'; choose one of: {', '.join(RUNTIMES)}")
+    if name == "torch":
+        return name
+    if name == "auto":
+        return next(iter(available_runtimes())) if device == "cpu" else "torch"
+    if device != "cpu":
+        raise ConfigError(f"{name} runs on the CPU here, not on {device}: choose the runtime torch or auto")
+    if name not in available_runtimes():
+        raise MissingDependencyError(
+            f"the runtime {name} is not installed: install it with `pip install 'oodseg[{name}]'`, or choose "
+            "the runtime torch"
+        )
+    return name
+
+
+def available_runtimes() -> list[str]:
+    """Lists the runtimes that are installed, fastest first; torch is the last."""
+    # Graphs are written by torch with the help of onnx.
+    found = [each for each in _FASTEST if find_spec(each) is not None and find_spec("onnx") is not None]
+    return [*found, "torch"]
