@@ -186,12 +186,21 @@ def test_details_apart_add_up_to_the_score():
         torch.testing.assert_close(each, expected)
 
 
+def shapes_seen(detector, monkeypatch):
+    """A list that every look of the detector adds the shape of its image to."""
+    look, seen = detector._look, []
+
+    def noted(padded, *rest):
+        seen.append(padded.shape)
+        return look(padded, *rest)
+
+    monkeypatch.setattr(detector, "_look", noted)
+    return seen
+
+
 def test_where_all_is_ground_the_closer_look_is_at_all_of_it(monkeypatch):
-    detector, larger, seen = seeing_ground(1.0), images(320, 448), []
-    look = detector._look
-    monkeypatch.setattr(
-        detector, "_look", lambda padded, *rest: seen.append(padded.shape) or look(padded, *rest)
-    )
+    detector, larger = seeing_ground(1.0), images(320, 448)
+    seen = shapes_seen(detector, monkeypatch)
     detector.details(larger)
     assert seen[-1] == (2, 3, 384, 512)  # padded
 
@@ -222,11 +231,8 @@ def test_the_closer_look_is_at_the_ground_alone():
 
 
 def test_without_ground_there_is_no_closer_look(monkeypatch):
-    detector, larger, seen = seeing_ground(0.0), images(256, 256), []
-    look = detector._look
-    monkeypatch.setattr(
-        detector, "_look", lambda padded, *rest: seen.append(padded.shape) or look(padded, *rest)
-    )
+    detector, larger = seeing_ground(0.0), images(256, 256)
+    seen = shapes_seen(detector, monkeypatch)
     _, more, _ = detector.details(larger)
     assert max(shape[-1] for shape in seen) == 128
     assert (more == 0).all()

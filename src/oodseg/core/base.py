@@ -55,11 +55,12 @@ class Part(ABC):
         """Moves the part's tensors to a device; by default there are none."""
         return self
 
-    def run_on(self, runtime: str) -> Self:
+    def run_on(self, runtime: str | None) -> Self:
         """Chooses what runs the part's networks in prediction; by default there is no choice.
 
         Args:
-            runtime: `"torch"`, `"onnxruntime"` or `"openvino"`: what `choose_runtime` returns.
+            runtime: `"torch"`, `"onnxruntime"` or `"openvino"`: what `choose_runtime` returns; None for the
+                networks as they are, which is how a part comes.
         """
         return self
 

@@ -113,7 +113,7 @@ class StreetDetector(ModulePart, Detector, Learned):
             self.channel_normalizers.setdefault(name, ScoreNormalizer())
         self.eval()
 
-    def run_on(self, runtime: str) -> Self:
+    def run_on(self, runtime: str | None) -> Self:
         """See `Part.run_on`."""
         self._runner.runtime = runtime
         return self

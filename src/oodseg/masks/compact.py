@@ -139,7 +139,7 @@ class CompactSegmenter(ModulePart, PromptableSegmenter, Learned):
         self.fine = conv_norm_relu(widths[0] + 6, 16, 3)
         self.head = nn.Conv2d(16, 1, 3, padding=1)
 
-    def run_on(self, runtime: str) -> Self:
+    def run_on(self, runtime: str | None) -> Self:
         """See `Part.run_on`."""
         self._runner.runtime = runtime
         return self
