@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import BoxPrompts, Learned, PromptGenerator
 from oodseg.prompts.geometry import as_prompts, checked, middle_score, suppress_nested
+from oodseg.prompts.pyramid import STRIDES, Pyramid
 from oodseg.prompts.rcnn import build_rcnn
 from oodseg.prompts.reading import Reading
 
@@ -21,8 +22,6 @@ Features = Sequence[Tensor] | None
 
 # Normalised scores reach from -4 to 16; a quarter of that is what the first convolution expects.
 _GAIN = 0.25
-# Strides of the image features that may join.
-_STRIDES = (8, 16)
 _EPSILON = 1e-4  # confidences nearer to 0 or 1 are no different to a logit in float32
 
 
@@ -75,7 +74,13 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         self.with_features, self.score_only = with_features or Reading(), score_only or Reading()
         self.rcnn = build_rcnn(backbone, self.features)
         self.in_channels: int = self.rcnn.backbone.in_channels
+        self._pyramid = Pyramid(self.rcnn.backbone, self.features)
         self.eval()
+
+    def run_on(self, runtime: str | None) -> Self:
+        """See `Part.run_on`."""
+        self._pyramid.run_on(runtime)
+        return self
 
     @property
     def scale(self) -> ScoreNormalizer | None:  # type: ignore[override]
@@ -115,7 +120,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
         rcnn.roi_heads.nms_thresh, rcnn.roi_heads.detections_per_img = self.nms, self.max_boxes
         images, targets = rcnn.transform([self.image(each) for each in scores], targets)
         joined = self._joined(images.tensors, features)
-        levels = rcnn.backbone(images.tensors, joined) if joined else rcnn.backbone(images.tensors)
+        levels = self._pyramid(images.tensors, joined)
         proposals, first = rcnn.rpn(images, levels, targets)
         found, second = rcnn.roi_heads(levels, proposals, images.image_sizes, targets)
         return found, {**first, **second}
@@ -126,7 +131,7 @@ class FasterRCNNPrompts(ModulePart, PromptGenerator, Learned):
             return []
         joined = []
         for level, channels in enumerate(self.features):
-            stride = _STRIDES[level]
+            stride = STRIDES[level]
             sides = [side // stride for side in canvas.shape[-2:]]
             nothing = canvas.new_zeros((channels, *sides))
             batch = torch.stack(
