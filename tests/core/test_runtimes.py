@@ -22,11 +22,19 @@ def installed(monkeypatch):
         (["onnx", "onnxruntime", "openvino"], "openvino"),
     ],
 )
-def test_auto_is_the_fastest_one_installed(installed, names, fastest):
+def test_auto_is_the_fastest_one_installed(installed, names, fastest, monkeypatch):
+    monkeypatch.setattr(runtimes, "has_fast_bfloat16", lambda device: False)
     installed(*names)
     assert runtimes.choose_runtime("auto") == fastest
     assert runtimes.choose_runtime("auto", "cuda") == "torch"
     assert runtimes.available_runtimes()[-1] == "torch"
+
+
+@pytest.mark.parametrize(("name", "fastest"), [("onnxruntime", "torch"), ("openvino", "openvino")])
+def test_where_bfloat16_is_fast_torch_is_faster_than_float32(installed, name, fastest, monkeypatch):
+    monkeypatch.setattr(runtimes, "has_fast_bfloat16", lambda device: True)
+    installed("onnx", name)
+    assert runtimes.choose_runtime("auto") == fastest
 
 
 def test_a_runtime_that_is_not_installed_is_named_with_its_extra(installed):

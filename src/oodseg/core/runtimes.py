@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from oodseg.core.devices import has_fast_bfloat16
 from oodseg.core.errors import ConfigError, MissingDependencyError
 
 RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
-# Fastest first, as `oodseg bench --compare` measures them on CPUs with and without bfloat16.
+# Fastest first, as `benchmarks/runtimes.py` measures them in float32.
 _FASTEST = ("openvino", "onnxruntime")
 
 
@@ -30,7 +31,7 @@ def choose_runtime(name: str, device: str = "cpu") -> str:
     if name == "torch":
         return name
     if name == "auto":
-        return next(iter(available_runtimes())) if device == "cpu" else "torch"
+        return _fastest() if device == "cpu" else "torch"
     if device != "cpu":
         raise ConfigError(f"{name} runs on the CPU here, not on {device}: choose the runtime torch or auto")
     if name not in available_runtimes():
@@ -39,6 +40,16 @@ def choose_runtime(name: str, device: str = "cpu") -> str:
             "the runtime torch"
         )
     return name
+
+
+def _fastest() -> str:
+    found = available_runtimes()[0]
+    if found != "onnxruntime":
+        return found
+    import torch
+
+    # ONNX Runtime computes in float32, where bfloat16 makes torch the faster one.
+    return "torch" if has_fast_bfloat16(torch.device("cpu")) else found
 
 
 def available_runtimes() -> list[str]:
