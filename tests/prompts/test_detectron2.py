@@ -150,7 +150,9 @@ def test_is_registered_and_saved_with_its_weights(generator, tmp_path):
     assert set(again.score_only.operating_points.values()) == {0.05}  # the release's
     again.load_state_dict(generator.state_dict())
     scores = generator.scale(raw_scores((20, 30)))[None]
-    assert torch.equal(again.propose(scores)[0].boxes, generator.propose(scores)[0].boxes)
+    # A pipeline above has folded the normalisation of the one: they differ by rounding.
+    found, expected = again.propose(scores)[0].boxes, generator.propose(scores)[0].boxes
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
