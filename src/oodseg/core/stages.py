@@ -122,7 +122,7 @@ class Stages(Limits):
 
     @property
     def runtime(self) -> str:
-        """What runs the networks of the parts that have a choice: see `oodseg.core.runtimes`."""
+        """The name of what runs the networks of the parts that have a choice: see `oodseg.core.runtimes`."""
         return self._runtime
 
     @runtime.setter
