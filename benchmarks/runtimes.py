@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from oodseg import S2M
 from oodseg.core.devices import at_precision
@@ -27,46 +23,36 @@ from oodseg.core.runtimes import available_runtimes
 from oodseg.io.images import resize
 from oodseg.runs.timing import draw
 
-UNFOLDED, WHOLE = "torch, not folded", "torch, close look at all"
+UNFOLDED = "torch, not folded"
 
 
-def pipelines() -> dict[str, tuple[S2M, str]]:
-    """Name to a pipeline and its precision."""
+def pipelines(source: str) -> dict[str, tuple[S2M, str]]:
+    """Builds the pipelines to compare: name to pipeline and precision."""
     found = {}
     for runtime in reversed(available_runtimes()):
-        found[f"{runtime} full"] = (S2M.from_pretrained("street", "cpu", runtime=runtime), "full")
-        found[runtime] = (S2M.from_pretrained("street", "cpu", runtime=runtime), "auto")
-    before = S2M.from_pretrained("street", "cpu")
+        found[f"{runtime} full"] = (S2M.from_pretrained(source, "cpu", runtime=runtime), "full")
+        found[runtime] = (S2M.from_pretrained(source, "cpu", runtime=runtime), "auto")
+    before = S2M.from_pretrained(source, "cpu")
     for part in (before.detector, before.prompts, before.masks):
         if part is not None:
             part.run_on(None)
-    return {UNFOLDED: (before, "auto"), WHOLE: (S2M.from_pretrained("street", "cpu"), "auto"), **found}
-
-
-def closer_look(whole: bool) -> AbstractContextManager[Any]:
-    """Lets the detector look closer at the whole image within the block."""
-    if not whole:
-        return nullcontext()
-    return patch("oodseg.detectors.street.blocks_around", _everything)
-
-
-def _everything(cells: Tensor, block: int, margin: int) -> tuple[slice, slice]:
-    return slice(0, cells.shape[0]), slice(0, cells.shape[1])
+    return {UNFOLDED: (before, "auto"), **found}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in (("runs", 20), ("threads", 2), ("width", 1280), ("height", 720)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--pipeline", default="street", help="bundled name or folder")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     image = resize(draw(options.width // 2, options.height // 2), options.height, options.width)
-    running = pipelines()
+    running = pipelines(options.pipeline)
     least: dict[str, dict[str, float]] = {name: {} for name in running}
     masks = {}
     for number in range(options.runs + 2):
         for name, (s2m, precision) in running.items():
-            with at_precision("full" if precision == "full" else "auto"), closer_look(name == WHOLE):
+            with at_precision("full" if precision == "full" else "auto"):
                 started = time.process_time()
                 found = s2m(image)
                 times = {**found.timings, "cpu": 1e3 * (time.process_time() - started)}

@@ -14,7 +14,6 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector, Learned, Sight
-from oodseg.detectors.ground import blocks_around
 from oodseg.nn.graphs import Axes, Graph, Tensors
 from oodseg.nn.runner import Runner
 from oodseg.nn.tensors import resize_scores
@@ -26,11 +25,6 @@ MAIN = "combined"
 # 4 pixels: wide enough that a thing on the road counts as standing on it.
 _GROUND = ("drivable", "non-drivable")
 _WINDOW = 21
-# Less of the ground than this raises no score by anything that counts.
-_LEAST_GROUND = 0.02
-# Pixels of the closer look: it covers whole blocks, and so much more than the ground, for the network to see
-# what stands beside it.
-_BLOCK, _MARGIN = 64, 64
 
 
 class _Outputs(nn.Module):
@@ -189,23 +183,15 @@ class StreetDetector(ModulePart, Detector, Learned):
 
         Returns:
             Float32 `[B, H, W]`: the scores without details, and how far a closer look would raise them (at
-            least 0, weighted by how much ground is around; the closer look is at the rectangle around
-            the ground alone); and the features of `look`.
+            least 0, weighted by how much ground is around); and the features of `look`.
         """
         padded = pad_to_stride(images, 2 * STRIDE * math.lcm(*self.reductions))
         small = F.avg_pool2d(padded, 2)
         parts, ground, features = self._parts(small)
         score = resize_scores(self._combine(parts), small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        more = torch.zeros_like(score)
-        # A cell of the ground is 8 pixels of the larger image; off the ground a closer look would be lost.
-        region = blocks_around((around > _LEAST_GROUND).any(0), _BLOCK // 8, _MARGIN // 8)
-        if region is not None:
-            rows, columns = (slice(4 * side.start, 4 * side.stop) for side in region)
-            near = padded[..., 2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
-            close = self._combine(self._look(near, 1, [side // 2 for side in near.shape[-2:]])[0])
-            weight = resize_scores(around, small.shape[-2:])[:, rows, columns]
-            more[:, rows, columns] = weight * (close - score[:, rows, columns]).clamp_min(0)
+        close = self._combine(self._look(padded, 1, small.shape[-2:])[0])
+        more = resize_scores(around, small.shape[-2:]) * (close - score).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
         return score[:, :height, :width].float(), more[:, :height, :width].float(), features
 
