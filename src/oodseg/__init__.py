@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oodseg.core.errors import (
         ConfigError,
         DatasetError,
+        DeviceError,
         ImageError,
         MissingDependencyError,
         OodsegError,
@@ -42,6 +43,7 @@ __all__ = [
     "CallableSegmenter",
     "ConfigError",
     "DatasetError",
+    "DeviceError",
     "EverythingSegmenter",
     "ImageError",
     "InputWarning",
@@ -68,6 +70,7 @@ _HOMES = {
     "CallableSegmenter": "oodseg.segmenters.own",
     "ConfigError": "oodseg.core.errors",
     "DatasetError": "oodseg.core.errors",
+    "DeviceError": "oodseg.core.errors",
     "EverythingSegmenter": "oodseg.masks.everything",
     "ImageError": "oodseg.core.errors",
     "InputWarning": "oodseg.core.input_warnings",

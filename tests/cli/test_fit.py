@@ -95,7 +95,7 @@ class MuteRba(LogitDetector):
 def test_help_teaches() -> None:
     text = CliRunner().invoke(app, ["fit", "--help"], env={"COLUMNS": "200"}).output
     for word in (
-        "nothing is unknown",
+        "without unknown objects",
         "No labels",
         "oodseg predict photos/ --pipeline my_pipeline",
         "--limit",

@@ -41,7 +41,7 @@ def import_timm() -> Any:
 
 def _import(name: str) -> Any:
     if name in sys.modules:
-        return sys.modules[name]
+        return import_module(name)
     before = set(sys.modules)
     try:
         with _without_compiler():
