@@ -69,11 +69,11 @@ def test_without_a_detector_nothing_is_loaded_for_it(saved):
 
 
 def test_parts_that_are_put_in_later_go_to_the_pipelines_device(monkeypatch):
-    monkeypatch.setattr("oodseg.core.stages.choose_device", str)  # every machine has `meta`, for tests alone
     first, later = Moved(), Moved()
     s2m = S2M(Redness(), ComponentPrompts(), first)
     s2m.masks = later
     assert (first.places, later.places) == (["cpu"], ["cpu"])
+    monkeypatch.setattr("oodseg.core.stages.choose_device", str)  # every machine has `meta`, for tests alone
     s2m.device = "meta"
     assert later.places == ["cpu", "meta"]
     assert s2m.detector.gain.device.type == "meta"
