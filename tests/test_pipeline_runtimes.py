@@ -48,7 +48,9 @@ def test_masks_differ_by_less_than_a_hundredth_of_the_pixels(
                 patch.setattr("oodseg.core.devices.has_fast_bfloat16", lambda device: False)
             found = s2m(image)
         assert (found.mask != expected.mask).mean() < LARGEST
-        assert len(found.objects) == len(expected.objects) > 0
+        assert found.objects
+        if exact:  # in 16 bits a confidence may fall to the other side of the operating point
+            assert len(found.objects) == len(expected.objects)
         np.testing.assert_allclose(found.score, expected.score, atol=1e-3 if exact else 1.5)
 
 
