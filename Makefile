@@ -26,13 +26,14 @@ lint: setup  ## style, format and types
 	$(BIN)/lint-imports --no-logo --no-cache
 
 test: lint  ## lint, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(COV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/service
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(COV)
 
 coverage: COV = --cov=oodseg --cov-report=term
 coverage: test  ## what `make test` does, with the share of lines that ran: a quarter slower
 
 test-fast: setup  ## what to run while editing
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 docs: setup  ## the documentation as a website in site/; a broken link or name is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
