@@ -26,8 +26,8 @@ lint: setup  ## style, format and types
 	$(BIN)/lint-imports --no-logo --no-cache
 
 test: lint  ## lint, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/service
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(COV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/service
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/service $(COV)
 
 coverage: COV = --cov=oodseg --cov-report=term
 coverage: test  ## what `make test` does, with the share of lines that ran: a quarter slower
