@@ -29,11 +29,5 @@ def load():
 
 
 if __name__ == "__main__":
-    settings = Settings(
-        port=int(sys.argv[1]),
-        jobs_folder=sys.argv[2],
-        header_seconds=1,
-        upload_seconds=1,
-        shutdown_seconds=30,
-    )
+    settings = Settings(port=int(sys.argv[1]), jobs_folder=sys.argv[2])
     serve(settings, create_app(settings, load))

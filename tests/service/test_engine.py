@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 from service_app import models, scene
 
 from oodseg.core.errors import ImageError
@@ -127,3 +128,22 @@ def test_a_failing_computation_fails_alone(gate) -> None:
         engine.predict(street(size=(4, 4)), "quiet").result(60)
     assert engine.predict(scene(), "quiet").result(60).objects
     engine.stop(60)
+
+
+def test_several_compute_at_once_and_find_what_one_finds(monkeypatch) -> None:
+    images = [street((8 * number, 20, 8 * number + 24, 50)) for number in range(4)]
+    alone = running(models)
+    expected = [alone.predict(image, "thorough").result(60) for image in images]
+    alone.stop(60)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    engine = running(models, workers=2)
+    together = threading.Barrier(2, timeout=60)
+    meeting = [engine._submit(0, "wait", lambda *_: together.wait()) for _ in range(2)]
+    for each in meeting:
+        each.result(60)
+    found = [engine.predict(image, "thorough") for image in images]
+    assert [[each.rle for each in future.result(60).objects] for future in found] == [
+        [each.rle for each in one.objects] for one in expected
+    ]
+    assert engine.judge(scene()).result(60).error.shape == scene().shape[:2]
+    assert engine.stop(60)

@@ -1,4 +1,4 @@
-"""A real process: slow senders, SIGKILL in the middle of a video, SIGTERM in the middle of a request."""
+"""A real process: slow senders, too many connections, SIGKILL in a video, SIGTERM in a request."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -30,11 +30,13 @@ def free_port():
 
 
 @contextmanager
-def process(folder):
+def process(folder, header_seconds=1, queue_length=64):
     """A service in a process of its own, and a client of it; the process is gone afterwards."""
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name("served.py")), str(port), str(folder)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    settings = {"HEADER_SECONDS": header_seconds, "UPLOAD_SECONDS": 1, "QUEUE_LENGTH": queue_length}
+    named = {f"OODSEG_{name}": str(value) for name, value in settings.items()}
+    environment = {**os.environ, **named, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
         lines = []
         reader = threading.Thread(target=lambda: lines.extend(running.stderr))
@@ -72,6 +74,23 @@ def answer_to(client, data):
         while piece := raw.recv(4096):
             got += piece
         return got
+
+
+@pytest.mark.slow
+def test_who_comes_while_there_are_too_many_connections_is_told_so(tmp_path) -> None:
+    with process(tmp_path / "jobs", header_seconds=60, queue_length=1) as (_, client, lines):
+        address = client.base_url.host, client.base_url.port
+        with ExitStack() as stack:
+            for _ in range(2 + 64):
+                stack.enter_context(socket.create_connection(address))
+            answer = httpx.get(f"{client.base_url}/v1/model", timeout=60)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["retry-after"]
+        assert answer.json()["type"].endswith("#overloaded")
+        until(lambda: client.get("/v1/model").status_code == 200)
+    logged = [each for each in map(json.loads, lines) if each.get("status") == 503]
+    assert answer.headers["x-request-id"] in {each["request_id"] for each in logged}
 
 
 @pytest.mark.slow

@@ -85,7 +85,8 @@ class Runner:
                 self._engines.clear()
                 self._state = state
             runtime, bfloat16 = self.runtime, self.bfloat16 and computes_bfloat16(inputs[0].device)
-            key = (runtime, bfloat16, torch.get_num_threads())
+            # Other runtimes are told once how many threads they have.
+            key = (runtime, bfloat16, 0 if runtime == "torch" else torch.get_num_threads())
             if key not in self._engines:
                 self._engines[key] = self._build(runtime, bfloat16, inputs)
             return self._engines[key]

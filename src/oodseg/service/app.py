@@ -38,7 +38,11 @@ def create_app(settings: Settings | None = None, load: Callable[[], Models] | No
     chosen = settings or read_settings()
     meter = Meter()
     engine = Engine(
-        load or partial(Models.load, chosen), meter, chosen.batch_images, chosen.batch_milliseconds / 1000
+        load or partial(Models.load, chosen),
+        meter,
+        chosen.batch_images,
+        chosen.batch_milliseconds / 1000,
+        chosen.workers,
     )
     state = State.make(chosen, meter, engine)
 

@@ -1,7 +1,8 @@
-"""Runs the models in one thread, request after request; frames of videos come when nobody waits."""
+"""Runs the models, a few requests at a time; frames of videos come when nobody waits."""
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import queue
@@ -14,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oodseg.core.errors import OodsegError
-from oodseg.io.images import to_tensor
 from oodseg.service.logs import log
 from oodseg.service.meter import Meter
 from oodseg.service.models import Models
 from oodseg.service.problems import Problem
+from oodseg.service.shares import Shares
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,22 +44,31 @@ class _Task:
 
 
 class Engine:
-    """Loads the models in a thread of its own and computes there whatever is asked for.
+    """Loads the models in a thread of its own, and computes there and in others whatever is asked for.
+
+    On a CPU a request that is alone gets all its threads. Where several wait, each is computed with a part of
+    them: that takes less time for all together.
 
     Args:
         load: Loads the models.
         meter: Is told of every computation.
         batch: Most images that the detector sees at once; 0 for eight on a GPU and one on a CPU.
         patience: Seconds that an image waits for others to join it.
+        workers: Most computations at once on a CPU, each with models of its own; on a GPU there is one.
 
     Attributes:
         fault: Why the models could not be loaded; None if they were, or will be.
     """
 
     def __init__(
-        self, load: Callable[[], Models], meter: Meter, batch: int = 0, patience: float = 0.005
+        self,
+        load: Callable[[], Models],
+        meter: Meter,
+        batch: int = 0,
+        patience: float = 0.005,
+        workers: int = 1,
     ) -> None:
-        self._load, self._meter = load, meter
+        self._load, self._meter, self._workers = load, meter, workers
         self._batch, self._patience = batch, patience
         self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()
         self._numbers = itertools.count()
@@ -148,9 +158,8 @@ class Engine:
         Raises:
             Problem: As `predict`, or there is no failure detector.
         """
-        judge = self.judge_in_use
-        device = self.models.s2m.device
-        return self._ask(_REQUEST, "judge", lambda *_: judge.assess(to_tensor(image).to(device)))
+        self.judge_in_use  # noqa: B018  # raises if there is none
+        return self._ask(_REQUEST, "judge", lambda models, _: models.assess(image))
 
     def _ask(self, *asked: Any) -> Future[Any]:
         if not self.ready:
@@ -178,13 +187,32 @@ class Engine:
             log("models cannot be loaded", logging.ERROR, reason=str(error))
         finally:
             self._loaded.set()
-        while self._models is not None:
-            task = self._tasks.get()
-            if task.urgency == _END:
-                break
-            self._compute_all(self._joined(task, self._models), self._models)
+        if self._models is not None:
+            self._work_all(self._models)
         self._meter.ready.set(0)
         self._refuse()
+
+    def _work_all(self, models: Models) -> None:
+        """Works in this thread, and in as many others as there are to be."""
+        on_cpu = models.s2m.device == "cpu"
+        shares = Shares(self._workers if on_cpu else 1)
+        # Parts may keep something while they compute, such as the hooks of a network.
+        further = [copy.deepcopy(models) for _ in range(shares.workers - 1)]
+        threads = [threading.Thread(target=self._work, args=(each, shares), daemon=True) for each in further]
+        for thread in threads:
+            thread.start()
+        self._work(models, shares)
+        for thread in threads:
+            thread.join()
+
+    def _work(self, models: Models, shares: Shares) -> None:
+        while True:
+            task = self._tasks.get()
+            if task.urgency == _END:
+                self._tasks.put(task)  # for the other threads
+                return
+            with shares.take(self._tasks.qsize()):
+                self._compute_all(self._joined(task, models), models)
 
     def _joined(self, first: _Task, models: Models) -> list[_Task]:
         """A task with those that the detector can see at once with it."""

@@ -10,11 +10,15 @@ from oodseg.core.guarantee import CALIBRATED
 from oodseg.core.parts import OPERATING_POINTS
 from oodseg.core.version import __version__
 from oodseg.failures.loading import choose_failure_detector
+from oodseg.io.images import to_tensor
 from oodseg.pipeline import S2M
 from oodseg.runs.loading import load
 
 if TYPE_CHECKING:
-    from oodseg.core.parts import Judge, Sight
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from oodseg.core.parts import Assessment, Judge, Sight
     from oodseg.core.prediction import Prediction
     from oodseg.service.settings import Settings
 
@@ -119,6 +123,11 @@ class Models:
         """
         self.s2m.operating_point = point
         return self.s2m(image, sight=sight)
+
+    def assess(self, image: NDArray[np.uint8]) -> Assessment:
+        """Says where a segmentation of an image is likely wrong; there is a failure detector."""
+        assert self.judge is not None
+        return self.judge.assess(to_tensor(image).to(self.s2m.device))
 
 
 def _describe_judge(judge: Judge) -> dict[str, Any]:

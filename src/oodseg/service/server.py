@@ -15,8 +15,10 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from oodseg.core.allocation import keep_freed_memory
 from oodseg.core.errors import OodsegError
 from oodseg.service.app import create_app
+from oodseg.service.gate import Gate
 from oodseg.service.logs import set_up_logs
 from oodseg.service.problems import MEDIA_TYPE, Problem
 from oodseg.service.settings import Settings
@@ -24,14 +26,23 @@ from oodseg.service.state import State
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _SPARE = 64  # connections beside those that bring an image: pages, health, counters
 
 
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers, as an app, that there are too many connections."""
+    detail = "there are too many connections: try again in a moment"
+    await Problem("overloaded", detail, {"Connection": "close"}).response()(scope, receive, send)
+
+
 class _Protocol(H11Protocol):
-    """HTTP that lets go of whoever takes too long to say what is wanted."""
+    """HTTP that lets go of whoever takes too long to say what is wanted, and refuses what is too much."""
 
     header_seconds = 10.0
+    most = 0  # connections
+    refuse: ASGIApp = staticmethod(_refuse)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -41,6 +52,12 @@ class _Protocol(H11Protocol):
         # Later requests of a connection are bounded by the time that it is kept alive.
         if self.cycle is None and not self.transport.is_closing():
             self.transport.close()
+
+    def handle_events(self) -> None:
+        """Takes what has come; uvicorn's own limit would be answered in plain text."""
+        full = max(len(self.connections), len(self.tasks)) > self.most
+        self.app = self.refuse if full else self.config.loaded_app
+        super().handle_events()
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP, even where it only shows in the body of a request."""
@@ -95,9 +112,12 @@ def serve(settings: Settings, app: FastAPI | None = None) -> None:
         OodsegError: The address cannot be listened at, or the models cannot be loaded.
     """
     set_up_logs(settings.log_level)
+    keep_freed_memory()
     app = app or create_app(settings)
     state: State = app.state.service
     _Protocol.header_seconds = settings.header_seconds
+    _Protocol.most = 2 * settings.queue_length + _SPARE
+    _Protocol.refuse = Gate(_refuse, settings, state.meter)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -108,7 +128,6 @@ def serve(settings: Settings, app: FastAPI | None = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=2 * settings.queue_length + _SPARE,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
     # Uvicorn raises the signal once more when all is answered: that is a good end, not a fault.

@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="Device of both, as `oodseg predict --device` takes it.")
     threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores by default.")
+    workers: int = Field(
+        2,
+        ge=1,
+        description="Maximum number of images computed at once on a CPU, on shares of its threads.",
+    )
     operating_point: str | None = Field(
         None, description="For requests that name none; quiet, or calibrated if there is a guarantee."
     )
