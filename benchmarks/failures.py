@@ -1,7 +1,7 @@
 """Compares SynthCP with its baselines at detecting segmentation errors and unknown objects.
 
     python benchmarks/failures.py --data DATA --failures RUN [--held-out RUN --held-out-generator RUN]
-    python benchmarks/failures.py --data DATA --detector street [--untrained 30]
+    python benchmarks/failures.py --data DATA --detector street [--untrained 30 --member street]
 
 RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
 generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and image figures
@@ -9,109 +9,57 @@ on the test images of the run's label set, the AuPRC of unknown objects on DATA/
 with the second run that of the held-out classes on CamVid test, and what of its targets each reaches.
 With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured; with --untrained, in its
 place, that detector beside those that need no training around its segmenter (not calibrated: the order of
-pixels and images counts) on so many images of CamVid test, evenly spread.
+pixels and images counts) on so many images of CamVid test, evenly spread; each --member is another segmenter
+of the same classes, which together with the one under test are an ensemble.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from failure_tables import (  # type: ignore[import-not-found]  # beside this script
+    CONSOLE,
+    IGNORE,
+    OURS,
+    TARGETS,
+    assess,
+    show,
+    table,
+    verdict,
+    verdicts_on,
+)
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 
+from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Judge
+from oodseg.core.spec import read_spec
 from oodseg.data import open_dataset
 from oodseg.failures.augmented import TestTimeAugmentation
 from oodseg.failures.baselines import MSP, Energy, Entropy, MaxLogit
+from oodseg.failures.consistency import Consistency
 from oodseg.failures.crf import CRF
 from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.ensemble import Ensemble
 from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
-from oodseg.metrics.failure import (
-    FailureCurve,
-    ImageFailureMetrics,
-    image_failure_intervals,
-    image_failure_metrics,
-    image_iou,
-)
 from oodseg.metrics.pixel import PixelCurve
 from oodseg.training.comparator_segmenter import load_segmenter
 from oodseg.training.engine.trained import read_metrics
-from oodseg.training.labelled import Labelled, load_label_set
+from oodseg.training.labelled import load_label_set
 from oodseg.training.resynthesis import load_generator
 
 U8 = NDArray[np.uint8]
-IGNORE = 255
-OURS = "synthcp"
 LONG_SIDE = 640  # pixels at which detectors look at an image, as in the street pipeline
-PIXELS = ("AUPR-Error", "AUPR-Success", "AUROC", "FPR95")
-IMAGES = {
-    "mae": "MAE",
-    "std": "STD",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "aurc": "AURC",
-    "excess_aurc": "excess AURC",
-    "calibration_error": "calibration error",
-}
-MEANS = {f"mean_{name}": f"mIoU {title}" for name, title in IMAGES.items() if name != "std"}
-CONSOLE = Console(stderr=True)
-
-
-def table(title: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    head = list(head)
-    print(f"\n## {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
-
-
-def verdict(what: str, found: float, wanted: float) -> tuple[str, str, str, str]:
-    return what, f"{found:.3f}", f"{wanted:.3f}", "reached" if found >= wanted else "**not reached**"
-
-
-@dataclass
-class Found:
-    """What was measured of one failure detector: pixel figures, image figures, and their 95 % intervals."""
-
-    pixels: tuple[float, ...]
-    images: ImageFailureMetrics
-    intervals: dict[str, tuple[float, float]]
-
-    def with_interval(self, name: str) -> str:
-        """Gives one image figure as text, its interval behind it."""
-        low, high = self.intervals[name]
-        return f"{vars(self.images)[name]:.3f} ({low:.3f}–{high:.3f})"
-
-
-def assess(detector: Judge, images: Sequence[Labelled], name: str) -> Found:
-    """Measures one failure detector on the test images."""
-    count = len(detector.classes)
-    curve, guessed, true, means = FailureCurve(), [], [], []
-    for each in track(images, name, console=CONSOLE, transient=True):
-        image, truth = each.read()
-        found = detector.assess(to_tensor(image))
-        curve.update(found.error, found.labels != truth, truth == IGNORE)
-        guessed.append(found.class_quality)
-        true.append(image_iou(found.labels, truth, count))
-        means.append(found.mean_quality)
-    pixels = curve.compute()
-    rows = np.stack(guessed), np.stack(true), np.array(means)
-    return Found(
-        (pixels.aupr_error, pixels.aupr_success, pixels.auroc, pixels.fpr95),
-        image_failure_metrics(*rows),
-        image_failure_intervals(*rows),
-    )
 
 
 def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
@@ -125,31 +73,16 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     }
     where = f"{len(images.test)} test images, {len(images.classes)} classes"
     show(found, where, images.classes)
-    ours, rest = found[OURS], [each for name, each in found.items() if name != OURS]
-    best = max(each.pixels[0] for each in rest)
-    yield verdict("AUPR-Error, 6 % above the best baseline", ours.pixels[0], 1.06 * best)
-    pearson = ours.images.mean_pearson
-    yield verdict("mIoU Pearson, at least 0.5", pearson, 0.5)
-    best = max(each.images.mean_pearson for each in rest)
-    yield verdict("mIoU Pearson, 0.07 above the best baseline", pearson, best + 0.07)
-    least = min(each.images.mean_aurc for each in rest)
-    yield verdict("1 - mIoU AURC, above all baselines", 1 - ours.images.mean_aurc, 1 - least)
+    yield from verdicts_on(found)
 
 
-def show(found: Mapping[str, Found], where: str, classes: Sequence[str]) -> None:
-    """Prints the tables of failure detection."""
-    rows = [[name, *(f"{value:.3f}" for value in each.pixels)] for name, each in found.items()]
-    table(f"Wrong pixels: {where}", ["detector", *PIXELS], rows)
-    for title, columns in (("Quality of a class", IMAGES), ("Quality of an image", MEANS)):
-        rows = [[name, *map(each.with_interval, columns)] for name, each in found.items()]
-        table(f"{title}: {where}", ["detector", *columns.values()], rows)
-    for figure in ("pearson", "aurc"):
-        rows = [[name, *(f"{v:.3f}" for v in each.images.by_class[figure])] for name, each in found.items()]
-        table(f"{IMAGES[figure]} by class", ["detector", *classes], rows)
+def untrained(
+    detector: str, data: Path, count: int, members: Sequence[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Prints failure detection of a detector and of those around its segmenter; yields the verdicts.
 
-
-def untrained(detector: str, data: Path, count: int) -> None:
-    """Prints failure detection of a detector and of those around its segmenter that need no training."""
+    Those need no training, and are not calibrated.
+    """
     ours = load_failure_detector(detector)
     if not isinstance(ours, SegmenterAssessor):
         raise ConfigError(
@@ -158,9 +91,13 @@ def untrained(detector: str, data: Path, count: int) -> None:
     images = load_label_set("street", data)
     chosen = images.test[:: max(1, len(images.test) // count)][:count]
     kinds: list[Judge] = [kind(ours.segmenter) for kind in (MSP, Entropy, Energy, MaxLogit, CRF)]
-    kinds += [MCDropout(ours.segmenter), TestTimeAugmentation(ours.segmenter), ours]
+    kinds += [MCDropout(ours.segmenter), TestTimeAugmentation(ours.segmenter), Consistency(ours.segmenter)]
+    if members:
+        kinds.append(Ensemble(ours.segmenter, [build_segmenter(read_spec(each)) for each in members]))
+    kinds.append(ours)
     found = {each.name: assess(each, chosen, each.name) for each in kinds}
     show(found, f"{len(chosen)} of {len(images.test)} images of CamVid test", images.classes)
+    yield from verdicts_on(found)
 
 
 Scorer = Callable[[torch.Tensor], torch.Tensor]  # image [1, 3, H, W] to scores [H, W]
@@ -254,6 +191,9 @@ def main() -> None:
         "--untrained", type=int, metavar="IMAGES", help="compare with detectors that need no training instead"
     )
     parser.add_argument(
+        "--member", action="append", default=[], metavar="PART", help="another segmenter, for an ensemble"
+    )
+    parser.add_argument(
         "--held-out", type=Path, help="run of oodseg train comparator with held_out and folds=0"
     )
     parser.add_argument(
@@ -268,7 +208,8 @@ def main() -> None:
     if arguments.failures:
         verdicts += failures(arguments.failures, arguments.data)
     if arguments.untrained is not None:
-        untrained(arguments.detector or "street", arguments.data, arguments.untrained)
+        source, count = arguments.detector or "street", arguments.untrained
+        table("Targets", TARGETS, untrained(source, arguments.data, count, arguments.member))
         return
     if arguments.failures or arguments.detector:
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
@@ -286,7 +227,7 @@ def main() -> None:
             scorers({"segmenter": network, "generator": made}),
             partial(held_out_classes, arguments.held_out, arguments.data),
         )
-    table("Targets", ("what", "found", "wanted", ""), verdicts)
+    table("Targets", TARGETS, verdicts)
 
 
 if __name__ == "__main__":

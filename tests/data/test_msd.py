@@ -1,4 +1,5 @@
 import cv2
+import nibabel
 import numpy as np
 import pytest
 
@@ -72,6 +73,21 @@ def test_slices_are_what_trainings_read(tmp_path):
         image, labels = each.read()
         assert np.array_equal(np.rint(image[:, :, 0] / 127.5), labels)
         assert np.array_equal(each.read_prediction(), np.where(labels == 2, 2, 0))
+
+
+def test_one_of_several_volumes_is_cut(tmp_path):
+    root, out = save_task(tmp_path / "Task07", 3), tmp_path / "slices"
+    for path in (root / "imagesTr").glob("pancreas*"):
+        scan = nibabel.load(path)
+        values = np.asarray(scan.dataobj)
+        nibabel.Nifti1Image(np.stack([0 * values, values], 3), scan.affine).to_filename(path)
+    with pytest.raises(ImageError, match="choose one with --volume"):
+        export_slices(root, out, WINDOW)
+    export_slices(root, tmp_path / "second", WINDOW, volume=1)
+    image, labels = slices(tmp_path / "second").train[0].read()
+    assert np.array_equal(np.rint(image[:, :, 0] / 127.5), labels)
+    with pytest.raises(DatasetError, match="cut otherwise"):
+        export_slices(root, tmp_path / "second", WINDOW, volume=0)
 
 
 def test_slices_without_predictions(tmp_path):

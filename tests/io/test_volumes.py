@@ -101,6 +101,39 @@ def test_a_single_frame_of_four_dimensions_and_scaled_values_are_read(tmp_path):
     assert np.array_equal(read_volume(tmp_path / "scan.nii.gz").values, stored)
 
 
+def save_several(path):
+    """Three volumes in one file: the body, brighter from one to the next."""
+    turn, affine = affine_of("LPS")
+    values = np.stack([turn(body().astype(np.int16) + 10 * k) for k in range(3)], 3)
+    nibabel.Nifti1Image(values, affine).to_filename(path)
+    return path
+
+
+def test_one_of_several_volumes_is_chosen(tmp_path):
+    path = save_several(tmp_path / "scan.nii.gz")
+    for number in range(3):
+        assert np.array_equal(read_volume(path, number).values, body() + 10 * number)
+    write_volume(tmp_path / "back.nii.gz", body(), read_volume(path, 1))
+    assert nibabel.load(tmp_path / "back.nii.gz").shape == (30, 24, 6)
+    single = save_scan(tmp_path / "single.nii.gz", body())
+    assert np.array_equal(read_volume(single, 0).values, body() * 100)
+
+
+@pytest.mark.parametrize(("make", "number", "words"), [
+    (save_several, None, "holds 3 volumes, 0 to 2: choose one with --volume"),
+    (save_several, 3, "holds 3 volumes, 0 to 2, no number 3: choose one with --volume"),
+    (lambda path: save_scan(path, body()), 1, "holds one volume, no number 1: choose one with --volume"),
+])  # fmt: skip
+def test_a_volume_that_is_not_there_and_none_chosen(tmp_path, make, number, words):
+    with pytest.raises(ImageError, match=words):
+        read_volume(make(tmp_path / "scan.nii.gz"), number)
+
+
+def test_labels_are_of_one_volume(tmp_path):
+    with pytest.raises(ImageError, match="save one alone"):
+        read_labels(save_several(tmp_path / "labels.nii.gz"))
+
+
 def test_voxels_that_are_no_number_become_nought(tmp_path):
     values = np.ones((20, 20, 20), np.float32)
     values[3, 3, 3] = np.nan
@@ -128,12 +161,12 @@ def empty_gzip(folder):
         (lambda folder: save_nifti(folder / "s.nii", np.zeros((5, 20, 3), np.float32)), "slices of 5x20"),
         (
             lambda folder: (
-                nibabel.Nifti1Image(np.zeros((20, 20, 5, 2), np.float32), np.eye(4)).to_filename(
+                nibabel.Nifti1Image(np.zeros((20, 20, 5, 1, 2), np.float32), np.eye(4)).to_filename(
                     folder / "t.nii"
                 )
                 or folder / "t.nii"
             ),
-            "20x20x5x2",
+            "20x20x5x1x2",
         ),
     ],
 )

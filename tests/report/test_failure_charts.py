@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -27,14 +29,27 @@ def test_cumulative_shares_are_steps_from_nothing_to_all():
     np.testing.assert_array_equal(shares, [0, 0, 0.5, 0.5, 1, 1])
 
 
-def test_three_charts_of_a_run():
+def test_charts_of_a_run():
     records = [record(k / 10, 1 - k / 10, {"car": k / 10, "<tree>": 0.5}) for k in range(1, 5)]
-    charts = draw(listed(records, ("road", "<tree>", "car"), "Dice"))
+    charts = draw(listed(records, ("road", "<tree>", "car"), "IoU"))
     assert len(charts) == 3
-    assert "Slices up to an estimated mean Dice" in charts[0]
+    assert "Images up to an estimated mean IoU" in charts[0]
     assert charts[2].count("<rect") == 2, "a class that is never predicted has no bar"
     assert "&lt;tree&gt;: 0.50 in 4" in charts[2]
     assert "car: 0.25 in 4" in charts[2]
+
+
+def test_slices_are_drawn_in_their_order():
+    found = [record(0.5, 0.1, {} if dice is None else {"liver": dice}) for dice in (1.0, None, 0.5, 0.0)]
+    entries = [FailureEntry(f"case_slice{k:03d}", found[k], {}) for k in (2, 0, 3, 1)]
+    chart = draw(FailureList(entries, {}, ("background", "liver", "spleen"), "Dice", {}))[0]
+    assert "Estimated Dice along the scan" in chart
+    points = re.search('<polyline points="([^"]*)"', chart)
+    x, y = zip(*(map(float, each.split(",")) for each in points[1].split()), strict=True)
+    assert x == tuple(sorted(x))
+    assert y == tuple(sorted(y)), "downwards on the page"
+    assert len(x) == 3, "a slice in which the class is not predicted has no point"
+    assert [int(each) for each in re.findall(">([0-9])</text>", chart)][:4] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("records", [[], [record(0.5, 0.5)] * 2, [record(None, 0.5)] * 5])

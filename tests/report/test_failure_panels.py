@@ -38,6 +38,17 @@ def test_heat_grows_with_the_error():
     assert (np.diff(shown[3:]) > 0).all()
 
 
+@pytest.mark.parametrize(("blue", "grey"), [(90, True), (91, False)])
+def test_the_resynthesis_of_a_grey_image_is_grey(blue, grey):
+    found = assessment(240, 240)
+    found.resynthesis[...] = (90, 150, 60)
+    image = np.full((240, 240, 3), 90, np.uint8)
+    image[0, 0, 2] = blue
+    third = 8 + 2 * (512 + 8) + 256
+    shown = draw_panel(image, found, CLASSES)[28 + 256, third]
+    assert shown.tolist() == ([100, 100, 100] if grey else [90, 150, 60])
+
+
 @pytest.mark.parametrize("resynthesis", [True, False])
 @pytest.mark.parametrize(
     ("height", "width", "tile"),

@@ -71,6 +71,9 @@ def test_error_volume_dice_and_ranked_slices(tmp_path, detector, out, axes):
     assert rows[0]["dice_pancreas"] == f"{found['images'][0]['estimated_dice']['pancreas']:.4f}"
     page = (out / "index.html").read_text()
     assert "estimated Dice of the whole volume" in page
+    assert "Scan <b>case.nii.gz</b>, labels <b>labels.nii.gz</b>" in page
+    assert 'href="error.nii.gz"' in page
+    assert 'href="labels.nii.gz"' not in page
     assert "6 slices" in page
     assert run.images == 6
     assert run.dice == found["info"]["dice"]
@@ -113,6 +116,19 @@ def test_codes_of_other_tools_and_another_window(tmp_path, detector, out):
     oodseg.runs.judge_volume(scan, labels, detector, out, structures=structures, window=(1000, 1020))
     assert not nibabel.load(out / "error.nii.gz").get_fdata().any()
     assert json.loads((out / "failures.json").read_text())["info"]["dice"] == {"liver": 1, "pancreas": 1}
+
+
+def test_one_of_several_volumes(tmp_path, detector, out):
+    turn, affine = failure_fakes.affine_of("LPS")
+    values = np.stack([turn(np.zeros_like(body())), turn(body() * np.uint8(100))], 3)
+    nibabel.Nifti1Image(values, affine).to_filename(tmp_path / "case.nii.gz")
+    labels = save_nifti(tmp_path / "labels.nii.gz", body())
+    with pytest.raises(ImageError, match="choose one with --volume"):
+        oodseg.runs.judge_volume(tmp_path / "case.nii.gz", labels, detector, out)
+    run = oodseg.runs.judge_volume(tmp_path / "case.nii.gz", labels, detector, out, volume=1)
+    assert run.dice == {"liver": 1, "pancreas": 1}
+    assert run.listed.info["settings"]["volume"] == 1
+    assert nibabel.load(out / "error.nii.gz").shape == (30, 24, 6)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +224,10 @@ def test_a_segmenter_that_comes_along_labels_the_scan(tmp_path, out):
         else:
             assert ends == pytest.approx(list(judge.structure_intervals.around(name, value)))
             assert dict(run.facts())[f"estimated Dice, {name}"].endswith(f"({ends[0]:.2f} to {ends[1]:.2f})")
-    assert "exchangeable" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "exchangeable" in page
+    assert "labels by the segmenter that comes with the failure detector" in page
+    assert 'href="labels.nii.gz"' in page
     again = oodseg.runs.judge_volume(scan, None, tmp_path / "judge", out)
     assert again.done_before == 6
 

@@ -10,7 +10,7 @@ import typer
 from oodseg.cli.judging import read_codes
 from oodseg.cli.train_options import Generator
 from oodseg.cli.training import Request, training
-from oodseg.cli.volumes import StructureOption
+from oodseg.cli.volumes import StructureOption, VolumeOption
 from oodseg.core.errors import ConfigError
 
 _VERBS = ("train", "validate", "test")
@@ -49,6 +49,7 @@ def slices(
         ),
     ] = False,
     structure: StructureOption = None,
+    volume: VolumeOption = None,
     fold: Annotated[
         str | None,
         typer.Option(
@@ -71,6 +72,7 @@ def slices(
             bar,
             structures=read_codes("--structure", structure or []),
             fold=None if fold is None else read_fold(fold),
+            volume=volume,
         )
     said = ", ".join(f"{count} to {verb}" for count, verb in zip(counts.values(), _VERBS, strict=True))
     typer.echo(f"wrote {out}: slices {said}")

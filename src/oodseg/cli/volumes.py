@@ -23,7 +23,7 @@ run resumes with the same command.
 
 oodseg volumes scan.nii.gz --prediction labels.nii.gz
 
-oodseg volumes scan.nii.gz --detector runs/hippocampus/detector
+oodseg volumes scan.nii.gz --detector hippocampus
 
 oodseg volumes scan.nii.gz --prediction labels.nii.gz --detector my_pancreas --structure pancreas=7
 """
@@ -34,6 +34,15 @@ StructureOption = Annotated[
         metavar="NAME=CODE",
         help="Structure and its code in these labels; may be repeated, also with several codes "
         "for one structure. Needed only if the codes are not the detector's own.",
+        show_default=False,
+    ),
+]
+VolumeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="K",
+        help="Which volume, from 0, of a scan with several along a fourth dimension (times, echoes).",
         show_default=False,
     ),
 ]
@@ -54,8 +63,8 @@ def volumes(
         str,
         typer.Option(
             metavar="NAME|DIR",
-            help="A failure detector for volumes: a folder of `oodseg train volumes`; or consistency, which "
-            "needs no training and compares every label with how its voxels look.",
+            help="A failure detector for volumes: hippocampus (MR), a folder of `oodseg train volumes`; or "
+            "consistency, which needs no training and compares every label with how its voxels look.",
         ),
     ] = "consistency",
     out: OutOption = None,
@@ -68,6 +77,7 @@ def volumes(
             show_default=False,
         ),
     ] = None,
+    volume: VolumeOption = None,
     error_format: ErrorFormatOption = NumberFormat.PNG,
     overwrite: OverwriteOption = False,
     device: DeviceOption = "auto",
@@ -85,6 +95,7 @@ def volumes(
             out,
             structures=read_codes("--structure", structure or []),
             window=window,
+            volume=volume,
             device=device,
             precision=precision.value,
             error_format=error_format.value,

@@ -28,6 +28,7 @@ def export_slices(
     *,
     structures: Mapping[int, str] | None = None,
     fold: tuple[int, int] | None = None,
+    volume: int | None = None,
 ) -> dict[str, int]:
     """Cuts all cases into slices: `out/<split>/{images,labels,predictions}/<case>_slice000.png`.
 
@@ -43,6 +44,7 @@ def export_slices(
         progress: Told after every case.
         structures: See `read_layout`.
         fold: See `split_cases`.
+        volume: Of scans with several, see `read_volume`.
 
     Returns:
         Slices of every split.
@@ -62,6 +64,7 @@ def export_slices(
         "predictions": predictions is not None,
         "origin": root.resolve().name,
         **({} if fold is None else {"fold": list(fold)}),
+        **({} if volume is None else {"volume": volume}),
     }
     _check_same(out / SLICES_FILE, about)
     counts = dict.fromkeys(SPLITS, 0)
@@ -69,19 +72,21 @@ def export_slices(
     for done, (split, case) in enumerate(placed):
         if progress:
             progress("cutting", done, len(placed))
-        counts[split] += _export_case(case, out / split, classes, window)
+        counts[split] += _export_case(case, out / split, classes, window, volume)
     if progress:
         progress("cutting", len(placed), len(placed))
     write_json(out / SLICES_FILE, about, indent=1)
     return counts
 
 
-def _export_case(case: Case, out: Path, classes: Sequence[str], window: tuple[float, float] | None) -> int:
+def _export_case(
+    case: Case, out: Path, classes: Sequence[str], window: tuple[float, float] | None, number: int | None
+) -> int:
     """Writes one case, a list of its slices last; returns how many there are."""
     listed = out / "cases" / f"{case.name}.json"
     if listed.is_file():
         return len(json.loads(listed.read_text(encoding="utf-8")))
-    scan = read_volume(case.scan)
+    scan = read_volume(case.scan, number)
     kinds = {"labels": case.labels}
     if case.prediction is not None:
         kinds["predictions"] = case.prediction

@@ -35,7 +35,7 @@ def find_failure_detector(name_or_folder: str | os.PathLike[str]) -> Path:
         name_or_folder,
         _FOLDER,
         what="failure detector",
-        remedy="give a folder that `oodseg train comparator` wrote, or one of the bundled ones",
+        remedy="give a folder that `oodseg train comparator` or `volumes` wrote, or one of the bundled ones",
     )
 
 

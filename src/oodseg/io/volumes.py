@@ -67,18 +67,23 @@ def volume_name(path: Path) -> str:
     return next((path.name[: -len(each)] for each in SUFFIXES if _is_named(path, each)), path.stem)
 
 
-def read_volume(path: str | os.PathLike[str]) -> Volume:
+def read_volume(path: str | os.PathLike[str], volume: int | None = None) -> Volume:
     """Reads a scan.
+
+    Args:
+        path: NIfTI file.
+        volume: Which volume of a file with several along a fourth dimension (times, echoes), from 0.
 
     Returns:
         The volume with float32 values (Hounsfield units of a CT), finite.
 
     Raises:
-        ImageError: Missing, damaged, no NIfTI, not three-dimensional, or with slices too small to look at.
+        ImageError: Missing, damaged, no NIfTI, not three-dimensional, or with slices too small to look at;
+            or a volume that the file does not hold, or several and none was chosen.
         MissingDependencyError: nibabel is not installed.
     """
     path = Path(path)
-    raw, affine = _load(path)
+    raw, affine = _load(path, volume, "choose one with --volume")
     return _canonical(path, np.nan_to_num(raw.astype(np.float32), posinf=0.0, neginf=0.0), affine)
 
 
@@ -98,7 +103,7 @@ def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Vol
         MissingDependencyError: nibabel is not installed.
     """
     path = Path(path)
-    raw, affine = _load(path)
+    raw, affine = _load(path, None, "save one alone")
     codes = whole_numbers(raw, 255)  # a slope in the header leaves small errors
     if codes is None:
         raise DatasetError(
@@ -189,19 +194,25 @@ def to_grey(values: NDArray[np.float32], window: tuple[float, float]) -> NDArray
     return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
 
 
-def _load(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Values as stored and scaled, `[I, J, K]`, and affine."""
+def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Values as stored and scaled, `[I, J, K]`, and affine; see `read_volume`."""
     nibabel = _nibabel()
     if not path.is_file():
         raise ImageError(f"{path} does not exist: check the path for typing errors")
     try:
         image = nibabel.load(path)
-        values = np.asarray(image.dataobj)
+        count = image.shape[3] if len(image.shape) == 4 else 1
+        chosen = 0 if count == 1 and volume is None else volume
+        known = chosen is not None and 0 <= chosen < count
+        if known:
+            values = np.asarray(image.dataobj[..., chosen] if len(image.shape) == 4 else image.dataobj)
     except Exception as error:  # nibabel, gzip and zlib raise all kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{path} is no whole NIfTI file ({reason}): copy or export it again") from error
-    if values.ndim == 4 and values.shape[3] == 1:
-        values = values[..., 0]
+    if not known:
+        asked = "" if volume is None else f", no number {volume}"
+        held = "one volume" if count == 1 else f"{count} volumes, 0 to {count - 1}"
+        raise ImageError(f"{path} holds {held}{asked}: {remedy}")
     if values.ndim != 3 or values.dtype.kind not in "biuf":
         raise ImageError(
             f"{path} is of shape {'x'.join(map(str, values.shape))} and type {values.dtype}: give one volume "

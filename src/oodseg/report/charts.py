@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "5 2", "1 2", "12 4")
 _W, _H = 460, 300
 _LETTER, _LONGEST = 6.5, 12  # width of a letter in pixels; letters of a name that fit under the axis
-_FRAME = {"left": 46, "right": _W - 12, "top": 12, "bottom": _H - 42}
+_FRAME = {"left": 52, "right": _W - 12, "top": 12, "bottom": _H - 42}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,13 @@ class Bars:
 
 
 def line_chart(
-    title: str, lines: Sequence[Line], x_label: str, y_label: str, top: float | None = 1.0, log: bool = False
+    title: str,
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    top: float | None = 1.0,
+    log: bool = False,
+    x_names: Mapping[float, str] | None = None,
 ) -> Markup:
     """Draws curves over x in 0..1.
 
@@ -57,12 +63,14 @@ def line_chart(
         y_label: Beside the y axis.
         top: Upper end of y; None fits the curves.
         log: Logarithmic y from 1e-5 to 1.
+        x_names: What is written under the x axis, by x; None for the numbers.
 
     Returns:
         A `<figure>` element.
     """
     peak = max((float(np.max(line.y, initial=0.0)) for line in lines), default=1.0)
     high = top if top is not None else _round_up(peak)
+    ticks = {k / 5: f"{k / 5:.1f}" for k in range(6)} if x_names is None else x_names
     curves = [
         {"name": line.name, "points": _points(line, high, log), **_look(number)}
         for number, line in enumerate(lines)
@@ -70,7 +78,7 @@ def line_chart(
     return fill(
         "chart.html",
         **_axes(title, x_label, y_label, high, log),
-        x_ticks=[_tick(_x(k / 5), f"{k / 5:.1f}", grid=True) for k in range(6)],
+        x_ticks=[_tick(_x(x), name, grid=True) for x, name in ticks.items()],
         curves=curves,
         bars=[],
         legend=[{"name": curve["name"], **_look(k), "stroke": 2.5} for k, curve in enumerate(curves)],

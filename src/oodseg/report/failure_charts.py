@@ -38,12 +38,28 @@ def draw(listed: FailureList) -> list[Markup]:
             top=None,
         ),
     ]
+    if listed.unit == "slice":
+        charts.insert(0, _along(listed))
     bars = _by_class(records, listed.classes)
     if bars:
         names, heights, says = zip(*bars, strict=True)
         mean = Bars(f"mean over {unit}", heights, says)
         charts.append(bar_chart(f"Estimated {measure} by class", names, [mean], "", measure))
     return charts
+
+
+def _along(listed: FailureList) -> Markup:
+    """Draws the estimates of every class from the first slice to the last."""
+    records = [each.record for each in sorted(listed.entries, key=lambda entry: entry.name)]
+    last = len(records) - 1
+    lines = []
+    for name in listed.classes:
+        found = [(k / last, r.by_class[name]) for k, r in enumerate(records) if name in r.by_class]
+        if found:
+            lines.append(Line(name, *np.array(found).T))
+    numbers = {each / last: str(each) for each in np.linspace(0, last, min(last, 5) + 1).round().astype(int)}
+    title, measure = f"Estimated {listed.measure} along the scan", listed.measure
+    return line_chart(title, lines, "number of the slice", measure, x_names=numbers)
 
 
 def cumulative(values: F64) -> tuple[F64, F64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ def render(listed: FailureList) -> str:
         measure=listed.measure,
         failures=list(listed.failures.values()),
         dice=listed.info.get("dice"),
+        volume=_volume(listed.info),
         promise=listed.promise,
         dice_ends=listed.structure_intervals,
         dice_promise=listed.structure_promise,
@@ -36,6 +38,19 @@ def render(listed: FailureList) -> str:
         measured=[] if listed.measured is None else listed.measured.facts(),
         measured_charts=[] if listed.measured is None else listed.measured.charts(),
     )
+
+
+def _volume(info: Mapping[str, Any]) -> dict[str, str | None] | None:
+    """Names of a scan and of the labels on it, and the run's files of it; None of images."""
+    if "error_volume" not in info:
+        return None
+    given = info["settings"]["prediction"]
+    return {
+        "scan": Path(info["settings"]["scan"]).name,
+        "labels": None if given is None else Path(given).name,
+        "error_file": info["error_volume"],
+        "labels_file": info.get("label_volume"),
+    }
 
 
 def _card(entry: FailureEntry, colours: Mapping[str, Colour]) -> dict[str, Any]:

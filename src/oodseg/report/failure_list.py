@@ -35,7 +35,8 @@ class FailureList:
         classes: Names of the classes.
         measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
         info: JSON-able: what is known of the run; `dice` (structure to estimate) is of a whole volume,
-            `intervals` holds what the intervals of the mean promise, `dice_intervals` those of a volume.
+            `intervals` holds what the intervals of the mean promise, `dice_intervals` those of a volume,
+            `settings` names its `scan` and `prediction`, `error_volume` and `label_volume` are its files.
         measured: Estimates beside the truth, where it was given.
     """
 

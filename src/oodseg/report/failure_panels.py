@@ -103,7 +103,10 @@ def draw_panel(image: RGB, assessment: Assessment, classes: Sequence[str]) -> RG
     share = f"{100 * float(assessment.error.mean()):.1f}"
     tiles = [("image", image), ("prediction", colour_labels(image, assessment.labels, classes))]
     if assessment.resynthesis is not None:
-        tiles.append(("re-synthesis of the prediction", assessment.resynthesis))
+        made = assessment.resynthesis
+        if not np.ptp(image, axis=2).any():  # a scan has no colours, what a network paints always has some
+            made = np.broadcast_to(_grey(made).round().astype(np.uint8), made.shape)
+        tiles.append(("re-synthesis of the prediction", made))
     tiles.append((f"error map: about {share} % wrong", heat_map(image, assessment.error)))
     return _lay_out(tiles, _key(assessment.labels, classes), *image.shape[:2])
 

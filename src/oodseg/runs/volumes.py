@@ -48,6 +48,7 @@ def judge_volume(
     *,
     structures: Mapping[int, str] | None = None,
     window: tuple[float, float] | None = None,
+    volume: int | None = None,
     device: str | int = "auto",
     precision: str = "auto",
     error_format: NumberFormat = "png",
@@ -66,6 +67,7 @@ def judge_volume(
             of `predict`.
         structures: Structure of every code in these labels; None if they are the detector's own numbers.
         window: Values of the scan that become black and white; None for those the detector was trained with.
+        volume: Which volume of a scan with several along a fourth dimension, from 0.
         device: Where the detector runs: see `choose_device`.
         precision: What is computed in: `"auto"`, `"full"` or `"half"`.
         error_format: Slices' error maps as `"png"` (16 bits) or `"npy"` (float32).
@@ -80,11 +82,14 @@ def judge_volume(
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     detector = os.fspath(detector)
-    volume = read_volume(scan)
-    stored = None if labels is None else read_labels(labels, volume)
+    values = read_volume(scan, volume)
+    stored = None if labels is None else read_labels(labels, values)
     structures = dict(structures or {})
     if detector == Consistency.name and stored is None:
-        raise ConfigError("consistency comes without a segmenter: name the labels to judge with --prediction")
+        raise ConfigError(
+            "consistency comes without a segmenter: name the labels to judge with --prediction, or a "
+            "detector that labels the scan first, such as --detector hippocampus for MR of the hippocampus"
+        )
     if detector == Consistency.name and stored is not None:
         present = [int(code) for code in np.unique(stored.values) if code]
         structures = structures or {code: f"label {code}" for code in present}
@@ -94,7 +99,7 @@ def judge_volume(
     if not isinstance(loaded, SegmenterAssessor) or not isinstance(loaded.segmenter, GivenLabels):
         raise ConfigError(
             f"the failure detector '{detector}' judges a segmenter of its own: give --detector the folder of "
-            "one that was trained on volumes"
+            "one that was trained on volumes, or hippocampus"
         )
     given = loaded.segmenter
     if stored is None and given.fallback is None:
@@ -103,10 +108,10 @@ def judge_volume(
             "--prediction"
         )
     codes = None if stored is None else map_codes(stored, given.classes, structures)
-    window = window or given.window or usual_window(volume)
+    window = window or given.window or usual_window(values)
     if window[0] >= window[1]:
         raise ConfigError(f"--window {window[0]:g} {window[1]:g}: the second value must be the larger one")
-    slices = Slices(volume, codes, window)
+    slices = Slices(values, codes, window)
     settings = {
         "detector": detector,
         "detector_sha256": failure_detector_sha256(detector),
@@ -117,6 +122,7 @@ def judge_volume(
         "slice_axis": slices.axis,
         "models": model_files(failure_detector_parts(detector)),
         "classes": list(loaded.classes),
+        **({} if volume is None else {"volume": volume}),
         **({} if precision == "auto" else {"precision": precision}),
     }
     files = [Path(each) for each in (scan, labels) if each is not None]

@@ -34,8 +34,11 @@ class JudgedSlice(Protocol):
         """Reads the image, uint8 `[H, W, 3]`, and the true classes, uint8 `[H, W]`."""
         ...
 
-    def labels(self, image: Tensor) -> Tensor:
-        """Returns the labels to judge, integers `[H, W]`, of an image float `[3, H, W]`."""
+    def labels(self, image: Tensor) -> Tensor | None:
+        """Returns the labels to judge, integers `[H, W]`, of an image float `[3, H, W]`.
+
+        None is for those of the judge's own segmenter.
+        """
         ...
 
 
@@ -96,7 +99,7 @@ def measure_volumes(
     """Measures a detector on slices whose truth is known, and on the volumes that they make up.
 
     Args:
-        detector: Judges labels; its qualities are Dice.
+        detector: Its qualities are Dice.
         slices: All slices that count of every scan.
         progress: Told after every slice.
     """
