@@ -32,7 +32,7 @@ from oodseg.data.layouts import open_dataset
 from oodseg.detectors.street import StreetDetector
 from oodseg.io.images import resize, to_tensor
 from oodseg.metrics.pixel import pixel_metrics
-from oodseg.training.detector import network_of
+from oodseg.training.street_networks import network_of
 
 # Objectness is kept between -4 and 16 of these units: wide enough for every network.
 _RANGE = {"objectness": [-9.0, 2.4]}

@@ -1,13 +1,20 @@
+import copy
+
 import pytest
 import torch
 
+from oodseg import S2M
 from oodseg.core.build import construct
 from oodseg.core.devices import full_precision
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import describe
 from oodseg.detectors import Detector, ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
+from oodseg.masks.box import BoxSegmenter
+from oodseg.nn.tensors import resize_scores
+from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters.street import StreetNet
+from oodseg.segmenters.street_ensemble import StreetEnsemble
 
 TINY = {"widths": [4, 4, 8, 8, 8], "depths": [1, 1, 1, 1]}
 
@@ -184,3 +191,50 @@ def test_details_apart_add_up_to_the_score():
     torch.testing.assert_close(sight.scores, score + 0.5 * more)
     for each, expected in zip(sight.features, features, strict=True):
         torch.testing.assert_close(each, expected)
+
+
+def test_the_closer_look_is_that_of_the_members_chosen():
+    first = seeing_ground(1.0)
+    torch.manual_seed(4)
+    second, larger = StreetNet(**TINY).eval(), images(128, 256)
+    both = StreetEnsemble([second, first.network])
+    some = StreetDetector(both, reductions=[1, 2], detail=0.5, close_members=[1])
+    every = StreetDetector(both, reductions=[1, 2], detail=0.5)
+    with full_precision(), torch.inference_mode():
+        plain, detailed = plain_scores(some, larger), some.look(larger, 2).scores
+        seen, ground = first.network(larger)[1], some._parts(torch.nn.functional.avg_pool2d(larger, 2))[1]
+        torch.testing.assert_close(plain, plain_scores(every, larger))
+        assert not torch.allclose(every.look(larger, 2).scores, detailed, atol=1e-3)
+    around = torch.nn.functional.avg_pool2d(ground[:, None], 21, 1, 10, count_include_pad=False)[:, 0]
+    weight = resize_scores(around, plain.shape[-2:])
+    torch.testing.assert_close(
+        detailed, plain + 0.5 * weight * (seen - plain).clamp_min(0), atol=1e-3, rtol=1e-3
+    )
+    assert some.run_on("torch")._close_runner.runtime == "torch"
+
+
+def test_a_detector_with_a_closer_look_by_one_member_is_copied_whole(tmp_path):
+    torch.manual_seed(5)
+    both = StreetEnsemble([StreetNet(**TINY), StreetNet(**TINY)]).eval()
+    detector = StreetDetector(both, statistics=None, detail=1.0, close_members=[1])
+    detector.normalizer = ScoreNormalizer(0, 1)
+    S2M(detector, ComponentPrompts(), BoxSegmenter()).save_pretrained(tmp_path)
+    again, twin = S2M.from_pretrained(tmp_path).detector, copy.deepcopy(detector)
+    assert again.close_members == twin.close_members == (1,)
+    larger = images(128, 128)
+    expected = detector.look(larger, 2).scores
+    torch.testing.assert_close(twin.look(larger, 2).scores, expected)
+    torch.testing.assert_close(again.look(larger, 2).scores, expected, atol=0.05, rtol=0.05)
+    with torch.no_grad():  # the copy has weights of its own, for both looks
+        for each in twin.network.parameters():
+            each.zero_()
+    torch.testing.assert_close(detector.look(larger, 2).scores, expected)
+    assert not torch.allclose(twin._close_runner(larger)[2], detector._close_runner(larger)[2])
+
+
+@pytest.mark.parametrize(("places", "networks"), [([], 2), ([2], 2), ([-1], 2), ([1], 1)])
+def test_members_that_look_closer_are_among_those_there_are(places, networks):
+    members = [StreetNet(**TINY) for _ in range(networks)]
+    network = members[0] if networks == 1 else StreetEnsemble(members)
+    with pytest.raises(ConfigError, match=f"ensemble of {networks} are chosen by places from 0"):
+        StreetDetector(network, detail=1.0, close_members=places)

@@ -139,3 +139,36 @@ def test_a_network_of_another_kind_is_no_start_for_a_backbone() -> None:
     # The pipeline's own backbone would do; this one it does not have.
     with pytest.raises(ConfigError, match="not of this recipe's backbone and widths"):
         new_network(SegmenterRecipe(**{**BACKBONE, "initial": "street"}))
+
+
+def test_a_network_learns_from_the_mean_of_teachers_and_goes_on_from_a_run(root, tmp_path) -> None:
+    for seed in (0, 1):
+        train(SegmenterRecipe(**{**BACKBONE, "seed": seed}), root, tmp_path / str(seed))
+    runs = [str(tmp_path / "0"), str(tmp_path / "1")]
+    recipe = SegmenterRecipe(**BACKBONE, initial=runs[0], teachers=runs)
+    module = SegmenterModule(recipe, None, None)
+    first = load_trained(tmp_path / "0", "segmenter")
+    assert all(
+        torch.equal(value, first.state_dict()[name]) for name, value in module.network.state_dict().items()
+    )
+    batch = recipe.batches(root, "train")(0)
+    module.log_dict = module.log = lambda *_: None
+    images = batch[0].float() / 255
+    members = [load_trained(tmp_path / run, "segmenter").eval()(images)[0] for run in ("0", "1")]
+    torch.testing.assert_close(module._teacher(images)[0], torch.stack(members).mean(0))
+    module.training_step(batch, 0).backward()
+    assert module.network.object_head.weight.grad.abs().sum() > 0
+    assert not [name for name in module.state_dict() if "teacher" in name]
+    assert train(recipe, root, tmp_path / "student").metrics["recipe"]["teachers"] == runs
+
+
+def test_a_weight_of_zero_leaves_the_truth_alone(root, tmp_path) -> None:
+    train(SegmenterRecipe(**BACKBONE), root, tmp_path)
+    losses = []
+    for teachers, weight in (([], 0.7), ([str(tmp_path)], 0.0), ([str(tmp_path)], 0.7)):
+        changes = {"initial": str(tmp_path), "teachers": teachers, "teacher_weight": weight}
+        recipe = SegmenterRecipe(**BACKBONE, **changes)
+        module = SegmenterModule(recipe, None, None)
+        module.log_dict = module.log = lambda *_: None
+        losses.append(module.training_step(recipe.batches(root, "train")(0), 0).item())
+    assert losses[0] == losses[1] != losses[2]

@@ -59,12 +59,13 @@ def detector(request: Request, segmenter: AnySegmenter = None, method: Method = 
     from oodseg.training import detector as street
     from oodseg.training.exposure.methods import method_of
     from oodseg.training.exposure.run import segmenter_of, train
+    from oodseg.training.street_networks import network_of
 
     if method is None:
         settings, data, out = request.settings(street.DetectorRecipe)
         if not segmenter:
             raise ConfigError("the detector is fitted around a network: name its run with --segmenter")
-        network = street.network_of(segmenter)
+        network = network_of(segmenter)
         return street.train(settings, data, out, network, request.progress).path
     request = request.preferring(f"detector_{method}", "detector")
     taught, data, out = request.settings(method_of(method).recipe_class)

@@ -19,6 +19,7 @@ from oodseg.nn.runner import Runner
 from oodseg.nn.tensors import resize_scores
 from oodseg.nn.uncertainty import energy, entropy
 from oodseg.segmenters.street import STRIDE, StreetNet, pad_to_stride
+from oodseg.segmenters.street_ensemble import some_members
 
 MAIN = "combined"
 # Classes of the ground, and the side of the window over which their probability is averaged, in cells of
@@ -77,6 +78,8 @@ class StreetDetector(ModulePart, Detector, Learned):
         detail: How far a look at the image in twice the size, where there is one, raises the score on the
             ground, 0..1: small things far away show in it alone. Off the ground, where large images are
             full of details that are nothing, it counts less.
+        close_members: Which members of an ensemble take that look, by their places from 0: it costs four
+            times a look at the image itself. None: all of them.
     """
 
     name = "street"
@@ -89,6 +92,7 @@ class StreetDetector(ModulePart, Detector, Learned):
         statistics: Mapping[str, Sequence[float]] | None = None,
         reductions: Sequence[int] = (1,),
         detail: float = 0.0,
+        close_members: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if not reductions or min(reductions) < 1:
@@ -98,6 +102,10 @@ class StreetDetector(ModulePart, Detector, Learned):
         self.reductions, self.detail = tuple(reductions), float(detail)
         self.network = network.to(memory_format=torch.channels_last)
         self._runner = _runner(self.network)
+        self.close_members = None if close_members is None else tuple(close_members)
+        self._close_runner = self._runner
+        if self.close_members is not None:
+            self._close_runner = _runner(some_members(self.network, self.close_members))
         self._ground = [index for index, each in enumerate(self.network.classes) if each in _GROUND]
         if detail and not self._ground:
             raise ConfigError(f"detail needs a network that knows the ground: {' or '.join(_GROUND)}")
@@ -109,7 +117,7 @@ class StreetDetector(ModulePart, Detector, Learned):
 
     def run_on(self, runtime: str | None) -> Self:
         """See `Part.run_on`."""
-        self._runner.runtime = runtime
+        self._runner.runtime = self._close_runner.runtime = runtime
         return self
 
     def arguments(self) -> dict[str, Any]:
@@ -123,6 +131,7 @@ class StreetDetector(ModulePart, Detector, Learned):
             "statistics": known,
             "reductions": self.reductions,
             "detail": self.detail,
+            "close_members": self.close_members,
         }
 
     @property
@@ -190,7 +199,7 @@ class StreetDetector(ModulePart, Detector, Learned):
         parts, ground, features = self._parts(small)
         score = resize_scores(self._combine(parts), small.shape[-2:])
         around = F.avg_pool2d(ground[:, None], _WINDOW, 1, _WINDOW // 2, count_include_pad=False)[:, 0]
-        close = self._combine(self._look(padded, 1, small.shape[-2:])[0])
+        close = self._combine(self._look(self._close_runner, padded, 1, small.shape[-2:])[0])
         more = resize_scores(around, small.shape[-2:]) * (close - score).clamp_min(0)
         height, width = (side // 2 for side in images.shape[-2:])
         return score[:, :height, :width].float(), more[:, :height, :width].float(), features
@@ -216,14 +225,14 @@ class StreetDetector(ModulePart, Detector, Learned):
         """
         padded = pad_to_stride(images, STRIDE * math.lcm(*self.reductions))
         half, quarter = ([side // divisor for side in padded.shape[-2:]] for divisor in (2, 4))
-        looks = [self._look(padded, factor, half, every) for factor in self.reductions]
+        looks = [self._look(self._runner, padded, factor, half, every) for factor in self.reductions]
         names, count = looks[0][0], len(looks)
         found = {name: sum(parts[name] for parts, _, _ in looks) / count for name in names}
         ground = sum(resize_scores(each, quarter) for _, each, _ in looks) / count
         return found, ground, looks[0][2]  # type: ignore[return-value]
 
     def _look(
-        self, padded: Tensor, factor: int, size: Sequence[int], every: bool = False
+        self, runner: Runner, padded: Tensor, factor: int, size: Sequence[int], every: bool = False
     ) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, ...]]:
         """Of the image reduced by `factor`: the channels that count, or every one, at `size`; the ground.
 
@@ -232,7 +241,7 @@ class StreetDetector(ModulePart, Detector, Learned):
         """
         if factor > 1:
             padded = F.avg_pool2d(padded, factor)
-        fine, coarse, logits, *objectness = self._runner(padded)
+        fine, coarse, logits, *objectness = runner(padded)
         logits = logits.float()
         channels: dict[str, Callable[[], Tensor]] = {
             "entropy": lambda: entropy(logits),

@@ -43,12 +43,13 @@ class StreetEnsemble(StreetNet):
         self.classes, self.backbone = first.classes, first.backbone
 
     @property
-    def _networks(self) -> list[StreetNet]:
+    def networks(self) -> list[StreetNet]:
+        """Returns the members."""
         return [cast(StreetNet, member) for member in self.members]
 
     def arguments(self) -> dict[str, Any]:
         """See `Part.arguments`."""
-        return {"members": list(self._networks)}
+        return {"members": list(self.networks)}
 
     def train(self, mode: bool = True) -> StreetEnsemble:
         """Switches the mode of all members."""
@@ -57,18 +58,18 @@ class StreetEnsemble(StreetNet):
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """Computes the first member's encoder features; see `StreetNet.encode`."""
-        return self._networks[0].encode(images)
+        return self.networks[0].encode(images)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Computes every member's features of `StreetNet.features`, those of the first member first."""
-        return [level for member in self._networks for level in member.features(images)]
+        return [level for member in self.networks for level in member.features(images)]
 
     def heads(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Averages the members' logits and objectness over what `features` returned."""
-        own = len(levels) // len(self._networks)
+        own = len(levels) // len(self.networks)
         found = [
             member.heads(levels[own * index : own * (index + 1)])
-            for index, member in enumerate(self._networks)
+            for index, member in enumerate(self.networks)
         ]
         logits = torch.stack([logits for logits, _ in found]).mean(0)
         objectness = [each for _, each in found if each is not None]
@@ -76,11 +77,27 @@ class StreetEnsemble(StreetNet):
 
     def last_features(self, levels: Sequence[Tensor]) -> Tensor:
         """Joins what the members' class heads read, `[B, C, H/4, W/4]`, of what `features` returned."""
-        own = len(levels) // len(self._networks)
-        return torch.cat([levels[own * index + own - 2] for index in range(len(self._networks))], 1)
+        own = len(levels) // len(self.networks)
+        return torch.cat([levels[own * index + own - 2] for index in range(len(self.networks))], 1)
 
     def classify(self, features: Tensor) -> Tensor:
         """Averages the members' logits; see `Segmenter.classify`."""
-        parts = torch.split(features, [member.widths[1] for member in self._networks], 1)
-        logits = [member.classify(part) for member, part in zip(self._networks, parts, strict=True)]
+        parts = torch.split(features, [member.widths[1] for member in self.networks], 1)
+        logits = [member.classify(part) for member, part in zip(self.networks, parts, strict=True)]
         return torch.stack(logits).mean(0)
+
+
+def some_members(network: StreetNet, places: Sequence[int]) -> StreetNet:
+    """Takes members of an ensemble by their places; they share their weights with it.
+
+    Raises:
+        ConfigError: No place, or one that it does not have.
+    """
+    members = network.networks if isinstance(network, StreetEnsemble) else [network]
+    if not places or not set(places) <= set(range(len(members))):
+        raise ConfigError(
+            f"members of an ensemble of {len(members)} are chosen by places from 0 to {len(members) - 1}, "
+            f"not by {list(places)}"
+        )
+    chosen = [members[place] for place in places]
+    return chosen[0] if len(chosen) == 1 else StreetEnsemble(chosen)

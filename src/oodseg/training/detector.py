@@ -8,7 +8,6 @@ pooled AuPRC on outlier-exposure scenes with objects that were never trained on.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from oodseg.core.build import build
-from oodseg.core.bundle import bundled_names
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.progress import Progress, track
 from oodseg.core.taxonomy import IGNORE
@@ -27,10 +24,9 @@ from oodseg.detectors.street import MAIN, StreetDetector
 from oodseg.io.images import to_tensor
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.segmenters.street import StreetNet
-from oodseg.segmenters.street_ensemble import StreetEnsemble
 from oodseg.synth.scenes import SceneSampler
 from oodseg.training.engine.recipe import Recipe, load_recipe
-from oodseg.training.engine.trained import Trained, load_trained, save_trained
+from oodseg.training.engine.trained import Trained, save_trained
 from oodseg.training.ordinary import known_images
 from oodseg.training.scene_mix import MixRecipe
 
@@ -44,6 +40,7 @@ class DetectorRecipe(Recipe):
         reductions: What is tried for `StreetDetector(reductions=...)`.
         weights: What is tried for the weights of entropy and of energy; objectness has weight 1.
         details: What is tried for `StreetDetector(detail=...)`.
+        close_members: Of `StreetDetector`.
         worth: AuPRC that a further score has to gain to be taken.
         detail_worth: AuPRC that the closer look has to gain: less, since the small things far away that it is
             for are few pixels.
@@ -58,6 +55,7 @@ class DetectorRecipe(Recipe):
     reductions: list[tuple[int, ...]] = Field(default=[(1,), (1, 2)], min_length=1)
     weights: list[float] = Field(default=[0.0, 0.1, 0.25, 0.5, 1.0], min_length=1)
     details: list[float] = Field(default=[0.0, 0.25, 0.5, 0.75, 1.0], min_length=1)
+    close_members: list[int] | None = None
     worth: float = Field(default=0.005, ge=0)
     detail_worth: float = Field(default=0.002, ge=0)
     sizes: list[tuple[int, int]] = Field(default=[(360, 640), (384, 512)], min_length=1)
@@ -158,28 +156,6 @@ def _truth(unknown: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where((codes > 0) & (codes < IGNORE), 1, codes).astype(np.uint8)
 
 
-def network_of(sources: Sequence[str]) -> StreetNet:
-    """Finds the street network that runs or bundled names hold; several make an ensemble, in that order.
-
-    Args:
-        sources: Folders of `oodseg train segmenter`; or names or folders of pipelines.
-
-    Raises:
-        ConfigError: There is no such pipeline, or the networks do not fit together.
-        WeightsError: A training is not finished, or its file is damaged.
-    """
-    networks = [_network(source) for source in sources]
-    return networks[0] if len(networks) == 1 else StreetEnsemble(networks)
-
-
-def _network(source: str) -> StreetNet:
-    if source in bundled_names() or (Path(source) / "config.json").is_file():
-        found: StreetNet = build("segmenters", {"name": "street", "source": source})
-    else:
-        found = load_trained(Path(source), "segmenter")
-    return found
-
-
 def train(
     recipe: DetectorRecipe | str | Path,
     data_root: Path,
@@ -201,7 +177,7 @@ def train(
         DatasetError: Missing data.
     """
     settings = load_recipe(recipe, DetectorRecipe)
-    detector = StreetDetector(segmenter)
+    detector = StreetDetector(segmenter, close_members=settings.close_members)
     tried: dict[tuple[int, ...], tuple[dict[str, Any], dict[str, float]]] = {}
     for reductions in settings.reductions:
         detector.reductions = reductions

@@ -11,13 +11,13 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError
 from oodseg.core.progress import Progress
 from oodseg.core.taxonomy import IGNORE
 from oodseg.metrics.pixel import pixel_metrics
 from oodseg.nn.encoders import Pretrained, load_pretrained
 from oodseg.segmenters.street import StreetNet
+from oodseg.segmenters.street_ensemble import StreetEnsemble
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import LoopRecipe, load_recipe
@@ -27,16 +27,22 @@ from oodseg.training.engine.trained import Trained, save_trained
 from oodseg.training.growth import grow
 from oodseg.training.pretrained import depthwise_in_float32, freeze, parameter_groups
 from oodseg.training.scene_mix import MixRecipe
-from oodseg.training.segmenter_loss import street_loss
+from oodseg.training.segmenter_loss import street_loss, teacher_loss
 from oodseg.training.segmenter_samples import Batch, BatchMaker
+from oodseg.training.street_networks import network_of
+
+SCORE_WEIGHT = 0.1  # brings `teacher_scores` to the size of the other parts
 
 
 class SegmenterRecipe(LoopRecipe):
     """All settings of a training of the street network.
 
     Attributes:
-        initial: Name or folder of a pipeline; the training goes on from the network of its detector, which
-            grows where the recipe's widths and depths are larger.
+        initial: A run of this training, or name or folder of a pipeline, to go on from; of an ensemble the
+            first member. It grows where the recipe's widths and depths are larger.
+        teachers: Runs of this training, or names or folders of pipelines; what the mean of their networks
+            says of a scene is learned beside the truth.
+        teacher_weight: How much of the loss is the teachers'; the rest is the truth's.
         sizes: Height and width of the scenes; batches take them in turn. `batch_size` is that of the first,
             and batches of larger scenes are smaller by as much as their scenes are larger.
         backbone: timm name of a pretrained encoder; None for a network of its own.
@@ -50,6 +56,8 @@ class SegmenterRecipe(LoopRecipe):
     """
 
     initial: str | None = None
+    teachers: list[str] = Field(default=[])
+    teacher_weight: float = Field(default=0.7, ge=0, le=1)
     sizes: list[tuple[int, int]] = Field(default=[(256, 320)], min_length=1)
     backbone: str | None = None
     pretrained: Pretrained = "wheel"
@@ -88,8 +96,9 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
     else:
         network = StreetNet(recipe.widths, recipe.depths)
     if recipe.initial is not None:
-        given = build_segmenter({"name": "street", "source": recipe.initial})
-        assert isinstance(given, StreetNet)  # it is the network of a street detector
+        given = network_of([recipe.initial])
+        if isinstance(given, StreetEnsemble):
+            given = given.networks[0]
         if recipe.backbone is not None:
             if given.config != network.config:
                 raise ConfigError(
@@ -103,6 +112,23 @@ def new_network(recipe: SegmenterRecipe) -> StreetNet:
     return made
 
 
+class Teacher:
+    """A network that is asked and never trained; no part of the module, so that no checkpoint holds it.
+
+    Args:
+        network: Any street network.
+    """
+
+    def __init__(self, network: StreetNet) -> None:
+        self._network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns what `StreetNet.forward` returns."""
+        self._network.to(images.device)
+        return self._network(images)
+
+
 class SegmenterModule(TrainingModule):
     """Loss, samples and optimiser of the street network."""
 
@@ -114,21 +140,29 @@ class SegmenterModule(TrainingModule):
         if recipe.backbone is not None and not torch.cuda.is_available():
             depthwise_in_float32(self.network)
         self._val_make = val_make
+        self._teacher = Teacher(network_of(recipe.teachers)) if recipe.teachers else None
         self._found: list[tuple[Tensor, Tensor]] = []
         self._confusion = torch.zeros(7, 7, dtype=torch.long)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Computes one step; see `street_loss`."""
         images, labels, unknown, weights = batch
-        logits, objectness = self.network(images.float() / 255)
+        scaled = images.float() / 255
+        logits, objectness = self.network(scaled)
         parts = street_loss(logits, objectness, labels, unknown, weights)
-        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
         recipe = self.recipe
         total = (
             parts["classes"]
             + recipe.uniform_weight * parts["uniform"]
             + recipe.object_weight * (parts["objects"] + recipe.dice_weight * parts["dice"])
         )
+        if self._teacher is not None:
+            taught = teacher_loss(logits, objectness, *self._teacher(scaled), weights)
+            copied = taught["teacher_classes"] + taught["teacher_scores"] * SCORE_WEIGHT
+            copied = copied + recipe.object_weight * taught["teacher_objects"]
+            total = (1 - recipe.teacher_weight) * total + recipe.teacher_weight * copied
+            parts |= taught
+        self.log_dict({f"train/{name}": value.detach() for name, value in parts.items()})
         self.log("train/loss", total.detach())
         return total
 

@@ -50,3 +50,31 @@ def street_loss(
         "objects": entropy / weight.sum().clamp_min(1),
         "dice": dice,
     }
+
+
+def teacher_loss(
+    logits: Tensor, objectness: Tensor, taught: Tensor, taught_objectness: Tensor, weights: Tensor
+) -> dict[str, Tensor]:
+    """Computes how far a network is from its teacher (Hinton et al., 2015, at temperature 1), unweighted.
+
+    Args:
+        logits, taught: Float `[B, 7, H/4, W/4]`, of the network and of its teacher.
+        objectness, taught_objectness: Float `[B, H/2, W/2]`, likewise.
+        weights: Float `[B, H, W]` of `pixel_weights`. Pixels of weight 0 count here: a teacher has something
+            to say where the truth is unknown.
+
+    Returns:
+        `"teacher_classes"` (Kullback-Leibler divergence), `"teacher_objects"` (binary cross-entropy) and
+        `"teacher_scores"` (smooth L1 between the logits, which are the detector's score: entropies hardly see
+        how they vary where nothing is unknown), all scalar.
+    """
+    wanted, found = taught.float().log_softmax(1), logits.float().log_softmax(1)
+    classes = F.kl_div(found, wanted, reduction="none", log_target=True).sum(1).mean()
+    weight = weights[:, 1::2, 1::2].clamp_min(0.5)
+    score, wanted_score = objectness.float(), taught_objectness.float()
+    objects = F.binary_cross_entropy_with_logits(score, wanted_score.sigmoid(), weight, reduction="sum")
+    return {
+        "teacher_classes": classes,
+        "teacher_objects": objects / weight.sum(),
+        "teacher_scores": F.smooth_l1_loss(score, wanted_score),
+    }
