@@ -123,10 +123,11 @@ class Teacher:
         self._network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns what `StreetNet.forward` returns."""
         self._network.to(images.device)
-        return self._network(images)
+        logits, objectness = self._network(images)
+        return logits, objectness
 
 
 class SegmenterModule(TrainingModule):
