@@ -17,14 +17,16 @@ def energies(logits):
     return -np.log(np.exp(logits.detach().numpy()[:, :-1]).sum(1))
 
 
-def penalties(logits):
-    squared = energies(logits) ** 2
-    return np.stack([gaussian_filter(each, 1.0, radius=3, mode="mirror") for each in squared])
+def penalties(logits, scale):
+    squared = (scale * energies(logits)) ** 2
+    blurred = np.stack([gaussian_filter(each, 1.0, radius=3, mode="mirror") for each in squared])
+    return np.maximum(1, blurred)
 
 
 @torch.no_grad()
-def test_the_gambler_against_numpy(pixels, logits):
-    penalty = penalties(logits)
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_the_gambler_against_numpy(pixels, logits, scale):
+    penalty = penalties(logits, scale)
     inside, outside = [], []
     for where in pixels.at("known", "outlier"):
         p = softmax(of(logits, *where))
@@ -33,7 +35,7 @@ def test_the_gambler_against_numpy(pixels, logits):
             inside.append(-hedged[int(pixels.labels[where])])
         else:
             outside.append(-hedged.mean())
-    found = gambler(logits, pixels.labels, pixels.outlier, outlier_weight=0.3)
+    found = gambler(logits, pixels.labels, pixels.outlier, outlier_weight=0.3, scale=scale)
     assert float(found["classes"]) == pytest.approx(np.mean(inside))
     assert float(found["abstention"]) == pytest.approx(0.3 * np.mean(outside))
 
@@ -68,12 +70,29 @@ def test_without_outliers_the_hinge_of_inliers_counts_whole(pixels, logits):
 
 
 def test_outliers_learn_to_abstain_where_it_costs_little(pixels, logits):
-    """The term that has no gradient in the release; at a penalty below 1 its sign is certain."""
+    """The term that has no gradient in the release; at a penalty of 1 its sign is certain."""
     with torch.no_grad():
         logits[:, :-1] -= torch.logsumexp(logits[:, :-1], 1, keepdim=True) - 0.9
     gambler(logits, pixels.labels, pixels.outlier)["abstention"].backward()
     for where in pixels.at("outlier"):
         assert of(logits.grad, *where)[-1] < 0
+
+
+def test_abstaining_never_pays_more_than_being_right(pixels):
+    """Small energies, as of a network of few classes: the loss is no well to fall into."""
+    small = (torch.randn(2, 4, 4, 5, dtype=torch.double) / 10 - 1.0).requires_grad_()
+    with torch.no_grad():
+        found = gambler(small, pixels.labels, pixels.outlier)
+    assert float(found["classes"]) > 0
+    assert float(found["abstention"]) > 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("inside", [-12.0, -4.0])
+def test_the_penalty_is_that_of_the_papers_energies(pixels, logits, inside):
+    found = pebal(logits, pixels.labels, pixels.inlier, pixels.outlier, (inside, inside / 2))
+    expected = gambler(logits, pixels.labels, pixels.outlier, scale=-12 / inside)
+    assert float(found["classes"]) == pytest.approx(float(expected["classes"]))
 
 
 @torch.no_grad()

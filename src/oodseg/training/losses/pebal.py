@@ -12,17 +12,19 @@ from oodseg.nn.uncertainty import energy
 from oodseg.training.losses.energy_margin import Margins, hinges
 from oodseg.training.losses.masked import mean_where
 
-_LEAST = 1e-6  # of the penalty, whose logarithm is taken
+_INSIDE = 12.0  # below zero lie the energies of inliers in the paper
 
 
 def gambler(
-    logits: Tensor, labels: Tensor, outlier: Tensor, outlier_weight: float = 0.1
+    logits: Tensor, labels: Tensor, outlier: Tensor, outlier_weight: float = 0.1, scale: float = 1.0
 ) -> dict[str, Tensor]:
     """Computes the abstention loss with a penalty per pixel: `-log(P_y + P_abstain / a)` on what is known.
 
-    The penalty `a = E^2`, E the energy of the known classes, is large where the network is sure; it is
-    smoothed by a 7x7 Gaussian. On outliers the mean over the classes, `-w/C sum_c log(P_c + P_abstain / a)`,
-    asks for abstention, whatever the class.
+    The penalty `a = (s E)^2`, E the energy of the known classes, is large where the network is sure; it is
+    smoothed by a 7x7 Gaussian. In the paper s is 1 and E about -12; with smaller energies the penalty falls
+    below 1, where abstaining pays more than being right and the loss drives all energies to zero. So s
+    brings them to that scale, and no penalty is below 1. On outliers the mean over the classes,
+    `-w/C sum_c log(P_c + P_abstain / a)`, asks for abstention, whatever the class.
 
     In the release this second term has no gradient: the logarithm is taken twice, and its argument clamped
     at 1e-7 in between, which leaves a constant. Here it is taken once.
@@ -32,14 +34,15 @@ def gambler(
         labels: int64 `[B, h, w]`.
         outlier: Bool `[B, h, w]`.
         outlier_weight: w.
+        scale: s.
 
     Returns:
         `"classes"` and `"abstention"`.
     """
-    penalty = gaussian_blur(energy(logits[:, :-1]) ** 2, 1.0, mirror=True)
+    penalty = gaussian_blur((scale * energy(logits[:, :-1])) ** 2, 1.0, mirror=True).clamp_min(1)
     log_p = F.log_softmax(logits, 1)
     # log(P_c + P_abstain / a) for every class, without leaving the logarithm.
-    hedged = torch.logaddexp(log_p[:, :-1], (log_p[:, -1] - penalty.clamp_min(_LEAST).log())[:, None])
+    hedged = torch.logaddexp(log_p[:, :-1], (log_p[:, -1] - penalty.log())[:, None])
     known = (labels != IGNORE) & ~outlier
     chosen = hedged.gather(1, labels.where(known, 0)[:, None])[:, 0]
     return {
@@ -76,7 +79,8 @@ def pebal(
 
     `gambler + w_e (hinges + w_s smoothness + w_1 sparsity)`. As in the release the hinges are halved where
     there are outliers, smoothness is a sum over all pixels, and sparsity the length of the vector of all
-    outliers' energies; the paper prints absolute values, of differences and of energies.
+    outliers' energies; the paper prints absolute values, of differences and of energies. The penalty of
+    abstention is that of energies whose m_in is -12.
 
     Args:
         logits: Float `[B, C + 1, h, w]`, abstention last.
@@ -101,4 +105,5 @@ def pebal(
         "sparsity": sparse_weight * sparsity(energies, outlier),
     }
     weighted = {name: energy_weight * part for name, part in shape.items()}
-    return {**gambler(logits, labels, outlier, outlier_weight), **weighted}
+    scale = _INSIDE / max(abs(margins[0]), torch.finfo(torch.float32).eps)
+    return {**gambler(logits, labels, outlier, outlier_weight, scale), **weighted}
