@@ -5,8 +5,9 @@
 Around one frozen segmenter it fits the scores of its logits and teaches the methods that learn from outliers;
 trains a prompt generator on each detector's scores alone; and measures, on every set of DATA/benchmarks_dev,
 the detector at its best threshold, S2M on it with that generator, and S2M on it with the generator of the
-detector that `--reuse` names (Table 9; scores are brought to one scale by each detector's statistics, no
-factor is set by hand). Masks are those of `--pipeline`. Figures are those of the released metric (preset
+detector that `--reuse` names, or with that of `--pipeline` (Table 9; scores are brought to one scale by each
+detector's statistics, no factor is set by hand). With `--only-reused` no generator is trained. Masks are
+those of `--pipeline`. Figures are those of the released metric (preset
 `code`), in percent: AuIoU / IoU / mean F1, the IoU threshold-free for S2M and best-threshold for detectors.
 
 Everything lands in FOLDER and is taken from there the next time; steps, seeds and hours are printed along.
@@ -42,6 +43,7 @@ from oodseg.training.prompts import train as train_prompts
 from oodseg.training.score_source import DetectorScores
 
 SCORES = ("msp", "entropy", "energy", "sml", "mahalanobis")
+ON_FEATURES = tuple(name for name in METHODS if name not in ("mask2anomaly", "rba"))
 SCORE_ONLY = ("features=false", "zoomed_sizes=[]")
 ROWS = {"detector": "iou_best", "own": "iou_threshold_free", "reused": "iou_threshold_free"}
 
@@ -81,7 +83,9 @@ class Study:
         return found
 
     def generator(self, name: str) -> Any:
-        """Takes the generator of a detector's scores from its run, or trains it."""
+        """Takes the generator of a detector's scores from its run, or trains it; or that of the pipeline."""
+        if name == "pipeline":
+            return S2M.from_pretrained(self.options.pipeline).prompts
         run = self.options.out / name / "prompts"
         if not (run / "metrics.json").is_file():
             changes = [f"seed={self.options.seed}", *SCORE_ONLY, *self.options.prompts_set]
@@ -95,23 +99,26 @@ class Study:
     def measure(self, name: str, sets: Iterable[Path]) -> None:
         """Fills the figures of a detector, set by set."""
         known = self.results.setdefault(name, {})
-        missing = [each for each in sets if each.name not in known]
-        if not missing:
-            return
-        detector, options = self.detector(name), self.options
-        own = S2M.from_pretrained(options.pipeline, detector=detector, prompts=self.generator(name))
-        reused = S2M.from_pretrained(
-            options.pipeline, detector=detector, prompts=self.generator(options.reuse)
-        )
-        for each in missing:
-            first, second = evaluate_folder(each, own), evaluate_folder(each, reused)
-            found = {"detector": first["detector"], "own": first["pipeline"], "reused": second["pipeline"]}
-            known[each.name] = {
-                row: [figures["auiou"], figures[ROWS[row]], figures["mean_f1"]]
-                for row, figures in found.items()
-            }
-            known[each.name]["auprc"] = found["detector"]["auprc"]
-            write_json(self._file, self.results, indent=1)
+        generators = {"reused": self.options.reuse}
+        if not self.options.only_reused:
+            generators = {"own": name, **generators}
+        for row, whose in generators.items():
+            missing = [each for each in sets if row not in known.get(each.name, {})]
+            if not missing:
+                continue
+            detector, prompts = self.detector(name), self.generator(whose)
+            pipeline = S2M.from_pretrained(self.options.pipeline, detector=detector, prompts=prompts)
+            for each in missing:
+                found = evaluate_folder(each, pipeline)
+                rows = {"detector": found["detector"], row: found["pipeline"]}
+                known.setdefault(each.name, {}).update(
+                    {
+                        key: [figures["auiou"], figures[ROWS[key]], figures["mean_f1"]]
+                        for key, figures in rows.items()
+                    }
+                )
+                known[each.name]["auprc"] = found["detector"]["auprc"]
+                write_json(self._file, self.results, indent=1)
 
     def _share_scenes(self, run: Path) -> None:
         """Lets a generator learn on the scenes that are there already: they depend on no detector."""
@@ -125,36 +132,39 @@ class Study:
 
 def tables(study: Study, names: Sequence[str], sets: Sequence[str], console: Console) -> None:
     """Prints one table per set and one of the means."""
+    shown = {
+        "detector": "at its best threshold",
+        "own": "S2M",
+        "reused": f"S2M, generator of {study.options.reuse}",
+    }
+    if study.options.only_reused:
+        del shown["own"]
     means: dict[str, dict[str, list[float]]] = {}
     for title in [*sets, "mean"]:
         table = Table(title=f"{title}: AuIoU / IoU / mean F1, %", title_justify="left")
-        for head in (
-            "detector",
-            "AuPRC",
-            "at its best threshold",
-            "S2M",
-            f"S2M, generator of {study.options.reuse}",
-        ):
+        for head in ("detector", "AuPRC", *shown.values()):
             table.add_column(head)
         for name in names:
             each = study.results[name]
             chosen = [each[one] for one in (sets if title == "mean" else [title])]
             rows = {
                 row: [statistics.mean(values) for values in zip(*(one[row] for one in chosen), strict=True)]
-                for row in ROWS
+                for row in shown
             }
             means[name] = rows  # those of the last table
             auprc = statistics.mean(one["auprc"] for one in chosen)
-            cells = [" / ".join(f"{100 * value:.1f}" for value in rows[row]) for row in ROWS]
+            cells = [" / ".join(f"{100 * value:.1f}" for value in rows[row]) for row in shown]
             table.add_row(name, f"{100 * auprc:.1f}", *cells)
         console.print(table)
-    gained = 0
-    for name, rows in means.items():
-        auiou, f1 = (100 * (rows["own"][place] - rows["detector"][place]) for place in (0, 2))
-        kept = 100 * (rows["reused"][0] - rows["detector"][0])
-        gained += auiou >= 10 and f1 >= 10
-        console.print(f"{name}: S2M gains {auiou:+.1f} AuIoU and {f1:+.1f} mean F1; reused {kept:+.1f} AuIoU")
-    console.print(f"detectors that gain 10 points of both on the mean of the sets: {gained} of {len(means)}")
+    for row in list(shown)[1:]:
+        gained = 0
+        for name, rows in means.items():
+            auiou, f1 = (100 * (rows[row][place] - rows["detector"][place]) for place in (0, 2))
+            gained += auiou >= 10 and f1 >= 10
+            console.print(f"{name}: {shown[row]}: gains {auiou:+.1f} AuIoU and {f1:+.1f} mean F1")
+        console.print(
+            f"{shown[row]}: {gained} of {len(means)} gain 10 points of both on the mean of the sets"
+        )
 
 
 def trainings(study: Study, names: Sequence[str], console: Console) -> None:
@@ -179,11 +189,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = [*SCORES, *METHODS]
+    known = [*SCORES, *ON_FEATURES]
     parser.add_argument("--data", type=Path, required=True, help="training data, with benchmarks_dev/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--detectors", default=",".join(known), help=f"of {', '.join(known)}")
-    parser.add_argument("--reuse", help="whose generator all use too; the first detector if not given")
+    parser.add_argument(
+        "--reuse", help="whose generator all use too, or pipeline; the first detector if not given"
+    )
+    parser.add_argument("--only-reused", action="store_true", help="train no generators")
     parser.add_argument("--segmenter", default="street", help="part, or folder of a trained one")
     parser.add_argument("--pipeline", default="street", help="whose masks: bundled name or folder")
     parser.add_argument("--seed", type=int, default=0)
@@ -197,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     names = options.detectors.split(",")
     options.reuse = options.reuse or names[0]
-    unknown = [name for name in [*names, options.reuse] if name not in known]
+    unknown = [name for name in names if name not in known]
+    unknown += [options.reuse] if options.reuse not in (*known, "pipeline") else []
     if unknown:
         parser.error(f"there is no detector '{unknown[0]}'; choose of: {', '.join(known)}")
     import torch

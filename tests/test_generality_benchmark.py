@@ -75,8 +75,9 @@ def test_tables_of_two_detectors(module, data, segmenter, tmp_path, capsys):
     assert "tiny: AuIoU / IoU / mean F1, %" in shown
     assert "mean: AuIoU / IoU / mean F1, %" in shown
     assert "S2M, generator of energy" in shown
-    assert "densehybrid: S2M gains" in shown
-    assert "of 2" in shown
+    assert "densehybrid: S2M: gains" in shown
+    assert "S2M, generator of energy: " in shown
+    assert "S2M: 0 of 2 gain" in shown
     results = json.loads((tmp_path / "out" / "generality.json").read_text())
     figures = results["densehybrid"]["tiny"]
     assert set(figures) == {"detector", "own", "reused", "auprc"}
@@ -94,8 +95,18 @@ def test_what_is_there_is_taken(module, data, segmenter, tmp_path, capsys, monke
     monkeypatch.setattr(module, "evaluate_folder", lambda *given: pytest.fail("measured again"))
     shown = run(module, data, segmenter, tmp_path / "out", capsys, "--detectors", "energy")
     assert "30.0 / 30.0 / 40.0" in shown
-    assert "energy: S2M gains +20.0 AuIoU and +30.0 mean F1; reused +15.0 AuIoU" in shown
-    assert "gain 10 points of both on the mean of the sets: 1 of 1" in shown
+    assert "energy: S2M: gains +20.0 AuIoU and +30.0 mean F1" in shown
+    assert "energy: S2M, generator of energy: gains +15.0 AuIoU and +10.0 mean F1" in shown
+    assert "S2M: 1 of 1 gain 10 points of both on the mean of the sets" in shown
+
+
+def test_the_generator_of_the_pipeline_alone(module, data, segmenter, tmp_path, capsys):
+    options = ("--detectors", "msp", "--reuse", "pipeline", "--only-reused")
+    shown = run(module, data, segmenter, tmp_path / "out", capsys, *options)
+    assert "msp: S2M, generator of pipeline: gains" in shown
+    results = json.loads((tmp_path / "out" / "generality.json").read_text())
+    assert set(results["msp"]["tiny"]) == {"detector", "reused", "auprc"}
+    assert not (tmp_path / "out" / "msp" / "prompts").exists()
 
 
 def test_an_unknown_detector_is_named(module, data, segmenter, tmp_path, capsys):
