@@ -110,3 +110,27 @@ def test_class_logits_stay_finite_where_no_mask_is():
     logits = class_logits(queries)
     assert torch.isfinite(logits).all()
     assert logits.max() == pytest.approx(np.log(1e-6))
+
+
+def test_heads_of_mask2former_read_what_the_model_reads(folder_of):
+    segmenter = build_segmenter(f"mask2former:{folder_of('mask2former')}")
+    images = torch.rand(2, 3, 64, 96)
+    expected = segmenter.segment(images).queries
+    with torch.no_grad():
+        found = segmenter.heads()(*segmenter.before_heads(images))
+    torch.testing.assert_close(found.classes, expected.classes)
+    torch.testing.assert_close(found.masks, expected.masks)
+
+
+def test_losses_of_mask2former_are_those_of_the_model(folder_of):
+    segmenter = build_segmenter(f"mask2former:{folder_of('mask2former')}")
+    queries = segmenter.segment(torch.rand(2, 3, 64, 96)).queries
+    masks = [(torch.rand(count, 16, 24) > 0.5).float() for count in (2, 1)]
+    classes = [torch.tensor([0, 3]), torch.tensor([1])]
+    torch.manual_seed(1)  # for the points at which masks are compared
+    expected = segmenter.network.get_loss_dict(queries.masks, queries.classes, masks, classes, None)
+    torch.manual_seed(1)
+    found = segmenter.mask_losses(queries, masks, classes)
+    assert {f"loss_{name}": float(each) for name, each in found.items()} == pytest.approx(
+        {name: float(each) for name, each in expected.items()}
+    )

@@ -23,7 +23,7 @@ AnySegmenter = Annotated[
         metavar="RUN|PART",
         help="Folder of `oodseg train segmenter`, or street for the bundled network; given again, the "
         "networks work as an ensemble. With --method one segmenter with features, e.g. street or "
-        "segformer:FOLDER.",
+        "segformer:FOLDER; for mask2anomaly and rba mask2former:ID.",
         show_default=False,
     ),
 ]
@@ -31,7 +31,8 @@ Method = Annotated[
     str | None,
     typer.Option(
         help="Train a head beside the segmenter by a published method: meta_ood, energy_margin, pebal, rpl, "
-        "densehybrid, synboost. Without one, fit the street detector.",
+        "densehybrid, synboost, and around a Mask2Former mask2anomaly, rba. Without one, fit the street "
+        "detector.",
         show_default=False,
     ),
 ]

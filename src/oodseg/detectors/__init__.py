@@ -11,6 +11,8 @@ DETECTORS: dict[str, str] = {
     "pebal": "oodseg.detectors.pebal:PebalDetector",
     "rpl": "oodseg.detectors.rpl:RplDetector",
     "densehybrid": "oodseg.detectors.densehybrid:DenseHybridDetector",
+    "mask2anomaly": "oodseg.detectors.taught_queries:Mask2AnomalyDetector",
+    "rba": "oodseg.detectors.taught_queries:RbaDetector",
     "synboost": "oodseg.failures.synboost:SynBoostDetector",
     "synthcp": "oodseg.failures.synthcp_detector:SynthCPDetector",
 }

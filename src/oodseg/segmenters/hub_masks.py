@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.nn import hub
@@ -46,10 +47,63 @@ class MaskSegmenter(HubSegmenter):
         return {}
 
 
+class QueryHeads(nn.Module):
+    """Reads class and mask of each query off its state.
+
+    Args:
+        classes: `[B, Q, D]` to class logits `[B, Q, C + 1]`.
+        masks: `[B, Q, D]` to embeddings `[B, Q, E]` that are compared with those of the pixels.
+    """
+
+    def __init__(self, classes: nn.Module, masks: nn.Module) -> None:
+        super().__init__()
+        self.classes, self.masks = classes, masks
+
+    def forward(self, states: Tensor, pixels: Tensor) -> MaskQueries:
+        """Reads states `[B, Q, D]`; `pixels` are embeddings `[B, E, h, w]`."""
+        masks = torch.einsum("bqe,behw->bqhw", self.masks(states), pixels)
+        return MaskQueries(self.classes(states), masks)
+
+
 class Mask2FormerSegmenter(MaskSegmenter):
     """Mask2Former (Cheng et al., CVPR 2022)."""
 
     name, model_class = "mask2former", "Mask2FormerForUniversalSegmentation"
+
+    def heads(self) -> QueryHeads:
+        """Returns the heads of the last decoder layer: the network's own, not a copy."""
+        decoder = self.network.model.transformer_module.decoder
+        return QueryHeads(self.network.class_predictor, decoder.mask_predictor.mask_embedder)
+
+    def before_heads(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes what these heads read: states `[B, Q, D]` and pixels `[B, E, h, w]`.
+
+        Args:
+            images: Float `[B, 3, H, W]`, RGB in 0..1.
+        """
+        inputs = self.normalized(to_multiple(images, self.multiple))
+        found = self.network.model(pixel_values=inputs, output_hidden_states=True)
+        states = found.transformer_decoder_intermediate_states[-1].transpose(0, 1)
+        return states, found.pixel_decoder_last_hidden_state
+
+    def mask_losses(
+        self, queries: MaskQueries, masks: Sequence[Tensor], classes: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """Computes Mask2Former's own losses on matched queries, with the weights of its configuration.
+
+        Args:
+            queries: Of B images.
+            masks: Float `[N, h, w]` for each image, at least one mask.
+            classes: int64 `[N]`: their classes.
+
+        Returns:
+            `"cross_entropy"`, `"mask"` and `"dice"`.
+        """
+        criterion = self.network.criterion
+        found = criterion(queries.masks, queries.classes, list(masks), list(classes))
+        return {
+            name.removeprefix("loss_"): weight * found[name] for name, weight in criterion.weight_dict.items()
+        }
 
 
 class MaskFormerSegmenter(MaskSegmenter):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from exposure_tiny import TINY
 from safetensors.torch import load_file
 from torch import nn
 
@@ -20,25 +21,9 @@ from oodseg.training.engine.trained import load_trained, save_trained
 from oodseg.training.exposure.methods import METHODS, method_of
 from oodseg.training.exposure.run import segmenter_of, teach, train
 from oodseg.training.resynthesis import ResynthesisRecipe
-from training_data import make_training_data
 
-TINY = {
-    "sizes": [(64, 96)],
-    "max_steps": 2,
-    "batch_size": 2,
-    "warmup_steps": 0,
-    "workers": 0,
-    "val_scenes": 6,
-    "val_every_steps": 2,
-}
-
-
+ON_FEATURES = [name for name in METHODS if name not in ("mask2anomaly", "rba")]
 OWN = {}  # settings of methods whose head is another
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return make_training_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,7 +44,7 @@ def recipe(name, **changes):
     return method_of(name).recipe_class(**{**TINY, **OWN.get(name, {"hidden": 8}), **changes})
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ON_FEATURES)
 def test_the_head_learns_and_the_segmenter_stays(name, root, street, tmp_path):
     before = {key: value.clone() for key, value in street.state_dict().items()}
     image = torch.rand(1, 3, 64, 96)

@@ -1,13 +1,12 @@
-"""Lists the methods: what is built around a segmenter, and by which loss it learns."""
+"""Lists the methods; those of mask classifiers are in `query_methods`."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import Segmenter
@@ -20,9 +19,10 @@ from oodseg.detectors.rpl import RplDetector
 from oodseg.failures.synboost import SeenTwice, SynBoostDetector
 from oodseg.nn.taught import TaughtDetector, features_of
 from oodseg.nn.uncertainty import energy
+from oodseg.training.exposure.method import Method, Parts
+from oodseg.training.exposure.query_methods import Mask2Anomaly, Rba
 from oodseg.training.exposure.recipe import (
     DenseHybridRecipe,
-    ExposureRecipe,
     HeadRecipe,
     MarginRecipe,
     MetaOodRecipe,
@@ -39,54 +39,6 @@ from oodseg.training.losses.meta_ood import entropy_maximisation
 from oodseg.training.losses.pebal import pebal
 from oodseg.training.losses.rpl import rpl
 from oodseg.training.resynthesis import generator_of
-
-RecipeT = TypeVar("RecipeT", bound=ExposureRecipe)
-Parts = dict[str, Tensor]
-
-
-class Method(ABC, Generic[RecipeT]):
-    """A way to teach a detector.
-
-    Args:
-        recipe: The settings.
-
-    Attributes:
-        recipe_class: Of its recipes.
-    """
-
-    recipe_class: ClassVar[type[ExposureRecipe]]
-
-    def __init__(self, recipe: RecipeT) -> None:
-        self.recipe = recipe
-
-    @abstractmethod
-    def new_detector(self, segmenter: Segmenter) -> TaughtDetector[Any]:
-        """Builds the untrained detector.
-
-        Raises:
-            ConfigError: The segmenter does not give what the method needs.
-        """
-
-    def new_companion(self, detector: TaughtDetector[Any]) -> nn.Module | None:
-        """Builds what is trained beside the head and is no part of the detector; by default nothing."""
-        return None
-
-    def prepare(self, seen: Iterable[tuple[Any, Truth]]) -> None:
-        """Takes what it needs to know of the frozen network, from a few batches; by default nothing."""
-
-    @abstractmethod
-    def losses(
-        self, detector: TaughtDetector[Any], seen: Any, truth: Truth, companion: nn.Module | None
-    ) -> Parts:
-        """Computes the parts of the loss, which is their sum.
-
-        Args:
-            detector: The detector in training.
-            seen: What its `see` returned.
-            truth: The same pixels' truth.
-            companion: What `new_companion` built.
-        """
-
 
 HeadRecipeT = TypeVar("HeadRecipeT", bound=HeadRecipe)
 
@@ -236,6 +188,8 @@ METHODS: dict[str, type[Method[Any]]] = {
     "rpl": Rpl,
     "densehybrid": DenseHybrid,
     "synboost": SynBoost,
+    "mask2anomaly": Mask2Anomaly,
+    "rba": Rba,
 }
 
 

@@ -15,7 +15,7 @@ from oodseg.nn.taught import TaughtDetector
 from oodseg.nn.uncertainty import energy, msp, softmax_entropy
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.stream import stream_loader
-from oodseg.training.exposure.methods import Method
+from oodseg.training.exposure.method import Method
 from oodseg.training.exposure.recipe import ExposureRecipe
 from oodseg.training.exposure.truth import Truth
 from oodseg.training.segmenter_samples import Batch, BatchMaker

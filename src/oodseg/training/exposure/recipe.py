@@ -122,3 +122,35 @@ class SynBoostRecipe(ExposureRecipe):
     widths: list[int] = Field(default=list(WIDTHS), min_length=1)
     ensemble: float = Field(default=0.75, ge=0, le=1)
     class_weights: tuple[float, float] = WEIGHTS
+
+
+class QueryRecipe(ExposureRecipe):
+    """Holds the settings of methods that train the heads of a mask classifier.
+
+    Attributes:
+        mask_weight: Of Mask2Former's own losses.
+        outlier_weight: Of the loss on outliers.
+    """
+
+    mask_weight: float = Field(default=1.0, ge=0)
+    outlier_weight: float = Field(default=1.0, ge=0)
+
+
+class Mask2AnomalyRecipe(QueryRecipe):
+    """Of `oodseg.training.losses.mask2anomaly`.
+
+    Attributes:
+        margin: m.
+    """
+
+    margin: float = Field(default=0.75, ge=0)
+
+
+class RbaRecipe(QueryRecipe):
+    """Of `oodseg.training.losses.rba`.
+
+    Attributes:
+        target: a.
+    """
+
+    target: float = 5.0

@@ -20,7 +20,8 @@ from oodseg.training.engine.loop import Outcome, run_training
 from oodseg.training.engine.recipe import MACHINE, load_recipe
 from oodseg.training.engine.resumption import goes_on
 from oodseg.training.engine.trained import Trained, load_trained, save_trained
-from oodseg.training.exposure.methods import Method, method_of
+from oodseg.training.exposure.method import Method
+from oodseg.training.exposure.methods import method_of
 from oodseg.training.exposure.module import ExposureModule, look
 from oodseg.training.exposure.recipe import ExposureRecipe
 from oodseg.training.ordinary import fit_to_streets
