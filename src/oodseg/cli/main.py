@@ -36,6 +36,7 @@ from oodseg.cli.serve import serve
 from oodseg.cli.train import train_app
 from oodseg.cli.volumes import HELP as VOLUMES_HELP
 from oodseg.cli.volumes import volumes
+from oodseg.core.allocation import keep_freed_memory
 from oodseg.core.version import __version__
 
 app = typer.Typer(
@@ -87,6 +88,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     # Pillow's warnings about a broken image repeat what its error says.
     warnings.filterwarnings("ignore", module="PIL")
+    keep_freed_memory()
     app()
 
 

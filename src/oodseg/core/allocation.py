@@ -9,7 +9,7 @@ _LARGE = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Makes glibc keep freed memory for the next image, rather than give it back to the system.
+    """Makes glibc keep freed memory for the next image, rather than give it back to the system: for programs.
 
     A network at full size frees hundreds of megabytes per image. Mapped anew every time, they cost a page
     fault per 4 KiB: a tenth to a quarter of the processor time on a CPU. The process stays as large as its

@@ -36,10 +36,10 @@ class Example:
 
 EXAMPLES: Mapping[str, Example] = {
     "city": Example("A city street at noon, three unknown objects", 3, 3, "city", "noon"),
-    "country": Example("A country road under clouds, two unknown objects", 5, 2, "country", "overcast"),
+    "country": Example("A country road, two unknown objects", 5, 2, "country", "overcast"),
     "highway": Example("A motorway at dusk, one unknown object", 7, 1, "highway", "dusk"),
     "dusty": Example("A dusty road, four unknown objects", 11, 4, "dusty", "noon"),
-    "ordinary": Example("A city street with nothing unknown", 13, 0, "city", "overcast"),
+    "ordinary": Example("A city street, nothing unknown", 13, 0, "city", "overcast"),
 }
 
 
