@@ -94,15 +94,22 @@ def main() -> None:
 
 
 @contextmanager
-def serving(pipeline: str, threads: int) -> Iterator[Served]:
-    """Runs the service; it is ready when the block begins, and gone after it."""
+def serving(pipeline: str, threads: int, failures: str = "") -> Iterator[Served]:
+    """Runs the service; it is ready when the block begins, and gone after it.
+
+    Args:
+        pipeline: As the service takes it.
+        threads: Of torch; 0: all cores.
+        failures: Failure detector; none if empty.
+    """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     with TemporaryDirectory() as folder:
         settings = {
-            "PORT": port, "PIPELINE": pipeline, "FAILURES": "", "CACHED_RESULTS": 0, "LOG_LEVEL": "error",
-            "JOBS_FOLDER": folder, "REQUEST_SECONDS": WAIT, "UPLOAD_SECONDS": 1, "HEADER_SECONDS": 1,
+            "PORT": port, "PIPELINE": pipeline, "FAILURES": failures, "CACHED_RESULTS": 0,
+            "LOG_LEVEL": "error", "JOBS_FOLDER": folder, "REQUEST_SECONDS": WAIT,
+            "UPLOAD_SECONDS": 1, "HEADER_SECONDS": 1,
         }  # fmt: skip
         named = {f"OODSEG_{name}": str(value) for name, value in settings.items()}
         if threads:

@@ -35,7 +35,7 @@ class Example:
 
 
 EXAMPLES: Mapping[str, Example] = {
-    "city": Example("A city street at noon, three unknown objects", 3, 3, "city", "noon"),
+    "city": Example("A city street at noon, three unknown objects", 41, 3, "city", "noon"),
     "country": Example("A country road, two unknown objects", 5, 2, "country", "overcast"),
     "highway": Example("A motorway at dusk, one unknown object", 7, 1, "highway", "dusk"),
     "dusty": Example("A dusty road, four unknown objects", 11, 4, "dusty", "noon"),
