@@ -3,6 +3,7 @@
 import pytest
 
 from oodseg.core.errors import ConfigError
+from oodseg.service.models import Models
 from oodseg.service.settings import Settings, read_settings
 
 
@@ -29,3 +30,8 @@ def test_a_wrong_value_is_named(monkeypatch, name, value) -> None:
 def test_every_setting_is_described_and_the_key_is_not_shown() -> None:
     assert all(field.description for field in Settings.model_fields.values())
     assert "secret" not in repr(Settings(api_key="secret"))
+
+
+def test_the_runtime_is_that_of_the_pipeline() -> None:
+    with pytest.raises(ConfigError, match="there is no runtime 'steam'"):
+        Models.load(Settings(runtime="steam"))

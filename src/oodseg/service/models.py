@@ -49,7 +49,12 @@ class Models:
         Raises:
             OodsegError: There is no such pipeline or failure detector, or no GPU.
         """
-        s2m, known = load(settings.pipeline, device=settings.device, operating_point=settings.operating_point)
+        s2m, known = load(
+            settings.pipeline,
+            device=settings.device,
+            runtime=settings.runtime,
+            operating_point=settings.operating_point,
+        )
         assert isinstance(s2m, S2M)
         judge = (
             choose_failure_detector(settings.failures, device=settings.device) if settings.failures else None

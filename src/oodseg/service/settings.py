@@ -29,6 +29,9 @@ class Settings(BaseSettings):
         "street", description="Failure detector, as `oodseg failures --detector` takes it; empty for none."
     )
     device: str = Field("auto", description="Device of both, as `oodseg predict --device` takes it.")
+    runtime: str = Field(
+        "torch", description="Runtime of the pipeline's networks, as `oodseg predict --runtime` takes it."
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads of torch; all cores by default.")
     workers: int = Field(
         2,
