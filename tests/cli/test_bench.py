@@ -74,3 +74,6 @@ def test_comparison(red, monkeypatch):
     assert asked["runs"] == 2
     assert asked["pipeline"] == str(red)
     assert json.loads(bench(red, "--compare", "--json").stdout)["results"] == rows
+    refused = bench(red, "--compare", "--precision", "full")
+    assert refused.exit_code == 2
+    assert "--precision has no effect on --compare" in refused.output

@@ -136,7 +136,9 @@ def test_scores_can_be_named_and_lie_in_a_folder_a_set(app, tmp_path):
         (["--pipeline", "none"], "nothing to evaluate"),
         (["--split", "val"], "no split 'val'"),
         (["--pipeline", "none", "--with-masks"], "the masks for scores are those of a pipeline"),
-        (["--pipeline", "none", "--masks", "box"], "parts are chosen for a pipeline that is named"),
+        (["--pipeline", "none", "--masks", "box"], "chosen for a pipeline that is named"),
+        (["--pipeline", "none", "--size", "640"], "chosen for a pipeline that is named"),
+        (["--pipeline", "none", "--gated"], "the gated score is one of a pipeline"),
     ],
 )
 def test_bad_arguments_are_one_sentence(app, tmp_path, arguments, message):

@@ -29,7 +29,7 @@ def test_tracks_are_measured(red, tmp_path):
 
 
 def test_options_that_measure_images_are_refused(tmp_path):
-    for option in (["--limit", "3"], ["--preset", "paper"], ["--explain"], ["--no-report"]):
+    for option in (["--limit", "3"], ["--preset", "paper"], ["--explain"], ["--gated"]):
         result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--fps", "5", *option])
         assert_sentence(result, 2, "measures images, not the tracks of --fps")
 

@@ -6,7 +6,9 @@ import typer
 from typer.testing import CliRunner
 
 from oodseg.cli.training import Request, training
+from oodseg.core.errors import ConfigError
 
+FOLDERS = ("--data", "d", "--out", "o")
 Depth = Annotated[int, typer.Option(help="How deep.")]
 
 
@@ -37,11 +39,15 @@ def test_a_verb_gets_the_shared_options_beside_its_own() -> None:
         "--print-recipe",
     ):
         assert text in shown
-    done = run(digging, "--depth", "7", "--data", "d", "--set", "a=1", "--set", "b=2", "--no-resume")
+    done = run(
+        digging, "--depth", "7", "--data", "d", "--out", "o", "--set", "a=1", "--set", "b=2", "--no-resume"
+    )
     assert done.output == "wrote hole\n"
     request, depth = seen[0]
-    assert (depth, request.data, request.out, request.recipe) == (7, Path("d"), None, "masks")
+    assert (depth, request.data, request.out, request.recipe) == (7, Path("d"), Path("o"), "masks")
     assert (request.changes, request.resume, request.print_recipe) == (["a=1", "b=2"], False, False)
+    with pytest.raises(ConfigError, match="name --data and --out"):
+        run(digging, "--data", "d")
 
 
 def test_what_cannot_be_resumed_has_no_such_option() -> None:
@@ -49,7 +55,7 @@ def test_what_cannot_be_resumed_has_no_such_option() -> None:
     def fitting(request: Request) -> Path:
         return Path(str(request.resume))
 
-    assert run(fitting).output == "wrote True\n"
+    assert run(fitting, *FOLDERS).output == "wrote True\n"
     assert run(fitting, "--no-resume").exit_code == 2
 
 
@@ -60,4 +66,4 @@ def test_the_recipes_that_fit_are_listed(kind, listed) -> None:
         return Path(request.recipe)
 
     assert listed in run(choosing, "--help").output
-    assert run(choosing).output == "wrote comparator_pancreas\n"
+    assert run(choosing, *FOLDERS).output == "wrote comparator_pancreas\n"

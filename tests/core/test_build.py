@@ -109,9 +109,13 @@ def test_names_and_objects_go_on_working():
 
 
 def test_what_keeps_no_contract_is_refused():
-    with pytest.raises(ConfigError, match=r"a list is none of the masks: derive it from .*Segmenter"):
+    with pytest.raises(ConfigError, match=r"a list is not one of the masks: derive it from .*Segmenter"):
         build("masks", [])
-    with pytest.raises(ConfigError, match="a Redness is none of the masks"):
+    with pytest.raises(
+        ConfigError, match=r"a function is not one of the .* as LogitDetector\(CallableSegmenter"
+    ):
+        build("detectors", lambda images: images)
+    with pytest.raises(ConfigError, match="a Redness is not one of the masks"):
         S2M(None, ComponentPrompts(), redness.Redness())
 
 
@@ -125,7 +129,8 @@ def test_options_of_other_parts(tmp_path):
     [
         ("detectors", "nothing", "no 'nothing' among the detectors"),
         ("detectors", "nothing:there+energy", "no 'nothing' among the segmenters"),
-        ("detectors", "segformer", "no 'segformer' among the detectors"),
+        ("detectors", "segformer", "needs a source: write segformer:"),
+        ("detectors", "my.onnx+energy", "a file comes after the name of what reads it, as in onnx:"),
         ("detectors", "segformer+energy", "needs a source: write segformer:"),
         ("detectors", "segformer:", "needs a source: write segformer:"),
         ("detectors", "FOLDER+nothing", "no 'nothing' among the scores"),
@@ -134,7 +139,7 @@ def test_options_of_other_parts(tmp_path):
             {"name": "logit", "segmenter": "street", "scor": "msp"},
             "no option 'scor'; it takes: s",
         ),
-        ("detectors", {"name": "logit", "score": "msp"}, "cannot do without segmenter"),
+        ("detectors", {"name": "logit", "score": "msp"}, "needs segmenter"),
         ("detectors", {"score": "msp"}, "has no name"),
         ("detectors", {"name": "logit", "segmenter": {"source": "x"}}, "has no name"),
         (

@@ -126,7 +126,7 @@ def break_learned(folder):
     [
         (break_missing, r"detector\.safetensors cannot be read"),
         (break_truncated, "damaged"),
-        (break_garbage, "no whole safetensors file"),
+        (break_garbage, "not a complete safetensors file"),
         (break_shape, "does not fit"),
         (break_format, "format 99, this oodseg .* reads format 2"),
         (break_json, "not readable JSON"),

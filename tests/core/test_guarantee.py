@@ -24,7 +24,7 @@ def test_the_promise_names_its_condition(risk, target, words):
         ({"risk": "boredom"}, "no risk 'boredom'; choose one of: miss, miss_objects, false_alarms"),
         ({"target": 0.0}, "between 0 and 1, not at 0"),
         ({"target": 1.0}, "between 0 and 1, not at 1"),
-        ({"least_confidence": 1.5}, "lies in 0..1, not at 1.5"),
+        ({"least_confidence": 1.5}, "must lie in 0..1, not at 1.5"),
     ],
 )
 def test_what_makes_no_guarantee(change, message):

@@ -77,7 +77,7 @@ def test_parts_that_are_put_in_later_go_to_the_pipelines_device(monkeypatch):
     s2m.device = "meta"
     assert later.places == ["cpu", "meta"]
     assert s2m.detector.gain.device.type == "meta"
-    with pytest.raises(ConfigError, match="a Moved is none of the prompts"):
+    with pytest.raises(ConfigError, match="a Moved is not one of the prompts"):
         s2m.prompts = later
 
 
@@ -100,7 +100,7 @@ def test_a_detector_that_was_never_fitted_says_how(saved, monkeypatch, word):
     s2m.fit([street((10, 20, 40, 50)), street()])
     assert s2m.detector.fitted
     assert s2m(street()).score.shape == (96, 128)
-    with pytest.raises(ConfigError, match="no generator"):
+    with pytest.raises(ConfigError, match="not a generator"):
         s2m.fit(each for each in [street()])
 
 
@@ -156,7 +156,7 @@ def test_boxes_below_the_least_confidence_are_dropped():
 
 
 def test_operating_points_that_make_no_sense():
-    with pytest.raises(ConfigError, match=r"lies in 0\.\.1, not at 1\.5"):
+    with pytest.raises(ConfigError, match=r"must lie in 0\.\.1, not at 1\.5"):
         make_pipeline().operating_point = 1.5
     with pytest.raises(ConfigError, match="calibrated takes a pipeline of `oodseg calibrate`"):
         make_pipeline().operating_point = "calibrated"

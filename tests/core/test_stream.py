@@ -55,5 +55,5 @@ def test_bugs_are_not_hidden(on_error):
 
 
 def test_an_unknown_way_is_said_at_once():
-    with pytest.raises(ConfigError, match="on_error is one of raise, skip, return, not 'ignore'"):
+    with pytest.raises(ConfigError, match="on_error must be one of raise, skip, return, not 'ignore'"):
         results_of([], process, "ignore")

@@ -182,13 +182,13 @@ def test_a_named_code_of_anomalies_leaves_ignore_alone(tmp_path):
 
 @pytest.mark.parametrize("make", [miniature.lost_and_found, miniature.street_hazards, miniature.bdd_anomaly])
 def test_sets_with_codes_of_their_own_take_no_other(tmp_path, make):
-    with pytest.raises(ConfigError, match="have codes of their own: leave the anomaly value away"):
+    with pytest.raises(ConfigError, match="have codes of their own: leave the anomaly value out"):
         open_dataset(make(tmp_path), anomaly_value=255)
 
 
 @pytest.mark.parametrize("value", [0, -1, 65536])
 def test_a_code_that_no_label_can_hold(tmp_path, value):
-    with pytest.raises(ConfigError, match=f"anomaly value {value} is no label code"):
+    with pytest.raises(ConfigError, match=f"anomaly value {value} is not a label code"):
         open_dataset(miniature.plain(tmp_path), anomaly_value=value)
 
 
@@ -268,7 +268,7 @@ def damage(root, pattern):
         (miniature.fishyscapes_laf, lambda r: remove(r / "leftImg8bit", "04*.png"), "04_Maurener_Weg_8"),
         (lambda r: miniature.fishyscapes_static(r, False), lambda r: None, "leftImg8bit/val"),
         (miniature.street_hazards, lambda r: remove(r, "annotations/*/t5/301.png"), r"301\.png is missing"),
-        (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("{]"), "no list of frames"),
+        (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("{]"), "not a list of frames"),
         (miniature.street_hazards, lambda r: (r / "test/test.odgt").write_text("[{}]"), "fpath_img"),
         (miniature.bdd_anomaly, lambda r: remove(r, "c.jpg"), "c_train_id.png has no image"),
     ],

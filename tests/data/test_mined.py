@@ -96,7 +96,7 @@ def test_sources_that_cannot_be_used(results, tmp_path):
 def test_an_image_of_another_size_is_refused(tmp_path):
     path = save_street(tmp_path / "a.png", BOXES[0])
     thing = MinedThing("a.png#1", path, OodObject.from_mask(np.ones((5, 5), bool)))
-    with pytest.raises(DatasetError, match="another size"):
+    with pytest.raises(DatasetError, match="has changed its size"):
         thing.read_image()
     with pytest.raises(DatasetError, match="cannot be used"):
         MinedThing("b.png#1", tmp_path / "b.png", thing.found).read_image()

@@ -139,7 +139,7 @@ def test_going_on_where_it_broke_off(tmp_path):
         (
             lambda root: [path.write_bytes(b"x") for path in (root / "labelsTr").glob("*")],
             ImageError,
-            "no whole NIfTI",
+            "not a complete NIfTI",
         ),
     ],
 )

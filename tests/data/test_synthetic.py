@@ -42,8 +42,8 @@ def test_drift_is_another_version(tmp_path, key, value) -> None:
 
 
 @pytest.mark.parametrize(("damage", "message"), [
-    (lambda root, head: (root / "synthetic.json").write_text("{"), "no list of drawn scenes"),
-    (lambda root, head: (root / "synthetic.json").write_text('{"version": "synthetic-1"}'), "no list of"),
+    (lambda root, head: (root / "synthetic.json").write_text("{"), "not a list of drawn scenes"),
+    (lambda root, head: (root / "synthetic.json").write_text('{"version": "synthetic-1"}'), "not a list of"),
     (lambda root, head: (root / "synthetic.json").write_text(json.dumps(head | {"version": "synthetic-0"})),
      "is synthetic-0, this oodseg draws synthetic-1"),
     (lambda root, head: (root / "images" / "003_city_noon.png").unlink(), "003_city_noon.png is missing"),

@@ -109,7 +109,7 @@ def test_a_network_of_ones_own(images):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_segmenter_without_features_is_refused(name):
-    with pytest.raises(ConfigError, match=r"'callable' hands out no features .*: choose street, segformer"):
+    with pytest.raises(ConfigError, match=r"'callable' gives no features .*: choose street, segformer"):
         maker_of("detectors", name).around(CallableSegmenter(lambda images: images))
 
 
@@ -150,5 +150,5 @@ def test_smoothing_is_that_of_the_release(name, smooth, street):
     maker = maker_of("detectors", name)
     assert maker.around(street).smooth == smooth
     assert maker.around(street, smooth=2.0).smooth == 2.0
-    with pytest.raises(ConfigError, match="standard deviation in pixels and cannot be -1"):
+    with pytest.raises(ConfigError, match="must be a standard deviation in pixels, not -1"):
         maker.around(street, smooth=-1.0)

@@ -152,7 +152,7 @@ def test_an_unfitted_pipeline_says_so_after_loading_too(tmp_path) -> None:
     [
         ({"score": "magic"}, "no 'magic' among the scores"),
         ({"smooth": -1}, "cannot be -1"),
-        ({"segmenter": {"name": "tiny"}}, "a dict is no segmenter: .*build_segmenter makes"),
+        ({"segmenter": {"name": "tiny"}}, "a dict is not a segmenter: .*build_segmenter makes"),
     ],
 )
 def test_wrong_settings_are_named(arguments, message) -> None:
@@ -169,7 +169,7 @@ def test_a_score_that_the_segmenter_cannot_serve() -> None:
 
 
 def test_images_to_fit_on_are_read_twice() -> None:
-    with pytest.raises(ConfigError, match="no generator"):
+    with pytest.raises(ConfigError, match="not a generator"):
         LogitDetector(TINY).fit(each for each in images())
     with pytest.raises(ScoreMapError):
         LogitDetector(TINY).fit([])

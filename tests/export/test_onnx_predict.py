@@ -82,7 +82,7 @@ def test_images_of_any_path(tmp_path):
     assert tool.read(path)[0, 0].tolist() == [1, 2, 3]
     for content in (b"no image", b""):
         (tmp_path / "broken.png").write_bytes(content)
-        with pytest.raises(ValueError, match="is no image"):
+        with pytest.raises(ValueError, match="is not an image"):
             tool.read(tmp_path / "broken.png")
     with pytest.raises(ValueError, match="does not exist"):
         tool.read(tmp_path / "none.png")

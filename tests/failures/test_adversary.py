@@ -87,7 +87,7 @@ def test_spectral_norm_bounds_every_convolution_and_can_be_baked() -> None:
 
 def test_other_weights_for_the_perceptual_loss(tmp_path) -> None:
     torch.save({"layer": torch.zeros(1)}, tmp_path / "vgg.pth")
-    with pytest.raises(WeightsError, match=r"vgg\.pth is no state dict of torchvision's vgg19"):
+    with pytest.raises(WeightsError, match=r"vgg\.pth is not a state dict of torchvision's vgg19"):
         vgg_features(tmp_path / "vgg.pth")
 
 

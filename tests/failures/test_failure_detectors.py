@@ -194,7 +194,7 @@ def test_baselines_that_need_more_than_logits_say_so() -> None:
     assert MSP(bare).assess(image()).error.shape == (50, 70)
     with pytest.raises(ConfigError, match="mc_dropout works on the street network only, not on bare"):
         MCDropout(bare)
-    with pytest.raises(ConfigError, match="bare hands out none"):
+    with pytest.raises(ConfigError, match="bare gives none"):
         TCP(bare, TCPHead(6, 4)).assess(image())
 
 

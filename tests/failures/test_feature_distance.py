@@ -62,6 +62,6 @@ def test_what_cannot_be_fitted_or_measured():
         unfitted.assess(torch.rand(3, 32, 32))
     with pytest.raises(ConfigError, match="without labelled pixels"):
         unfitted.fit([])
-    with pytest.raises(ConfigError, match="given hands out none: choose msp"):
+    with pytest.raises(ConfigError, match="given gives none: choose msp"):
         FeatureDistance(GivenLabels("abc")).assess(torch.rand(3, 8, 8), torch.zeros(8, 8))
     assert make_distance(segmenter).config["channels"] == 6

@@ -26,5 +26,5 @@ def test_what_is_measured_is_what_it_says():
 
 
 def test_it_needs_features():
-    with pytest.raises(ConfigError, match="given hands out none: choose msp"):
+    with pytest.raises(ConfigError, match="given gives none: choose msp"):
         Observer(GivenLabels("abc"), ObserverNet(6, 4)).assess(torch.rand(3, 8, 8), torch.zeros(8, 8))

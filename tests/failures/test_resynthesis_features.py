@@ -21,7 +21,7 @@ def test_other_segmenters_give_their_last_features() -> None:
     )
     assert feature_stages(other, torch.rand(1, 3, 20, 24))[0] is features
     none = SimpleNamespace(name="mine", segment=lambda images: Segmentation(torch.zeros(1, 2, 5, 6)))
-    with pytest.raises(ConfigError, match="mine hands out no features"):
+    with pytest.raises(ConfigError, match="mine gives no features"):
         feature_stages(none, torch.rand(1, 3, 20, 24))
 
 

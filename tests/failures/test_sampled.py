@@ -141,5 +141,5 @@ def test_a_file_names_members_and_all(tmp_path, monkeypatch):
     found = choose_failure_detector(str(path))
     assert isinstance(found, Ensemble)
     assert [each.name for each in found.members] == ["tiny", "tiny"]
-    with pytest.raises(ConfigError, match="'ensemble' among the failures cannot do without members"):
+    with pytest.raises(ConfigError, match="'ensemble' among the failures needs members"):
         choose_failure_detector("ensemble", "tiny")

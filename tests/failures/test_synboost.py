@@ -102,7 +102,7 @@ def test_the_network_sees_every_input():
 def test_what_is_wrong_is_said():
     with pytest.raises(ConfigError, match="has 3 classes and the generator 4"):
         SynBoostDetector(make_segmenter(), make_generator(4))
-    with pytest.raises(ConfigError, match="ensemble is a weight between 0 and 1, not 75"):
+    with pytest.raises(ConfigError, match="ensemble must be a weight between 0 and 1, not 75"):
         SynBoostDetector(make_segmenter(), make_generator(), ensemble=75)
     with pytest.raises(ConfigError, match="multiples of 4: give fewer widths"):
         SynBoostDetector(make_segmenter(), make_generator(), widths=(4, 4, 4, 4))

@@ -69,7 +69,7 @@ def test_a_taught_comparator_says_what_is_unknown() -> None:
     odds = tell_unknown(comparator, batch, logits, detector.generator.resynthesize(logits.argmax(1)))
     wanted = make("msp").score(batch) * odds.sigmoid()
     torch.testing.assert_close(detector.score(batch).exp() - 5e-4, wanted, atol=1e-5, rtol=1e-4)
-    with pytest.raises(ConfigError, match="needs a comparator that tells what is unknown: teach one"):
+    with pytest.raises(ConfigError, match="needs a comparator that tells what is unknown: train one"):
         SynthCPDetector(
             segmenter=make_segmenter(),
             generator=make_generator(),

@@ -91,7 +91,7 @@ def test_codes_stored_as_floats_are_whole_numbers_again(tmp_path):
     Image.fromarray(ANOMALY.astype(np.float32) + 1e-4).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_label(tmp_path / "a.tif"), ANOMALY)
     Image.fromarray(ANOMALY.astype(np.float32) * 0.4).save(tmp_path / "a.tif")
-    with pytest.raises(DatasetError, match=r"a\.tif holds numbers that are no codes"):
+    with pytest.raises(DatasetError, match=r"a\.tif holds numbers that are not codes"):
         read_label(tmp_path / "a.tif")
 
 

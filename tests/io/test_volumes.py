@@ -156,8 +156,8 @@ def empty_gzip(folder):
     ("make", "words"),
     [
         (lambda folder: folder / "none.nii.gz", "does not exist"),
-        (damaged, "no whole NIfTI file"),
-        (empty_gzip, "no whole NIfTI file"),
+        (damaged, "not a complete NIfTI file"),
+        (empty_gzip, "not a complete NIfTI file"),
         (lambda folder: save_nifti(folder / "s.nii", np.zeros((5, 20, 3), np.float32)), "slices of 5x20"),
         (
             lambda folder: (

@@ -103,5 +103,5 @@ def test_what_is_wrong_is_said(tmp_path):
     path = export(tmp_path / "net.onnx")
     with pytest.raises(ConfigError, match="lie between 0 and 1"):
         FastSamSegmenter(path, confidence=40)
-    with pytest.raises(ConfigError, match="match is one of pixels and boxes, not 'best'"):
+    with pytest.raises(ConfigError, match="match must be one of pixels and boxes, not 'best'"):
         FastSamSegmenter(path, match="best")

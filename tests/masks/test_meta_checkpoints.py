@@ -173,7 +173,7 @@ def test_a_file_of_another_layout_gives_one_sentence(sam, tmp_path, spoil, fault
     with pytest.raises(WeightsError) as error:
         SamSegmenter(str(path))
     message = str(error.value)
-    assert message.startswith(f"{path} is no checkpoint of the original SAM or MobileSAM release (")
+    assert message.startswith(f"{path} is not a checkpoint of the original SAM or MobileSAM release (")
     assert fault in message
     assert "\n" not in message
 
@@ -209,5 +209,5 @@ def test_a_missing_file_is_named(tmp_path):
 def test_what_is_no_dictionary_of_tensors_is_named(tmp_path, content):
     path = tmp_path / "list.pth"
     torch.save(content, path)
-    with pytest.raises(WeightsError, match=r"list.pth is no plain dictionary of tensors"):
+    with pytest.raises(WeightsError, match=r"list.pth is not a plain dictionary of tensors"):
         SamSegmenter(str(path))

@@ -198,5 +198,5 @@ def test_a_wider_encoder_is_refused(states, tmp_path):
     encoder, rest = states
     path = tmp_path / "wider.pt"
     torch.save(whole({**encoder, "layers.0.blocks.0.conv1.c.weight": torch.zeros(384, 96, 1, 1)}, rest), path)
-    with pytest.raises(WeightsError, match=r"wider.pt is no checkpoint of the original SAM or MobileSAM"):
+    with pytest.raises(WeightsError, match=r"wider.pt is not a checkpoint of the original SAM or MobileSAM"):
         SamSegmenter(str(path))

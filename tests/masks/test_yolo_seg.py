@@ -87,5 +87,5 @@ def test_masks_are_combinations_of_prototypes_inside_their_boxes():
 )
 def test_what_is_no_yolo_segmentation_network(shapes):
     outputs = [np.zeros(shape, np.float32) for shape in shapes]
-    with pytest.raises(ConfigError, match=r"no YOLO segmentation network: .*\[1, K, 16, 16\]"):
+    with pytest.raises(ConfigError, match=r"not a YOLO segmentation network: .*\[1, K, 16, 16\]"):
         check_outputs("file.onnx", outputs, 64, 64)

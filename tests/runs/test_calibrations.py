@@ -77,7 +77,7 @@ def test_a_baseline_around_a_segmenter_is_saved_with_it(data, tmp_path):
 
 
 def test_nothing_is_judged_before_all_can_be_written(data, tmp_path):
-    with pytest.raises(ConfigError, match="holds something already"):
+    with pytest.raises(ConfigError, match="is not empty"):
         calibrate_intervals(data, "red_is_wrong", data)
     with pytest.raises(ConfigError, match="choose IoU or Dice"):
         calibrate_intervals(data, "red_is_wrong", quality="accuracy")

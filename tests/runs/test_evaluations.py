@@ -91,6 +91,8 @@ def test_parts_of_a_named_pipeline_can_be_replaced(red_set, tmp_path, monkeypatc
     assert one["pipeline"]["masks"] == "grabcut"
     with pytest.raises(ConfigError, match="a pipeline that is named"):
         evaluate_sets([red_set], make_pipeline(), out, masks="grabcut")
+    with pytest.raises(ConfigError, match="a pipeline that is named"):
+        evaluate_sets([red_set], make_pipeline(), out, operating_point="thorough")
 
 
 def test_a_limit_is_spread_and_noted(red_set, tmp_path):

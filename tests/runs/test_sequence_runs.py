@@ -78,5 +78,5 @@ def test_nothing_found_is_no_error(tmp_path):
 
 def test_labels_of_another_size_are_refused(tmp_path):
     root = save_sequence(tmp_path / "a", size=(HEIGHT, 2 * WIDTH))
-    with pytest.raises(DatasetError, match=r"0.png is of another size than its frame"):
+    with pytest.raises(DatasetError, match=r"0.png differs in size from its frame"):
         oodseg.runs.evaluate_sequences([root], make_pipeline(), tmp_path / "out", fps=10)

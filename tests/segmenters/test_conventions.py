@@ -114,5 +114,5 @@ def test_small_helpers():
     assert at_size(torch.zeros(1, 3, 5, 7), (None, 9)) == [5, 9]
     assert nchw(torch.zeros(1, 5, 7, 3), "NHWC").shape == (1, 3, 5, 7)
     check_choice("layout", None, ("NCHW",))
-    with pytest.raises(ConfigError, match="layout is one of NCHW, not 'HWC'"):
+    with pytest.raises(ConfigError, match="layout must be one of NCHW, not 'HWC'"):
         check_choice("layout", "HWC", ("NCHW",))

@@ -168,7 +168,7 @@ def test_whole_numbers_of_several_channels_are_no_logits(tmp_path, conv):
 
 def test_one_channel_is_no_logits(tmp_path):
     path = write(tmp_path / "net.onnx", torch.nn.Conv2d(3, 1, 4, stride=4))
-    with pytest.raises(ConfigError, match=r"one value a pixel .* --score-map"):
+    with pytest.raises(ConfigError, match=r"one value per pixel .* --score-map"):
         segmenter(path)
 
 
@@ -292,7 +292,7 @@ def test_masks_of_queries_are_no_classes(tmp_path):
 def test_impossible_options(tmp_path, conv):
     path = write(tmp_path / "net.onnx", conv)
     for option in ("layout", "output_layout", "gives"):
-        with pytest.raises(ConfigError, match=f"{option} is one of"):
+        with pytest.raises(ConfigError, match=f"{option} must be one of"):
             segmenter(path, **{option: "no"})
     with pytest.raises(ConfigError, match="no colour images in the layout NHWC"):
         segmenter(path, layout="NHWC")

@@ -92,7 +92,7 @@ def test_what_is_wrong_is_said(tmp_path, conv):
     with pytest.raises(WeightsError, match="does not exist"):
         OnnxSegmenter(str(tmp_path / "none.onnx"))
     (tmp_path / "bad.onnx").write_bytes(b"no network")
-    with pytest.raises(WeightsError, match="no ONNX file that can be run"):
+    with pytest.raises(WeightsError, match="not an ONNX file that can be run"):
         OnnxSegmenter(str(tmp_path / "bad.onnx"))
     with pytest.raises(ConfigError, match="without its argmax"):
         OnnxSegmenter(str(export(tmp_path / "labels.onnx", conv, argmax=True)))

@@ -56,6 +56,11 @@ def test_wrong_answers_are_refused(answer):
         segmenter.segment(torch.rand(1, 3, 16, 16))
 
 
+def test_a_path_is_no_network():
+    with pytest.raises(ConfigError, match="not a str: load it first, or name an ONNX file as onnx:FILE"):
+        CallableSegmenter("network.onnx")
+
+
 def network(channels=4):
     torch.manual_seed(1)
     return nn.Conv2d(3, channels, 1).eval()

@@ -38,7 +38,7 @@ def test_classes_that_are_held_out_are_nobodys(root) -> None:
 
 
 def test_errors(root) -> None:
-    with pytest.raises(ConfigError, match="'cow' is no class of camvid"):
+    with pytest.raises(ConfigError, match="'cow' is not a class of camvid"):
         load_label_set("camvid", root, ["cow"])
     with pytest.raises(ConfigError, match="no 'mars' among the label_sets"):
         load_label_set("mars", root)

@@ -104,5 +104,5 @@ def test_loss_counts_judged_pixels_only() -> None:
 
 def test_another_kind_of_failure_detector_cannot_be_taught(root, tmp_path) -> None:
     save_failure_detector(MSP(make_segmenter(CLASSES)), tmp_path / "msp")
-    with pytest.raises(ConfigError, match="is no synthcp"):
+    with pytest.raises(ConfigError, match="is not a synthcp"):
         train(QUICK, root, tmp_path / "run", tmp_path / "msp")

@@ -22,6 +22,7 @@ from oodseg.cli.loading import (
     load_pipeline,
     set_threads,
 )
+from oodseg.cli.typed import refuse
 
 HELP = """Time every stage of a pipeline on this machine.
 
@@ -42,6 +43,7 @@ oodseg bench --compare
 
 
 def bench(
+    ctx: typer.Context,
     image: Annotated[
         Path | None, typer.Argument(help="An image instead of the drawn scene.", show_default=False)
     ] = None,
@@ -67,6 +69,11 @@ def bench(
     parts["working_side"] = None if size is None else (size, size)
     set_threads(threads)
     if compare:
+        refuse(
+            ctx,
+            ["device", "precision", "runtime"],
+            "has no effect on --compare, which tries all there is on the CPU",
+        )
         report = _compared(pipeline, image, runs, parts)
         show = show_comparison
     else:

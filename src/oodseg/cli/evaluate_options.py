@@ -79,6 +79,7 @@ OF_SETS = (
     "with_masks",
     "score_stats",
     "baselines",
+    "gated",
     "preset",
     "split",
     "anomaly_value",

@@ -75,7 +75,7 @@ def failures(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="True labels, called like their images (indices into the classes, 255: unknown): what is "
+            help="True labels, named like their images (indices into the classes, 255: unknown): what is "
             "estimated is measured on them, with risk-coverage curves on the page.",
             show_default=False,
         ),

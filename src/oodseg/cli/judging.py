@@ -59,6 +59,6 @@ def read_codes(option: str, arguments: Sequence[str]) -> dict[int, str]:
     for argument in arguments:
         name, equals, code = argument.rpartition("=")
         if not equals or not name or not code.isdecimal() or int(code) > 255:
-            raise ConfigError(f"{option} {argument}: write NAME=CODE with a code 0..255, as pancreas=7")
+            raise ConfigError(f"{option} {argument}: write NAME=CODE with a code 0..255, e.g. pancreas=7")
         found[int(code)] = name
     return found

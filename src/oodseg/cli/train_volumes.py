@@ -86,7 +86,7 @@ def read_fold(argument: str) -> tuple[int, int]:
     """
     number, _, folds = argument.partition("/")
     if not (number.isdecimal() and folds.isdecimal()):
-        raise ConfigError(f"--fold {argument}: write K/N with K from 0, as 0/4")
+        raise ConfigError(f"--fold {argument}: write K/N with K from 0, e.g. 0/4")
     return int(number), int(folds)
 
 

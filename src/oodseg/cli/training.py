@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """Holds what the shared options of a training say."""
+    """Holds what the shared options of a training say; no folders if the recipe is only to be printed."""
 
     recipe: str
-    data: Path | None
-    out: Path | None
+    data: Path
+    out: Path
     changes: list[str] | None
     print_recipe: bool
     progress: Progress
@@ -46,7 +46,7 @@ class Request:
         """Reads the recipe with the changes of the command line, and the folders of data and run.
 
         Raises:
-            ConfigError: No such recipe or entry, a value that it cannot have, or a folder is missing.
+            ConfigError: No such recipe or entry, or a value that it cannot have.
             typer.Exit: The recipe was to be printed, and was.
         """
         from oodseg.training.engine.changes import change_recipe, recipe_yaml
@@ -57,8 +57,6 @@ class Request:
         if self.print_recipe:
             typer.echo(recipe_yaml(recipe), nl=False)
             raise typer.Exit
-        if self.data is None or self.out is None:
-            raise ConfigError("a training needs data and a folder to write to: name --data and --out")
         return recipe, self.data, self.out
 
 
@@ -93,6 +91,8 @@ def training(
         @wraps(function)
         def verb(**options: Any) -> None:
             general = {name: options.pop(name) for name in shared}
+            if not general["print_recipe"] and None in (general["data"], general["out"]):
+                raise ConfigError("a training needs data and a folder to write to: name --data and --out")
             general["entries"] = {name: options.pop(name) for name in entries}
             with training_libraries(), progress_bar() as bar:
                 path = function(Request(progress=bar, **general), **options)

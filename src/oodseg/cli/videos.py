@@ -24,7 +24,7 @@ def seconds(text: str | float) -> float:
         for part in str(text).split(":"):
             total = 60 * total + float(part)
     except ValueError:
-        raise typer.BadParameter(f"'{text}' is no time: give seconds, or minutes:seconds") from None
+        raise typer.BadParameter(f"'{text}' is not a time: give seconds, or minutes:seconds") from None
     return total
 
 

@@ -81,7 +81,7 @@ class Learned(Part):
             ConfigError: Nobody published such files, or this is none.
         """
         raise ConfigError(
-            f"nobody published checkpoint files of '{cls.name}', so that {path} cannot be one: name the "
+            f"'{cls.name}' has no published checkpoint files, so {path} cannot be read: give the "
             "folder of a saved pipeline"
         )
 

@@ -127,10 +127,12 @@ def check_part(room: str, part: Any) -> Any:
     """
     contract = _CONTRACTS[room]
     if not isinstance(part, contract):
-        raise ConfigError(
-            f"a {type(part).__name__} is none of the {room}: derive it from "
-            f"oodseg.core.parts.{contract.__name__}, or name a part that there is"
+        remedy = (
+            "a network becomes a detector as LogitDetector(CallableSegmenter(network))"
+            if contract is Detector
+            else f"derive it from oodseg.core.parts.{contract.__name__}, or name a part that there is"
         )
+        raise ConfigError(f"a {type(part).__name__} is not one of the {room}: {remedy}")
     return part
 
 
@@ -164,7 +166,7 @@ def _call(
     if missing == ["source"]:
         raise ConfigError(f"{owner} needs a source: write {name}:ID, FOLDER or FILE")
     if missing:
-        raise ConfigError(f"{owner} cannot do without {', '.join(missing)}")
+        raise ConfigError(f"{owner} needs {', '.join(missing)}")
     for key, kind in _subparts(maker).items():
         value = arguments.get(key)
         if isinstance(kind, str) and value is not None:

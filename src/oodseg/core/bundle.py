@@ -148,7 +148,7 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         tensors = load(data)
     except SafetensorError as error:
         raise WeightsError(
-            f"the weight file {path} is no whole safetensors file ({error}): fetch it again"
+            f"the weight file {path} is not a complete safetensors file ({error}): fetch it again"
         ) from error
     try:
         part.load_state_dict(unpack(tensors), strict=True)

@@ -105,7 +105,7 @@ def check_precision(name: str, device: str) -> Precision:
     """
     found = next((each for each in get_args(Precision) if each == name), None)
     if found is None:
-        raise ConfigError(f"precision is one of {', '.join(get_args(Precision))}, not '{name}'")
+        raise ConfigError(f"precision must be one of {', '.join(get_args(Precision))}, not '{name}'")
     if found == "half" and device == "cpu" and not _cpu_has_bfloat16():
         raise ConfigError(
             "this CPU is slower in half precision than in full: leave --precision at auto, or use a GPU"

@@ -42,7 +42,7 @@ class Guarantee:
         check_risk(self.risk, self.target)
         if not 0 <= self.least_confidence <= 1:
             raise ConfigError(
-                f"a guarantee's least confidence lies in 0..1, not at {self.least_confidence}: calibrate "
+                f"a guarantee's least confidence must lie in 0..1, not at {self.least_confidence}: calibrate "
                 "with `oodseg calibrate`"
             )
 

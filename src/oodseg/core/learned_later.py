@@ -22,7 +22,7 @@ def read_statistics(given: Any, owner: str) -> ScoreNormalizer:
     if isinstance(given, ScoreNormalizer):
         return given
     if not isinstance(given, Mapping) or set(given) != {"mean", "std"}:
-        raise ConfigError(f"the normalizer of {owner} is written as {{mean: NUMBER, std: NUMBER}}")
+        raise ConfigError(f"the normalizer of {owner} must be written as {{mean: NUMBER, std: NUMBER}}")
     return ScoreNormalizer(float(given["mean"]), float(given["std"]))
 
 
@@ -49,7 +49,7 @@ def _read(kind: type[ValueT], given: Any, what: str) -> ValueT:
         return given
     wanted = list(parameters(kind))
     if not isinstance(given, Mapping) or set(given) != set(wanted):
-        raise ConfigError(f"{what} are written as a mapping of {', '.join(wanted)}")
+        raise ConfigError(f"{what} must be written as a mapping of {', '.join(wanted)}")
     return kind(**given)
 
 

@@ -33,7 +33,7 @@ class Limits:
     @min_confidence.setter
     def min_confidence(self, least: float | None) -> None:
         if least is not None and not 0 <= least <= 1:
-            raise ConfigError(f"min_confidence lies in 0..1, not at {least}")
+            raise ConfigError(f"min_confidence must lie in 0..1, not at {least}")
         self._min_confidence = None if least is None else float(least)
 
     @property
@@ -44,7 +44,7 @@ class Limits:
     @min_area.setter
     def min_area(self, pixels: int) -> None:
         if pixels < 0:
-            raise ConfigError(f"min_area is a number of pixels, not {pixels}")
+            raise ConfigError(f"min_area must be a number of pixels, not {pixels}")
         self._min_area = int(pixels)
 
     @property

@@ -73,7 +73,7 @@ class Segmenter(Part):
             Logits, float `[B, C, h, w]`; gradients flow back to the features.
 
         Raises:
-            ConfigError: The segmenter hands out no features, or they do not decide the logits.
+            ConfigError: The segmenter gives no features, or they do not decide the logits.
         """
         raise no_features(self)
 
@@ -268,7 +268,7 @@ class Judge(Part):
 def no_features(segmenter: Segmenter) -> ConfigError:
     """Makes the error for a segmenter without the features that are needed."""
     return ConfigError(
-        f"the segmenter '{segmenter.name}' hands out no features that its last layer turns into logits, "
+        f"the segmenter '{segmenter.name}' gives no features that its last layer turns into logits, "
         "which this detector is trained on: choose street, segformer, upernet, dpt, deepwv3plus, DeepLabV3 "
         "or FCN of torchvision, or a CallableSegmenter with `classifier`"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from oodseg.core.errors import ConfigError
@@ -73,7 +74,10 @@ def resolve(registry: Mapping[str, Any], room: str, name: str) -> Any:
     if name in others:
         return others[name].load()
     known = ", ".join(sorted([*registry, *others]))
-    raise ConfigError(f"there is no '{name}' among the {room}; choose one of: {known}")
+    hint = (
+        "; a file comes after the name of what reads it, as in onnx:network.onnx" if Path(name).suffix else ""
+    )
+    raise ConfigError(f"there is no '{name}' among the {room}; choose one of: {known}{hint}")
 
 
 def _others(room: str) -> dict[str, EntryPoint]:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from oodseg.core.devices import has_fast_bfloat16
 from oodseg.core.errors import ConfigError, MissingDependencyError
+from oodseg.core.installing import install_extra
 
 RUNTIMES = ("auto", "torch", "onnxruntime", "openvino")
 # Fastest first, as `benchmarks/runtimes.py` measures them in float32.
@@ -36,8 +37,8 @@ def choose_runtime(name: str, device: str = "cpu") -> str:
         raise ConfigError(f"{name} runs on the CPU here, not on {device}: choose the runtime torch or auto")
     if name not in available_runtimes():
         raise MissingDependencyError(
-            f"the runtime {name} is not installed: install it with `pip install 'oodseg[{name}]'`, or choose "
-            "the runtime torch"
+            f"the runtime {name} is not installed: install it with `{install_extra(name)}`, or choose the "
+            "runtime torch"
         )
     return name
 

@@ -120,6 +120,6 @@ def _detector_word(text: str) -> dict[str, Any]:
     # A folder's own name may hold a plus.
     if plus and _SCORE.fullmatch(score) and not (source and Path(source).exists()):
         return {"name": "logit", "segmenter": _word(head), "score": {"name": score}}
-    if colon and name not in detectors:
+    if name not in detectors and (colon or name in names("segmenters")):
         return {"name": "logit", "segmenter": _word(text)}
     return _word(text)

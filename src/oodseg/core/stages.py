@@ -158,7 +158,7 @@ class Stages(Limits):
                 f"there is no operating point '{point}'; choose one of: {', '.join(names)}{remedy}"
             )
         if not isinstance(point, str) and not 0 <= point <= 1:
-            raise ConfigError(f"the least confidence of a box lies in 0..1, not at {point}")
+            raise ConfigError(f"the least confidence of a box must lie in 0..1, not at {point}")
         self._operating_point = point
 
     @property

@@ -51,10 +51,10 @@ def results_of(
         on_error: What happens with one that cannot be used.
 
     Raises:
-        ConfigError: `on_error` is none of the three.
+        ConfigError: `on_error` is not one of the three.
     """
     if on_error not in get_args(OnError):
-        raise ConfigError(f"on_error is one of {', '.join(get_args(OnError))}, not '{on_error}'")
+        raise ConfigError(f"on_error must be one of {', '.join(get_args(OnError))}, not '{on_error}'")
     return _results_of(images, process, on_error)
 
 

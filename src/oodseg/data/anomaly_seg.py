@@ -97,7 +97,7 @@ def _pairs(path: Path) -> list[tuple[Path, Path]]:
         try:
             records = [json.loads(line) for line in text.splitlines() if line.strip()]
         except json.JSONDecodeError as error:
-            raise DatasetError(f"{path} is no list of frames ({error}): unpack the set again") from error
+            raise DatasetError(f"{path} is not a list of frames ({error}): unpack the set again") from error
     if isinstance(records, dict):
         records = [records]
     try:

@@ -68,7 +68,7 @@ class DutsItem:
 
         image = cv2.imread(str(self.image), cv2.IMREAD_COLOR)
         if image is None:
-            raise DatasetError(f"{self.image} cannot be read as an image: fetch DUTS-TR anew")
+            raise DatasetError(f"{self.image} cannot be read as an image: download DUTS-TR again")
         rgb: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         return rgb
 
@@ -81,7 +81,7 @@ class DutsItem:
         try:
             return half_as_bright(read_brightness(self.mask))
         except ImageError as error:
-            raise DatasetError(f"{self.mask} cannot be read as a mask: fetch DUTS-TR anew") from error
+            raise DatasetError(f"{self.mask} cannot be read as a mask: download DUTS-TR again") from error
 
 
 class DutsIndex:
@@ -116,7 +116,7 @@ class DutsIndex:
                 continue
             mask = masks.get(image.stem)
             if mask is None:
-                raise DatasetError(f"{image} has no mask masks/{image.stem}.png: fetch DUTS-TR anew")
+                raise DatasetError(f"{image} has no mask masks/{image.stem}.png: download DUTS-TR again")
             self.items.append(DutsItem(image.stem, wnid, image.stem in nonstreet, image, mask))
         if not self.items:
             raise DatasetError(f"{self.root} holds no DUTS object for split '{split}': check the folder")

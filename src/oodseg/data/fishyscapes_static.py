@@ -61,7 +61,7 @@ def _compose(root: Path, overlay: Path, image: Path, label: Path) -> None:
         added = file["rgb"].astype(np.int32)
     below = read_image(base).astype(np.int32)
     if added.shape != below.shape:
-        raise DatasetError(f"{overlay} is of another size than {base}: they belong to different versions")
+        raise DatasetError(f"{overlay} differs in size from {base}: they belong to different versions")
     void = read_label(label_of(root / overlay.name.replace(_OVERLAY, "_labels.png"))) != 0
     truth = void * np.uint8(IGNORE)
     truth[(added != 0).any(axis=2)] = ANOMALY

@@ -181,11 +181,13 @@ def _remedy(root: Path) -> str:
 
 def _with_anomaly(dataset: BenchmarkSet, value: int) -> BenchmarkSet:
     if not 1 <= value <= _LARGEST_CODE:
-        raise ConfigError(f"the anomaly value {value} is no label code: choose one of 1 to {_LARGEST_CODE}")
+        raise ConfigError(
+            f"the anomaly value {value} is not a label code: choose one of 1 to {_LARGEST_CODE}"
+        )
     if not all(is_binary(frame.codes) and frame.draw is None for frame in dataset.frames):
         raise ConfigError(
             f"the labels of {dataset.title} in {dataset.root} have codes of their own: leave the anomaly "
-            "value away"
+            "value out"
         )
     frames = tuple(replace(frame, codes=binary(value)) for frame in dataset.frames)
     note = f"the label code {value} counts as anomaly, as was asked for"

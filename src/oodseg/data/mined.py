@@ -60,7 +60,7 @@ class MinedThing:
         except ImageError as error:
             raise DatasetError(f"an image of mined objects cannot be used: {error}") from error
         if list(image.shape[:2]) != list(self.found.rle["size"]):
-            raise DatasetError(f"{self.path} has another size now than its objects were found in: mine again")
+            raise DatasetError(f"{self.path} has changed its size since its objects were found: mine again")
         return image
 
     def read_mask(self) -> NDArray[np.bool_]:
@@ -78,7 +78,7 @@ def read_mined(sources: Sequence[str | Path], choice: Choice) -> list[MinedThing
         choice: Of picks, what was kept or what was rejected; all objects of other sources.
 
     Raises:
-        DatasetError: A source that is none of these, or holds no object, or one whose image is gone.
+        DatasetError: A source that is not one of these, or holds no object, or one whose image is gone.
     """
     found: list[MinedThing] = []
     for source in sources:

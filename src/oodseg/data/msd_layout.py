@@ -73,7 +73,7 @@ def read_layout(
         prediction = None if predictions is None else predictions / scan.name
         for path in (root / labels / scan.name, prediction):
             if path is not None and not path.is_file():
-                raise DatasetError(f"the scan {scan} has no {path}: add that file, or take the scan away")
+                raise DatasetError(f"the scan {scan} has no {path}: add that file, or remove the scan")
         cases.append(Case(volume_name(scan), scan, root / labels / scan.name, prediction))
     return classes, cases
 

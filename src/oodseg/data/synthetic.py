@@ -51,10 +51,10 @@ def read(root: Path, split: str) -> BenchmarkSet:
         other = [] if version != VERSION else differences(head["frames"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{root / HEAD_FILE} is no list of drawn scenes ({error}): draw the set anew"
+            f"{root / HEAD_FILE} is not a list of drawn scenes ({error}): draw the set again"
         ) from error
     if version != VERSION:
-        raise DatasetError(f"{root} is {version}, this oodseg draws {VERSION}: draw the set anew")
+        raise DatasetError(f"{root} is {version}, this oodseg draws {VERSION}: draw the set again")
     notes: tuple[str, ...] = ()
     if other:
         version = f"{VERSION}+{hash_json(head['frames'])[:8]}"
@@ -93,5 +93,5 @@ def _frame(root: Path, scene: dict[str, Any]) -> Frame:
     groups = {key: str(scene[key]) for key in ("domain", "weather", "objects")}
     image, label = (root / kind / f"{name}.png" for kind in ("images", "labels"))
     if not image.is_file():
-        raise DatasetError(f"the image {image} is missing: draw the set anew")
+        raise DatasetError(f"the image {image} is missing: draw the set again")
     return Frame(name, image, label, BINARY, groups)

@@ -61,7 +61,7 @@ class StreetImage:
 
         image, codes = cv2.imread(str(self.image), cv2.IMREAD_COLOR), read_label(self.label)
         if image is None:
-            raise DatasetError(f"{self.image} cannot be read: fetch the set anew")
+            raise DatasetError(f"{self.image} cannot be read: download the set again")
         if self.source == "cityscapes_640":  # stored squeezed from twice as wide as high
             height = image.shape[0]
             image = cv2.resize(image, (2 * height, height), interpolation=cv2.INTER_LINEAR)
@@ -141,6 +141,6 @@ def labelled_pairs(source: str, folder: Path) -> list[StreetImage]:
     for image in sorted(images(folder / "images").values()):
         label = label_of(folder / "labels" / f"{image.stem}.png")
         if not label.is_file():
-            raise DatasetError(f"{image} has no label {label}: fetch the set anew")
+            raise DatasetError(f"{image} has no label {label}: download the set again")
         pairs.append(StreetImage(source, image, label))
     return pairs

@@ -74,7 +74,7 @@ class ExposedDetector(TaughtDetector[SeenFeatures]):
             smooth: See the class; None for what the method's release does.
 
         Raises:
-            ConfigError: The segmenter hands out no features.
+            ConfigError: The segmenter gives no features.
         """
         channels = features_of(segmenter, torch.zeros(1, 3, 2 * STRIDE, 2 * STRIDE)).shape[1]
         return cls(segmenter, channels, hidden, **({} if smooth is None else {"smooth": smooth}))

@@ -66,7 +66,7 @@ class Maskomaly(FittedScore):
 
     def __init__(self, quiet: float = 0.01) -> None:
         if not (isinstance(quiet, int | float) and 0 <= quiet <= 1):
-            raise ConfigError(f"quiet is a share of the pixels from 0 to 1, not {quiet!r}")
+            raise ConfigError(f"quiet must be a share of the pixels from 0 to 1, not {quiet!r}")
         super().__init__()
         self.quiet = quiet
 

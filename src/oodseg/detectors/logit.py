@@ -49,13 +49,13 @@ class LogitDetector(ModulePart, Detector, Fittable):
     ) -> None:
         super().__init__()
         if not smooth >= 0:
-            raise ConfigError(f"smooth is a standard deviation in pixels and cannot be {smooth}")
+            raise ConfigError(f"smooth must be a standard deviation in pixels, not {smooth}")
         self.rule = build_score(score)
         if not isinstance(segmenter, Segmenter):
             if not callable(segmenter):
                 raise ConfigError(
-                    f"a {type(segmenter).__name__} is no segmenter: oodseg.core.build.build_segmenter makes "
-                    "one of a name or mapping"
+                    f"a {type(segmenter).__name__} is not a segmenter: oodseg.core.build.build_segmenter "
+                    "makes one of a name or mapping"
                 )
             segmenter = CallableSegmenter(segmenter, multiple=STRIDE)
         self.segmenter = segmenter
@@ -99,7 +99,7 @@ class LogitDetector(ModulePart, Detector, Fittable):
             ScoreMapError: No image, or scores that do not vary.
         """
         if isinstance(batches, Iterator):
-            raise ConfigError("the images to fit on are read twice: give a list of batches, no generator")
+            raise ConfigError("the images to fit on are read twice: give a list of batches, not a generator")
         if isinstance(self.rule, FittedScore):
             self.rule.fit(self._segment(images) for images in batches)
         self.normalizer = ScoreNormalizer.fit(self.score(images) for images in batches)

@@ -44,7 +44,7 @@ class SML(FittedScore):
         options = {"boundary_width": boundary_width, "dilation": dilation}
         for option, value in options.items():
             if not (isinstance(value, int) and 0 <= value <= 64):
-                raise ConfigError(f"{option} is a whole number of pixels from 0 to 64, not {value!r}")
+                raise ConfigError(f"{option} must be a whole number of pixels from 0 to 64, not {value!r}")
         super().__init__()
         self.boundary_width, self.dilation = boundary_width, dilation
 

@@ -104,7 +104,7 @@ def fit_intervals(
         ConfigError: Too few images for the level, or one that is no probability.
     """
     if not 0 < level < 1:
-        raise ConfigError(f"the level of an interval lies between 0 and 1, not at {level}: 0.9 is usual")
+        raise ConfigError(f"the level of an interval must lie between 0 and 1, not at {level}: 0.9 is usual")
     count = len(judged)
     order = np.random.default_rng(seed).permutation(count)
     first = judged.take(order[: round(_SHARE * count)])

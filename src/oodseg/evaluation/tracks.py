@@ -25,7 +25,7 @@ def count_tracks(counter: TrackCounter, sequence: LabelledSequence, document: Ma
         document: Content of the `tracks.json` of a run over the very frames.
 
     Raises:
-        DatasetError: A label cannot be read, or is of another size than its frame.
+        DatasetError: A label cannot be read, or differs in size from its frame.
     """
     frames = {PurePath(image["file_name"]).stem: image for image in document["images"]}
     shown: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
@@ -37,7 +37,7 @@ def count_tracks(counter: TrackCounter, sequence: LabelledSequence, document: Ma
         image = frames[name]
         if label.shape != (image["height"], image["width"]):
             raise DatasetError(
-                f"the label {sequence.labels[name]} is of another size than its frame: export both anew"
+                f"the label {sequence.labels[name]} differs in size from its frame: export both again"
             )
         truth = {
             code: encode_mask(label == code) for code in np.unique(label).tolist() if code not in {0, IGNORE}

@@ -83,7 +83,7 @@ def export_onnx(
         The graphs in the order in which an image passes them.
 
     Raises:
-        MissingDependencyError: `oodseg[export]` is not installed.
+        MissingDependencyError: The libraries of the extra `export` are not installed.
         ConfigError: A part has no ONNX form, or there is no such precision.
         OodsegError: The folder cannot be written.
     """

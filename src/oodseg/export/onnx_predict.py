@@ -225,7 +225,7 @@ def read(path: Path) -> Any:
     data = np.fromfile(path, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise ValueError("is no image that OpenCV can read")
+        raise ValueError("is not an image that OpenCV can read")
     return image
 
 

@@ -29,7 +29,9 @@ def check_precision(precision: str) -> None:
         ConfigError: It is none of `PRECISIONS`.
     """
     if precision not in PRECISIONS:
-        raise ConfigError(f"the precision of graphs is one of {', '.join(PRECISIONS)}, not {precision!r}")
+        raise ConfigError(
+            f"the precision of graphs must be one of {', '.join(PRECISIONS)}, not {precision!r}"
+        )
 
 
 def lower_precision(path: Path, precision: str) -> None:

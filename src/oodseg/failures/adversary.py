@@ -146,7 +146,7 @@ def vgg_features(weights: Path) -> Features:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:  # torch.load raises a different one for every kind of damage
         raise WeightsError(
-            f"{weights} is no state dict of torchvision's vgg19: give that file, or perceptual: street"
+            f"{weights} is not a state dict of torchvision's vgg19: give that file, or perceptual: street"
         ) from error
     layers = network.features[:30].eval().requires_grad_(False)
     mean, std = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)

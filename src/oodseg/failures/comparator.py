@@ -149,7 +149,7 @@ class Comparator(ModulePart, Learned):
         """
         if self.unknown is None:
             raise ConfigError(
-                "this comparator does not tell what is unknown: teach it with `oodseg train unknown`"
+                "this comparator does not tell what is unknown: train it with `oodseg train unknown`"
             )
         logits: Tensor = self.unknown(self._join(images, probabilities, resynthesis)[0])
         return logits[:, 0].float()

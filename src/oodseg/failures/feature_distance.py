@@ -56,7 +56,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
             shrinkage: Share of the mean variance that is added to the diagonal, > 0.
 
         Raises:
-            ConfigError: The segmenter hands out no features, or there are no images.
+            ConfigError: The segmenter gives no features, or there are no images.
         """
         count = sums = scatter = torch.zeros(0)
         classes = len(self.classes)
@@ -85,7 +85,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
         """See `SegmenterAssessor.measure`.
 
         Raises:
-            ConfigError: The segmenter hands out no features, or others than those that were fitted.
+            ConfigError: The segmenter gives no features, or others than those that were fitted.
         """
         size = (image.shape[-2], image.shape[-1])
         segmentation = self.segmentation(image, labels)
@@ -108,7 +108,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
 def _features(segmentation: Segmentation, segmenter: Segmenter) -> Tensor:
     if segmentation.features is None:
         raise ConfigError(
-            f"mahalanobis reads a segmenter's features and {segmenter.name} hands out none: choose msp"
+            f"mahalanobis reads a segmenter's features and {segmenter.name} gives none: choose msp"
         )
     return segmentation.features
 

@@ -23,14 +23,14 @@ def feature_stages(segmenter: Segmenter, images: Tensor) -> list[Tensor]:
         Float `[B, D, h, w]` each, of any resolution covering the image.
 
     Raises:
-        ConfigError: The segmenter hands out no features.
+        ConfigError: The segmenter gives no features.
     """
     if isinstance(segmenter, StreetNet):
         return segmenter.features(to_multiple(images, STRIDE))[:3]
     features = segmenter.segment(images).features
     if features is None:
         raise ConfigError(
-            f"the segmenter {segmenter.name} hands out no features to compare images by: choose one that "
+            f"the segmenter {segmenter.name} gives no features to compare images by: choose one that "
             "does, such as street, segformer or upernet"
         )
     return [features]

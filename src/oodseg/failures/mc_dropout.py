@@ -50,7 +50,7 @@ class MCDropout(Sampled):
         self.passes, self.rate = passes, rate
 
     def samples(self, image: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
-        """See `Sampled.samples`; the prediction without dropout is judged, and is none of them."""
+        """See `Sampled.samples`; the prediction without dropout is judged, and is not one of them."""
         network = self.segmenter
         assert isinstance(network, StreetNet)
         height, width = image.shape[-2:]

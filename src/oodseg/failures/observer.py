@@ -82,13 +82,13 @@ class Observer(SegmenterAssessor, Learned):
         """See `SegmenterAssessor.measure`.
 
         Raises:
-            ConfigError: The segmenter hands out no features.
+            ConfigError: The segmenter gives no features.
         """
         size = (image.shape[-2], image.shape[-1])
         segmentation = self.segmentation(image, labels)
         if segmentation.features is None:
             raise ConfigError(
-                f"observer reads a segmenter's features and {self.segmenter.name} hands out none: choose msp"
+                f"observer reads a segmenter's features and {self.segmenter.name} gives none: choose msp"
             )
         odds = self.observer(image[None].float(), segmentation.features.float())
         predicted = full_logits(segmentation, size).argmax(1)[0]

@@ -148,6 +148,7 @@ def read_failure_config(name_or_folder: str | os.PathLike[str]) -> dict[str, Any
     config = read_config(folder)
     if _ENTRY not in config:
         raise WeightsError(
-            f"{folder / 'config.json'} describes no failure detector: it may be a pipeline's folder"
+            f"{folder / 'config.json'} describes no failure detector: name the folder of one, not of a "
+            "pipeline"
         )
     return config

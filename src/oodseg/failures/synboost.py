@@ -72,7 +72,7 @@ class SynBoostDetector(TaughtDetector[SeenTwice]):
     ) -> None:
         super().__init__(smooth)
         if not 0 <= ensemble <= 1:
-            raise ConfigError(f"ensemble is a weight between 0 and 1, not {ensemble}")
+            raise ConfigError(f"ensemble must be a weight between 0 and 1, not {ensemble}")
         check_classes(segmenter, "generator", generator.classes)
         if not widths or generator.multiple % 2 ** (len(widths) - 1):
             raise ConfigError(

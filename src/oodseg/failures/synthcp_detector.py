@@ -112,7 +112,7 @@ class SynthCPDetector(ModulePart, Detector, Learned):
             raise ConfigError("the combination 'comparison' needs a comparator: give one, or choose product")
         if self.combine == "unknown" and not tells:
             raise ConfigError(
-                "the combination 'unknown' needs a comparator that tells what is unknown: teach one with "
+                "the combination 'unknown' needs a comparator that tells what is unknown: train one with "
                 "`oodseg train unknown`, or choose another combination"
             )
         self.threshold = threshold

@@ -67,13 +67,13 @@ class TCP(SegmenterAssessor, Learned):
         """See `SegmenterAssessor.measure`.
 
         Raises:
-            ConfigError: The segmenter hands out no features.
+            ConfigError: The segmenter gives no features.
         """
         size = (image.shape[-2], image.shape[-1])
         segmentation = self.segmentation(image, labels)
         if segmentation.features is None:
             raise ConfigError(
-                f"tcp reads a segmenter's features and {self.segmenter.name} hands out none: choose msp"
+                f"tcp reads a segmenter's features and {self.segmenter.name} gives none: choose msp"
             )
         estimate = self.head(segmentation.features.float())[:, None]
         predicted = full_logits(segmentation, size).argmax(1)[0]

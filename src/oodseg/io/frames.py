@@ -84,7 +84,7 @@ class Cut:
 
     def __post_init__(self) -> None:
         if self.every < 1:
-            raise ConfigError(f"every {self.every}th frame is none: choose 1 or more")
+            raise ConfigError(f"every {self.every}th frame cannot be used: choose 1 or more")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             raise ConfigError(f"nothing lies between {self.start:g} s and {self.end} s: choose other times")
 

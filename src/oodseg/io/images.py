@@ -254,7 +254,7 @@ def as_image(image: Any, name: str = "the image", channels: Channels = "rgb") ->
         ConfigError: Another order of channels.
     """
     if channels not in {"rgb", "bgr"}:
-        raise ConfigError(f"channels are in the order rgb or bgr, not '{channels}'")
+        raise ConfigError(f"channels must be rgb or bgr, not '{channels}'")
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if isinstance(image, np.ndarray):

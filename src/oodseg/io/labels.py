@@ -84,7 +84,7 @@ def _read_codes(stored: ImageFile, path: Path) -> NDArray[np.uint16]:
     codes = whole_numbers(values if values.ndim == 2 else _grey(values, path), 65535)
     if codes is None:
         raise DatasetError(
-            f"the label {path} holds numbers that are no codes: use the label that holds whole numbers"
+            f"the label {path} holds numbers that are not codes: use the label that holds whole numbers"
         )
     return _narrow(codes.astype(np.uint16))
 

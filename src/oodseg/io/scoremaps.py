@@ -82,7 +82,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise ScoreMapError(f"{path} is no score map: save it as one of {', '.join(SUFFIXES)}")
+        raise ScoreMapError(f"{path} is not a score map: save it as one of {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise ScoreMapError(f"{path} does not exist: check the path for typing errors")
     try:
@@ -113,7 +113,7 @@ def as_score_map(values: Any, name: str = "the score map", *, allow_constant: bo
     shape = values.shape
     values = values.squeeze()
     if values.ndim != 2:
-        raise ScoreMapError(f"{name} has the shape {list(shape)}: save one map [height, width] an image")
+        raise ScoreMapError(f"{name} has the shape {list(shape)}: save one map [height, width] per image")
     if min(values.shape) < _MIN_SIDE:
         raise ScoreMapError(
             f"{name} is too small ({values.shape[1]}x{values.shape[0]} pixels): "

@@ -73,7 +73,7 @@ def map_codes(labels: Volume, classes: Sequence[str], structures: Mapping[int, s
             listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
             raise DatasetError(
                 f"{labels.path} holds the label {unknown[0]}, but the detector knows {listed}: say which "
-                f"code is which structure, as --structure {classes[-1]}=CODE"
+                f"code is which structure, e.g. --structure {classes[-1]}=CODE"
             )
         return labels.values
     table = np.zeros(256, np.uint8)

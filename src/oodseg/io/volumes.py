@@ -99,7 +99,7 @@ def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Vol
 
     Raises:
         ImageError: See `read_volume`.
-        DatasetError: Values that are no labels; or another shape, orientation or place than the scan.
+        DatasetError: Values that are not labels; or another shape, orientation or place than the scan.
         MissingDependencyError: nibabel is not installed.
     """
     path = Path(path)
@@ -107,8 +107,8 @@ def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Vol
     codes = whole_numbers(raw, 255)  # a slope in the header leaves small errors
     if codes is None:
         raise DatasetError(
-            f"{path} holds values from {float(raw.min()):g} to {float(raw.max()):g} that are no labels: give "
-            "a volume of whole numbers 0..255, one a structure (was the scan given in its place?)"
+            f"{path} holds values from {float(raw.min()):g} to {float(raw.max()):g} that are not labels: "
+            "give a volume of whole numbers 0..255, one per structure (was the scan given in its place?)"
         )
     labels = _canonical(path, codes.astype(np.uint8), affine)
     if scan is not None:
@@ -208,7 +208,9 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
             values = np.asarray(image.dataobj[..., chosen] if len(image.shape) == 4 else image.dataobj)
     except Exception as error:  # nibabel, gzip and zlib raise all kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path} is no whole NIfTI file ({reason}): copy or export it again") from error
+        raise ImageError(
+            f"{path} is not a complete NIfTI file ({reason}): copy or export it again"
+        ) from error
     if not known:
         asked = "" if volume is None else f", no number {volume}"
         held = "one volume" if count == 1 else f"{count} volumes, 0 to {count - 1}"

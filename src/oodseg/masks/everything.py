@@ -114,7 +114,7 @@ class EverythingSegmenter(PromptableSegmenter):
 
     def __init__(self, source: str | Generate, match: str = "pixels") -> None:
         if match not in _MATCHES:
-            raise ConfigError(f"match is one of {' and '.join(_MATCHES)}, not '{match}'")
+            raise ConfigError(f"match must be one of {' and '.join(_MATCHES)}, not '{match}'")
         self._source, self.match = source, match
         self.generate = _QueryMasks(source) if isinstance(source, str) else source
 

@@ -53,10 +53,10 @@ class FastSamSegmenter(EverythingSegmenter):
     ) -> None:
         if not (0 <= confidence <= 1 and 0 <= iou <= 1):
             raise ConfigError(
-                f"confidence and iou of fastsam lie between 0 and 1, not at {confidence} and {iou}"
+                f"confidence and iou of fastsam must lie between 0 and 1, not at {confidence} and {iou}"
             )
         if size < 32 or size % 32:
-            raise ConfigError(f"the size of fastsam is a multiple of 32, not {size}")
+            raise ConfigError(f"the size of fastsam must be a multiple of 32, not {size}")
         self._network = _Network(source, size)
         super().__init__(self._instances, match)
         self.source, self.confidence, self.iou, self.size = source, confidence, iou, size
@@ -87,8 +87,8 @@ class _Network:
         given = self._session.get_inputs()[0]
         if len(given.shape) != 4:
             raise ConfigError(
-                f"{source} takes {given.shape}, which is no YOLO segmentation network: export one that takes "
-                "images [1, 3, H, W]"
+                f"{source} takes {given.shape}, which is not a YOLO segmentation network: export one that "
+                "takes images [1, 3, H, W]"
             )
         height, width = fixed_sides(given)[2:]
         self.sides = (height or size, width or size)

@@ -38,8 +38,8 @@ def load_original(path: Path) -> tuple[Any, Any]:
     except (KeyError, ValueError, RuntimeError, IndexError, ZeroDivisionError) as error:
         fault = str(error).strip().splitlines()[-1].strip().rstrip(".")
         raise WeightsError(
-            f"{path} is no checkpoint of the original SAM or MobileSAM release ({fault}): give such a file, "
-            "or for other families a folder in the hub's format"
+            f"{path} is not a checkpoint of the original SAM or MobileSAM release ({fault}): give such a "
+            "file, or for other families a folder in the hub's format"
         ) from error
     side = model.config.vision_config.image_size
     square = {"height": side, "width": side}
@@ -51,7 +51,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise WeightsError(f"the checkpoint file {path} cannot be read ({error.strerror})") from error
+        raise WeightsError(
+            f"the checkpoint file {path} cannot be read ({error.strerror}): check its path and permissions"
+        ) from error
     except Exception as error:  # Damaged files raise whatever the unpickler stumbles over.
         raise WeightsError(
             f"the checkpoint file {path} is damaged or holds more than tensors: fetch it again, or give a "
@@ -59,6 +61,6 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
     if not isinstance(state, dict) or not all(isinstance(each, torch.Tensor) for each in state.values()):
         raise WeightsError(
-            f"the checkpoint file {path} is no plain dictionary of tensors: save its state_dict"
+            f"the checkpoint file {path} is not a plain dictionary of tensors: save its state_dict"
         )
     return state

@@ -99,7 +99,7 @@ def check_outputs(source: str, outputs: Sequence[NDArray[np.float32]], height: i
     if not right:
         found = " and ".join(str(each) for each in shapes) or "nothing"
         raise ConfigError(
-            f"{source} gives {found} at {height} x {width}, which is no YOLO segmentation network: "
+            f"{source} gives {found} at {height} x {width}, which is not a YOLO segmentation network: "
             f"export one with boxes and coefficients [1, 4 + C + K, N] and prototypes [1, K, {height // 4}, "
             f"{width // 4}], without its own NMS"
         )

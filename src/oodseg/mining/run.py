@@ -144,12 +144,14 @@ def mine(
         KeyboardInterrupt: With a sentence that says how to resume; what was written is whole.
     """
     images = read_results(Path(results))
-    chosen = make_encoder(encoder, device)
-    examples = [_embed_whole(chosen, read_image(path)) for path in like]
+    chosen, exactly = make_encoder(encoder, device), check_precision(precision, choose_device(device))
+    with at_precision(exactly):
+        examples = [_embed_whole(chosen, read_image(path)) for path in like]
     plan = Plan(
         "mine",
         CropRecord,
-        {"encoder": chosen.settings, "side": SIDE},
+        {"encoder": chosen.settings, "side": SIDE}
+        | ({} if precision == "auto" else {"precision": precision}),
         {"crops": ".jpg", "masks": ".png", "embeddings": ".npy"},
         (JSON_FILE, PAGE_FILE),
         fresh,
@@ -163,7 +165,7 @@ def mine(
         "duplicates": duplicates,
     }
     work = _Mining(ready.store, chosen, source, duplicates, np.stack(examples) if examples else None, about)
-    with at_precision(check_precision(precision, choose_device(device))):
+    with at_precision(exactly):
         tally = work_through(work, ready.source, progress)
     return MiningRun(
         ready.store.out / PAGE_FILE,

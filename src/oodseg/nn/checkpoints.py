@@ -37,7 +37,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         Tensors by name, on the CPU.
 
     Raises:
-        WeightsError: The file cannot be read without executing it, or is no state dict.
+        WeightsError: The file cannot be read without executing it, or is not a state dict.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -56,5 +56,5 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(isinstance(each, Tensor) for each in loaded.values()):
-        raise WeightsError(f"{path} is no state dict: save the network's state_dict()")
+        raise WeightsError(f"{path} is not a state dict: save the network's state_dict()")
     return dict(loaded)

@@ -80,7 +80,7 @@ def load_pretrained(encoder: nn.Module, name: str, source: Pretrained) -> None:
         )
     file = next(Path(spec.submodule_search_locations[0]).rglob("*.pth"), None)
     if file is None:
-        raise WeightsError(f"the package {package} holds no weights: install it anew")
+        raise WeightsError(f"the package {package} holds no weights: reinstall it")
     stored = _in_order(torch.load(file, map_location="cpu", weights_only=True))
     whole = timm.create_model(name, pretrained=False)
     names = _in_order(whole.state_dict())

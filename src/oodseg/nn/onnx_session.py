@@ -42,7 +42,7 @@ def open_session(source: str | Path) -> Any:
         return onnxruntime.InferenceSession(str(source), options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base
         raise WeightsError(
-            f"{source} is no ONNX file that can be run ({first_line(error)}): export it again"
+            f"{source} is not an ONNX file that can be run ({first_line(error)}): export it again"
         ) from error
 
 

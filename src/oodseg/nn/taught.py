@@ -53,7 +53,7 @@ class TaughtDetector(ModulePart, Detector, Learned, Generic[SeenT]):
     def __init__(self, smooth: float) -> None:
         super().__init__()
         if not smooth >= 0:
-            raise ConfigError(f"smooth is a standard deviation in pixels and cannot be {smooth}")
+            raise ConfigError(f"smooth must be a standard deviation in pixels, not {smooth}")
         self.smooth = smooth
 
     @abstractmethod
@@ -83,7 +83,7 @@ def features_of(segmenter: Segmenter, images: Tensor) -> Tensor:
         images: Float `[B, 3, H, W]`, sides multiples of 32.
 
     Raises:
-        ConfigError: It hands out no features.
+        ConfigError: It gives no features.
     """
     features = segmenter.segment(images).features
     if features is None:

@@ -41,7 +41,7 @@ class Looking(Stages):
             if isinstance(detector, Fittable):
                 if isinstance(items, Iterator):
                     raise ConfigError(
-                        "the images to fit on are read twice: give a list of them, no generator"
+                        "the images to fit on are read twice: give a list of them, not a generator"
                     )
                 detector.fit(ResizedImages(items, self.working_size, self.device))
             else:

@@ -181,7 +181,7 @@ class S2M(Looking):
             VideoError: The video cannot be read.
         """
         if batch < 1:
-            raise ConfigError(f"a batch holds at least one image, not {batch}")
+            raise ConfigError(f"a batch must hold at least one image, not {batch}")
         if fps is not None or is_video(images):
             if batch > 1:
                 raise ConfigError("frames come one by one: leave out batch")

@@ -160,7 +160,10 @@ class DetectronPrompts(FasterRCNNPrompts):
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
         except OSError as error:
-            raise WeightsError(f"the checkpoint file {path} cannot be read ({error.strerror})") from error
+            raise WeightsError(
+                f"the checkpoint file {path} cannot be read ({error.strerror}): check its path and "
+                "permissions"
+            ) from error
         except Exception as error:  # damaged files raise whatever the unpickler stumbles over
             raise WeightsError(
                 f"the checkpoint file {path} is damaged or holds more than tensors: give a .pth file that "
@@ -174,7 +177,7 @@ class DetectronPrompts(FasterRCNNPrompts):
         except RuntimeError as error:
             fault = str(error).splitlines()[1].strip().rstrip(".")
             raise WeightsError(
-                f"{path} is no Faster R-CNN R50-FPN of one class as detectron2 saves it ({fault})"
+                f"{path} is not a Faster R-CNN R50-FPN of one class as detectron2 saves it ({fault})"
             ) from error
 
 

@@ -138,4 +138,4 @@ def check_unused(out: Path) -> None:
         ConfigError: It holds something, or is a file.
     """
     if any(out.iterdir()) if out.is_dir() else out.exists():
-        raise ConfigError(f"{out} holds something already: choose a new folder with --out")
+        raise ConfigError(f"{out} is not empty: choose a new folder with --out")

@@ -121,12 +121,22 @@ def evaluate_sets(
     paths = [_drawn(Path(path), Path(out), show) for path in datasets]
     sets = [_limited(open_dataset(path, split, anomaly_value), limit) for path in paths]
     parts = {"detector": detector, "prompts": prompts, "masks": masks}
-    if isinstance(pipeline, str | os.PathLike) and folders and not with_masks and not _complete(sets):
+    asked = any(part is not None for part in (*parts.values(), operating_point, size))
+    asked |= (precision, runtime) != ("auto", "torch")
+    if not isinstance(pipeline, str | os.PathLike):
+        if asked:
+            raise ConfigError(
+                "parts, operating point, size, precision and runtime are chosen for a pipeline that is "
+                "named: name one, or put them into S2M(...)"
+            )
+    elif folders and not (asked or with_masks or gated) and not _complete(sets):
         pipeline = None
     how = {"device": device, "precision": precision, "size": size, "runtime": runtime}
     measured, named = _load(pipeline, parts, operating_point, how)
     if with_masks and not isinstance(measured, S2M):
         raise ConfigError("the masks for scores are those of a pipeline: name one that is an S2M")
+    if gated and measured is None:
+        raise ConfigError("the gated score is one of a pipeline: name that, or leave out --gated")
     if score_stats and not with_masks:
         raise ConfigError(
             "the statistics of scores are for the masks that they get: ask for these (--with-masks)"
@@ -205,10 +215,6 @@ def _load(
 ) -> tuple[Any, dict[str, Any]]:
     """The pipeline, and what names and describes its row."""
     if not isinstance(pipeline, str | os.PathLike):
-        if any(part is not None for part in parts.values()):
-            raise ConfigError(
-                "parts are chosen for a pipeline that is named: name one, or put them into S2M(...)"
-            )
         if not isinstance(pipeline, S2M):
             return pipeline, {} if pipeline is None else {"pipeline_name": "S2M (own)"}
         known = None

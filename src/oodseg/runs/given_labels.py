@@ -130,7 +130,7 @@ class GivenLabelFiles:
                 listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
                 raise DatasetError(
                     f"{path} holds the code {int(codes[lost][0])}, but the detector knows {listed}: say "
-                    f"which code is which class, as --class '{classes[0]}=CODE'"
+                    f"which code is which class, e.g. --class '{classes[0]}=CODE'"
                 )
             found[lost] = rest
         return found

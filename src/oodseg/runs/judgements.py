@@ -79,7 +79,7 @@ def judge(
             training and is the default.
         classes: Class of every code in these; None if the codes are the detector's own numbers, or, for
             `"consistency"`, classes by themselves.
-        truth: Folder of true labels, called like their images: indices into the detector's classes, 255 where
+        truth: Folder of true labels, named like their images: indices into the detector's classes, 255 where
             there is no truth. What was estimated is measured on them; nothing estimated depends on it.
         device: Where both run: see `choose_device`.
         precision: What is computed in: `"auto"`, `"full"` or `"half"`.

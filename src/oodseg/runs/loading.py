@@ -97,10 +97,14 @@ def load(
     if runtime != "torch":  # the reference goes without saying
         how["runtime"] = choose_runtime(runtime, choose_device(device))
     if not isinstance(pipeline, str | os.PathLike):
-        if ignore is not None or chosen_limits or how or any(part is not None for part in parts.values()):
+        if (
+            chosen_limits
+            or how
+            or any(each is not None for each in (ignore, operating_point, *parts.values()))
+        ):
             raise ConfigError(
-                "parts, size, precision, runtime, limits and what to ignore are chosen for a pipeline that "
-                "is named: put them into S2M(...)"
+                "parts, size, precision, runtime, operating point, limits and what to ignore are chosen "
+                "for a pipeline that is named: put them into S2M(...)"
             )
         return pipeline, dict(_describe(pipeline) if settings is None else settings)
     name = os.fspath(pipeline)
@@ -168,8 +172,8 @@ def _describe(pipeline: Any) -> dict[str, Any]:
     """The parts of a pipeline in memory, with their arguments and checksums of their weights."""
     if not isinstance(pipeline, S2M):
         raise ConfigError(
-            "nothing is known of this pipeline, so that nobody could tell its results from those of another "
-            'one: name it, as settings={"pipeline": "mine"}'
+            "nothing is known of this pipeline, so its results could not be told from those of another "
+            'one: name it, e.g. settings={"pipeline": "mine"}'
         )
     found: dict[str, Any] = {
         "pipeline": pipeline.name,
@@ -193,7 +197,7 @@ def _describe_part(part: Part) -> dict[str, Any]:
     try:
         found = describe(part)
     except ConfigError as error:
-        raise ConfigError(f'{error}; or name the pipeline, as settings={{"pipeline": "mine"}}') from error
+        raise ConfigError(f'{error}; or name the pipeline, e.g. settings={{"pipeline": "mine"}}') from error
     if isinstance(part, nn.Module):
         found["sha256"] = hash_part(part)
     return found

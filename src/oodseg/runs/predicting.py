@@ -166,7 +166,7 @@ class Predicting(Work[PredictionRecord]):
     ) -> None:
         super().__init__(store)
         if batch < 1:
-            raise ConfigError(f"a batch holds at least one image, not {batch}")
+            raise ConfigError(f"a batch must hold at least one image, not {batch}")
         if batch > 1 and (scores is not None or not isinstance(s2m, S2M | Deferred)):
             raise ConfigError(
                 "batches are for the detector of a pipeline, which does not look at these images: leave out "

@@ -40,7 +40,7 @@ def open_truth(folder: Path) -> Truth:
     found = images(folder)
     if not found:
         raise DatasetError(
-            f"{folder} holds no label images: name the folder of the labels, called like their images"
+            f"{folder} holds no label images: name the folder of the labels, named like their images"
         )
     return Truth(folder, found)
 
@@ -79,7 +79,7 @@ def measure_estimates(
         means.append(np.nan if record.mean is None else record.mean)
     if not true:
         raise DatasetError(
-            f"{truth.folder} holds no label for any image of the run: labels are called like their images"
+            f"{truth.folder} holds no label for any image of the run: labels are named like their images"
         )
     names = tuple(classes[k] for k in things)
     return MeasuredEstimates(names, np.array(estimated), np.stack(true), np.array(means), measure, without)

@@ -85,6 +85,8 @@ def judge_volume(
     values = read_volume(scan, volume)
     stored = None if labels is None else read_labels(labels, values)
     structures = dict(structures or {})
+    if structures and stored is None:
+        raise ConfigError("structures name the codes of labels from elsewhere: name these with --prediction")
     if detector == Consistency.name and stored is None:
         raise ConfigError(
             "consistency comes without a segmenter: name the labels to judge with --prediction, or a "

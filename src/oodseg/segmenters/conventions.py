@@ -32,7 +32,7 @@ def check_choice(option: str, value: str | None, known: Sequence[str]) -> None:
         ConfigError: It is neither.
     """
     if value is not None and value not in known:
-        raise ConfigError(f"{option} is one of {', '.join(known)}, not {value!r}")
+        raise ConfigError(f"{option} must be one of {', '.join(known)}, not {value!r}")
 
 
 def output_layout(seen: Sequence[tuple[Sides, Sides]], classes: int | None = None) -> str | None:

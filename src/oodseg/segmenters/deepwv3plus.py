@@ -140,8 +140,8 @@ class DeepWV3PlusSegmenter(WrappedSegmenter):
         state = _plain_names(read_state_dict(Path(source).expanduser()))
         if _FIRST not in state or _LAST not in state:
             raise WeightsError(
-                f"{source} is no checkpoint of DeepLabV3+ on WideResNet-38 (it has no {_LAST}): give one of "
-                "NVIDIA's, PEBAL's, Meta-OoD's, SynBoost's or RPL's"
+                f"{source} is not a checkpoint of DeepLabV3+ on WideResNet-38 (it has no {_LAST}): give "
+                "one of NVIDIA's, PEBAL's, Meta-OoD's, SynBoost's or RPL's"
             )
         if abstention:
             state[_LAST] = state[_LAST][:-1]

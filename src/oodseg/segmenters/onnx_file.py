@@ -177,7 +177,7 @@ class OnnxSegmenter(WrappedSegmenter):
         if self._squeezed:
             self._way = replace(self._way, batch=1)
         maps = [each[index][None] if self._squeezed else each[index] for _, each in seen]
-        fault = f"{self.source} gives {name} {first[index].dtype} {list(first[index].shape)}"
+        fault = f"{self.source} gives '{name}' ({first[index].dtype} {list(first[index].shape)})"
         if maps[0].ndim != 4 or maps[0].dtype.kind != "f":
             raise ConfigError(
                 f"{fault} instead of logits [B, C, h, w] of two or more classes: export the network without "
@@ -195,7 +195,7 @@ class OnnxSegmenter(WrappedSegmenter):
         self._count = values.shape[1]
         if self._count < 2:
             raise ConfigError(
-                f"{fault}, one value a pixel instead of logits of two or more classes: export the network "
+                f"{fault}, one value per pixel instead of logits of two or more classes: export the network "
                 "without what joins them, or hand in its maps with --score-map if they are anomaly scores"
             )
         found = gives or kind_of(values)
@@ -206,8 +206,8 @@ class OnnxSegmenter(WrappedSegmenter):
             )
         if found is None:
             raise ConfigError(
-                f"{fault} between 0 and 1 that do not sum to one: say `gives: sigmoid` if the network ends "
-                "in a sigmoid, or `gives: logits`"
+                f"{fault} with values between 0 and 1 that do not sum to one: say `gives: sigmoid` if the "
+                "network ends in a sigmoid, or `gives: logits`"
             )
         self._gives = found
 

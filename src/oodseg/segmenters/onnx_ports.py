@@ -81,7 +81,7 @@ def possible_inputs(session: Any, source: str, layout: str | None) -> list[Image
     if not ways:
         wanted = f" in the layout {layout}" if layout else ""
         raise ConfigError(
-            f"{source} takes {listed(ports)}, which are no colour images{wanted}: export a network that "
+            f"{source} takes {listed(ports)}, which are not colour images{wanted}: export a network that "
             "takes images [B, 3, H, W] or [B, H, W, 3]"
         )
     return [
@@ -158,7 +158,7 @@ def choose_output(session: Any, outputs: Sequence[Values], source: str, wanted: 
     if len(able) == 1 and not _masks_of_queries(outputs, able[0]):
         return able
     given = "; ".join(
-        f"{name} {each.dtype} {list(each.shape)}" for name, each in zip(names, outputs, strict=True)
+        f"'{name}' ({each.dtype} {list(each.shape)})" for name, each in zip(names, outputs, strict=True)
     )
     if not able:
         raise ConfigError(

@@ -54,7 +54,7 @@ class CallableSegmenter(WrappedSegmenter):
             None to tell by their values.
 
     Raises:
-        ConfigError: The network is no module with such a layer, or an option is none that there is.
+        ConfigError: The network cannot be called or has no such layer, or an option is none that there is.
 
     Examples:
         ```python
@@ -83,6 +83,11 @@ class CallableSegmenter(WrappedSegmenter):
         output_layout: str | None = None,
         gives: str | None = None,
     ) -> None:
+        if not callable(network):
+            raise ConfigError(
+                f"a network is something to call, not a {type(network).__name__}: load it first, or name "
+                "an ONNX file as onnx:FILE"
+            )
         super().__init__(network, classes or (), mean, std)
         check_choice("layout", layout, LAYOUTS)
         check_choice("pixels", pixels, ("float", "uint8"))
@@ -181,7 +186,7 @@ class CallableSegmenter(WrappedSegmenter):
             raise ConfigError(
                 f"the network gives {shape} instead of logits [{batch}, {count or 'C'}, h, w]: return them "
                 "from it, before any argmax, and name every class; `output` chooses one of several results, "
-                "`output_layout` says where the classes stand, and `batch=1` calls it once an image"
+                "`output_layout` says where the classes stand, and `batch=1` calls it once per image"
             )
         return as_segmentation(values, self._kind(values))
 

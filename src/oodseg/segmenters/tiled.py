@@ -58,11 +58,11 @@ class TiledSegmenter(ModulePart, Segmenter):
     ) -> None:
         super().__init__()
         if window is not None and window < 32:
-            raise ConfigError(f"a window has at least 32 pixels a side, not {window}")
+            raise ConfigError(f"a window needs at least 32 pixels per side, not {window}")
         if not 0 <= overlap < 1:
-            raise ConfigError(f"overlap is a share of the window, 0 up to 1, not {overlap}")
+            raise ConfigError(f"overlap must be a share of the window from 0 to below 1, not {overlap}")
         if not scales or min(scales) <= 0:
-            raise ConfigError(f"scales are factors above 0, at least one, not {list(scales)}")
+            raise ConfigError(f"scales must be one or more factors above 0, not {list(scales)}")
         self.segmenter = segmenter
         self.window, self.overlap, self.scales = window, overlap, tuple(float(each) for each in scales)
         self.classes = self.segmenter.classes

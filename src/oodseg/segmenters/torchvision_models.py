@@ -50,7 +50,7 @@ class TorchvisionSegmenter(WrappedSegmenter):
         state = read_state_dict(path)
         layer = next((each for each in _CLASSIFIERS if f"{each}.weight" in state), None)
         if layer is None:
-            raise WeightsError(f"{path} is no state dict of {source}: save the network's state_dict()")
+            raise WeightsError(f"{path} is not a state dict of {source}: save the network's state_dict()")
         count = len(state[f"{layer}.weight"])
         extra = {"aux_loss": True} if any(key.startswith("aux_classifier.") for key in state) else {}
         network = get_model(source, weights=None, weights_backbone=None, num_classes=count, **extra)

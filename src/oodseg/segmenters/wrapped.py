@@ -104,7 +104,7 @@ def _read_names(path: Path) -> list[str]:
             f"the class names {path} cannot be read ({error}): give a JSON list of names"
         ) from error
     if not isinstance(names, list):
-        raise ConfigError(f"the class names {path} are no list: give a JSON list of names")
+        raise ConfigError(f"the class names {path} are not a list: give a JSON list of names")
     return names
 
 

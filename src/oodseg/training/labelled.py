@@ -114,7 +114,7 @@ def load_label_set(name: str, root: Path, held_out: Sequence[str] = ()) -> Label
     found = maker(Path(root))
     wrong = [each for each in held_out if each not in found.classes]
     if wrong:
-        raise ConfigError(f"'{wrong[0]}' is no class of {name}; it has: {', '.join(found.classes)}")
+        raise ConfigError(f"'{wrong[0]}' is not a class of {name}; it has: {', '.join(found.classes)}")
     if not held_out:
         return found
     kept = [each for each in found.classes if each not in held_out]

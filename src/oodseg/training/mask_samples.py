@@ -131,7 +131,7 @@ class ShotMaker:
         parts = split_objects(mask)
         if not parts:
             where = item.mask if isinstance(item, DutsItem) else item.path
-            raise DatasetError(f"{where} marks no object: fetch it anew")
+            raise DatasetError(f"{where} marks no object: download it again")
         target = mask if rng.random() < 0.1 else parts[int(rng.integers(len(parts)))]
         return Shot(image, target, mask & ~target)
 
@@ -141,7 +141,7 @@ class ShotMaker:
         if image is None:
             read = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if read is None:
-                raise DatasetError(f"{path} cannot be read as an image: fetch it anew")
+                raise DatasetError(f"{path} cannot be read as an image: download it again")
             image = np.ascontiguousarray(read[..., ::-1])
             if image.size > 3_000_000:
                 self._large[path] = image
@@ -191,7 +191,7 @@ class ShotMaker:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         labels = read_label(label)
         if image is None or image.shape[:2] != labels.shape:
-            raise DatasetError(f"{path} and {label} are no matching pair: fetch them anew")
+            raise DatasetError(f"{path} and {label} are not a matching pair: download them again")
         code = codes[int(rng.integers(len(codes)))]
         _, components, stats, _ = cv2.connectedComponentsWithStats((labels == code).astype(np.uint8))
         width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]

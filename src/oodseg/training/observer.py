@@ -145,11 +145,14 @@ def train_observer(
         progress: Told after every step.
 
     Raises:
-        ConfigError: The segmenter hands out no features.
+        ConfigError: The segmenter gives no features.
     """
     probe = segmenter.segment(torch.zeros(1, 3, *views.size)).features
     if probe is None:
-        raise ConfigError(f"an observer reads features and {segmenter.name} hands out none")
+        raise ConfigError(
+            f"an observer reads features and {segmenter.name} gives none: choose one that does, such as "
+            "street"
+        )
     seen = views.model_dump(mode="json", include={"size", "zoom", "light"})
     fixed = recipe.model_dump(mode="json", exclude={"max_steps", *MACHINE})
     resume = resume and goes_on(out, [fixed, seen, hash_part(segmenter)])

@@ -207,7 +207,9 @@ def train(
     settings = load_recipe(recipe, UnknownRecipe)
     detector = load_failure_detector(failures)
     if not isinstance(detector, SynthCP):
-        raise ConfigError(f"the failure detector {failures} is no synthcp: only its comparator can be taught")
+        raise ConfigError(
+            f"the failure detector {failures} is not a synthcp: only its comparator can be trained for this"
+        )
     comparator = detector.comparator
     depends = [
         settings.model_dump(include={"seed", "size", "mix"}),

@@ -30,7 +30,7 @@ def test_entries_are_changed_in_a_copy():
     ("steps.deep=3", "names no entry"),
     ("steps", "KEY=VALUE"),
     ("steps=0", "--set steps cannot be used"),
-    ("steps=[1", "no valid YAML"),
+    ("steps=[1", "not valid YAML"),
 ])  # fmt: skip
 def test_what_cannot_be_changed_is_one_sentence(change, message):
     with pytest.raises(ConfigError, match=message):

@@ -75,7 +75,9 @@ def test_what_is_not_finished_or_damaged_is_named(tmp_path):
         read_metrics(tmp_path)
     for content in (b"", b"not safetensors at all"):
         (tmp_path / "masks.safetensors").write_bytes(content)
-        with pytest.raises(WeightsError, match=r"masks\.safetensors is no whole weight file of a training"):
+        with pytest.raises(
+            WeightsError, match=r"masks\.safetensors is not a complete weight file of a training"
+        ):
             load_trained(tmp_path, "masks")
 
 

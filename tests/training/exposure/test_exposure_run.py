@@ -112,9 +112,9 @@ def test_what_is_wrong_is_said(root, street, tmp_path):
     with pytest.raises(ConfigError, match="no method 'peball'; choose one of: meta_ood"):
         teach("peball", None, root, tmp_path, street)
     segmenter = CallableSegmenter(lambda images: images)
-    with pytest.raises(ConfigError, match="hands out no features"):
+    with pytest.raises(ConfigError, match="gives no features"):
         teach("pebal", recipe("pebal"), root, tmp_path, segmenter)
-    with pytest.raises(ConfigError, match="hands out no features"):
+    with pytest.raises(ConfigError, match="gives no features"):
         teach("synboost", recipe("synboost"), root, tmp_path, segmenter)
     other = StreetNet([4, 6, 8, 8, 8], [1, 1, 1, 1], classes=["a", "b"]).eval()
     with pytest.raises(ConfigError, match="has 2 classes and the generator 7"):

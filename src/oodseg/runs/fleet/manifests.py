@@ -116,7 +116,7 @@ def _reading(location: str) -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:  # errors of Arrow are ValueErrors
         raise ConfigError(
-            f"the manifest {location} cannot be read ({error}): write it anew as Parquet or CSV"
+            f"the manifest {location} cannot be read ({error}): write it again as Parquet or CSV"
         ) from error
 
 

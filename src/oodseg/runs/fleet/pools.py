@@ -151,7 +151,10 @@ class RayPool:
                     raise OodsegError(fault) from error
                 # Ray waits half a minute for itself, which is little on a machine that does much else.
                 if attempt == _STARTS - 1:
-                    raise OodsegError(f"Ray does not start on this machine ({error})") from error
+                    raise OodsegError(
+                        f"Ray does not start on this machine ({error}): name a cluster with --address, or "
+                        "leave out --engine ray"
+                    ) from error
             else:
                 return
 

@@ -155,7 +155,7 @@ def predict_fleet(
     began = time.monotonic()
     need_parquet()
     if rows_per_file < 1:
-        raise ConfigError(f"a file holds at least one row, not {rows_per_file}")
+        raise ConfigError(f"a file must hold at least one row, not {rows_per_file}")
     place = Place(out)
     _check(place)
     listing = Listing([sources] if isinstance(sources, str | os.PathLike) else sources)

@@ -38,7 +38,7 @@ def change_recipe(recipe: RecipeT, changes: Iterable[str]) -> RecipeT:
         try:
             inside[last] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise ConfigError(f"--set {change}: the value is no valid YAML; quote it") from None
+            raise ConfigError(f"--set {change}: the value is not valid YAML; quote it") from None
     try:
         return type(recipe).model_validate(values)
     except ValidationError as error:

@@ -108,7 +108,7 @@ def load_recipe(name: str | Path | RecipeT, model: type[RecipeT]) -> RecipeT:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     try:
         return model.model_validate({} if content is None else content)
     except ValidationError as error:

@@ -140,12 +140,14 @@ def read_note(path: Path, name: str) -> Any:
     """Reads a note in the header of a trained part's weight file.
 
     Raises:
-        WeightsError: It is no whole weight file of a training.
+        WeightsError: It is not a complete weight file of a training.
     """
     try:
         return json.loads(read_header(path)[name])
     except (KeyError, ValueError) as error:
-        raise WeightsError(f"{path} is no whole weight file of a training: train that part again") from error
+        raise WeightsError(
+            f"{path} is not a complete weight file of a training: train that part again"
+        ) from error
 
 
 def _finite(value: Any) -> Any:
