@@ -58,7 +58,7 @@ def test_a_class_that_was_never_seen_is_far():
 def test_what_cannot_be_fitted_or_measured():
     segmenter = make_segmenter()
     unfitted = FeatureDistance(segmenter)
-    with pytest.raises(ConfigError, match="knows 0 features and street hands out 6: train it"):
+    with pytest.raises(ConfigError, match="knows 0 features and street gives 6: train it"):
         unfitted.assess(torch.rand(3, 32, 32))
     with pytest.raises(ConfigError, match="without labelled pixels"):
         unfitted.fit([])

@@ -39,6 +39,24 @@ def test_second_run_does_nothing_again(red, photos, out, monkeypatch):
     assert (out / "predictions.json").read_bytes() == first
 
 
+def test_lists_are_written_again_only_where_they_would_differ(red, photos, out):
+    oodseg.runs.predict(photos, red, out)
+    page = out / "index.html"
+    page.write_text("as it was")
+    oodseg.runs.predict(photos, red, out)
+    assert page.read_text() == "as it was"
+    page.unlink()
+    oodseg.runs.predict(photos, red, out)
+    assert "<html" in page.read_text()
+    (photos / "1.png").write_bytes(b"")
+    oodseg.runs.predict(photos, red, out)
+    assert "1.png" in (out / "predictions.json").read_text()
+    page.write_text("as it was")
+    (photos / "1.png").unlink()
+    oodseg.runs.predict(photos, red, out)
+    assert page.read_text() != "as it was"
+
+
 @pytest.mark.parametrize("change", ["fresh", "image", "output", "record", "format"])
 def test_what_changed_is_done_again(red, photos, out, monkeypatch, change):
     oodseg.runs.predict(photos, red, out)

@@ -106,10 +106,11 @@ def add_to_document(
     return coco_document(images, document["info"])
 
 
-def image_ids(path: Path) -> dict[str, int]:
-    """Reads the number of every image, by file name, from a COCO file; none if it is missing or broken."""
+def read_listing(path: Path) -> tuple[dict[str, int], Any]:
+    """Reads a COCO file: the number of every image, by file name, and `info`; nothing if it is broken."""
     try:
-        images = json.loads(path.read_text(encoding="utf-8"))["images"]
-        return {str(image["file_name"]): int(image["id"]) for image in images}
+        document = json.loads(path.read_text(encoding="utf-8"))
+        ids = {str(image["file_name"]): int(image["id"]) for image in document["images"]}
+        return ids, document.get("info")
     except (OSError, ValueError, TypeError, KeyError):
-        return {}
+        return {}, None

@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 _PACKAGE = "oodseg"
 _WINDOWS = os.name == "nt"
@@ -62,6 +61,8 @@ def _target(extra: str) -> str:
         vcs = source["vcs_info"]
         return _quoted(f"{_PACKAGE}[{extra}] @ {vcs.get('vcs', 'git')}+{url}@{vcs.get('commit_id', 'HEAD')}")
     if url.startswith("file:"):
+        from urllib.request import url2pathname  # brings an HTTP client
+
         path = url2pathname(urlsplit(url).path)
         if Path(path).exists():
             editable = "-e " if source.get("dir_info", {}).get("editable") else ""

@@ -80,6 +80,18 @@ class SegmenterAssessor(ModulePart, Judge):
             )
         return self.segmenter.segmentation_of(labels.to(image.device), (image.shape[-2], image.shape[-1]))
 
+    def features_of(self, segmentation: Segmentation) -> Tensor:
+        """Returns the features behind a segmentation, float32.
+
+        Raises:
+            ConfigError: The segmenter gives none.
+        """
+        if segmentation.features is None:
+            raise ConfigError(
+                f"{self.name} reads a segmenter's features and {self.segmenter.name} gives none: choose msp"
+            )
+        return segmentation.features.float()
+
     @torch.inference_mode()
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
         """Assesses one image; see `Judge.assess`."""

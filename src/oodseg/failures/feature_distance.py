@@ -61,7 +61,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
         count = sums = scatter = torch.zeros(0)
         classes = len(self.classes)
         for segmentation, truth in batches:
-            z, label = _pixels(_features(segmentation, self.segmenter), truth, classes)
+            z, label = _pixels(self.features_of(segmentation), truth, classes)
             if not len(count):
                 count, sums = z.new_zeros(classes), z.new_zeros(classes, z.shape[1])
                 scatter = z.new_zeros(z.shape[1], z.shape[1])
@@ -89,13 +89,13 @@ class FeatureDistance(SegmenterAssessor, Learned):
         """
         size = (image.shape[-2], image.shape[-1])
         segmentation = self.segmentation(image, labels)
-        features = _features(segmentation, self.segmenter)
+        features = self.features_of(segmentation)
         if features.shape[1] != len(self.whitening):
             raise ConfigError(
-                f"mahalanobis knows {len(self.whitening)} features and {self.segmenter.name} hands out "
+                f"mahalanobis knows {len(self.whitening)} features and {self.segmenter.name} gives "
                 f"{features.shape[1]}: train it with `oodseg train comparator`"
             )
-        z = torch.einsum("bdhw,de->bhwe", features.float(), self.whitening)
+        z = torch.einsum("bdhw,de->bhwe", features, self.whitening)
         gaps = [(z - mean).square().sum(-1) for mean in self.means]
         # Of a class that was never seen nothing is known: its pixels are as far as the farthest.
         distances = torch.stack(gaps, 1)
@@ -103,14 +103,6 @@ class FeatureDistance(SegmenterAssessor, Learned):
         predicted = full_logits(segmentation, size).argmax(1)
         own = resize(distances, size).gather(1, predicted[:, None])[0, 0]
         return Measurement(predicted[0], own.clamp_min(1e-12).log())
-
-
-def _features(segmentation: Segmentation, segmenter: Segmenter) -> Tensor:
-    if segmentation.features is None:
-        raise ConfigError(
-            f"mahalanobis reads a segmenter's features and {segmenter.name} gives none: choose msp"
-        )
-    return segmentation.features
 
 
 def _pixels(features: Tensor, truth: Tensor, classes: int) -> tuple[Tensor, Tensor]:

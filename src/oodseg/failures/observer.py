@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned
 from oodseg.failures.calibration import Calibration
@@ -86,10 +85,6 @@ class Observer(SegmenterAssessor, Learned):
         """
         size = (image.shape[-2], image.shape[-1])
         segmentation = self.segmentation(image, labels)
-        if segmentation.features is None:
-            raise ConfigError(
-                f"observer reads a segmenter's features and {self.segmenter.name} gives none: choose msp"
-            )
-        odds = self.observer(image[None].float(), segmentation.features.float())
+        odds = self.observer(image[None].float(), self.features_of(segmentation))
         predicted = full_logits(segmentation, size).argmax(1)[0]
         return Measurement(predicted, resize(odds[:, None].float(), size)[0, 0])

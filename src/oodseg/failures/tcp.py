@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned
 from oodseg.failures.calibration import Calibration
@@ -71,10 +70,6 @@ class TCP(SegmenterAssessor, Learned):
         """
         size = (image.shape[-2], image.shape[-1])
         segmentation = self.segmentation(image, labels)
-        if segmentation.features is None:
-            raise ConfigError(
-                f"tcp reads a segmenter's features and {self.segmenter.name} gives none: choose msp"
-            )
-        estimate = self.head(segmentation.features.float())[:, None]
+        estimate = self.head(self.features_of(segmentation))[:, None]
         predicted = full_logits(segmentation, size).argmax(1)[0]
         return Measurement(predicted, -resize(estimate.float(), size)[0, 0])

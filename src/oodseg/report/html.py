@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def fill(template: str, **values: Any) -> Markup:
@@ -33,6 +35,8 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # a run that is done needs none of it
+
     environment = Environment(
         loader=PackageLoader("oodseg.report"),
         autoescape=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.coco import coco_document, image_ids
+from oodseg.core.coco import coco_document, read_listing
 from oodseg.core.encoding import ImageFormat, NumberFormat, encode_image, encode_numbers, encode_png
 from oodseg.core.errors import ConfigError, ImageError
 from oodseg.core.files import write_json
@@ -175,7 +176,8 @@ class Predicting(Work[PredictionRecord]):
         self.batch = batch
         self._ahead: dict[str, _Ahead] = {}
         self._s2m, self._scores, self._outputs, self._promise = s2m, scores, outputs, promise
-        self._ids = image_ids(store.out / COCO_FILE)
+        self._ids, told = read_listing(store.out / COCO_FILE)
+        self._told: Any = (len(self._ids), told)  # what the lists in the folder say
         self._new_ids = count(1 + max(self._ids.values(), default=0))
 
     def identity(self, item: Item) -> list[Any]:
@@ -202,7 +204,7 @@ class Predicting(Work[PredictionRecord]):
 
     def process(self, item: Item) -> tuple[dict[str, bytes | Sequence[bytes]], PredictionRecord]:
         """See `Work.process`."""
-        started = time.perf_counter()
+        started, self._told = time.perf_counter(), None
         ahead = self._ahead.pop(item.key, None)
         # Kept with the record, and told at the end, when those of earlier runs are told again.
         with collect_warnings(forward=False) as warned:
@@ -230,20 +232,13 @@ class Predicting(Work[PredictionRecord]):
     def finish(self, names: Mapping[str, str], complete: bool) -> None:
         """See `Work.finish`."""
         info, listed = self._info(names, complete), self._listed(names)
-        self._write_coco(info, listed)
+        told = self._told == (len(listed), json.loads(json.dumps(info)))
+        if told and all((self.store.out / each).is_file() for each in LISTS):
+            return
         failures = {names[key]: reason for key, reason in self.store.failures.items()}
-        entries = [
-            ObjectEntry(
-                each.name,
-                each.record.height,
-                each.record.width,
-                each.record.annotations,
-                each.record.peak,
-                by_kind(each.files),
-            )
-            for each in listed
-        ]
+        entries = [_entry(each) for each in listed]
         write_objects(ObjectList(entries, failures, info), self.store.out)
+        self._write_coco(info, listed)  # last: it says that the others are up to date
 
     def _listed(self, names: Mapping[str, str]) -> list[Stored[PredictionRecord]]:
         """All images with results, by their numbers; new ones get one."""
@@ -285,6 +280,13 @@ class Predicting(Work[PredictionRecord]):
                 if each.origin is not None:
                     image["folder"] = str(root_of(each))
         write_json(self.store.out / COCO_FILE, document)
+
+
+def _entry(each: Stored[PredictionRecord]) -> ObjectEntry:
+    found = each.record
+    return ObjectEntry(
+        each.name, found.height, found.width, found.annotations, found.peak, by_kind(each.files)
+    )
 
 
 def by_kind(files: Sequence[str]) -> dict[str, list[str]]:
