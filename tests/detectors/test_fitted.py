@@ -67,5 +67,5 @@ def test_claims_of_queries_against_loops_over_mixed_sizes() -> None:
 
 
 def test_maskomaly_without_queries() -> None:
-    with pytest.raises(ConfigError, match="needs a mask classifier"):
+    with pytest.raises(ConfigError, match="needs the queries of a mask classifier"):
         Maskomaly().fit([Segmentation(torch.zeros(1, 2, 3, 3))])

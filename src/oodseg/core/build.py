@@ -193,7 +193,7 @@ def _settings(kind: type, value: Mapping[str, Any], owner: str, weights_follow: 
     """Builds an argument that can be of one class only."""
     options = {key: each for key, each in value.items() if key != "name"}
     if issubclass(kind, Part) and value.get("name", kind.name) != kind.name:
-        raise ConfigError(f"the {owner} is always '{kind.name}', not '{value['name']}'")
+        raise ConfigError(f"the {owner} is always '{kind.name}', not '{value['name']}': leave the name out")
     check_known(options, parameters(kind), f"the {owner}")
     if issubclass(kind, Learned) and not weights_follow:
         raise ConfigError(

@@ -69,7 +69,9 @@ def read_spec(spec: Any) -> Any:
         # JSON is YAML too.
         found = yaml.safe_load(Path(spec).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{spec} cannot be read as YAML ({' '.join(str(error).split())})") from error
+        raise ConfigError(
+            f"{spec} cannot be read as YAML ({' '.join(str(error).split())}): check it"
+        ) from error
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise ConfigError(f"{spec} holds no mapping: write one option per line, as `name: value`")
     return dict(found)

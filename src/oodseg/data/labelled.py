@@ -58,5 +58,8 @@ def labelled_images(folder: Path) -> list[LabelledImage]:
         )
     for name, path in found.items():
         if name not in labels:
-            raise DatasetError(f"the image {path} has no label of that name in {folder / 'labels'}")
+            raise DatasetError(
+                f"the image {path} has no label of that name in {folder / 'labels'}: add it, or remove "
+                "the image"
+            )
     return [LabelledImage(name, path, labels[name]) for name, path in found.items()]

@@ -50,10 +50,12 @@ def read(root: Path, split: str) -> BenchmarkSet:
     for stem, path in found.items():
         if stem not in labels:
             beside = next(iter(labels.values())).with_name(f"{stem}.png")
-            raise DatasetError(f"the image {path} has no label: {beside} is missing")
+            raise DatasetError(f"the image {path} has no label: add {beside}, or remove the image")
     for stem, path in labels.items():
         if found and stem not in found:
-            raise DatasetError(f"the label {path} has no image of that name in {folder}")
+            raise DatasetError(
+                f"the label {path} has no image of that name in {folder}: add it, or remove the label"
+            )
     table = ROAD_ANOMALY if _anomaly_code(list(labels.values())) == 2 else BINARY
     frames = tuple(Frame(stem, found.get(stem), path, table) for stem, path in labels.items())
     benchmark = _benchmark(root.resolve().name)

@@ -77,7 +77,7 @@ def open_sequence(root: str | os.PathLike[str]) -> LabelledSequence:
         raise DatasetError(f"{root} holds no labels: put one PNG per frame into {root / 'labels'}")
     stray = next((path for stem, path in labels.items() if stem not in frames), None)
     if stray is not None:
-        raise DatasetError(f"the label {stray} has no frame of that name")
+        raise DatasetError(f"the label {stray} has no frame of that name: rename or remove it")
     return LabelledSequence(root, tuple(frames.values()), labels)
 
 

@@ -67,7 +67,9 @@ class StreetImage:
             image = cv2.resize(image, (2 * height, height), interpolation=cv2.INTER_LINEAR)
             codes = cv2.resize(codes, (2 * height, height), interpolation=cv2.INTER_NEAREST)
         if image.shape[:2] != codes.shape:
-            raise DatasetError(f"{self.label} is not of the size of its image {self.image}")
+            raise DatasetError(
+                f"{self.label} is not of the size of its image {self.image}: download both again"
+            )
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), _table(self.source, loose)[codes]
 
 

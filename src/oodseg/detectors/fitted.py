@@ -13,6 +13,7 @@ from oodseg.detectors.scores import kl_to_templates
 from oodseg.detectors.scoring import FittedScore
 
 NOTHING = "there is no image to fit the score '{}' on: give images in which nothing is unknown"
+_NO_QUERIES = "maskomaly needs the queries of a mask classifier: choose a segmenter such as mask2former"
 
 
 class KLMatching(FittedScore):
@@ -76,7 +77,7 @@ class Maskomaly(FittedScore):
         pixels = 0
         for segmentation in batches:
             if segmentation.queries is None:
-                raise ConfigError("maskomaly needs a mask classifier: these segmentations have no queries")
+                raise ConfigError(_NO_QUERIES)
             each = claims(segmentation.queries)
             total = each.double().sum((0, 2, 3)) + (0 if total is None else total)
             pixels += each[:, 0].numel()
@@ -87,5 +88,5 @@ class Maskomaly(FittedScore):
     def evaluate(self, segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
         """See `Score.forward`."""
         if segmentation.queries is None:
-            raise ConfigError("maskomaly needs a mask classifier: this segmentation has no queries")
+            raise ConfigError(_NO_QUERIES)
         return maskomaly(segmentation.queries, self.claimed <= self.quiet)

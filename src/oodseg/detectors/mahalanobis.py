@@ -89,7 +89,7 @@ class Mahalanobis(FittedScore):
 
 def _features(segmentation: Segmentation) -> Tensor:
     if segmentation.features is None:
-        raise ConfigError("mahalanobis needs features, and this segmentation has none")
+        raise ConfigError("mahalanobis needs features: choose a segmenter that gives some, such as street")
     return segmentation.features
 
 

@@ -112,7 +112,9 @@ def least_confidence(losses: F64, risk: str, target: float) -> float:
 def _loss(s2m: S2M, frame: Frame, risk: str) -> F64 | None:
     label, prediction = frame.label, s2m(frame.image_path)
     if label.shape != (prediction.height, prediction.width):
-        raise DatasetError(f"{frame.label_path} is not of the size of its image {frame.image_path}")
+        raise DatasetError(
+            f"{frame.label_path} is not of the size of its image {frame.image_path}: export both again"
+        )
     masks = [each.rle for each in prediction.objects]
     confidences = [each.confidence for each in prediction.objects]
     return _LOSSES[risk](masks, confidences, label, THRESHOLDS)

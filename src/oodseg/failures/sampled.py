@@ -64,7 +64,7 @@ class Sampled(SegmenterAssessor):
             ConfigError: Labels were handed in.
         """
         if labels is not None:
-            raise ConfigError(f"{self.name} judges a network, not labels that were made elsewhere")
+            raise ConfigError(f"{self.name} judges a network, not labels from elsewhere: choose consistency")
         predicted, samples = self.samples(image)
         total, drawn = torch.zeros(predicted.shape, device=predicted.device), []
         for logits in samples:
