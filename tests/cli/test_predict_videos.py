@@ -84,7 +84,7 @@ def test_truncated_videos_say_so(red, drive, out):
         (["photos", "--every", "2"], ["--every, --start and --end are for videos"]),
         (["drive.mp4", "--start", "5", "--end", "4"], ["nothing lies between"]),
         (["drive.mp4", "--start", "9"], ["has no frame between these times"]),
-        (["drive.mp4", "--start", "noon"], ["'noon' is no time"]),
+        (["drive.mp4", "--start", "noon"], ["'noon' is not a time"]),
         (["rtsp://127.0.0.1:9/front"], ["cannot be opened", "check the address"]),
     ],
 )

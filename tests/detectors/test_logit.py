@@ -151,7 +151,7 @@ def test_an_unfitted_pipeline_says_so_after_loading_too(tmp_path) -> None:
     ("arguments", "message"),
     [
         ({"score": "magic"}, "no 'magic' among the scores"),
-        ({"smooth": -1}, "cannot be -1"),
+        ({"smooth": -1}, "must be a standard deviation in pixels, not -1"),
         ({"segmenter": {"name": "tiny"}}, "a dict is not a segmenter: .*build_segmenter makes"),
     ],
 )

@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(WeightsError, match="does not exist"):
         FastSamSegmenter(str(tmp_path / "none.onnx"))
     path = export(tmp_path / "eighth.onnx", stride=8)
-    with pytest.raises(ConfigError, match=r"\[1, 8, 3\] and \[1, 3, 8, 8\] at 64 x 64, which is no YOLO"):
+    with pytest.raises(ConfigError, match=r"\[1, 8, 3\] and \[1, 3, 8, 8\] at 64 x 64, which is not a YOLO"):
         FastSamSegmenter(path)
     path = export(tmp_path / "net.onnx")
     with pytest.raises(ConfigError, match="lie between 0 and 1"):

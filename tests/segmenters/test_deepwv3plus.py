@@ -81,7 +81,7 @@ def test_the_published_detector(saved, images):
     torch.testing.assert_close(again.score(images), score)
     with pytest.raises(ConfigError, match="has no option 'hidden'; it takes: smooth"):
         build("detectors", {"name": "rpl", "source": path, "hidden": 8})
-    with pytest.raises(ConfigError, match="nobody published checkpoint files of 'densehybrid'"):
+    with pytest.raises(ConfigError, match="'densehybrid' has no published checkpoint files"):
         build("detectors", f"densehybrid:{path}")
 
 
@@ -143,7 +143,7 @@ def test_what_is_wrong_is_said(saved, tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         DeepWV3PlusSegmenter(str(tmp_path / "none.pth"))
     with pytest.raises(
-        WeightsError, match=r"no checkpoint of DeepLabV3\+ on WideResNet-38 \(it has no final"
+        WeightsError, match=r"not a checkpoint of DeepLabV3\+ on WideResNet-38 \(it has no final"
     ):
         DeepWV3PlusSegmenter(saved({"conv.weight": torch.ones(1)}))
     part = weights(residual=False)

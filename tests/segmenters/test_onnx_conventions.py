@@ -294,5 +294,5 @@ def test_impossible_options(tmp_path, conv):
     for option in ("layout", "output_layout", "gives"):
         with pytest.raises(ConfigError, match=f"{option} must be one of"):
             segmenter(path, **{option: "no"})
-    with pytest.raises(ConfigError, match="no colour images in the layout NHWC"):
+    with pytest.raises(ConfigError, match="not colour images in the layout NHWC"):
         segmenter(path, layout="NHWC")
