@@ -127,7 +127,7 @@ def test_the_example_is_a_command(folder, pipeline, tmp_path):
 
     found = run("photos", "--out", "found")
     assert found.returncode == 1
-    assert "broken.jpg is no image" in found.stderr
+    assert "broken.jpg is not an image" in found.stderr
     assert sorted(each.name for each in photos.iterdir()) == ["broken.jpg", "street.png"]
     written = cv2.imread(str(tmp_path / "found" / "masks" / "street.png"), cv2.IMREAD_GRAYSCALE)
     assert set(np.unique(written)) == {0, 255}
@@ -138,6 +138,10 @@ def test_the_example_is_a_command(folder, pipeline, tmp_path):
     decoded = [coco_mask.decode(each["segmentation"]) for each in document["annotations"]]
     assert np.array_equal(np.any(decoded, 0), written > 0)
     assert list(document["info"]["failed"]) == [str(Path("photos/broken.jpg"))]
+    (tmp_path / "empty").mkdir()
+    nothing = run("empty", "--out", "nothing")
+    assert nothing.returncode == 1
+    assert "0 unknown objects in 0 images, 0 failed" in nothing.stdout
     assert found.stdout.startswith(f"street.png: {len(decoded)} unknown objects")
     wrong = run("photos", "--providers", "No")
     assert wrong.returncode == 2

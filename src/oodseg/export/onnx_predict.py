@@ -244,11 +244,8 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("inputs", nargs="+", help="images, folders, .txt lists of paths, or - for a list on standard input")
     add("--out", type=Path, default=Path("onnx-results"), help="folder for the results (%(default)s)")
-    add(
-        "--providers",
-        default="CPUExecutionProvider",
-        help=f"with commas, the best first; of {', '.join(here)}",
-    )
+    which = f"with commas, the best first; of {', '.join(here)}"
+    add("--providers", default="CPUExecutionProvider", help=which)
     add("--threads", type=int, default=0, help="of ONNX Runtime; 0 for one a core")
     add("--min-confidence", type=float, default=0.0, help="least confidence of an object, 0..1")
     add("--no-overlays", action="store_true", help="write no overlays")
@@ -260,8 +257,8 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Predicts every image; returns 1 if one could not be read."""
-    given = arguments()
+    """Predicts every image; returns 1 if one could not be read or there is none, 130 if interrupted."""
+    given, code = arguments(), 0
     predictor = Predictor(FOLDER, given.providers, given.threads)
     images: list[Any] = []
     objects: list[Any] = []
@@ -285,13 +282,16 @@ def main() -> int:
             images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
             objects += annotations(masks, confidence, len(images), len(objects) + 1)
             print(f"{name}: {len(masks)} unknown objects")
+    except KeyboardInterrupt:
+        code = 130
     finally:
         info = {**{key: predictor.rules[key] for key in ("oodseg", "pipeline")}, "failed": failed}
         found = {"info": info, "images": images, "annotations": objects}
         given.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**found, "categories": [{"id": 1, "name": "unknown"}]})
         (given.out / "predictions.json").write_text(text, encoding="utf-8")
-    return 1 if failed else 0
+    print(f"wrote {given.out}: {len(objects)} unknown objects in {len(images)} images, {len(failed)} failed")
+    return code or int(bool(failed) or not images)
 
 
 if __name__ == "__main__":
