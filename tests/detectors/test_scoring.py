@@ -72,7 +72,7 @@ def test_mistakes_are_named(given, message) -> None:
 
 @pytest.mark.parametrize(("name", "gives", "message"), [
     ("rba", ("features",), "rba needs a mask classifier; segformer gives no mask queries: choose one of: "),
-    ("maskomaly", (), "maskomaly needs the queries of a mask classifier"),
+    ("maskomaly", (), "maskomaly needs a mask classifier"),
     ("mahalanobis", ("queries",), "mahalanobis needs a segmenter that hands out its features"),
 ])  # fmt: skip
 def test_needs_that_are_not_met_list_what_works(name, gives, message) -> None:

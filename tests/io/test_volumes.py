@@ -199,9 +199,9 @@ def test_labels_stored_through_a_slope(tmp_path, dtype):
 @pytest.mark.parametrize(
     ("values", "options", "words"),
     [
-        (body() * 0.5, {}, "no labels"),
-        (body().astype(np.int16) - 3, {}, "no labels"),
-        (body().astype(np.int16) * 200, {}, "no labels"),
+        (body() * 0.5, {}, "not labels"),
+        (body().astype(np.int16) - 3, {}, "not labels"),
+        (body().astype(np.int16) * 200, {}, "not labels"),
         (body((30, 24, 7)), {}, "30x24x7 voxels and the scan"),
         (body(), {"spacing": (0.8, 0.9, 2.5)}, "lie elsewhere"),
     ],
