@@ -61,3 +61,30 @@ def test_labels_are_asked_for_where_no_segmenter_comes_along(tmp_path, monkeypat
         arguments = ["volumes", scan, "--detector", detector, "--out", tmp_path / "out"]
         result = CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "250"})
         assert_sentence(result, 2, "name the labels to judge with --prediction")
+
+
+def test_the_bundled_detector_gives_a_first_scan_a_result(tmp_path):
+    x, y, z = np.indices((36, 48, 30)) - np.array([18, 24, 15])[:, None, None, None]
+    inside = (x / 7.0) ** 2 + (y / 16.0) ** 2 + (z / 6.0) ** 2 < 1
+    truth = np.where(inside, np.where(y > 0, 1, 2), 0).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 20, truth.shape)
+    scan = save_nifti(
+        tmp_path / "case.nii.gz", (300 + 150.0 * inside + noise).astype(np.float32), "LPI", (1, 1, 1)
+    )
+    labels = save_nifti(tmp_path / "labels.nii.gz", truth, "RAS", (1, 1, 1))
+
+    def run(out, *options, words):
+        arguments = ["volumes", scan, "--detector", "hippocampus", "--out", tmp_path / out, *options]
+        result = CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "250"})
+        assert_sentence(result, 0, "estimated Dice, anterior", *words, tmp_path / out / "index.html")
+        assert ("in brackets" in result.output) == ("exchangeable" in words)
+        return nibabel.load(tmp_path / out / "error.nii.gz").get_fdata()
+
+    judged = run("given", "--prediction", labels, words=["no intervals of Dice are given"])
+    assert judged.shape == truth.shape
+    assert 0 <= judged.min() < judged.max() <= 1
+    assert not (tmp_path / "given" / "labels.nii.gz").exists()
+    run("made", words=["exchangeable"])
+    made = nibabel.load(tmp_path / "made" / "labels.nii.gz")
+    assert made.shape == truth.shape
+    assert set(np.unique(made.get_fdata())) <= {0, 1, 2}

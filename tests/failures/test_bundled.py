@@ -12,9 +12,10 @@ from oodseg.failures.storage import (
 from oodseg.failures.synthcp import SynthCP
 from oodseg.failures.synthcp_detector import SynthCPDetector
 from oodseg.io.images import to_tensor
+from oodseg.segmenters.given import GivenLabels
 from oodseg.synth.drawn import draw_scene
 
-MOST, MOST_OF_GENERATOR = 25e6, 20e6  # bytes
+MOST, MOST_OF_GENERATOR, MOST_OF_SCANS = 25e6, 20e6, 4e6  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,21 @@ def test_street_ships_and_is_small() -> None:
     generator = load_failure_detector("street").generator
     assert 2 * sum(each.numel() for each in generator.parameters()) <= MOST_OF_GENERATOR
     assert "oodseg train comparator" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_hippocampus_ships_and_is_small() -> None:
+    folder = find_failure_detector("hippocampus")
+    assert sum(each.stat().st_size for each in folder.iterdir()) <= MOST_OF_SCANS
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "CC BY-SA 4.0" in card
+    assert "oodseg train volumes" in card
+    detector = load_failure_detector("hippocampus")
+    assert isinstance(detector, SynthCP)
+    assert isinstance(detector.segmenter, GivenLabels)
+    assert detector.classes == ("background", "anterior", "posterior")
+    promised = detector.structure_intervals
+    assert promised is not None
+    assert set(promised.reach) == {"anterior", "posterior"}
 
 
 def test_it_judges_a_street(scene) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_FOLDER = "oodseg-results/volumes"
+_FOREIGN = "no intervals of Dice are given: the detector's are about its own segmenter's labels"
 
 
 def judge_volume(
@@ -109,6 +110,9 @@ def judge_volume(
             f"the failure detector '{detector}' comes without a segmenter: name the labels to judge with "
             "--prediction"
         )
+    foreign = stored is not None and given.fallback is not None and loaded.structure_intervals is not None
+    if foreign:
+        loaded.structure_intervals = None  # they are about labels of the segmenter that comes along
     codes = None if stored is None else map_codes(stored, given.classes, structures)
     window = window or given.window or usual_window(values)
     if window[0] >= window[1]:
@@ -132,7 +136,7 @@ def judge_volume(
     ready = open_run(plan, _slice_source(slices, files), out, DEFAULT_FOLDER)
     work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision)
     run = work.summed_up(work_through(work, ready.source, progress))
-    return replace(run, notes=notes_of(str(detector), ready.note))
+    return replace(run, notes=notes_of(str(detector), ready.note, _FOREIGN if foreign else None))
 
 
 def _slice_source(slices: Slices, files: Sequence[Path]) -> Source:
