@@ -15,7 +15,7 @@ from oodseg.cli.loading import (
     ThreadsOption,
     set_threads,
 )
-from oodseg.cli.printing import say
+from oodseg.cli.printing import say, say_failures
 
 HELP = """Fit a detector to your ordinary images, and save it as a pipeline.
 
@@ -59,7 +59,6 @@ def fit(
         found = run(
             paths, pipeline, out, detector=detector, limit=limit, device=device, size=size, progress=bar
         )
-    for reason in found.failures.values():
-        say(f"left out: {reason}", "yellow")
+    say_failures(found.failures.values(), "left out")
     say(f"fitted {detector or 'the detector'} on {found.images} images; wrote the pipeline {out}")
     say(f"next: oodseg predict IMAGES --pipeline {out}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodseg.cli.choices import NumberFormat
-from oodseg.cli.printing import print_facts, say
+from oodseg.cli.printing import print_facts, say, say_failures
 from oodseg.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def conclude(run: JudgeRun) -> None:
         say(f"in brackets: {run.listed.promise}")
     if run.listed.structure_promise:
         say(f"in brackets behind a structure: {run.listed.structure_promise}")
-    for reason in run.failures.values():
-        say(f"failed: {reason}", "red")
+    say_failures(run.failures.values())
     say(f"wrote {run.page} and the files beside it")
     if run.failures:
         raise typer.Exit(1)

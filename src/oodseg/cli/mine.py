@@ -10,7 +10,7 @@ import typer
 from oodseg.cli.choices import Precision
 from oodseg.cli.compute_options import PrecisionOption
 from oodseg.cli.loading import DeviceOption
-from oodseg.cli.printing import print_facts, say
+from oodseg.cli.printing import print_facts, say, say_failures
 
 if TYPE_CHECKING:
     from oodseg.mining import MiningRun
@@ -96,6 +96,5 @@ def show(run: MiningRun) -> None:
             f"rarity {each.rarity:.2f}" if each.similarity is None else f"similarity {each.similarity:.2f}"
         )
         say(f"  {each.image} #{each.number}: {worth}, confidence {each.confidence:.2f}")
-    for reason in dict.fromkeys(run.failures.values()):
-        say(f"failed: {reason}", "red")
+    say_failures(dict.fromkeys(run.failures.values()))
     say(f"wrote {run.page}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from oodseg.core.input_warnings import shorten
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,9 +46,14 @@ def print_predictions(run: PredictionRun) -> None:
     print_facts(run.facts())
     if run.promise is not None:
         say(f"promised: {run.promise}")
-    for reason in run.failures.values():
-        say(f"failed: {reason}", "red")
+    say_failures(run.failures.values())
     say(f"wrote {run.coco_path} and the folders beside it; to look through: {run.page}")
+
+
+def say_failures(reasons: Iterable[str], what: str = "failed") -> None:
+    """Prints why inputs failed; of many that differ in nothing but names, the first ones and their number."""
+    for reason in shorten(reasons, 20):
+        say(f"{what}: {reason}", "red")
 
 
 def printable(text: str) -> str:
