@@ -209,7 +209,7 @@ def main() -> None:
         verdicts += failures(arguments.failures, arguments.data)
     if arguments.untrained is not None:
         source, count = arguments.detector or "street", arguments.untrained
-        table("Targets", TARGETS, untrained(source, arguments.data, count, arguments.member))
+        table("Targets", TARGETS, list(untrained(source, arguments.data, count, arguments.member)))
         return
     if arguments.failures or arguments.detector:
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
