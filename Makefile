@@ -48,7 +48,7 @@ weights: setup  ## train a whole pipeline from the data in DATA
 	@test -n "$(DATA)" || { echo "name the folder of the training data: make weights DATA=FOLDER"; exit 2; }
 	$(BIN)/oodseg train segmenter --data "$(DATA)" --out $(RUNS)/segmenter
 	$(BIN)/oodseg train segmenter --recipe segmenter_frozen --data "$(DATA)" --out $(RUNS)/segmenter_frozen
-	$(BIN)/oodseg train detector --segmenter $(RUNS)/segmenter --segmenter $(RUNS)/segmenter_frozen --data "$(DATA)" --out $(RUNS)/detector
+	$(BIN)/oodseg train detector --segmenter $(RUNS)/segmenter --segmenter $(RUNS)/segmenter_frozen --set 'close_members=[0]' --data "$(DATA)" --out $(RUNS)/detector
 	$(BIN)/oodseg train prompts --detector $(RUNS)/detector --data "$(DATA)" --out $(RUNS)/prompts
 	$(BIN)/oodseg train masks --data "$(DATA)" --out $(RUNS)/masks
 	$(BIN)/oodseg train bundle --detector $(RUNS)/detector --prompts $(RUNS)/prompts --masks $(RUNS)/masks --bits 8 --out $(RUNS)/street
