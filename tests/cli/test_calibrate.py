@@ -81,7 +81,7 @@ def test_boxes_of_a_pipeline(tmp_path):
         (["--risk", "miss=0.1", "--interval", "0.9"], "say what to calibrate"),
         (["--risk", "miss"], "--risk miss: write NAME=MEAN, such as miss=0.1"),
         (["--risk", "luck=0.1"], "there is no risk 'luck'; choose one of: miss, miss_objects, false_alarms"),
-        (["--risk", "miss=10"], "the target of miss must lie between 0 and 1, not at 10"),
+        (["--risk", "miss=10"], "the target of miss lies between 0 and 1, not at 10"),
     ],
 )
 def test_what_is_asked_for_must_make_sense(tmp_path, arguments, message):

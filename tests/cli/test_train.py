@@ -54,9 +54,9 @@ def test_entries_inside_entries_can_be_set() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["segmenter", "--set", "stepz=3"], r"--set stepz=3 names no entry of the recipe: .*max_steps"),
-    (["segmenter", "--set", "max_steps=0"], "--set max_steps cannot be used"),
-    (["masks", "--recipe", "none"], "there is no recipe 'none'"),
+    (["segmenter", "--data", "d", "--out", "o", "--set", "stepz=3"], "stepz=3 names no entry .*max_steps"),
+    (["segmenter", "--data", "d", "--out", "o", "--set", "max_steps=0"], "--set max_steps cannot be used"),
+    (["masks", "--data", "d", "--out", "o", "--recipe", "none"], "there is no recipe 'none'"),
     (["masks"], "--data and --out"),
     (["prompts", "--data", "d", "--out", "o"], "--detector"),
     (["detector", "--data", "d", "--out", "o"], "--segmenter"),

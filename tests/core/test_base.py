@@ -140,7 +140,8 @@ def test_every_part_has_a_round_trip():
     elsewhere = {
         "segmenters": {"segformer", "upernet", "dpt", "mask2former", "maskformer", "oneformer", "eomt"}
         | {"onnx", "torchvision", "deepwv3plus"},
-        "detectors": {"meta_ood", "energy_margin", "pebal", "rpl", "densehybrid", "synboost"},
+        "detectors": {"meta_ood", "energy_margin", "pebal", "rpl", "densehybrid", "synboost"}
+        | {"mask2anomaly", "rba"},
         "masks": {"everything", "sam", "sam_hq", "sam2", "edgetam", "sam3", "fastsam", "sam_onnx"},
     }
     for room, parts in HERE.items():

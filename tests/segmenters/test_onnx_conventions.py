@@ -245,7 +245,7 @@ def test_several_outputs(tmp_path, conv):
         torch.testing.assert_close(found.segment(images).logits, right, atol=1e-4, rtol=1e-4)
     two = (("Neg", ["logits"], ["a"], {}), ("Neg", ["a"], ["b"], {}))
     path = write(tmp_path / "two.onnx", conv, after=two, outputs=("a", "b"))
-    with pytest.raises(ConfigError, match=r"a float32 \[1, 5, .* b float32 .* `output: NAME`"):
+    with pytest.raises(ConfigError, match=r"'a' \(float32 \[1, 5, .* 'b' \(float32 .* `output: NAME`"):
         segmenter(path)
     named = segmenter(path, output="b").segment(images).logits
     torch.testing.assert_close(named, right, atol=1e-4, rtol=1e-4)

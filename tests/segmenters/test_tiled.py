@@ -103,7 +103,7 @@ def test_config_rebuilds(folder_of):
     [
         ({"window": 8}, "at least 32 pixels"),
         ({"overlap": 1.0}, "share of the window"),
-        ({"scales": []}, "at least one"),
+        ({"scales": []}, "one or more factors above 0"),
         ({"scales": [1.0, 0.0]}, "above 0"),
     ],
 )

@@ -68,7 +68,7 @@ def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         TorchvisionSegmenter(LRASPP, str(tmp_path / "none.pth"))
     torch.save({"x": torch.ones(1)}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match="no state dict of lraspp"):
+    with pytest.raises(WeightsError, match="not a state dict of lraspp"):
         TorchvisionSegmenter(LRASPP, str(tmp_path / "other.pth"))
     torch.save(network(LRASPP, 3).state_dict(), tmp_path / "three.pth")
     with pytest.raises(WeightsError, match="does not fit deeplabv3"):
