@@ -2,17 +2,14 @@
 
 import pytest
 import torch
-from exposure_tiny import TINY
+from exposure_tiny import TINY, assert_the_same_in_a_pipeline
 from safetensors.torch import load_file
 from torch import nn
 
 import tiny_models
-from oodseg import S2M
 from oodseg.core.errors import ConfigError
 from oodseg.core.taxonomy import CLASSES
 from oodseg.failures.spade import SpadeGenerator
-from oodseg.masks.box import BoxSegmenter
-from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters.hub_pixel import SegformerSegmenter
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.street import StreetNet
@@ -71,12 +68,7 @@ def test_saved_resumed_and_in_a_pipeline(root, street, tmp_path):
     assert load_file(done.path)["head.0.1.num_batches_tracked"].item() == 3, "it went on"
     train("pebal", recipe("pebal", outlier_weight=0.2), root, tmp_path / "run", street)
     assert load_file(done.path)["head.0.1.num_batches_tracked"].item() == 2, "another recipe begins anew"
-    detector = load_trained(tmp_path / "run", "detector")
-    S2M(detector, ComponentPrompts(), BoxSegmenter()).save_pretrained(tmp_path / "pipeline")
-    again = S2M.from_pretrained(tmp_path / "pipeline").detector
-    image = torch.rand(1, 3, 40, 60)
-    torch.testing.assert_close(again.score(image), detector.score(image))
-    assert again.normalizer == detector.normalizer
+    assert_the_same_in_a_pipeline(tmp_path / "run", tmp_path / "pipeline")
 
 
 def test_corocl_trains_a_projection_that_no_pipeline_keeps(root, street, tmp_path):

@@ -2,18 +2,14 @@
 
 import pytest
 import torch
-from exposure_tiny import TINY
+from exposure_tiny import TINY, assert_the_same_in_a_pipeline
 from safetensors.torch import load_file
 
 import tiny_models
-from oodseg import S2M
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import MaskQueries
-from oodseg.masks.box import BoxSegmenter
-from oodseg.prompts.components import ComponentPrompts
 from oodseg.segmenters.hub_masks import Mask2FormerSegmenter, MaskFormerSegmenter
 from oodseg.segmenters.street import StreetNet
-from oodseg.training.engine.trained import load_trained
 from oodseg.training.exposure.methods import method_of
 from oodseg.training.exposure.run import teach, train
 from oodseg.training.exposure.truth import Truth
@@ -60,12 +56,7 @@ def test_saved_resumed_and_in_a_pipeline(root, segmenter, tmp_path):
     train("rba", recipe("rba", max_steps=3), root, tmp_path / "run", segmenter)
     assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"] == 3
     assert (tmp_path / "run" / "curve" / "version_1").is_dir(), "it went on"
-    detector = load_trained(tmp_path / "run", "detector")
-    S2M(detector, ComponentPrompts(), BoxSegmenter()).save_pretrained(tmp_path / "pipeline")
-    again = S2M.from_pretrained(tmp_path / "pipeline").detector
-    image = torch.rand(1, 3, 40, 60)
-    torch.testing.assert_close(again.score(image), detector.score(image))
-    assert again.normalizer == detector.normalizer
+    assert_the_same_in_a_pipeline(tmp_path / "run", tmp_path / "pipeline")
 
 
 @pytest.mark.parametrize("name", NAMES)
