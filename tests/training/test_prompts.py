@@ -52,6 +52,19 @@ def test_a_training_goes_on_from_a_pipelines_generator() -> None:
         new_generator(PromptRecipe(**TINY, initial="street"), (1, 2, 3))
 
 
+def test_a_generator_of_scores_alone_goes_on_from_one_that_joins_features() -> None:
+    folder = find_bundle("street")
+    shipped = load_part(folder, read_config(folder), "prompts")
+    found = new_generator(PromptRecipe(**TINY, initial="street"))
+    assert found.features == ()
+    scores = [2 * torch.randn(64, 96, generator=torch.Generator().manual_seed(0))]
+    with torch.inference_mode():
+        (mine,), (theirs,) = found.detect(scores)[0], shipped.detect(scores)[0]
+    assert len(mine["boxes"])
+    for key, value in mine.items():
+        torch.testing.assert_close(value, theirs[key])
+
+
 def test_unknown_key_in_a_recipe(tmp_path) -> None:
     (tmp_path / "mine.yaml").write_text("stepz: 3\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="stepz"):

@@ -29,6 +29,9 @@ from oodseg.training.score_source import DetectorScores, Ordinary, ScoreSource
 def new_generator(recipe: PromptRecipe, features: Sequence[int] = ()) -> FasterRCNNPrompts:
     """Builds a generator of the recipe's kind: new, or with the weights of the pipeline in `initial`.
 
+    One that reads scores alone can go on from one that joins image features too: without features, what joins
+    them counts for nothing.
+
     Raises:
         ConfigError: There is no such pipeline, or its generator is of another kind.
     """
@@ -37,12 +40,13 @@ def new_generator(recipe: PromptRecipe, features: Sequence[int] = ()) -> FasterR
         folder = find_bundle(recipe.initial)
         given = load_part(folder, read_config(folder), "prompts")
         fits = isinstance(given, FasterRCNNPrompts) and given.backbone == recipe.backbone
-        if not fits or given.features != generator.features:
+        if not fits or generator.features not in ((), given.features):
             raise ConfigError(
                 f"the pipeline {recipe.initial} has no prompt generator with the backbone {recipe.backbone} "
                 "to go on from: name another one, or leave `initial` out"
             )
-        generator.load_state_dict(given.state_dict())
+        kept = generator.state_dict().keys()
+        generator.load_state_dict({key: value for key, value in given.state_dict().items() if key in kept})
     return generator
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oodseg.core.build import build
-from oodseg.core.bundle import bundled_names
+from oodseg.core.bundle import bundled_names, find_bundle, read_config
 from oodseg.segmenters.street import StreetNet
 from oodseg.segmenters.street_ensemble import StreetEnsemble
 from oodseg.training.engine.trained import load_trained
@@ -28,7 +28,10 @@ def network_of(sources: Sequence[str]) -> StreetNet:
 
 def _network(source: str) -> StreetNet:
     if source in bundled_names() or (Path(source) / "config.json").is_file():
-        found: StreetNet = build("segmenters", {"name": "street", "source": source})
+        # By the name that the pipeline gives it: of an ensemble, "street" would be its first member.
+        network = read_config(find_bundle(source))["detector"].get("network", {})
+        name = network.get("name", StreetNet.name)
+        found: StreetNet = build("segmenters", {"name": name, "source": source})
     else:
         found = load_trained(Path(source), "segmenter")
     return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from oodseg.core.allocation import keep_freed_memory
 from oodseg.core.errors import MissingDependencyError, OodsegError
 from oodseg.core.installing import install_extra
 from oodseg.runs.fleet.working import Assignment, Done, Worker
@@ -30,6 +31,7 @@ class _RayWorker:
     """A worker as Ray Data calls it: columns of numbers in, columns of counts out."""
 
     def __init__(self, assignment: Assignment) -> None:
+        keep_freed_memory()  # a process of its own, which does not go through the command line
         self._worker = Worker(assignment)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
