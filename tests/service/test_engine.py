@@ -6,9 +6,11 @@ import pytest
 import torch
 from service_app import models, scene
 
+from oodseg import S2M
 from oodseg.core.errors import ImageError
 from oodseg.service.engine import Engine
 from oodseg.service.meter import Meter
+from oodseg.service.models import Models
 from oodseg.service.problems import Problem
 from redness import street
 
@@ -31,7 +33,8 @@ class Gate:
         return self.models
 
     def hold(self, engine):
-        """Keeps the engine busy until `open` is set."""
+        """Keeps the engine busy until `open` is set; what it saw before is forgotten."""
+        self.seen.clear()
 
         def wait(*_):
             self.entered.set()
@@ -120,6 +123,49 @@ def test_what_was_asked_before_the_end_is_answered_and_nothing_after(gate) -> No
     gate.open.set()
     assert len(asked.result(60).objects) == 1
     stopped.join(60)
+
+
+def test_it_is_ready_once_everything_has_been_tried(gate) -> None:
+    engine, tried = Engine(gate, Meter()), threading.Event()
+    assess = gate.models.judge.assess
+
+    def first(image):
+        assert not engine.ready
+        tried.set()
+        return assess(image)
+
+    gate.models.judge.assess = first
+    engine.start()
+    assert engine.wait(60)
+    assert tried.is_set()
+    assert gate.seen == [1]
+    engine.stop(60)
+
+
+def test_models_that_fail_when_tried_are_never_ready(gate) -> None:
+    def broken(_):
+        raise ImageError("no eyes")
+
+    gate.models.judge.assess = broken
+    engine = Engine(gate, Meter())
+    engine.start()
+    assert not engine.wait(60)
+    assert "no eyes" in engine.state
+
+
+def test_a_twin_shares_the_weights_and_nothing_else() -> None:
+    whole = Models(S2M.from_pretrained("street"), None, {}, "quiet")
+    twin = whole.twin()
+    for part, other in ((whole.s2m.detector, twin.s2m.detector), (whole.s2m.masks, twin.s2m.masks)):
+        assert part is not other
+        tensors, others = part.state_dict(), other.state_dict()
+        assert {name: each.data_ptr() for name, each in tensors.items()} == {
+            name: each.data_ptr() for name, each in others.items()
+        }
+        modules = {id(each) for each in part.modules()}
+        assert not modules & {id(each) for each in other.modules()}
+    twin.s2m.operating_point = "thorough"
+    assert whole.s2m.operating_point == "quiet"
 
 
 def test_a_failing_computation_fails_alone(gate) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import queue
@@ -44,7 +43,7 @@ class _Task:
 
 
 class Engine:
-    """Loads the models in a thread of its own, and computes there and in others whatever is asked for.
+    """Loads and tries the models in a thread of its own, and computes there and in others what is asked for.
 
     On a CPU a request that is alone gets all its threads. Where several wait, each is computed with a part of
     them: that takes less time for all together.
@@ -179,7 +178,9 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            self._models = self._load()
+            models = self._load()
+            models.warm_up()
+            self._models = models
             self._meter.ready.set(1)
             log("models loaded", model=self._models.s2m.name)
         except Exception as error:
@@ -197,8 +198,8 @@ class Engine:
         on_cpu = models.s2m.device == "cpu"
         shares = Shares(self._workers if on_cpu else 1)
         # Parts may keep something while they compute, such as the hooks of a network.
-        further = [copy.deepcopy(models) for _ in range(shares.workers - 1)]
-        threads = [threading.Thread(target=self._work, args=(each, shares), daemon=True) for each in further]
+        twins = [models.twin() for _ in range(shares.workers - 1)]
+        threads = [threading.Thread(target=self._work, args=(each, shares), daemon=True) for each in twins]
         for thread in threads:
             thread.start()
         self._work(models, shares)

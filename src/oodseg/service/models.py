@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.guarantee import CALIBRATED
@@ -13,9 +18,9 @@ from oodseg.failures.loading import choose_failure_detector
 from oodseg.io.images import to_tensor
 from oodseg.pipeline import S2M
 from oodseg.runs.loading import load
+from oodseg.synth.drawn import draw_scene
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from oodseg.core.parts import Assessment, Judge, Sight
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 # False boxes aimed at per ordinary image.
 _FALSE_BOXES = dict(zip(OPERATING_POINTS, (0.1, 0.25, 1.0), strict=True))
+
+_WARM_UP_SIZE = 720, 1280  # large enough for a closer look
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,20 @@ class Models:
             "promise": None if s2m.guarantee is None else s2m.guarantee.promise(),
             "failures": None if self.judge is None else _describe_judge(self.judge),
         }
+
+    def twin(self) -> Models:
+        """Copies the models for another thread: weights are shared, what parts keep while they compute is not."""
+        parts = (self.s2m.detector, self.s2m.prompts, self.s2m.masks, self.judge)
+        networks = [each for each in parts if isinstance(each, nn.Module)]
+        tensors = chain.from_iterable(chain(each.parameters(), each.buffers()) for each in networks)
+        return copy.deepcopy(self, {id(each): each for each in tensors})
+
+    def warm_up(self) -> None:
+        """Looks at a drawn street, so that the first request does not wait for what is made once only."""
+        image = draw_scene(np.random.default_rng(0), _WARM_UP_SIZE).image
+        self.find(image, self.readiest)
+        if self.judge is not None:
+            self.assess(image)
 
     def find(self, image: Any, point: str, sight: Sight | None = None) -> Prediction:
         """Finds the objects of an image; only one thread may call it at a time.
