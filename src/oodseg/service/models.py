@@ -126,8 +126,8 @@ class Models:
         }
 
     def twin(self) -> Models:
-        """Copies the models for another thread: weights are shared, what parts keep while they compute is not."""
-        parts = (self.s2m.detector, self.s2m.prompts, self.s2m.masks, self.judge)
+        """Copies the models for another thread: weights are shared, all else that parts keep is not."""
+        parts: tuple[Any, ...] = (self.s2m.detector, self.s2m.prompts, self.s2m.masks, self.judge)
         networks = [each for each in parts if isinstance(each, nn.Module)]
         tensors = chain.from_iterable(chain(each.parameters(), each.buffers()) for each in networks)
         return copy.deepcopy(self, {id(each): each for each in tensors})
