@@ -6,7 +6,6 @@ import copy
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -52,7 +51,7 @@ class Runner:
         self.network, self.graph, self.example, self.bfloat16 = network, graph, example, bfloat16
         self.runtime: str | None = None
         self._engines: dict[tuple[str, bool, int], Engine] = {}
-        self._state: tuple[Any, ...] = ()
+        self._state: list[tuple[int, int]] = []
         self._lock = Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Runner:
@@ -63,7 +62,7 @@ class Runner:
 
     def __getstate__(self) -> dict[str, Any]:
         # Sessions, compiled models and locks cannot be pickled; they are made again.
-        return {**self.__dict__, "_engines": {}, "_state": (), "_lock": None}
+        return {**self.__dict__, "_engines": {}, "_state": [], "_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=Lock())
@@ -120,7 +119,15 @@ def _is_traced() -> bool:
     return bool(is_tracing())  # type: ignore[no-untyped-call]
 
 
-def _state(network: nn.Module) -> tuple[Any, ...]:
+def _state(network: nn.Module) -> list[tuple[int, int]]:
     """What changes whenever a weight does: where the tensors lie, and how often they were written to."""
-    tensors = chain(network.parameters(), network.buffers())
-    return tuple((each.data_ptr(), 0 if each.is_inference() else each._version) for each in tensors)
+    # Asked at every call: by hand, this takes half of the time of `network.parameters()` and `buffers()`.
+    found, modules = [], [network]
+    while modules:
+        module = modules.pop()
+        modules += [each for each in module._modules.values() if each is not None]
+        for tensors in (module._parameters, module._buffers):
+            for each in tensors.values():
+                if each is not None:
+                    found.append((each.data_ptr(), 0 if each.is_inference() else each._version))
+    return found
