@@ -81,6 +81,10 @@ def test_package_names_are_found_when_used():
         (KeyboardInterrupt(), 130, "interrupted: every file written so far is whole\n"),
         (KeyboardInterrupt("interrupted after 3"), 130, "interrupted after 3\n"),
         (OSError(errno.ENOSPC, "No space"), 2, "the disk is full: free some space"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "xx"), 2, "xx: File name too long: choose a sho"),
+        (PermissionError(errno.EACCES, "Permission denied", b"x"), 2, "x: Permission denied: check the perm"),
+        (OSError(errno.EIO, "Input/output error"), 2, "Input/output error: check the disk"),
+        (MemoryError(), 2, "there is not enough memory: take smaller images"),
         (ConfigError("a [bold]name[/bold] in brackets stays"), 2, "a [bold]name[/bold] in brackets stays\n"),
     ],
 )

@@ -37,6 +37,24 @@ def test_each_image_once(tmp_path):
     assert names_of(found, tmp_path) == ["a.png", "sub/b.png"]
 
 
+def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch):
+    touch(tmp_path, "a.png")
+    monkeypatch.chdir(tmp_path)
+    for paths in ("", ["a.png", ""]):
+        with pytest.raises(ImageError, match="one of the paths is empty: name an image"):
+            find_images(paths)
+    assert len(find_images(".")) == 1
+
+
+@pytest.mark.parametrize("name", ["images.csv", "IMAGES.PARQUET"])
+def test_a_table_alone_is_no_image(tmp_path, name):
+    touch(tmp_path, name, "a.png")
+    with pytest.raises(ImageError, match=f"{name} is a table, not an image: list the images"):
+        find_images(tmp_path / name)
+    # A shell makes `*` of all that lies there: it is named as broken when its turn comes.
+    assert len(find_images([tmp_path / name, tmp_path / "a.png"])) == 2
+
+
 def test_a_named_file_is_taken_whatever_its_suffix(tmp_path):
     touch(tmp_path, "scan", "a[1].png")
     found = find_images([tmp_path / "scan", tmp_path / "a[1].png"])

@@ -1,3 +1,4 @@
+import os
 import struct
 import zlib
 
@@ -183,6 +184,14 @@ def test_paths_that_are_no_file(tmp_path):
         read_image(tmp_path / "none.jpg")
     with pytest.raises(ImageError, match="cannot be opened"):
         read_image(tmp_path / ("x" * 5000))
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="is a pipe or a device, not a file"):
+        read_image(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    for name, target in (("link.jpg", "gone.jpg"), ("loop.jpg", "loop.jpg")):
+        with pytest.raises(ImageError, match=f"{name} is a link to {target}, where no file is: mend"):
+            read_image(tmp_path / name)
 
 
 def test_as_image_takes_paths_pil_and_arrays(tmp_path, noise):

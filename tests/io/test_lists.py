@@ -40,6 +40,34 @@ def test_standard_input(photos, monkeypatch, text):
     assert names_of(find_images("-")) == ["a.png", "b.png"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfa.png\r\nb.png\r\n",
+        "\ufeffa.png\r\nb.png\r\n".encode("utf-16-le"),
+        "\ufeffa.png\nb.png".encode("utf-16-be"),
+        b"\"a.png\"\n'b.png'\n",
+    ],
+)
+def test_lists_as_other_systems_write_them(photos, monkeypatch, data):
+    (photos / "list.txt").write_bytes(data)
+    assert names_of(find_images("list.txt")) == ["a.png", "b.png"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert names_of(find_images("-")) == ["a.png", "b.png"]
+
+
+def test_quotes_that_belong_to_a_name(photos):
+    (photos / "'a.png'").write_bytes(b"x")
+    (photos / "list.txt").write_text("'a.png'\n")
+    assert names_of(find_images("list.txt")) == ["'a.png'"]
+
+
+def test_names_in_standard_input_that_are_no_utf_8(photos, monkeypatch):
+    (photos / "\udcff.png").write_bytes(b"x")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff.png\n")))
+    assert names_of(find_images("-")) == ["\udcff.png"]
+
+
 def test_a_file_that_is_gone_is_reported_when_its_turn_comes(photos):
     (photos / "list.txt").write_text("a.png\ngone.png\n")
     assert names_of(find_images("list.txt")) == ["a.png", "gone.png"]

@@ -33,8 +33,24 @@ def test_without_usable_maps(tmp_path):
         measure(tmp_path / "none")
     with pytest.raises(ScoreMapError, match="holds no score map"):
         measure(tmp_path)
-    np.save(tmp_path / "a.npy", np.zeros((24, 40)))
-    with pytest.raises(ScoreMapError, match="cannot fit score statistics"):
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros((24, 40)), "0 everywhere"),
+        (np.zeros((3, 24, 40)), r"the shape \[3, 24, 40\]"),
+        (np.full((24, 40), np.nan), "no finite value"),
+        (np.full((24, 40), "a"), "instead of numbers"),
+        (np.array([None]), "cannot be read"),
+    ],
+)
+def test_maps_that_all_have_a_fault(tmp_path, values, words):
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(ScoreMapError, match=rf"a\.npy .*{words}"):
+        measure(tmp_path)
+    (tmp_path / "b.npy").write_bytes(b"")
+    with pytest.raises(ScoreMapError, match=rf"a\.npy .*{words}.* \(1 more "):
         measure(tmp_path)
 
 

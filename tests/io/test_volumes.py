@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from failure_fakes import affine_of, body, save_nifti, save_scan
 from oodseg.core.errors import DatasetError, ImageError, OodsegError
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.io.volumes import (
     is_volume,
     put_slice,
@@ -52,7 +53,7 @@ def test_equal_volumes_are_equal_files(tmp_path):
 )
 def test_slices_lie_across_the_thickest_voxels(tmp_path, spacing, axis):
     shape = (20, 20, 20)
-    path = save_nifti(tmp_path / "scan.nii", np.zeros(shape, np.float32), spacing=spacing)
+    path = save_nifti(tmp_path / "scan.nii", np.indices(shape)[0].astype(np.float32), spacing=spacing)
     assert read_volume(path).slice_axis == axis
 
 
@@ -137,13 +138,19 @@ def test_labels_are_of_one_volume(tmp_path):
 def test_voxels_that_are_no_number_become_nought(tmp_path):
     values = np.ones((20, 20, 20), np.float32)
     values[3, 3, 3] = np.nan
-    assert read_volume(save_nifti(tmp_path / "scan.nii", values)).values[3, 3, 3] == 0
+    with collect_warnings(forward=False) as warned:
+        assert read_volume(save_nifti(tmp_path / "scan.nii", values)).values[3, 3, 3] == 0
+    assert "scan.nii: 1 of 8000 voxels were NaN or infinite and count as 0" in warned[0]
 
 
 def damaged(folder):
     path = save_scan(folder / "scan.nii.gz", body())
     path.write_bytes(path.read_bytes()[:-200])
     return path
+
+
+def renamed(folder, name, other):
+    return save_nifti(folder / name, body()).rename(folder / other)
 
 
 def empty_gzip(folder):
@@ -157,6 +164,11 @@ def empty_gzip(folder):
     [
         (lambda folder: folder / "none.nii.gz", "does not exist"),
         (damaged, "not a complete NIfTI file"),
+        (lambda folder: folder, "is a folder: name one NIfTI file"),
+        (lambda folder: save_nifti(folder / "s.nii", np.full((20, 20, 5), 3.0)), "s.nii is 3 everywhere"),
+        (lambda folder: save_nifti(folder / "s.nii", np.full((20, 20, 5), np.nan)), "s.nii is 0 everywhere"),
+        (lambda folder: renamed(folder, "a.nii", "b.nii.gz"), "not compressed.*rename it to b.nii$"),
+        (lambda folder: renamed(folder, "a.nii.gz", "b.nii"), "b.nii is compressed.*rename it to b.nii.gz$"),
         (empty_gzip, "not a complete NIfTI file"),
         (lambda folder: save_nifti(folder / "s.nii", np.zeros((5, 20, 3), np.float32)), "slices of 5x20"),
         (

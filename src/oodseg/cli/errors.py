@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import Any
 
 import typer
@@ -13,6 +14,19 @@ from oodseg.core.errors import OodsegError
 from oodseg.core.input_warnings import collect_warnings, shorten
 
 _FAULT, _INTERRUPTED = 2, 130  # exit codes
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+# What the machine refuses, wherever it happens; any other error of the system is one of ours.
+_REMEDIES = {
+    **dict.fromkeys(_FULL, "free some space and run the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "check the permissions, or choose another place"),
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "mend the links",
+    errno.ENOTDIR: "choose a folder, not a file",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "close other programs, or raise the limit (ulimit -n)"),
+    **dict.fromkeys((errno.EIO, errno.ESTALE), "check the disk or the network, and run it again"),
+    errno.ENOMEM: "close other programs, or take smaller images",
+}
 
 
 class Verbs(TyperGroup):
@@ -37,7 +51,20 @@ class Verbs(TyperGroup):
             say(str(error) or "interrupted: every file written so far is whole", "red", stderr=True)
             raise typer.Exit(_INTERRUPTED) from error
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno not in _REMEDIES:
                 raise
-            say("the disk is full: free some space and run the same command again", "red", stderr=True)
+            say(f"{_place(error)}: {_REMEDIES[error.errno]}", "red", stderr=True)
             raise typer.Exit(_FAULT) from error
+        except MemoryError as error:
+            say(
+                "there is not enough memory: take smaller images or a smaller --size, or close programs",
+                "red",
+                stderr=True,
+            )
+            raise typer.Exit(_FAULT) from error
+
+
+def _place(error: OSError) -> str:
+    """Names the file of an error, if it has one, and the fault."""
+    fault = "the disk is full" if error.errno in _FULL else (error.strerror or str(error))
+    return fault if error.filename is None else f"{os.fsdecode(error.filename)}: {fault}"

@@ -25,6 +25,7 @@ from oodseg.core.run_file import results_in
 from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES, is_readable
 from oodseg.io.lists import may_be_list, read_list
 
+_TABLES = frozenset({".csv", ".tsv", ".parquet", ".json", ".jsonl"})
 _NAMED = 3  # how many of each kind a summary names
 
 
@@ -98,8 +99,8 @@ def discover(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -
             standard input.
 
     Raises:
-        ImageError: A path that does not exist, a folder without an image, a pattern without a match, an empty
-            list.
+        ImageError: A path that is empty or does not exist, a folder without an image, a pattern without a
+            match, an empty list, nothing but a table.
     """
     arguments = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     search = _Search()
@@ -168,6 +169,14 @@ class _Search:
             alone: Whether it is the only one. Beside others, a text file that is no list is passed over: a
                 shell makes `photos/*` of all that lies there.
         """
+        if not argument:
+            # Never the working folder: most often a variable of a shell that is not set.
+            raise ImageError("one of the paths is empty: name an image, or . for the working folder")
+        if alone and Path(argument).suffix.lower() in _TABLES and os.path.isfile(argument):
+            raise ImageError(
+                f"{argument} is a table, not an image: list the images, one per line, in a .txt file; tables "
+                "are for --engine ray"
+            )
         if not may_be_list(argument):
             return self._expand(argument)
         try:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from oodseg.core.errors import ConfigError, ImageError
 from oodseg.io.depth import to_8_bit
 from oodseg.io.formats import missing_decoder, pillow_formats
+from oodseg.io.opening import open_image_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -125,19 +126,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Opens the header of an image file."""
-    if os.path.isdir(path):  # unlike Path.is_dir silent about names that no file system can hold
-        raise ImageError(f"{path} is a folder, not an image: name an image inside it")
-    try:
-        if path.stat().st_size == 0:
-            raise ImageError(f"{path} is empty (0 bytes): copy or download it again")
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise ImageError(f"{path} does not exist: check the path for typing errors") from None
-    except OSError as error:
-        raise ImageError(
-            f"{path} cannot be opened ({error.strerror or error}): check its permissions"
-        ) from error
-    with file, open_header(file, str(path)) as image:
+    with open_image_file(path) as file, open_header(file, str(path)) as image:
         yield image
 
 

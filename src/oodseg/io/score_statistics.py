@@ -83,26 +83,36 @@ def measure_scores(paths: Sequence[Path], max_maps: int = 50, seed: int = 0) -> 
         seed: Seed of the sample: the same maps always give the same statistics.
 
     Raises:
-        ScoreMapError: No usable map.
+        ScoreMapError: No usable map; the message says what is wrong with the first.
     """
     if len(paths) > max_maps:
         paths = sorted(random.Random(seed).sample(list(paths), max_maps))
     sample: list[NDArray[Any]] = []
-    normalizer = ScoreNormalizer.fit(_usable_maps(paths, sample))
+    faults: list[ScoreMapError] = []
+    usable = _usable_maps(paths, sample, faults)
+    try:
+        normalizer = ScoreNormalizer.fit(usable)
+    except ScoreMapError as error:
+        first = faults[0] if faults else error
+        others = f" ({len(faults) - 1} more score maps cannot be used either)" if len(faults) > 1 else ""
+        raise ScoreMapError(f"{first}{others}") from error
     low, middle, high = np.quantile(np.concatenate(sample), [_TAIL, 0.5, 1 - _TAIL])
     std = normalizer.std
     return ScoreStatistics(normalizer, len(sample), float(middle - low) / std, float(high - middle) / std)
 
 
-def _usable_maps(paths: Sequence[Path], sample: list[NDArray[Any]]) -> Iterator[Tensor]:
-    """Gives a part of every map for the mean, and adds a smaller one to the sample."""
+def _usable_maps(
+    paths: Sequence[Path], sample: list[NDArray[Any]], faults: list[ScoreMapError]
+) -> Iterator[Tensor]:
+    """Gives a part of every map for the mean, and adds a smaller one to the sample; notes what is wrong."""
     import torch
 
     for path in paths:
         try:
             with collect_warnings(forward=False):  # they too are given when its own image is due
                 scores = read_score_map(path).scores
-        except ScoreMapError:
+        except ScoreMapError as error:
+            faults.append(error)
             continue
         # Every step-th row and column samples evenly.
         step = max(1, round((scores.size / _PIXELS) ** 0.5))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError
 from oodseg.core.files import write_bytes
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
 from oodseg.io.images import MIN_SIDE
 from oodseg.io.labels import whole_numbers
@@ -79,12 +80,21 @@ def read_volume(path: str | os.PathLike[str], volume: int | None = None) -> Volu
 
     Raises:
         ImageError: Missing, damaged, no NIfTI, not three-dimensional, or with slices too small to look at;
-            or a volume that the file does not hold, or several and none was chosen.
+            one value everywhere; a volume that the file does not hold, or several and none was chosen.
         MissingDependencyError: nibabel is not installed.
     """
     path = Path(path)
     raw, affine = _load(path, volume, "choose one with --volume")
-    return _canonical(path, np.nan_to_num(raw.astype(np.float32), posinf=0.0, neginf=0.0), affine)
+    values = raw.astype(np.float32)
+    finite = np.isfinite(values)
+    bad = values.size - int(np.count_nonzero(finite))
+    if bad:
+        warn_input(f"{path}: {bad} of {values.size} voxels were NaN or infinite and count as 0")
+        values = np.where(finite, values, np.float32(0))
+    scan = _canonical(path, values, affine)
+    if values.min() == values.max():
+        raise ImageError(f"{path} is {values.min():g} everywhere, so it shows nothing: export it again")
+    return scan
 
 
 def read_labels(path: str | os.PathLike[str], scan: Volume | None = None) -> Volume:
@@ -197,15 +207,20 @@ def to_grey(values: NDArray[np.float32], window: tuple[float, float]) -> NDArray
 def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Values as stored and scaled, `[I, J, K]`, and affine; see `read_volume`."""
     nibabel = _nibabel()
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder: name one NIfTI file in it")
     if not path.is_file():
         raise ImageError(f"{path} does not exist: check the path for typing errors")
     try:
+        _check_compression(path)
         image = nibabel.load(path)
         count = image.shape[3] if len(image.shape) == 4 else 1
         chosen = 0 if count == 1 and volume is None else volume
         known = chosen is not None and 0 <= chosen < count
         if known:
             values = np.asarray(image.dataobj[..., chosen] if len(image.shape) == 4 else image.dataobj)
+    except ImageError:
+        raise
     except Exception as error:  # nibabel, gzip and zlib raise all kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(
@@ -224,6 +239,18 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ImageError(f"{path} says nothing usable about its place in space: export it again")
     return values, affine
+
+
+def _check_compression(path: Path) -> None:
+    """Checks that a file is compressed if its name says so: nibabel goes by the name."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    compressed, named = start == b"\x1f\x8b", _is_named(path, ".gz")
+    if start and compressed != named and is_volume(path):
+        fault, suffix = ("is", ".nii.gz") if compressed else ("is not", ".nii")
+        raise ImageError(
+            f"{path} {fault} compressed, unlike its name says: rename it to {volume_name(path)}{suffix}"
+        )
 
 
 def _canonical(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> Volume:
