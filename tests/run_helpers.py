@@ -97,4 +97,4 @@ def spoil(path: Path, how: str) -> str:
         path.write_bytes(png_header(20_000, 20_000))
         return "too large (20000x20000"
     path.symlink_to(path.with_name("gone.jpg"))
-    return "does not exist"
+    return "where no file is"

@@ -1,3 +1,4 @@
+import argparse
 import zipfile
 from collections import OrderedDict
 
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from oodseg.core.errors import WeightsError
-from oodseg.nn.checkpoints import read_state_dict
+from oodseg.nn.checkpoints import read_state_dict, wrapper_prefix
 
 STATE = {"layer.weight": torch.arange(6.0).view(2, 3)}
 
@@ -20,6 +21,10 @@ STATE = {"layer.weight": torch.arange(6.0).view(2, 3)}
         {"model": STATE, "epoch": 3},
         {"state_dict": STATE, "mean_iu": np.float64(0.8), "best": np.float32(0.1), "step": np.int64(3)},
         {"model": {"model_state": STATE}},
+        {"state_dict": STATE, "args": argparse.Namespace(lr=0.1, name="run")},
+        {f"module.{name}": each for name, each in STATE.items()},
+        {"model": {f"module._orig_mod.{name}": each for name, each in STATE.items()}},
+        {"state_dict": {f"model.{name}": each for name, each in STATE.items()}},
     ],
 )
 def test_wrapped_by_a_training_script(tmp_path, wrapped):
@@ -42,6 +47,22 @@ def test_numpys_former_name_of_its_scalars(tmp_path):
 def test_safetensors(tmp_path):
     save_file(STATE, tmp_path / "file.safetensors")
     torch.testing.assert_close(read_state_dict(tmp_path / "file.safetensors"), STATE)
+    save_file({f"_orig_mod.{name}": each for name, each in STATE.items()}, tmp_path / "file.safetensors")
+    torch.testing.assert_close(read_state_dict(tmp_path / "file.safetensors"), STATE)
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        (["module.a", "module.b"], "module."),
+        (["module.a", "b"], ""),
+        (["_orig_mod.module.a"], "_orig_mod.module."),
+        (["modules.a"], ""),
+        ([], ""),
+    ],
+)
+def test_prefixes_of_wrappers(names, prefix):
+    assert wrapper_prefix(names) == prefix
 
 
 class Evil:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import tiny_models
 from oodseg.core.errors import MissingDependencyError, WeightsError
@@ -47,6 +48,32 @@ def copy(folder, tmp_path):
 
 def segformer():
     return hub.transformers().SegformerForSemanticSegmentation
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_mean", "x"),
+        ("image_mean", [0.1, 0.2]),
+        ("image_std", [0, 0, 0]),
+        ("image_std", [0.1, None, 0.1]),
+        ("rescale_factor", [1]),
+        ("rescale_factor", 0),
+    ],
+)
+def test_image_settings_that_make_no_sense(copy, key, value):
+    path = copy / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(WeightsError, match=rf"preprocessor_config.json of {copy} has .* as {key}: copy it"):
+        hub.load_image_settings(str(copy))
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.module."])
+def test_names_that_a_wrapper_has_changed(copy, prefix):
+    expected = hub.load_model(segformer(), str(copy)).state_dict()
+    stored, file = load_file(copy / "model.safetensors"), copy / "model.safetensors"
+    save_file({prefix + name: each for name, each in stored.items()}, file, {"format": "pt"})
+    torch.testing.assert_close(hub.load_model(segformer(), str(copy)).state_dict(), expected)
 
 
 def test_a_folder_loads_for_inference_in_float32(copy):

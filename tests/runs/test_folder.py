@@ -143,6 +143,14 @@ def test_what_a_user_has_there_is_never_touched(tmp_path, name):
     assert not (tmp_path / "run.json").exists()
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"oodseg": "1", "results": ["masks"], "settings": 5}'])
+def test_a_damaged_account_of_the_folder_is_named(tmp_path, text):
+    (tmp_path / "out" / "records").mkdir(parents=True)
+    (tmp_path / "out" / "run.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"run.json is damaged, so nothing says what records beside it"):
+        run(photos(tmp_path, "1.jpg"), tmp_path / "out")
+
+
 def test_other_files_beside_the_results_do_not_matter(tmp_path):
     (tmp_path / "photo.jpg").write_text("mine")
     assert keys(run(photos(tmp_path, "1.jpg"), tmp_path)) == ["1"]

@@ -86,6 +86,45 @@ def test_an_image_that_broke_since_loses_its_old_results(red, photos, out):
     assert len(coco_of(out)["images"]) == 2
 
 
+def test_an_image_that_is_gone_keeps_its_results(red, photos, out):
+    """A disk that is not there for a while must not take the results of all its images along."""
+    (photos / "list.txt").write_text("".join(f"{photos}/{number}.png\n" for number in (1, 2, 3)))
+    oodseg.runs.predict(photos / "list.txt", red, out)
+    images = {path: path.read_bytes() for path in photos.glob("[23].png")}
+    for path in images:
+        path.unlink()
+    run = oodseg.runs.predict(photos / "list.txt", red, out)
+    assert (run.with_objects, list(run.failures)) == (1, ["2.png", "3.png"])
+    assert run.failures["2.png"].endswith("(what an earlier run has found there is kept)")
+    assert len(coco_of(out)["images"]) == 3
+    for path, data in images.items():
+        path.write_bytes(data)
+    assert not oodseg.runs.predict(photos / "list.txt", red, out).failures
+    assert_whole(out)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"2.png"', '"other.png"'),
+        lambda text: text.replace('"id": 2,', '"id": 1,'),
+        lambda text: text.replace('"id": 2,', '"id": Infinity,'),
+        lambda text: "[" * 100_000,
+        lambda text: "[]",
+    ],
+)
+def test_a_list_that_was_edited_is_written_again(red, photos, out, spoil):
+    oodseg.runs.predict(photos, red, out)
+    before = (out / "predictions.json").read_text()
+    assert spoil(before) != before
+    (out / "predictions.json").write_text(spoil(before))
+    assert oodseg.runs.predict(photos, red, out).done_before == 3
+    images = coco_of(out)["images"]
+    assert sorted(each["file_name"] for each in images) == ["1.png", "2.png", "3.png"]
+    assert len({each["id"] for each in images}) == 3
+
+
 def test_ctrl_c_half_way_keeps_whole_files_and_resumes(red, photos, out, monkeypatch):
     calls = count_calls(monkeypatch)
     counted = S2M.__call__

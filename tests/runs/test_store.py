@@ -113,6 +113,24 @@ def test_what_failed_leaves_nothing(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_what_is_gone_keeps_what_was_found(tmp_path):
+    store = make(tmp_path)
+    store.fail("town/a.b", "it is gone", changed=False)
+    assert store.failures == {"town/a.b": "it is gone"}
+    write(store)
+    store = make(tmp_path)
+    store.fail("town/a.b", "it is gone", changed=False)
+    assert store.failures == {"town/a.b": "it is gone (what an earlier run has found there is kept)"}
+    assert done(store) is not None
+
+
+def test_a_file_that_was_emptied_is_made_again(tmp_path):
+    write(make(tmp_path))
+    assert done(make(tmp_path)) is not None
+    (tmp_path / "data" / "town" / "a.b.bin").write_bytes(b"")
+    assert done(make(tmp_path)) is None
+
+
 def test_a_record_is_taken_away_before_its_files_are_written(tmp_path):
     write(make(tmp_path))
     store = make(tmp_path)

@@ -111,6 +111,7 @@ def read_listing(path: Path) -> tuple[dict[str, int], Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         ids = {str(image["file_name"]): int(image["id"]) for image in document["images"]}
-        return ids, document.get("info")
-    except (OSError, ValueError, TypeError, KeyError):
+        whole = len(set(ids.values())) == len(document["images"])  # else no number tells one image
+        return (ids, document.get("info")) if whole else ({}, None)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return {}, None

@@ -25,4 +25,5 @@ def read_run_file(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     ours = isinstance(found, dict) and "oodseg" in found and isinstance(found.get("results"), list)
+    ours = ours and isinstance(found.get("settings") or {}, dict)
     return found if ours else {}

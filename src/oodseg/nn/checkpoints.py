@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from oodseg.core.errors import WeightsError
 
 # What training scripts call the state dict in a file that holds more.
 _KEYS = ("model", "state_dict", "model_state")
+# What wrappers put before every name: DistributedDataParallel, torch.compile, modules of trainings.
+_PREFIXES = ("module.", "_orig_mod.", "model.")
 # Scripts also save figures as numpy's scalars; building one runs no code of the file's. Older files name
 # the function by the module that it used to be in.
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
-_NUMPY: list[Any] = [
+_ALLOWED: list[Any] = [
+    argparse.Namespace,  # the options of the script, beside the weights
     _SCALAR,
     (_SCALAR, "numpy.core.multiarray.scalar"),
     np.dtype,
@@ -32,6 +36,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Args:
         path: `.safetensors`; or anything that `torch.save` wrote, which is opened with `weights_only`. A
             mapping with one of the keys `model`, `state_dict` and `model_state` stands for what lies there.
+            Names that all begin with `module.`, `_orig_mod.` or `model.` lose that.
 
     Returns:
         Tensors by name, on the CPU.
@@ -43,10 +48,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        with torch.serialization.safe_globals(_NUMPY):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded: Any = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
     except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         fault = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
@@ -57,4 +59,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
     if not isinstance(loaded, Mapping) or not all(isinstance(each, Tensor) for each in loaded.values()):
         raise WeightsError(f"{path} is not a state dict: save the network's state_dict()")
-    return dict(loaded)
+    start = len(wrapper_prefix(loaded))
+    return {name[start:]: tensor for name, tensor in loaded.items()}
+
+
+def _unpickled(path: Path) -> Any:
+    with torch.serialization.safe_globals(_ALLOWED):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def wrapper_prefix(names: Iterable[str]) -> str:
+    """Returns what wrappers of a training have put before every name of a state dict; empty if nothing."""
+    rest, found = list(names), ""
+    while prefix := next((each for each in _PREFIXES if rest and all(n.startswith(each) for n in rest)), ""):
+        rest, found = [name.removeprefix(prefix) for name in rest], found + prefix
+    return found

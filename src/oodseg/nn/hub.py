@@ -7,6 +7,7 @@ they lie in a folder or in the hub's cache, where `hf download` puts them.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
 from oodseg.core.installing import install_extra
 from oodseg.core.known_models import MODELS, KnownModel
+from oodseg.nn.checkpoints import wrapper_prefix
 
 __all__ = ["MODELS", "KnownModel", "load_image_settings", "load_model", "load_processor", "transformers"]
 
@@ -73,7 +75,7 @@ def load_model(
     always = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
     # Mismatches are reported rather than raised, so that we can say them in a sentence.
     always |= {"ignore_mismatched_sizes": True}
-    model, info = _from_pretrained(model_class, source, revision, **always, **options)
+    model, info = _from_pretrained(model_class, source, revision, **always, **_renaming(folder), **options)
     # A tensor missing from the file would silently stay random; buffers are computed, not learned.
     learned = {name for name, _ in model.named_parameters() if not name.startswith(unused)}
     missing = sorted(learned & set(info["missing_keys"]))
@@ -84,6 +86,18 @@ def load_model(
             "name the family that they belong to, and a checkpoint that was trained for segmentation"
         )
     return model.eval().requires_grad_(False)
+
+
+def _renaming(folder: Path) -> dict[str, Any]:
+    """Takes off what torch.compile or a wrapper of the training has put before every name in a folder."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            prefix = wrapper_prefix(file.keys())
+    except (OSError, SafetensorError):  # several files, a model of the hub, or damage that is said later
+        return {}
+    return {"key_mapping": {f"^{re.escape(prefix)}": ""}} if prefix else {}
 
 
 def load_processor(processor_class: Any, source: str, *, revision: str | None = None, **options: Any) -> Any:
@@ -111,7 +125,23 @@ def load_image_settings(source: str, *, revision: str | None = None) -> dict[str
         )
     reader = transformers().BaseImageProcessor
     settings, _ = _locate(reader.get_image_processor_dict, source, revision)
+    for key in ("image_mean", "image_std", "rescale_factor"):
+        if not _are_numbers(settings.get(key), one=key == "rescale_factor", above_zero=key != "image_mean"):
+            raise WeightsError(
+                f"the preprocessor_config.json of {source} has {settings[key]!r} as {key}: copy it from the "
+                "model that this one was fine-tuned from"
+            )
     return dict(settings)
+
+
+def _are_numbers(value: Any, one: bool, above_zero: bool) -> bool:
+    """Tells whether a setting is left out, one number, or (unless `one`) one for each of three colours."""
+    if value is None:
+        return True
+    several = list(value) if isinstance(value, list | tuple) and not one else [value]
+    numbers = [float(each) for each in several if isinstance(each, int | float)]
+    usable = all(math.isfinite(each) and (each > 0 or not above_zero) for each in numbers)
+    return len(numbers) == len(several) and len(several) in {1, 3} and usable
 
 
 def _from_pretrained(loaded_class: Any, source: str, revision: str | None, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Generic
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.run_file import read_run_file
+from oodseg.core.run_file import RUN_FILE, read_run_file
 from oodseg.core.version import __version__
 from oodseg.runs.items import Item, Source
 from oodseg.runs.naming import common_folder, output_names
@@ -83,7 +83,7 @@ def _open(plan: Plan[RecordT], source: Source, folder: Path, keep: bool = False)
         folder: The folder.
         keep: Whether other results stay even in a fresh run.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not folder.is_dir():
         raise ConfigError(f"{folder} is a file: choose a folder for the results")
     about = read_run_file(folder)
     verb, listed = about.get("verb", plan.verb), list(map(str, about.get("results", ())))
@@ -92,6 +92,8 @@ def _open(plan: Plan[RecordT], source: Source, folder: Path, keep: bool = False)
         fault = f"{folder} holds results of `oodseg {verb}`"
         if foreign is not None:
             fault = f"{folder / foreign} was not written by `oodseg {plan.verb}`"
+            if not about and (folder / RUN_FILE).exists():
+                fault = f"{folder / RUN_FILE} is damaged, so nothing says what {foreign} beside it belongs to"
         raise ConfigError(f"{fault}: choose another folder (--out)")
     changes = _changes(about, plan.settings) if about else []
     replaces = plan.fresh and not keep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -123,10 +124,11 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
         for item in _prepared(work, source.items):
             tally.names[item.key] = item.name
             try:
-                if _one(work, item, tally):
-                    pace.run(partial(work.keep_up, tally.names))
+                fingerprint = _fingerprint(work, item)
             except (ImageError, ScoreMapError) as error:
-                work.store.fail(item.key, str(error))
+                work.store.fail(item.key, str(error), changed=False)
+            else:
+                _try(work, item, fingerprint, tally, pace)
             report(work.stage, tally.total, source.total)
     except KeyboardInterrupt:
         work.finish(tally.names, False)
@@ -166,16 +168,19 @@ def _fingerprint(work: Work[RecordT], item: Item) -> str:
     return work.store.fingerprint(work.identity(item))
 
 
-def _one(work: Work[RecordT], item: Item, tally: Tally) -> bool:
-    """Processes one input, unless it is done; tells whether it was not."""
-    fingerprint = _fingerprint(work, item)
+def _try(work: Work[RecordT], item: Item, fingerprint: str, tally: Tally, pace: Pace) -> None:
+    """Processes one input, unless it is done."""
     if work.store.done(item, fingerprint) is not None:
         tally.done_before += 1
-        return False
-    files, record = work.process(item)
+        return
+    try:
+        files, record = work.process(item)
+    except (ImageError, ScoreMapError) as error:
+        work.store.fail(item.key, str(error), changed=item.path is None or os.path.exists(item.path))
+        return
     work.store.write(item, fingerprint, files, record)
     tally.milliseconds.append(record.milliseconds)
-    return True
+    pace.run(partial(work.keep_up, tally.names))
 
 
 class Pace:

@@ -177,7 +177,7 @@ class Predicting(Work[PredictionRecord]):
         self._ahead: dict[str, _Ahead] = {}
         self._s2m, self._scores, self._outputs, self._promise = s2m, scores, outputs, promise
         self._ids, told = read_listing(store.out / COCO_FILE)
-        self._told: Any = (len(self._ids), told)  # what the lists in the folder say
+        self._told: Any = (sorted(self._ids), told)  # what the lists in the folder say
         self._new_ids = count(1 + max(self._ids.values(), default=0))
 
     def identity(self, item: Item) -> list[Any]:
@@ -232,7 +232,7 @@ class Predicting(Work[PredictionRecord]):
     def finish(self, names: Mapping[str, str], complete: bool) -> None:
         """See `Work.finish`."""
         info, listed = self._info(names, complete), self._listed(names)
-        told = self._told == (len(listed), json.loads(json.dumps(info)))
+        told = self._told == (sorted(each.name for each in listed), json.loads(json.dumps(info)))
         if told and all((self.store.out / each).is_file() for each in LISTS):
             return
         failures = {names[key]: reason for key, reason in self.store.failures.items()}

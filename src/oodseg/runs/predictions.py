@@ -224,7 +224,8 @@ def predict(
 
 
 def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:
-    records = [store.stored[key].record for key in tally.names if key in store.stored]
+    done = [key for key in tally.names if key in store.stored and key not in store.failures]
+    records = [store.stored[key].record for key in done]
     warnings = [warning for each in records for warning in each.warnings]
     for sentence in warnings:
         warn_input(sentence)

@@ -161,7 +161,7 @@ class RunStore(Generic[RecordT]):
             return None
         if found.fingerprint == fingerprint:
             as_asked = self.plan.files.items() <= found.kinds.items() and found.every >= self.plan.every
-            whole = as_asked and all((self.out / file).is_file() for file in found.files)
+            whole = as_asked and all(_is_whole(self.out / file) for file in found.files)
             return found.record if whole else None
         if found.origin is None or found.origin != item.origin:
             raise ConfigError(taken(self.out, found, item))
@@ -194,10 +194,19 @@ class RunStore(Generic[RecordT]):
         write_json(self._record_path(item.key), {**vars(made), "record": vars(record)})
         self.stored[item.key] = made
 
-    def fail(self, key: str, reason: str) -> None:
-        """Records that an input gave no result; outdated files of an earlier run are removed."""
-        self.remove(key)
-        self.failures[key] = reason
+    def fail(self, key: str, reason: str, *, changed: bool = True) -> None:
+        """Records that an input gave no result; outdated files of an earlier run are removed.
+
+        Args:
+            key: Of the input.
+            reason: Why.
+            changed: Whether the input has changed since. A disk that is not there for a while must not take
+                the results of all its images along.
+        """
+        if changed:
+            self.remove(key)
+        kept = " (what an earlier run has found there is kept)" if key in self.stored else ""
+        self.failures[key] = f"{reason}{kept}"
 
     def remove(self, key: str) -> None:
         """Removes an input's record and its files, the record first: it must never lack its files.
@@ -212,6 +221,14 @@ class RunStore(Generic[RecordT]):
 
     def _record_path(self, key: str) -> Path:
         return self.out / RECORDS / f"{key}.json"
+
+
+def _is_whole(path: Path) -> bool:
+    """Tells whether a file is there and was not emptied since, as a machine that breaks down may do."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _named(key: str, content: bytes | Sequence[bytes]) -> list[tuple[str, bytes]]:
