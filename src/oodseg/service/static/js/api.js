@@ -1,74 +1,96 @@
 // Talks to the service. Every failure becomes an Error whose message is a sentence for people.
 
-const KEY = "oodseg-key";
-let askForKey = async () => null;
+import { sentence } from "./dom.js";
+import * as keys from "./key.js";
 
-/** Says who asks the user for a key: an async function that gives it, or null. */
-export function onKeyNeeded(ask) {
-  askForKey = ask;
-}
+// For answers that are not the service's own, such as those of a proxy before it.
+const PLAIN = {
+  400: "the request cannot be read",
+  404: "there is no such thing on this service",
+  408: "the file came too slowly: try again",
+  413: "the file is too large for this service: choose a smaller one",
+  415: "this is no image or video that can be read",
+  422: "the file cannot be used",
+  429: "the service is busy: try again in a moment",
+  502: "the service does not answer: try again in a moment",
+  503: "the service is busy: try again in a moment",
+  504: "the service does not answer: try again in a moment",
+};
+const UNREACHABLE = "The service cannot be reached: is it still running?";
+const LONGEST = 30; // seconds to wait before asking a busy service again
 
-function keyHeaders() {
-  const key = sessionStorage.getItem(KEY);
-  return key ? { Authorization: `Bearer ${key}` } : {};
-}
+let limits = {};
 
-async function problemOf(response) {
-  const busy = response.status === 503 || response.status === 429;
-  let words = "";
-  try {
-    const document = await response.json();
-    words = document.detail || document.title || "";
-  } catch {
-    words = "";
-  }
-  if (!words) words = busy ? "the service is busy: try again in a moment" : `the service answered ${response.status}`;
-  const error = new Error(sentence(words));
-  error.status = response.status;
-  error.retryAfter = Number(response.headers.get("Retry-After")) || 0;
+/** Makes an Error of what the service answered; `document` is what it said in JSON, or null. */
+function problemOf(status, document, retryAfter) {
+  const said = [document?.detail, document?.title].find((words) => typeof words === "string" && words.trim());
+  const error = new Error(sentence(said ?? PLAIN[status] ?? `the service answered ${status}`));
+  if (status === 500 && document?.request_id) error.message += ` The request_id is ${document.request_id}.`;
+  error.status = status;
+  error.kind = String(document?.type ?? "").split("#").pop();
+  error.retryAfter = Math.min(Number(retryAfter) || 2, LONGEST);
   return error;
 }
 
-/** Makes a sentence of what the service says: a capital first, a full stop last. */
-export function sentence(words) {
-  const text = words.trim();
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(first) ? first : `${first}.`;
+const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+// A busy service says when to come back; what takes too long once may be tried once more.
+function mayRetry(problem, tried, tries) {
+  if (problem.status !== 429 && problem.status !== 503) return false;
+  return tried < (problem.kind === "out-of-time" ? Math.min(tries, 1) : tries);
 }
 
 async function request(path, options = {}, tries = 20) {
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...keyHeaders() } });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Error("The service cannot be reached: is it still running?");
+  for (let tried = 0; ; ) {
+    const key = keys.current();
+    const response = await fetch(path, { ...options, headers: { ...options.headers, ...keys.headers(key) } }).catch(() => {
+      throw new Error(UNREACHABLE);
+    });
+    if (response.ok) return response;
+    if (response.status === 401) {
+      await keys.renew(key);
+      continue;
+    }
+    const problem = problemOf(response.status, await response.json().catch(() => null), response.headers.get("Retry-After"));
+    if (!mayRetry(problem, tried, tries)) throw problem;
+    tried += 1;
+    await pause(problem.retryAfter);
   }
-  if (response.ok) return response;
-  if (response.status === 401) {
-    const key = await askForKey();
-    if (!key) throw new Error("This service asks for a key.");
-    sessionStorage.setItem(KEY, key);
-    return request(path, options, tries);
-  }
-  const problem = await problemOf(response);
-  // A busy service says when to come back.
-  if ((response.status === 429 || response.status === 503) && tries > 0) {
-    await new Promise((done) => setTimeout(done, 1000 * (problem.retryAfter || 2)));
-    return request(path, options, tries - 1);
-  }
-  throw problem;
 }
 
-function upload(file, accept, signal) {
+/** Refuses a file that the service would refuse, without sending it. */
+function checkSize(file, kind) {
+  const most = limits[`${kind}_bytes`];
+  if (!most || file.size <= most) return;
+  const size = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+  const error = new Error(`The upload has ${size(file.size)}, this service takes at most ${size(most)}: choose a smaller file.`);
+  error.status = 413;
+  throw error;
+}
+
+/** Explains why a file could not be sent, if the file itself is why. */
+async function reasonOf(error, file) {
+  if (error.status) return error;
+  const readable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  return readable ? error : new Error("The upload cannot be read any more: if it was moved or changed, choose it again.");
+}
+
+async function send(path, file, accept) {
+  checkSize(file, "image");
   const body = new FormData();
-  body.append("image", file, file.name || "image");
-  return { method: "POST", body, headers: { Accept: accept }, signal };
+  body.append("image", file, "image"); // names of files stay here
+  try {
+    return await request(path, { method: "POST", body, headers: { Accept: accept } });
+  } catch (error) {
+    throw await reasonOf(error, file);
+  }
 }
 
-/** Describes the models: name, operating points, classes of the failure detector. */
+/** Describes the models: name, operating points, classes of the failure detector. Waits until they are loaded. */
 export async function model() {
-  return (await request("v1/model", { headers: { Accept: "application/json" } })).json();
+  const described = await (await request("v1/model", { headers: { Accept: "application/json" } }, 300)).json();
+  limits = described.limits ?? {};
+  return described;
 }
 
 /** Lists the drawn examples. */
@@ -79,55 +101,56 @@ export async function examples() {
 
 /** Fetches an example as a File. */
 export async function example(name) {
-  const blob = await (await request(exampleAddress(name))).blob();
+  const blob = await (await request(`v1/examples/${encodeURIComponent(name)}`)).blob();
   const suffix = blob.type === "image/png" ? "png" : "jpg";
   return new File([blob], /\.\w+$/.test(name) ? name : `${name}.${suffix}`, { type: blob.type });
 }
 
-export function exampleAddress(name) {
-  return `v1/examples/${encodeURIComponent(name)}`;
-}
-
 /** Finds the objects of an image, also those below the operating point. */
-export async function predict(file, signal) {
-  return (await request("v1/predict?all=1", upload(file, "application/json", signal))).json();
+export async function predict(file) {
+  return (await send("v1/predict?all=1", file, "application/json")).json();
 }
 
 /** The anomaly score of an image as a grey picture. */
-export async function score(file, signal) {
-  return (await request("v1/predict?view=score", upload(file, "image/png", signal))).blob();
+export async function score(file) {
+  return (await send("v1/predict?view=score", file, "image/png")).blob();
 }
 
 /** Estimates how good a segmentation of the image is. */
-export async function failures(file, signal) {
-  return (await request("v1/failures", upload(file, "application/json", signal))).json();
+export async function failures(file) {
+  return (await send("v1/failures", file, "application/json")).json();
 }
 
 /** The chance that a pixel is segmented wrongly, as a grey picture. */
-export async function errorMap(file, signal) {
-  return (await request("v1/failures?view=error", upload(file, "image/png", signal))).blob();
+export async function errorMap(file) {
+  return (await send("v1/failures?view=error", file, "image/png")).blob();
 }
 
 /** Hands in a video; gives the job. */
 export async function submitVideo(file, point, onProgress) {
-  const { status, document } = await send(`v1/jobs?operating_point=${encodeURIComponent(point)}`, file, onProgress);
-  if (status >= 200 && status < 300) return document;
-  throw new Error(sentence(document?.detail || `the service answered ${status}`));
+  checkSize(file, "video");
+  for (;;) {
+    const key = keys.current();
+    const { status, document } = await sendVideo(`v1/jobs?operating_point=${encodeURIComponent(point)}`, file, key, onProgress);
+    if (status >= 200 && status < 300 && document) return document;
+    if (status !== 401) throw problemOf(status, document);
+    await keys.renew(key);
+  }
 }
 
 // XMLHttpRequest, since fetch does not tell how much of a body is sent.
-function send(path, file, onProgress) {
+function sendVideo(path, file, key, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
     request.responseType = "json";
-    for (const [name, value] of Object.entries(keyHeaders())) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(keys.headers(key))) request.setRequestHeader(name, value);
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => onProgress(event.total ? event.loaded / event.total : 0);
     request.onload = () => resolve({ status: request.status, document: request.response });
-    request.onerror = () => reject(new Error("The video could not be sent: is the service still running?"));
+    request.onerror = async () => reject(await reasonOf(new Error("The video could not be sent: is the service still running?"), file));
     const body = new FormData();
-    body.append("video", file, file.name || "video");
+    body.append("video", file, "video");
     request.send(body);
   });
 }
@@ -142,25 +165,22 @@ export async function jobFile(id, name) {
   return (await request(`v1/jobs/${encodeURIComponent(id)}/${name}`)).blob();
 }
 
-/** Follows a job by its events; gives a function that stops it. */
-export function follow(id, onState) {
-  const stop = new AbortController();
-  const read = async () => {
-    const path = `v1/jobs/${encodeURIComponent(id)}/events`;
-    // fetch rather than EventSource, which cannot send a key.
-    const response = await request(path, { headers: { Accept: "text/event-stream" }, signal: stop.signal });
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      const events = (rest + value).split(/\r?\n\r?\n/);
-      rest = events.pop();
-      for (const event of events) {
-        const data = event.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim());
-        if (data.length) onState(JSON.parse(data.join("\n")));
-      }
+/** Tells of a job as it goes on, until the service has no more to tell or the connection is lost. */
+export async function follow(id, onState) {
+  // fetch rather than EventSource, which cannot send a key.
+  const response = await request(`v1/jobs/${encodeURIComponent(id)}/events`, { headers: { Accept: "text/event-stream" } });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch(() => {
+      throw new Error(UNREACHABLE);
+    });
+    if (done) return;
+    const events = (rest + value).split(/\r?\n\r?\n/);
+    rest = events.pop();
+    for (const event of events) {
+      const data = event.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim());
+      if (data.length) onState(JSON.parse(data.join("\n")));
     }
-  };
-  return { ended: read(), stop: () => stop.abort() };
+  }
 }

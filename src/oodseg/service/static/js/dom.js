@@ -44,6 +44,33 @@ export function complain(words) {
   while (toasts.children.length > 3) toasts.firstElementChild.remove();
 }
 
+const stores = { local: () => localStorage, session: () => sessionStorage };
+
+/** What the browser remembers under a name, or null; it may be forbidden to remember anything. */
+export function recall(name, where = "local") {
+  try {
+    return stores[where]().getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Has the browser remember something, if it may. */
+export function remember(name, value, where = "local") {
+  try {
+    stores[where]().setItem(name, value);
+  } catch {
+    // Then it holds until the page is closed.
+  }
+}
+
+/** Makes a sentence of words: a capital first, a full stop last. */
+export function sentence(words) {
+  const text = words.trim();
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
 export const plural = (count, one, many = `${one}s`) => `${count === 0 ? "No" : count} ${count === 1 ? one : many}`;
 export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 

@@ -1,19 +1,22 @@
 // The pane of likely errors: how good a segmentation of the image is, without any truth.
 
-import { byId, draw, make, percent } from "./dom.js";
-import { store, subscribe } from "./store.js";
+import { byId, draw, make, percent, sentence } from "./dom.js";
+import { store, subscribe, update } from "./store.js";
 import { loadFailures } from "./work.js";
 
 /** Builds the pane. */
 export function startFailures() {
   const pane = byId("failures");
+  let of;
   let shown;
   subscribe(() => {
     if (store.tab !== "failures") return;
     const item = store.current;
     loadFailures(item);
-    const state = item?.failures ?? item;
-    if (state === shown) return;
+    const { judged, problem } = item?.failures ?? {};
+    const state = judged ?? problem ?? item?.status === "failed";
+    if (item === of && state === shown) return;
+    of = item;
     shown = state;
     pane.replaceChildren(...content(item));
   });
@@ -24,7 +27,10 @@ function content(item) {
   if (item.kind === "video") return [make("p", { class: "hint", text: "Likely errors are estimated for images, one at a time." })];
   const { judged, problem } = item.failures ?? {};
   if (problem) {
-    const again = make("button", { class: "button", type: "button", text: "Try again", onclick: () => { item.failures = undefined; loadFailures(item); } });
+    const again = make("button", { class: "button", type: "button", text: "Try again", onclick: () => {
+      item.failures = undefined;
+      update();
+    } });
     return [make("p", { text: problem }), make("p", { class: "downloads" }, again)];
   }
   if (!judged) {
@@ -42,12 +48,8 @@ function quality({ mean_iou: mean, interval, error }) {
   const facts = [`About ${percent(error, error < 0.1 ? 1 : 0)} of the pixels are likely wrong.`];
   if (interval) facts.unshift(`True value between ${percent(interval.low)} and ${percent(interval.high)}, with probability ${percent(interval.level)}.`);
   parts.push(make("p", { class: "hint", text: facts.join(" ") }));
-  if (interval) parts.push(make("p", { class: "hint", text: sentenceOf(interval.promise) }));
+  if (interval?.promise) parts.push(make("p", { class: "hint", text: sentence(interval.promise) }));
   return make("div", { class: "quality" }, ...parts);
-}
-
-function sentenceOf(words) {
-  return words ? words.charAt(0).toUpperCase() + words.slice(1) + (/[.!]$/.test(words) ? "" : ".") : "";
 }
 
 function axis(mean, interval) {

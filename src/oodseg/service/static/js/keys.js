@@ -1,8 +1,8 @@
 // Keys of the whole page. They can be switched off, since some input aids type letters on their own.
 
-import { byId } from "./dom.js";
+import { byId, recall, remember } from "./dom.js";
 import { chooseFiles } from "./intake.js";
-import { toggleLayer } from "./layers.js";
+import { hasLayer, toggleLayer } from "./layers.js";
 import { stepPoint } from "./points.js";
 import { LAYERS, update } from "./store.js";
 import { stepImage } from "./strip.js";
@@ -12,8 +12,8 @@ const SWITCH = "oodseg-keys";
 /** Listens to keys; `viewer` zooms, `onTab()` changes the tab. */
 export function startKeys(viewer, onTab) {
   const enabled = byId("keys-on");
-  enabled.checked = localStorage.getItem(SWITCH) !== "off";
-  enabled.addEventListener("change", () => localStorage.setItem(SWITCH, enabled.checked ? "on" : "off"));
+  enabled.checked = recall(SWITCH) !== "off";
+  enabled.addEventListener("change", () => remember(SWITCH, enabled.checked ? "on" : "off"));
   byId("help-open").addEventListener("click", () => byId("help").showModal());
   const actions = {
     ArrowLeft: () => stepImage(-1),
@@ -27,7 +27,7 @@ export function startKeys(viewer, onTab) {
     e: onTab,
     o: chooseFiles,
     "?": () => byId("help").showModal(),
-    ...Object.fromEntries(LAYERS.map(({ name }, index) => [String(index + 1), () => toggleLayer(name)])),
+    ...Object.fromEntries(LAYERS.map(({ name }, index) => [String(index + 1), () => hasLayer(name) && toggleLayer(name)])),
   };
   byId("stage").addEventListener("keydown", (event) => {
     if (event.target.closest("button, video") || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -41,7 +41,9 @@ export function startKeys(viewer, onTab) {
   });
   addEventListener("keydown", (event) => {
     if (!enabled.checked || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest("input:not([type=checkbox]), dialog, video, [role=tab]")) return;
+    if (event.target.closest("input:not([type=checkbox], [type=range]), dialog, video")) return;
+    // Sliders, tabs and the strip have arrows of their own.
+    if (event.key.length > 1 && event.key !== "Escape" && event.target.closest("input[type=range], [role=tab], .strip")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (actions[key]) actions[key]();
     else if (!viewer.key(key)) return;

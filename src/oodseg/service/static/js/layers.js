@@ -3,8 +3,13 @@
 import { byId, make } from "./dom.js";
 import { LAYERS, store, subscribe, update } from "./store.js";
 
+/** Whether there is such a layer on the tab that is open. */
+export const hasLayer = (name) => store.tab === "objects" || name === "image" || name === "heat";
+
 /** Switches a layer; its opacity stays. */
 export function toggleLayer(name, shown = !store.layers[name].shown) {
+  // Scores that did not come are asked for again.
+  if (name === "heat" && shown && !store.layers.heat.shown && store.current?.score?.problem) store.current.score = undefined;
   store.layers[name].shown = shown;
   update();
 }
@@ -29,7 +34,7 @@ export function startLayers() {
     for (const { name, row, box, title, range, value } of rows) {
       const { shown, opacity } = store.layers[name];
       const words = name === "heat" && store.tab === "failures" ? "Errors" : LAYERS.find((each) => each.name === name).label;
-      row.hidden = store.tab === "failures" && (name === "boxes" || name === "masks");
+      row.hidden = !hasLayer(name);
       box.checked = shown;
       title.textContent = words;
       range.setAttribute("aria-label", `Opacity of ${words.toLowerCase()}`);

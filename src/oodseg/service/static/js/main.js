@@ -1,9 +1,10 @@
 // Starts the page.
 
 import * as api from "./api.js";
-import { announce, byId, complain } from "./dom.js";
+import { announce, byId, complain, remember } from "./dom.js";
 import { startFailures } from "./failures.js";
-import { kindOf, startIntake } from "./intake.js";
+import { kindOf, pathOf, startIntake } from "./intake.js";
+import { onKeyNeeded } from "./key.js";
 import { startKeys } from "./keys.js";
 import { startLayers } from "./layers.js";
 import { startObjects } from "./objects.js";
@@ -13,13 +14,13 @@ import { startSave } from "./save.js";
 import { sceneOf, startStage } from "./stage.js";
 import { store, update } from "./store.js";
 import { startStrip } from "./strip.js";
-import { runVideo } from "./video.js";
+import { runVideos } from "./video.js";
 import { itemOf, paintWaiting, runQueue } from "./work.js";
 
 let items = 0;
 
 function takeFiles(files) {
-  const added = files.map((file) => itemOf(file, kindOf(file), ++items));
+  const added = files.map((file) => itemOf(file, kindOf(file), ++items, pathOf(file)));
   const first = store.current === null;
   store.items.push(...added);
   document.body.dataset.view = "work";
@@ -32,29 +33,17 @@ function takeFiles(files) {
   if (store.items.length > 1) paintWaiting(added);
 }
 
-let following = false;
-
-async function runVideos() {
-  if (following) return;
-  following = true;
-  for (;;) {
-    const next = store.items.find((item) => item.kind === "video" && item.status === "waiting");
-    if (!next) break;
-    await runVideo(next);
-  }
-  following = false;
-}
-
 function startTabs() {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const select = (tab, focus) => {
+    if (tab.hidden) return;
     for (const each of tabs) {
       const on = each === tab;
       each.setAttribute("aria-selected", String(on));
       each.tabIndex = on ? 0 : -1;
       byId(each.getAttribute("aria-controls")).hidden = !on;
     }
-    if (focus) tab.focus();
+    if (focus || document.activeElement?.getAttribute("role") === "tab") tab.focus();
     const name = tab.id.replace("tab-", "");
     if (name === store.tab) return;
     // The map is what the view of errors is about.
@@ -81,7 +70,7 @@ function startTheme() {
     const next = order[(order.indexOf(root.dataset.theme ?? "auto") + 1) % order.length];
     if (next === "auto") delete root.dataset.theme;
     else root.dataset.theme = next;
-    localStorage.setItem("oodseg-theme", next);
+    remember("oodseg-theme", next);
     show();
     announce(`Colours: ${words[next]}`);
   });
@@ -89,8 +78,9 @@ function startTheme() {
 }
 
 function startKeyDialog() {
-  api.onKeyNeeded(() => new Promise((done) => {
+  onKeyNeeded((refused) => new Promise((done) => {
     const dialog = byId("key-dialog");
+    byId("key-refused").hidden = !refused;
     dialog.addEventListener("close", () => done(dialog.returnValue === "ok" ? byId("key").value : null), { once: true });
     dialog.returnValue = "";
     byId("key").value = "";
@@ -123,7 +113,7 @@ startObjects((found) => {
   if (found) viewer.show(found.bbox);
   else viewer.fit();
 });
-startSave((context, view, bounds) => paint(context, view, { ...sceneOf(store.current, bounds), lit: null, chosen: null }));
+startSave((item, context, view, bounds) => paint(context, view, { ...sceneOf(item, bounds), lit: null, chosen: null }));
 startKeys(viewer, startTabs());
 startIntake(takeFiles);
 describeModel();

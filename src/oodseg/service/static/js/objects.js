@@ -1,7 +1,7 @@
 // The list of objects beside the picture. Hovering one lights it up in the picture, and the other way round.
 
 import { wantsPaleInk } from "./colour.js";
-import { byId, make, percent, plural, shareOf } from "./dom.js";
+import { announce, byId, make, percent, plural, shareOf } from "./dom.js";
 import { paintThumbnail } from "./paint.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
 import { showTracks } from "./video.js";
@@ -16,7 +16,10 @@ export function startObjects(onChoose) {
     const now = `${item?.id} ${item?.status} ${kept.map((found) => found.id)} ${Boolean(item?.picture)}`;
     if (now !== listed) {
       listed = now;
+      const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
       list.replaceChildren(...kept.map((found) => entry(item, found, onChoose)));
+      // A keyboard stays where it was.
+      if (focused) (list.querySelector(`[data-id="${focused}"]`) ?? list.querySelector(".object:last-child"))?.focus({ preventScroll: true });
       describe(item, kept);
       if (item?.tracks) showTracks(item);
     }
@@ -45,7 +48,12 @@ function describe(item, kept) {
     note.textContent = kept.length ? "Most confident first" : "Everything here looks familiar to the model.";
     return;
   }
-  const button = make("button", { class: "link", type: "button", text: `${more} more when ${readiest}`, onclick: () => update({ point: readiest }) });
+  const button = make("button", { class: "link", type: "button", text: `${more} more when ${readiest}`, onclick: () => {
+    update({ point: readiest });
+    announce(plural(keptObjects(item).length, "unknown object"));
+    // The button goes: the first of those that have come is next.
+    queueMicrotask(() => byId("objects").children[kept.length]?.firstElementChild.focus());
+  } });
   note.replaceChildren(button);
 }
 

@@ -2,8 +2,16 @@
 
 import { byId, complain, make } from "./dom.js";
 import { keptObjects, store, subscribe } from "./store.js";
+import { loadPicture } from "./work.js";
 
-const stem = (name) => name.replace(/\.[^.]*$/, "") || name;
+const LONGEST = 200; // bytes of a name, so that there is room for what comes behind it
+
+/** A name without suffix, and no longer than a file may be called. */
+function stem(name) {
+  const kept = [...(name.replace(/\.[^.]*$/, "") || name)];
+  while (new TextEncoder().encode(kept.join("")).length > LONGEST) kept.pop();
+  return kept.join("");
+}
 
 /** Hands a Blob to the browser as a download. */
 export function download(blob, name) {
@@ -21,7 +29,7 @@ export function coco(items, point = store.point) {
   const annotations = [];
   for (const item of items) {
     const { width, height } = item.result;
-    images.push({ id: images.length + 1, file_name: item.file.webkitRelativePath || item.name, width, height });
+    images.push({ id: images.length + 1, file_name: item.path, width, height });
     for (const found of keptObjects(item, point)) {
       annotations.push({
         id: annotations.length + 1, image_id: images.length, category_id: 1, segmentation: found.segmentation,
@@ -61,7 +69,9 @@ function maskOf(item) {
   return canvas;
 }
 
-/** Builds the buttons; `paintPicture(context, scale)` draws the item on show without zoom. */
+const LEGIBLE = 1400; // pixels across a picture for which lines and labels are made
+
+/** Builds the buttons; `paintPicture(item, context, view, bounds)` draws an item without zoom. */
 export function startSave(paintPicture) {
   const ready = () => (store.current?.kind === "image" && store.current.result ? store.current : null);
   const on = (id, save) => byId(id).addEventListener("click", async () => {
@@ -73,15 +83,24 @@ export function startSave(paintPicture) {
   });
   on("save-coco", (item) => saveCoco([item], `${stem(item.name)}.json`));
   on("save-mask", (item) => savePng(maskOf(item), `${stem(item.name)}_mask.png`));
-  on("save-picture", (item) => {
+  on("save-picture", async (item) => {
     const { width, height } = item.result;
+    await loadPicture(item);
+    if (!item.picture) throw new Error("this browser cannot show the image.");
     const canvas = new OffscreenCanvas(width, height);
-    paintPicture(canvas.getContext("2d"), { ratio: 1, scale: 1, left: 0, top: 0 }, { width, height });
-    return savePng(canvas, `${stem(item.name)}_objects.png`);
+    const ratio = Math.max(1, width / LEGIBLE);
+    const bounds = { width: width / ratio, height: height / ratio };
+    paintPicture(item, canvas.getContext("2d"), { ratio, scale: 1 / ratio, left: 0, top: 0 }, bounds);
+    await savePng(canvas, `${stem(item.name)}_objects.png`);
   });
-  on("save-all", () => saveCoco(store.items.filter((item) => item.kind === "image" && item.result), "objects.json"));
+  const answered = () => store.items.filter((item) => item.kind === "image" && item.result);
+  on("save-all", () => saveCoco(answered(), "objects.json"));
   subscribe(() => {
     for (const id of ["save-coco", "save-mask", "save-picture"]) byId(id).disabled = !ready();
-    byId("save-all").hidden = store.items.filter((item) => item.kind === "image" && item.result).length < 2;
+    if (store.current?.unshowable) byId("save-picture").disabled = true;
+    const images = store.items.filter((item) => item.kind === "image");
+    const { length } = answered();
+    byId("save-all").hidden = length < 2;
+    byId("save-all").textContent = length === images.length ? "All as COCO" : `${length} of ${images.length} as COCO`;
   });
 }

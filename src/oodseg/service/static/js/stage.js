@@ -3,9 +3,9 @@
 import { byId, make, percent, plural } from "./dom.js";
 import { objectAt, paint } from "./paint.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
-import { runVideo } from "./video.js";
+import { retryVideo } from "./video.js";
 import { Viewer } from "./viewer.js";
-import { loadPicture, loadScore, retry } from "./work.js";
+import { loadPicture, loadScore, retriable, retry } from "./work.js";
 
 function sizeOf(item) {
   return item?.result ?? item?.size ?? null;
@@ -70,6 +70,7 @@ export function startStage() {
 
 function describe(item) {
   byId("file-name").textContent = item.name;
+  byId("file-name").title = item.path;
   const facts = [];
   if (sizeOf(item)) facts.push(`${sizeOf(item).width} × ${sizeOf(item).height}`);
   if (item.result) facts.push(`${item.result.seconds.toFixed(2)} s`);
@@ -92,8 +93,27 @@ function say(item) {
   const share = item.progress?.share;
   if (share == null) bar.removeAttribute("value");
   else bar.value = share;
-  const again = make("button", { class: "button", type: "button", text: "Try again", onclick: () => (item.kind === "video" ? runVideo(item) : retry(item)) });
-  byId("stage-actions").replaceChildren(...(item.status === "failed" ? [again] : []));
+  offer(item);
+}
+
+let offered = "";
+
+/** Offers to try again; what is offered already stays, and with it the focus. */
+function offer(item) {
+  const all = item.status === "failed" && item.kind === "image" ? retriable() : [];
+  const now = item.status === "failed" && !item.final ? `${item.id} ${all.length}` : "";
+  if (now === offered) return;
+  offered = now;
+  const button = (text, act) => make("button", { class: "button", type: "button", text, onclick: () => {
+    act();
+    byId("stage").focus({ preventScroll: true });
+  } });
+  const buttons = now ? [button("Try again", () => (item.kind === "video" ? retryVideo(item) : retry([item])))] : [];
+  if (now && all.length > 1) buttons.push(button(`Try all ${all.length} again`, () => retry(retriable())));
+  const actions = byId("stage-actions");
+  const focused = actions.contains(document.activeElement);
+  actions.replaceChildren(...buttons);
+  if (focused) (buttons[0] ?? byId("stage")).focus({ preventScroll: true });
 }
 
 function wordsOf(item) {
@@ -115,8 +135,14 @@ function showVideo(item) {
 
 function showScale(item) {
   const heat = item.kind === "image" && store.layers.heat.shown ? heatOf(item) : null;
-  byId("scale").hidden = !heat;
-  if (!heat) return;
+  const awaited = item.kind === "image" && store.layers.heat.shown && store.tab === "objects" && item.result && !item.score?.problem;
+  byId("scale").hidden = !heat && !awaited;
+  byId("scale").classList.toggle("awaited", !heat);
+  if (!heat) {
+    byId("scale-low").textContent = "Fetching the scores…";
+    byId("scale-high").textContent = "";
+    return;
+  }
   byId("scale-low").textContent = heat.from;
   byId("scale-high").textContent = `${heat.to} ${store.tab === "failures" ? "likely wrong" : "above usual"}`;
 }

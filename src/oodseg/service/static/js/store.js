@@ -16,21 +16,23 @@ export const store = {
   lit: null,
   chosen: null,
   layers: Object.fromEntries(LAYERS.map(({ name, shown, opacity }) => [name, { shown, opacity }])),
-  hasFailures: true,
 };
 
 const listeners = new Set();
 let due = false;
 
-/** Calls a function after every change, once a frame; gives a function that ends this. */
+/** Calls a function after every change. */
 export function subscribe(listener) {
   listeners.add(listener);
-  return () => listeners.delete(listener);
 }
 
 /** Changes what is known. */
 export function update(changes = {}) {
   Object.assign(store, changes);
+  // What is not shown any more is neither under the pointer nor chosen.
+  for (const name of ["lit", "chosen"]) {
+    if (store[name] !== null && !keptObjects(store.current).some(({ id }) => id === store[name])) store[name] = null;
+  }
   if (due) return;
   due = true;
   queueMicrotask(() => {

@@ -28,11 +28,21 @@ function wordsOf(item) {
   return [String(count), plural(count, "object").toLowerCase(), count ? "some" : ""];
 }
 
+/** Scrolls the strip, and nothing but it, to a button; takes the focus along. */
+function reveal(list, button, focused) {
+  if (focused) button.focus({ preventScroll: true });
+  const [room, own] = [list.getBoundingClientRect(), button.getBoundingClientRect()];
+  const spare = own.width / 2;
+  if (own.left < room.left + spare) list.scrollLeft += own.left - room.left - spare;
+  else if (own.right > room.right - spare) list.scrollLeft += own.right - room.right + spare;
+}
+
 /** Builds the strip. */
 export function startStrip() {
   const list = byId("strip-list");
   const show = () => {
     byId("strip").hidden = store.items.length < 2;
+    const focused = list.contains(document.activeElement);
     for (const item of store.items) {
       let parts = buttons.get(item);
       if (!parts) {
@@ -43,14 +53,26 @@ export function startStrip() {
         buttons.set(item, parts);
         list.append(make("li", {}, button));
       }
+      const current = item === store.current;
       const [short, long, kind] = wordsOf(item);
+      const now = `${short} ${long} ${current}`;
+      if (parts.now === now) continue; // of hundreds, few change
+      parts.now = now;
       parts.badge.textContent = short;
       parts.badge.className = `badge ${kind}`;
       parts.button.setAttribute("aria-label", `${item.name}: ${long}`);
-      const current = item === store.current;
-      if (current && parts.button.getAttribute("aria-current") !== "true") parts.button.scrollIntoView({ block: "nearest", inline: "nearest" });
       parts.button.setAttribute("aria-current", String(current));
+      // One stop for the tabulator, however many images there are.
+      parts.button.tabIndex = current ? 0 : -1;
+      if (current) reveal(list, parts.button, focused);
     }
   };
+  list.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -store.items.indexOf(store.current), End: store.items.length - 1 - store.items.indexOf(store.current) };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    stepImage(steps[event.key]);
+  });
   subscribe(show);
 }

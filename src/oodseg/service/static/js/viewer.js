@@ -16,7 +16,16 @@ export class Viewer {
     this.top = 0;
     this.pointers = new Map();
     new ResizeObserver(() => this.resize()).observe(canvas);
+    this.watchRatio();
     this.listen();
+  }
+
+  /** Notices a move to a screen with other pixels, which changes no size. */
+  watchRatio() {
+    matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`).addEventListener("change", () => {
+      this.resize();
+      this.watchRatio();
+    }, { once: true });
   }
 
   /** Shows an image of another size, fitted to the window. */
@@ -28,10 +37,13 @@ export class Viewer {
   resize() {
     const ratio = window.devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
+    // The middle stays where it is.
+    this.left += (width - this.size.width) / 2;
+    this.top += (height - this.size.height) / 2;
     this.size = { width, height };
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
-    if (this.fitted) this.fit();
+    if (this.fitted || this.scale <= this.least * 1.001) this.fit();
     else this.moveBy(0, 0);
     this.drawNow(); // a canvas is blank after a change of its size
   }
@@ -125,7 +137,10 @@ export class Viewer {
     on("pointerdown", (event) => this.press(event));
     on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.release(event));
-    on("pointercancel", (event) => this.pointers.delete(event.pointerId));
+    on("pointercancel", (event) => {
+      this.pointers.delete(event.pointerId);
+      this.canvas.classList.remove("grabbing");
+    });
     on("pointerleave", () => this.onHover(null));
   }
 
@@ -133,6 +148,7 @@ export class Viewer {
     if (event.button > 0) return;
     if (!this.fitted || event.pointerType !== "touch") this.canvas.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.at(event));
+    this.pinched = this.pointers.size > 1;
     this.travelled = 0;
   }
 
@@ -161,7 +177,7 @@ export class Viewer {
   release(event) {
     this.canvas.classList.remove("grabbing");
     if (!this.pointers.delete(event.pointerId)) return;
-    if (this.travelled < 5) this.onPick(this.under(event));
+    if (this.travelled < 5 && !this.pinched) this.onPick(this.under(event));
   }
 
   /** Answers a key; gives whether it meant the picture. */

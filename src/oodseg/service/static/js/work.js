@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { heatMap } from "./colour.js";
-import { announce, plural } from "./dom.js";
+import { announce, complain, plural } from "./dom.js";
 import { prepare } from "./paint.js";
 import { keptObjects, store, update } from "./store.js";
 import { paintStrip } from "./strip.js";
@@ -10,16 +10,52 @@ import { paintStrip } from "./strip.js";
 // Greys of no and full heat. Scores come as -4..16 standard deviations, chances of an error as 0..1.
 const SCORE_HEAT = { low: 255 * (5 / 20), high: 255 * (14 / 20), from: "1 σ", to: "10 σ" };
 const ERROR_HEAT = { low: 255 * 0.05, high: 255 * 0.9, from: "5 %", to: "90 %" };
-const KEPT_PICTURES = 6; // decoded images in memory; others are decoded again
+// What is kept decoded beside the image on show; the rest is decoded again when it is wanted.
+const KEPT_PICTURES = { count: 6, pixels: 60e6 };
+const KEPT_MAPS = { count: 4, pixels: 60e6 };
+const FINAL = new Set([413, 415, 422]); // the same file gets the same answer
 
-/** Makes an item of a file. */
-export function itemOf(file, kind, id) {
-  return { id, file, kind, name: file.name || "pasted image", status: "waiting", problem: "" };
+/** Makes an item of a file; `path` is its name with the folders that it was chosen with. */
+export function itemOf(file, kind, id, path) {
+  return { id, file, kind, path, name: file.name || "pasted image", status: "waiting", problem: "" };
 }
+
+/** Says what went wrong with an item. */
+export function wordsOf(error, item) {
+  return error.message.replace(/\bthe upload\b/gi, () => `“${item.name}”`);
+}
+
+/** Notes that an item has no answer, and why. */
+export function fail(item, error) {
+  item.status = "failed";
+  item.problem = wordsOf(error, item);
+  item.final = FINAL.has(error.status);
+  if (item === store.current) announce(`${item.name}: ${item.problem}`);
+}
+
+/** Drops what was looked at longest ago until the rest, given with the latest last, is within bounds. */
+function dropOldest(held, most, drop) {
+  let pixels = held.reduce((sum, [, { width, height }]) => sum + width * height, 0);
+  for (let left = held.length; held.length && (left > most.count || pixels > most.pixels); left--) {
+    const [item, { width, height }] = held.shift();
+    pixels -= width * height;
+    drop(item);
+  }
+}
+
+const others = (what) => store.items.filter((item) => item !== store.current && what(item)).sort((a, b) => a.seen - b.seen)
+  .map((item) => [item, what(item)]);
+let looks = 0;
 
 /** Decodes the picture of an item, if the browser can. */
 export async function loadPicture(item) {
   if (item.picture || item.unshowable || item.kind !== "image") return;
+  item.decoding ??= decode(item);
+  await item.decoding;
+}
+
+async function decode(item) {
+  item.seen = ++looks;
   try {
     item.picture = await createImageBitmap(item.file);
     item.size = { width: item.picture.width, height: item.picture.height };
@@ -27,11 +63,11 @@ export async function loadPicture(item) {
   } catch {
     item.unshowable = true;
   }
-  const held = store.items.filter((each) => each.picture && each !== item && each !== store.current);
-  for (const each of held.slice(0, Math.max(0, held.length - KEPT_PICTURES))) {
+  item.decoding = undefined;
+  dropOldest(others((each) => each.picture), KEPT_PICTURES, (each) => {
     each.picture.close();
     each.picture = undefined;
-  }
+  });
   update();
 }
 
@@ -54,72 +90,87 @@ let running = false;
 export async function runQueue() {
   if (running) return;
   running = true;
+  let answered = 0;
   try {
     for (;;) {
       const waiting = store.items.filter((item) => item.kind === "image" && item.status === "waiting");
       if (!waiting.length) break;
       await answer(waiting.includes(store.current) ? store.current : waiting[0]);
+      answered += 1;
     }
   } finally {
     running = false;
   }
+  if (answered > 1) announce(`${answered} images looked at`);
 }
 
 async function answer(item) {
   item.status = "working";
   update();
   try {
-    const [result] = await Promise.all([api.predict(item.file), loadPicture(item)]);
+    const [result] = await Promise.all([api.predict(item.file), item === store.current ? loadPicture(item) : null]);
     prepare(result);
     item.result = result;
     item.status = "done";
-    announce(`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`);
+    // Of many images, those that nobody looks at are told of at the end.
+    if (item === store.current) announce(`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`);
   } catch (error) {
-    item.status = "failed";
-    item.problem = error.message.replace(/^The upload\b/, `“${item.name}”`);
-    announce(`${item.name}: ${error.message}`);
+    fail(item, error);
   }
   update();
 }
 
-/** Tries an item again. */
-export function retry(item) {
-  item.status = "waiting";
-  item.problem = "";
+/** Tries images again. */
+export function retry(items) {
+  for (const item of items) Object.assign(item, { status: "waiting", problem: "" });
   update();
   runQueue();
 }
 
-async function heatOf(blob, scale) {
+/** The failed images for which another try makes sense. */
+export const retriable = () => store.items.filter((item) => item.kind === "image" && item.status === "failed" && !item.final);
+
+async function mapOf(blob, scale) {
   const bitmap = await createImageBitmap(blob);
   const canvas = heatMap(bitmap, scale.low, scale.high);
   bitmap.close();
-  return { canvas, from: scale.from, to: scale.to };
+  return { blob, canvas, from: scale.from, to: scale.to };
 }
 
-/** Fetches the score map of an item once. */
+// One at a time: who goes through a folder quickly would fill the service with what nobody looks at any more.
+// What is on show by then comes next, since every change asks for it.
+const fetching = new Set();
+
+async function alone(kind, item, fetch) {
+  if (fetching.has(kind)) return;
+  fetching.add(kind);
+  try {
+    item[kind] = await fetch();
+  } catch (error) {
+    item[kind] = { problem: wordsOf(error, item) };
+  }
+  fetching.delete(kind);
+  item.seen = ++looks;
+  dropOldest(others((each) => each[kind]?.canvas), KEPT_MAPS, (each) => {
+    each[kind] = { ...each[kind], canvas: undefined };
+  });
+  update();
+}
+
+/** Fetches the score map of an item, if it is not there. */
 export async function loadScore(item) {
-  if (!item?.result || item.score || item.kind !== "image") return;
-  item.score = { pending: true };
-  try {
-    item.score = await heatOf(await api.score(item.file), SCORE_HEAT);
-  } catch (error) {
-    item.score = { problem: error.message };
-  }
-  update();
+  if (!item?.result || item.kind !== "image" || item.score?.canvas || item.score?.problem) return;
+  await alone("score", item, async () => mapOf(item.score?.blob ?? (await api.score(item.file)), SCORE_HEAT));
+  if (item.score?.problem) complain(`No scores of “${item.name}”: ${item.score.problem}`);
 }
 
-/** Fetches the estimated quality of an item and its error map once. */
+/** Fetches the estimated quality of an item and its error map, if they are not there. */
 export async function loadFailures(item) {
-  if (!item || item.kind !== "image" || item.failures || item.status === "failed") return;
-  item.failures = { pending: true };
-  update();
-  try {
-    const judged = await api.failures(item.file);
-    item.failures = { judged, ...(await heatOf(await api.errorMap(item.file), ERROR_HEAT)) };
-    announce(`${item.name}: segmentation judged`);
-  } catch (error) {
-    item.failures = { problem: error.message };
-  }
-  update();
+  if (!item || item.kind !== "image" || item.status === "failed" || item.failures?.canvas || item.failures?.problem) return;
+  const first = !item.failures;
+  await alone("failures", item, async () => {
+    const judged = item.failures?.judged ?? (await api.failures(item.file));
+    return { judged, ...(await mapOf(item.failures?.blob ?? (await api.errorMap(item.file)), ERROR_HEAT)) };
+  });
+  if (first && item.failures?.judged && item === store.current) announce(`${item.name}: segmentation judged`);
 }
