@@ -83,7 +83,7 @@ def test_layers_are_switched(page) -> None:
         assert differ(everything, without) > 100, layer
         everything = without
     page.locator("#layer-heat").check()
-    page.locator("#scale").wait_for()
+    page.locator("#scale:not(.awaited)").wait_for()
     assert differ(everything, shown(page)) > 100
     page.keyboard.press("2")
     assert not page.locator("#layer-heat").is_checked()

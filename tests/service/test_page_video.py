@@ -28,6 +28,38 @@ def test_a_video_is_followed_to_its_end_and_shown(browser, tmp_path) -> None:
 
 @pytest.mark.slow
 @needs_browser
+def test_a_video_is_followed_over_connections_that_break_off(browser, tmp_path) -> None:
+    clip = save_video(tmp_path / "drive.mp4", images(6))
+    settings = {"jobs_folder": tmp_path / "jobs"}
+    broken = []
+
+    def answer(route):
+        broken.append(route)
+        if len(broken) == 1:
+            route.fulfill(body='data: {"state": "running", "done": 1, "total": 6}\n\ndata: {"sta')
+        elif len(broken) == 2:
+            route.abort()
+        else:
+            route.continue_()
+
+    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+        running = {"id": "x", "state": "running", "done": 1, "total": 6}
+        page.route("**/v1/jobs/*/events", answer)
+        page.route("**/v1/jobs/*", lambda route: route.fulfill(json={**running, "error": None}), times=1)
+        page.set_input_files("#files", [clip])
+        page.locator(".tracks tbody tr").first.wait_for()
+        assert len(broken) == 3
+        # Its files are lost on the way: the job is asked for again, the video is not sent again.
+        sent = sum(each.endswith("quiet") for each in page.asked)
+        page.route("**/tracks.csv", lambda route: route.abort(), times=1)
+        page.set_input_files("#files", [clip])
+        page.get_by_role("button", name="Try again").click()
+        page.locator(".tracks tbody tr").first.wait_for()
+        assert sum(each.endswith("quiet") for each in page.asked) == sent + 1
+
+
+@pytest.mark.slow
+@needs_browser
 def test_a_video_that_is_none_is_named(browser, tmp_path) -> None:
     broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video"}
     settings = {"jobs_folder": tmp_path / "jobs"}

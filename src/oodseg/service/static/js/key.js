@@ -18,15 +18,20 @@ export const current = () => key;
 /** The headers that carry a key. */
 export const headers = (used) => (used ? { Authorization: `Bearer ${used}` } : {});
 
+async function question(refused) {
+  const given = (await ask(refused))?.trim();
+  // Headers carry nothing but these characters.
+  return !given || /^[\x21-\x7e]+$/.test(given) ? given : question(true);
+}
+
 /** Gets another key than the one that was refused; whoever needs one at the same time shares the question. */
 export async function renew(refused) {
   if (key !== refused) return;
-  asking ??= ask(Boolean(refused)).finally(() => {
+  asking ??= question(Boolean(refused)).finally(() => {
     asking = null;
   });
-  const given = (await asking)?.trim();
-  // Headers carry nothing but these characters.
-  if (!given || !/^[\x21-\x7e]+$/.test(given)) throw new Error("This service asks for a key.");
+  const given = await asking;
+  if (!given) throw new Error("This service asks for a key.");
   key = given;
   remember(NAME, key, "session");
 }

@@ -19,7 +19,7 @@ export function startObjects(onChoose) {
       const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
       list.replaceChildren(...kept.map((found) => entry(item, found, onChoose)));
       // A keyboard stays where it was.
-      if (focused) (list.querySelector(`[data-id="${focused}"]`) ?? list.querySelector(".object:last-child"))?.focus({ preventScroll: true });
+      if (focused) (list.querySelector(`[data-id="${focused}"]`) ?? list.lastElementChild?.firstElementChild)?.focus({ preventScroll: true });
       describe(item, kept);
       if (item?.tracks) showTracks(item);
     }

@@ -64,11 +64,20 @@ async function decode(item) {
     item.unshowable = true;
   }
   item.decoding = undefined;
+  refuseTurned(item);
   dropOldest(others((each) => each.picture), KEPT_PICTURES, (each) => {
     each.picture.close();
     each.picture = undefined;
   });
   update();
+}
+
+/** Drops a picture that the browser has not turned as its file says, as happens with WebP: no mask would fit it. */
+function refuseTurned(item) {
+  const { picture, result } = item;
+  if (!picture || !result || (picture.width === result.width && picture.height === result.height)) return;
+  picture.close();
+  Object.assign(item, { picture: undefined, size: undefined, unshowable: true });
 }
 
 /** Paints images that wait onto the strip, small, one after the other. */
@@ -112,6 +121,7 @@ async function answer(item) {
     prepare(result);
     item.result = result;
     item.status = "done";
+    refuseTurned(item);
     // Of many images, those that nobody looks at are told of at the end.
     if (item === store.current) announce(`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`);
   } catch (error) {
