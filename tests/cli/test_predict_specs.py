@@ -120,7 +120,7 @@ def test_done_images_are_done_unless_the_part_changes(tmp_path, red, photo, fold
         (["--detector", "segformer:./nowhere+energy"], "there is no folder ./nowhere"),
         (["--detector", "segformr:x+energy"], "no 'segformr' among the segmenters"),
         (["--masks", "grabcut:x"], "no option 'source'"),
-        (["--config", "none.yaml"], "none.yaml cannot be read"),
+        (["--config", "none.yaml"], "none.yaml does not exist"),
     ],
 )
 def test_faults_are_one_sentence(tmp_path, red, photo, arguments, words):

@@ -60,6 +60,7 @@ def test_entries_inside_entries_can_be_set() -> None:
     (["masks"], "--data and --out"),
     (["prompts", "--data", "d", "--out", "o"], "--detector"),
     (["detector", "--data", "d", "--out", "o"], "--segmenter"),
+    (["detector", "--data", "d", "--out", "o", "--segmenter", "s", "--no-resume"], "say nothing without"),
 ])  # fmt: skip
 def test_bad_arguments_are_one_sentence(arguments, message) -> None:
     with pytest.raises(ConfigError, match=message):

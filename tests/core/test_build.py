@@ -170,7 +170,7 @@ def test_faults_are_named(room, spec, words, folder):
 
 
 def test_missing_files_and_models(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"none.yaml does not exist"):
         build("detectors", str(tmp_path / "none.yaml"))
     with pytest.raises(WeightsError, match="there is no folder"):
         build("detectors", f"segformer:{tmp_path / 'none'}+energy")

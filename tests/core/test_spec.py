@@ -1,6 +1,7 @@
 """The grammar: words, YAML, JSON and mappings to one form."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -67,11 +68,35 @@ def test_a_mapping_has_a_name(spec):
         ("- a\n- b\n", "holds no mapping"),
         ("a: [1\n", "cannot be read as YAML"),
         ("1: 2\n", "holds no mapping"),
+        ("name: a\nname: b\n", "'name' stands there twice"),
+        ("name: a\nscore: {name: b, name: c}\n", "'name' stands there twice"),
+        ("name:\tb\n\tscore: c\n", "cannot be read as YAML"),
+        ("a: !!python/object/apply:os.getpid []\n", "cannot be read as YAML"),
+        ("[" * 5000, "cannot be read as YAML"),
     ],
 )
 def test_faulty_files(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
         specs.read_spec(write(tmp_path / "bad.yaml", text))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"none.yaml does not exist: check the path"):
+        specs.read_spec(tmp_path / "none.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(ConfigError, match=r"folder.yaml cannot be opened"):
+        specs.read_spec(tmp_path / "folder.yaml")
+
+
+def test_files_as_other_systems_write_them(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfname: a\r\nscore: b\r\n")
+    assert specs.read_spec(tmp_path / "a.yaml") == {"name": "a", "score": "b"}
+
+
+@pytest.mark.parametrize("text", ["pipeline: yes\n", "runtime: 3\n", "pipeline:\n"])
+def test_names_of_a_pipeline_file_are_texts(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"all.yaml has .* as (pipeline|runtime): write a name"):
+        specs.read_pipeline(Path(write(tmp_path / "all.yaml", text)))
 
 
 def test_pipeline_file(tmp_path):

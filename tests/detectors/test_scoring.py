@@ -61,7 +61,7 @@ def test_options_reach_the_function() -> None:
     ({"name": "sml", "logits": 2}, "no option 'logits'; it takes: boundary_width, dilation"),
     ({"temperature": 2}, "one of the scores has no name"),
     ({"name": "sml", "dilation": -1}, "dilation must be a whole number"),
-    ({"name": "sml", "boundary_width": 1.5}, "boundary_width must be a whole number"),
+    ({"name": "sml", "boundary_width": 1.5}, "takes a whole number as boundary_width"),
     ({"name": "mahalanobis", "shrinkage": 0}, "shrinkage must be above 0"),
     ({"name": "maskomaly", "quiet": 2}, "from 0 to 1"),
 ])  # fmt: skip

@@ -69,7 +69,8 @@ DeviceOption = Annotated[
     ),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads. Default: all cores.", show_default=False)
+    # Thousands of threads, which no machine has cores for, bring the process down.
+    int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: all cores.", show_default=False)
 ]
 
 

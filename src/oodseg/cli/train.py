@@ -11,6 +11,7 @@ from oodseg.cli.train_failures import comparator, resynthesis, unknown
 from oodseg.cli.train_prompts import prompts
 from oodseg.cli.train_volumes import slices, volumes
 from oodseg.cli.training import Request, training, training_libraries
+from oodseg.cli.typed import was_typed
 from oodseg.core.errors import ConfigError
 
 train_app = typer.Typer(
@@ -55,7 +56,9 @@ def segmenter(request: Request) -> Path:
 
 @train_app.command()
 @training("detector", mines=True)
-def detector(request: Request, segmenter: AnySegmenter = None, method: Method = None) -> Path:
+def detector(
+    request: Request, ctx: typer.Context, segmenter: AnySegmenter = None, method: Method = None
+) -> Path:
     """Fit the score of the street network, or train a detector around any segmenter."""
     from oodseg.training import detector as street
     from oodseg.training.exposure.methods import method_of
@@ -63,6 +66,11 @@ def detector(request: Request, segmenter: AnySegmenter = None, method: Method = 
     from oodseg.training.street_networks import network_of
 
     if method is None:
+        if was_typed(ctx, "resume"):
+            raise ConfigError(
+                "--resume and --no-resume say nothing without --method, where the detector is fitted in one "
+                "go: leave them out"
+            )
         settings, data, out = request.settings(street.DetectorRecipe)
         if not segmenter:
             raise ConfigError("the detector is fitted around a network: name its run with --segmenter")

@@ -9,6 +9,7 @@ from typing import Any
 from oodseg.core.bundle import bundled_names, find_bundle, load_weights, read_config
 from oodseg.core.errors import ConfigError, WeightsError
 from oodseg.core.learned_later import LEARNED_LATER, read_statistics
+from oodseg.core.option_kinds import check_kinds
 from oodseg.core.parts import (
     Detector,
     Judge,
@@ -264,7 +265,9 @@ def _checked(room: str, maker: Callable[..., Any], spec: Mapping[str, Any]) -> d
     if _is_learned(maker) and "source" not in known:
         known.append("source")
     known += [key for key in LEARNED_LATER.get(room, {}) if key not in known]
-    check_known(options, known, f"'{spec['name']}' among the {room}")
+    owner = f"'{spec['name']}' among the {room}"
+    check_known(options, known, owner)
+    check_kinds(options, parameters(maker), owner)
     return options
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from oodseg.core.errors import ConfigError
 from oodseg.core.registry import names
+from oodseg.core.yaml_files import read_yaml
 
 # What a pipeline consists of: the entries of its files, and the rooms that they are looked up in.
 ROOMS = {"detector": "detectors", "prompts": "prompts", "masks": "masks"}
@@ -63,15 +64,7 @@ def read_spec(spec: Any) -> Any:
     """
     if not isinstance(spec, str | Path) or Path(spec).suffix.lower() not in _FILES:
         return spec
-    import yaml
-
-    try:
-        # JSON is YAML too.
-        found = yaml.safe_load(Path(spec).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{spec} cannot be read as YAML ({' '.join(str(error).split())}): check it"
-        ) from error
+    found = read_yaml(Path(spec))  # JSON is YAML too
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise ConfigError(f"{spec} holds no mapping: write one option per line, as `name: value`")
     return dict(found)
@@ -87,6 +80,9 @@ def read_pipeline(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the pipeline file {path} must be a .yaml file")
     found: dict[str, Any] = read_spec(path)
     check_known(found, _PIPELINE_KEYS, str(path))
+    for key in ("pipeline", "runtime"):
+        if not isinstance(found.get(key, ""), str):
+            raise ConfigError(f"{path} has {found[key]!r} as {key}: write a name, in quotes if need be")
     return {key: read_spec(value) for key, value in found.items()}
 
 

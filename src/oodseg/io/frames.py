@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -85,8 +86,10 @@ class Cut:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ConfigError(f"every {self.every}th frame cannot be used: choose 1 or more")
-        if self.start < 0 or (self.end is not None and self.end <= self.start):
-            raise ConfigError(f"nothing lies between {self.start:g} s and {self.end} s: choose other times")
+        if not (math.isfinite(self.start) and self.start >= 0):
+            raise ConfigError(f"a video cannot begin at {self.start:g} s: choose a time from 0 on")
+        if self.end is not None and not self.end > self.start:  # NaN included
+            raise ConfigError(f"nothing lies between {self.start:g} s and {self.end:g} s: choose other times")
 
     def frames(self, video: Video, after: float | None = None) -> Iterator[VideoFrame]:
         """Reads the frames that are wanted.

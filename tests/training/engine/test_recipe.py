@@ -32,7 +32,7 @@ def test_a_recipe_is_read_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("steps: [1", "not valid YAML"),
+        ("steps: [1", "cannot be read as YAML"),
         ("stepps: 1\n", r"stepps: Extra inputs"),
         ("steps: many\n", r"steps: .*integer"),
         ("- 1\n", "the file: "),

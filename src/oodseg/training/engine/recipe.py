@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.yaml_files import read_yaml
 
 RecipeT = TypeVar("RecipeT", bound="Recipe")
 
@@ -105,10 +105,7 @@ def load_recipe(name: str | Path | RecipeT, model: type[RecipeT]) -> RecipeT:
     if not path.is_file():
         shipped = ", ".join(sorted(each.stem for each in _FOLDER.glob("*.yaml")))
         raise ConfigError(f"there is no recipe '{name}': give a YAML file or one of: {shipped}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     try:
         return model.model_validate({} if content is None else content)
     except ValidationError as error:
