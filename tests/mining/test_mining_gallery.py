@@ -106,6 +106,17 @@ SCRIPT = """
   window.alert = (text) => { said = text; };
   await load(new File(["no picks"], "holiday.json"));
   log.refused = said;
+  await load(new File(["null"], "nothing.json"));
+  log.nothing = said;
+  await load(new File(['{"keep": [{"image": "x", "object": 1}, null], "reject": []}'], "others.json"));
+  log.others = [said, marked("keep").length];
+  grid.children[3].click();
+  filters.outlines.dispatchEvent(new KeyboardEvent("keydown", { key: "K", bubbles: true }));
+  filters.area_from.dispatchEvent(new KeyboardEvent("keydown", { key: "r", bubbles: true }));
+  log.with_checkbox = status();
+  const active = document.getElementById(grid.getAttribute("aria-activedescendant"));
+  log.told = active.matches("[aria-selected=true].chosen");
+  log.one_selected = grid.querySelectorAll("[aria-selected=true]").length;
   const result = document.createElement("pre");
   result.id = "result";
   result.textContent = JSON.stringify(log);
@@ -167,6 +178,10 @@ def test_the_page_is_used_with_the_keyboard(tmp_path):
     assert log["loaded"] == [names[:2], names[2:3]]
     assert log["remembered"] == 3
     assert log["refused"] == "holiday.json holds no picks"
+    assert log["nothing"] == "nothing.json holds no picks"
+    assert log["others"] == ["others.json holds picks of other objects", 2]
+    assert log["with_checkbox"] == "4 of 4 · 3 kept · 1 rejected"
+    assert (log["told"], log["one_selected"]) == (True, 1)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ let chosen = 0;
 let before = null;  // the choice of cluster that "c" goes back to
 
 const nameOf = (crop) => `${crop.image}#${crop.object}`;
+const known = new Set(data.crops.map(nameOf));
 const value = (name) => filters[name].value === "" ? null : Number(filters[name].value);
 const within = (number, low, high) => (low === null || number >= low) && (high === null || number <= high);
 
@@ -33,6 +34,7 @@ function passes(crop) {
 
 function card(crop) {
   const figure = document.createElement("figure");
+  figure.setAttribute("role", "option");
   figure.innerHTML = `<span class="frame"><img loading="lazy" alt=""><svg viewBox="0 0 ${data.side} ${data.side}">`
     + `<path/></svg><span class="state"></span></span><span class="name"></span><small></small><small></small>`;
   figure.querySelector("img").src = crop.crop;
@@ -53,14 +55,25 @@ function card(crop) {
 function dress(figure, crop) {
   const state = picks.get(nameOf(crop));
   figure.className = `crop ${state || ""} ${shown[chosen] === crop ? "chosen" : ""}`;
+  figure.setAttribute("aria-selected", String(shown[chosen] === crop));
   figure.querySelector(".state").textContent = { keep: "kept", reject: "rejected" }[state] || "";
 }
 
 function draw(until) {
   const end = Math.min(shown.length, until);
   const cards = document.createDocumentFragment();
-  for (; drawn < end; drawn++) cards.append(card(shown[drawn]));
+  for (; drawn < end; drawn++) {
+    cards.append(card(shown[drawn]));
+    cards.lastChild.id = `crop${drawn}`;
+  }
   grid.append(cards);
+  point();
+}
+
+// The list has the focus; this tells who cannot see it where in it.
+function point() {
+  if (shown.length) grid.setAttribute("aria-activedescendant", `crop${chosen}`);
+  else grid.removeAttribute("aria-activedescendant");
 }
 
 function redress(index) {
@@ -74,6 +87,7 @@ function choose(index) {
   if (chosen >= drawn) draw(chosen + CHUNK);
   redress(last);
   redress(chosen);
+  point();
   grid.children[chosen].scrollIntoView({ block: "nearest" });
 }
 
@@ -87,13 +101,15 @@ function filter() {
   chosen = place >= 0 ? place : Math.min(chosen, Math.max(0, shown.length - 1));
   draw(Math.max(CHUNK, chosen + CHUNK));
   document.getElementById("empty").hidden = shown.length > 0;
+  grid.hidden = !shown.length;
   count();
 }
 
 function count() {
-  const kept = [...picks.values()].filter((state) => state === "keep").length;
+  const states = [...picks].filter(([name]) => known.has(name)).map(([, state]) => state);
+  const kept = states.filter((state) => state === "keep").length;
   document.getElementById("count").textContent =
-    `${shown.length} of ${data.crops.length} · ${kept} kept · ${picks.size - kept} rejected`;
+    `${shown.length} of ${data.crops.length} · ${kept} kept · ${states.length - kept} rejected`;
 }
 
 function decide(state) {
@@ -127,17 +143,17 @@ function save() {
   link.href = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }));
   link.download = "picks.json";
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 30_000);  // some browsers read it later
 }
 
 async function load(file) {
   let content;
-  try { content = JSON.parse(await file.text()); } catch { content = {}; }
-  if (!Array.isArray(content.keep) || !Array.isArray(content.reject)) return alert(`${file.name} holds no picks`);
+  try { content = JSON.parse(await file.text()); } catch { content = null; }
+  if (!Array.isArray(content?.keep) || !Array.isArray(content.reject)) return alert(`${file.name} holds no picks`);
+  const found = ["keep", "reject"].flatMap((state) => content[state].filter(Boolean).map((each) => [nameOf(each), state]));
+  if (found.length && !found.some(([name]) => known.has(name))) return alert(`${file.name} holds picks of other objects`);
   picks.clear();
-  for (const state of ["keep", "reject"]) {
-    for (const each of content[state]) picks.set(nameOf(each), state);
-  }
+  for (const [name, state] of found) picks.set(name, state);
   remember();
   filter();
 }
@@ -164,8 +180,8 @@ const KEYS = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
-  const action = KEYS[event.key];
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input:not([type=checkbox]), select")) return;
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action) return;
   event.preventDefault();
   action();
@@ -178,7 +194,13 @@ document.getElementById("filters").addEventListener("input", (event) => {
 // A field that was just used would swallow the keys.
 document.getElementById("filters").addEventListener("change", (event) => { if (event.target.tagName === "SELECT") event.target.blur(); });
 document.getElementById("save").addEventListener("click", save);
-document.getElementById("load").addEventListener("change", (event) => { if (event.target.files[0]) load(event.target.files[0]); });
+document.getElementById("open").addEventListener("click", () => document.getElementById("load").click());
+document.getElementById("load").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";  // so that the same file can be chosen again
+  if (file) load(file);
+});
+document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
 new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) draw(drawn + CHUNK); }, { rootMargin: "800px" })
   .observe(document.getElementById("more"));
 

@@ -66,6 +66,7 @@ function cardOf(card) {
     frame.append(image);
   } else {
     frame.classList.add("none");
+    if (card.overlay) frame.setAttribute("aria-label", card.name);
   }
   const head = element("h2");
   const name = element("span");
