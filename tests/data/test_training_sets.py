@@ -112,7 +112,7 @@ def test_missing_folder_label_and_file_are_named(root) -> None:
     label.write_bytes(content)
     broken = street_images(root, "train")["camvid"][1]
     label.write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"train_1\.png cannot be read"):
+    with pytest.raises(DatasetError, match=r"train_1\.png is empty"):
         broken.read()
     write(label, np.zeros((10, 10), np.uint8))
     with pytest.raises(DatasetError, match=r"train_1\.png is not of the size"):

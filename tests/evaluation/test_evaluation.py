@@ -269,6 +269,16 @@ def test_a_set_without_anomalies_measures_false_alarms_only(folder):
     assert any("no image holds an anomaly" in note for note in found.methods[0].notes)
 
 
+def test_a_set_of_ignore_alone_says_so(folder):
+    for path in (folder / "labels").iterdir():
+        Image.fromarray(np.full(SHAPE, 255, np.uint8)).save(path)
+    found = evaluate(open_dataset(folder), FakePipeline(), resamples=10)
+    assert_undefined(found)
+    notes = " ".join(found.methods[0].notes)
+    assert "no pixel counts (the labels hold ignore alone)" in notes
+    assert "false alarms" not in notes
+
+
 def test_a_set_of_anomaly_and_ignore_alone_measures_nothing(folder):
     for path in (folder / "labels").iterdir():
         label = np.asarray(Image.open(path))

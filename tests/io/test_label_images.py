@@ -132,7 +132,9 @@ def jpeg(path):
         (colour, r"a\.png is a colour image"),
         (transparent, r"a\.png is transparent where it holds codes"),
         (jpeg, r"a\.png is a JPEG"),
-        (lambda path: path.write_bytes(b""), r"a\.png cannot be read"),
+        (lambda path: path.write_bytes(b""), r"a\.png is empty \(0 bytes\): unpack the set again"),
+        (lambda path: path.write_text("text"), r"a\.png is not an image, whatever its name says: save it"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), r"a\.png (cannot be read|is not an image)"),
         (lambda path: None, r"a\.png is missing"),
     ],
 )

@@ -18,7 +18,7 @@ from oodseg.data import (
     smiyc,
     synthetic,
 )
-from oodseg.data.files import folders_below
+from oodseg.data.files import by_name, folders_below
 from oodseg.data.frames import BenchmarkSet, binary, is_binary
 
 _DEPTH, _NAMED = 2, 5  # levels below a folder that are searched for others, and how many are named
@@ -170,6 +170,12 @@ def _remedy(root: Path) -> str:
     told = [layout for key, layout in LAYOUTS.items() if key != exported.KEY]
     fitting = ((folder, next((each for each in told if each.matches(folder)), None)) for folder in near)
     known = [(folder, layout.title) for folder, layout in fitting if layout is not None]
+    kinds = sorted({path.suffix or path.name for path in by_name(root / "labels")})
+    if not known and kinds:
+        return (
+            f": {root / 'labels'} holds no label images but {', '.join(kinds[:_NAMED])}; save one PNG of "
+            "0, 1 and 255 per image there"
+        )
     if not known:
         return (
             ": `oodseg datasets list` shows them; for images of your own make images/ and labels/, with one "

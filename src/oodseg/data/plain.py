@@ -14,7 +14,7 @@ import numpy as np
 from oodseg.core.errors import DatasetError
 from oodseg.data.files import by_name, images
 from oodseg.data.frames import BINARY, ROAD_ANOMALY, BenchmarkSet, Frame
-from oodseg.io.labels import read_label
+from oodseg.io.labels import LABEL_SUFFIXES, read_label
 
 # Told from the folder's name, letters and digits only; the first word found wins.
 _BENCHMARKS = (
@@ -31,7 +31,7 @@ _BENCHMARKS = (
 
 
 def matches(root: Path) -> bool:
-    """Tells whether the folder has a subfolder for labels with PNGs in it."""
+    """Tells whether the folder has a subfolder for labels with PNGs in it, or other images beside those."""
     return bool(_labels(root))
 
 
@@ -42,7 +42,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
     two is found by looking.
 
     Raises:
-        DatasetError: A label without image or an image without label.
+        DatasetError: A label without image, an image without label, or with two.
     """
     labels = _labels(root)
     folder = root / "images" if (root / "images").is_dir() else root / "original"
@@ -66,10 +66,29 @@ def read(root: Path, split: str) -> BenchmarkSet:
 
 
 def _labels(root: Path) -> dict[str, Path]:
-    """The labels by stem, of the first subfolder that has some."""
-    folders = (by_name(root / name) for name in ("labels", "labels_masks"))
-    listed = ({path.stem: path for path in folder if path.suffix.lower() == ".png"} for folder in folders)
-    return next((found for found in listed if found), {})
+    """The labels by stem, of the first subfolder that has some: PNGs, or other label images without."""
+    for folder in (root / "labels", root / "labels_masks"):
+        files = by_name(folder)
+        found = [path for path in files if path.suffix.lower() == ".png"]
+        if not found and any((root / name).is_dir() for name in ("images", "original")):
+            found = [path for path in files if path.suffix.lower() in LABEL_SUFFIXES]
+        if found:
+            return _by_stem(found)
+    return {}
+
+
+def _by_stem(labels: list[Path]) -> dict[str, Path]:
+    """The labels by stem.
+
+    Raises:
+        DatasetError: Two labels of one stem.
+    """
+    found: dict[str, Path] = {}
+    for path in labels:
+        if path.stem in found:
+            raise DatasetError(f"{found[path.stem]} and {path} are labels of one image: remove one of them")
+        found[path.stem] = path
+    return found
 
 
 def _benchmark(folder_name: str) -> str | None:

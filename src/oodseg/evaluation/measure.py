@@ -211,7 +211,9 @@ def _notes(
         notes.append(
             "'+ components' cuts its score at the best-F1 threshold of this very set, all figures included"
         )
-    if not pixel.positives:
+    if not pixel.positives and not pixel.negatives:
+        notes.append("no pixel counts (the labels hold ignore alone), so the figures are undefined")
+    elif not pixel.positives:
         notes.append("no image holds an anomaly: only false alarms can be measured")
     elif not pixel.negatives:
         notes.append(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
+LABEL_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".gif", ".jpg", ".jpeg"})
 _FORMATS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "JPEG")
 _PLAIN = frozenset({"L", "LA", "RGB", "RGBA", "F"})
 _WHOLE = 1e-3  # how far a number may be from a whole one, as floats and slopes store those
@@ -36,11 +37,13 @@ def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
     Raises:
         DatasetError: Missing, damaged, too large, a JPEG, or a colour image.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     path = Path(path)
     if not path.is_file():
         raise DatasetError(f"the label {path} is missing: unpack the set again")
+    if path.stat().st_size == 0:
+        raise DatasetError(f"the label {path} is empty (0 bytes): unpack the set again")
     try:
         # From an open file: by name, Pillow maps some TIFFs into memory and turns them wrongly.
         with path.open("rb") as file:
@@ -49,6 +52,10 @@ def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
             return _read_codes(image, path)
     except DatasetError:
         raise
+    except UnidentifiedImageError as error:
+        raise DatasetError(
+            f"the label {path} is not an image, whatever its name says: save it as PNG or unpack it again"
+        ) from error
     except Exception as error:  # decoders raise all kinds of errors
         raise DatasetError(f"the label {path} cannot be read ({error}): unpack the set again") from error
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from oodseg.io.labels import whole_numbers
 
 SUFFIXES = (".nii", ".nii.gz")
 _AFFINE_TOLERANCE = 1e-2  # millimetres; files round their affines differently
+_STARTS = {struct.pack(f"{order}i", size) for order in "<>" for size in (348, 540)}  # of a header
 _CLEARLY = 1.5  # times as thick
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -244,13 +246,11 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
 def _check_compression(path: Path) -> None:
     """Checks that a file is compressed if its name says so: nibabel goes by the name."""
     with path.open("rb") as file:
-        start = file.read(2)
-    compressed, named = start == b"\x1f\x8b", _is_named(path, ".gz")
-    if start and compressed != named and is_volume(path):
-        fault, suffix = ("is", ".nii.gz") if compressed else ("is not", ".nii")
-        raise ImageError(
-            f"{path} {fault} compressed, unlike its name says: rename it to {volume_name(path)}{suffix}"
-        )
+        start = file.read(4)
+    if _is_named(path, ".gz") and start in _STARTS:
+        raise ImageError(f"{path} is not compressed as it says: rename it to {volume_name(path)}.nii")
+    if not _is_named(path, ".gz") and start[:2] == b"\x1f\x8b":
+        raise ImageError(f"{path} is compressed: rename it to {volume_name(path)}.nii.gz")
 
 
 def _canonical(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> Volume:
