@@ -11,6 +11,7 @@ import pytest
 from page_browser import RED, differ, file, hand_in, needs_browser, picture, save, shown
 from PIL import Image
 from pycocotools import mask as rle_tools
+from service_app import client
 
 import oodseg.service
 
@@ -32,6 +33,14 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_inline() -> None:
         assert not re.search(r"https?://|@import|url\(", text), path.name
     page = (STATIC / "index.html").read_text("utf-8")
     assert not re.search(r"<style|<script(?![^>]*src=)|\sstyle=|\son[a-z]+=", page)
+
+
+def test_browsers_ask_whether_a_file_has_changed() -> None:
+    with client() as service:
+        first = service.get("/js/main.js")
+        assert first.headers["cache-control"] == "no-cache"
+        again = service.get("/js/main.js", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
 
 
 def test_every_id_that_is_looked_up_exists() -> None:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from oodseg.core.version import __version__
@@ -23,6 +25,15 @@ from oodseg.service.settings import Settings, read_settings
 from oodseg.service.state import State
 
 STATIC = Path(__file__).parent / "static"
+
+
+class _Page(StaticFiles):
+    """The files of the page. Browsers ask whether they have changed: modules of two versions do not fit."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def create_app(settings: Settings | None = None, load: Callable[[], Models] | None = None) -> FastAPI:
@@ -70,7 +81,7 @@ def create_app(settings: Settings | None = None, load: Callable[[], Models] | No
     app.include_router(images.router)
     app.include_router(jobs.router)
     if STATIC.is_dir():
-        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+        app.mount("/", _Page(directory=STATIC, html=True), name="page")
     if chosen.cors_origins:
         app.add_middleware(
             CORSMiddleware,
