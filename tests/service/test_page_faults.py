@@ -135,6 +135,22 @@ def test_a_wrong_key_is_told_and_examples_are_seen_with_the_right_one(browser) -
 
 @pytest.mark.slow
 @needs_browser
+def test_a_key_may_come_later(browser) -> None:
+    with page_browser.served(api_key="opened") as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address)
+        page.locator("#key").press("Escape")
+        page.locator("#toasts span:text('This service asks for a key.')").wait_for()
+        assert page.locator(".toast").count() == 1
+        page.set_input_files("#files", [file()])
+        page.locator("#key").fill("opened")
+        page.get_by_role("button", name="Go on").click()
+        page.locator(".object").first.wait_for()
+        page.locator("#model:text('red')").wait_for()
+
+
+@pytest.mark.slow
+@needs_browser
 def test_a_browser_that_may_store_nothing(browser, address) -> None:
     with browser.new_context() as context:
         page = context.new_page()

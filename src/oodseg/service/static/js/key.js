@@ -6,10 +6,16 @@ const NAME = "oodseg-key";
 let key = recall(NAME, "session");
 let asking = null;
 let ask = async () => null;
+let tell = () => {};
 
 /** Says who asks the user for a key: an async function that gives it, or null; it is told whether one was refused. */
 export function onKeyNeeded(asks) {
   ask = asks;
+}
+
+/** Says who is told when a key was given. */
+export function onKeyGiven(listener) {
+  tell = listener;
 }
 
 /** The key that is known, or null. */
@@ -34,4 +40,5 @@ export async function renew(refused) {
   if (!given) throw new Error("This service asks for a key.");
   key = given;
   remember(NAME, key, "session");
+  tell();
 }

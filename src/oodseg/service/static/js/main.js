@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { announce, byId, complain, remember } from "./dom.js";
 import { startFailures } from "./failures.js";
 import { kindOf, pathOf, startIntake } from "./intake.js";
-import { onKeyNeeded } from "./key.js";
+import { onKeyGiven, onKeyNeeded } from "./key.js";
 import { startKeys } from "./keys.js";
 import { startLayers } from "./layers.js";
 import { startObjects } from "./objects.js";
@@ -88,16 +88,27 @@ function startKeyDialog() {
   }));
 }
 
+let described = null;
+
+// Who did not give the key at first may give it later.
 async function describeModel() {
+  described ??= tellOfModel();
+  if (!(await described)) described = null;
+}
+
+/** Says what answers, and gives whether it could be asked. */
+async function tellOfModel() {
   byId("model").textContent = "getting ready…";
   try {
-    const described = await api.model();
-    byId("model").textContent = `${described.name} ${described.version}`;
-    if (!described.failures) byId("tab-failures").hidden = true;
-    readPoints(described);
+    const model = await api.model();
+    byId("model").textContent = `${model.name} ${model.version}`;
+    if (!model.failures) byId("tab-failures").hidden = true;
+    readPoints(model);
+    return true;
   } catch (error) {
     byId("model").textContent = "";
     complain(error.message);
+    return false;
   }
 }
 
@@ -116,4 +127,5 @@ startObjects((found) => {
 startSave((item, context, view, bounds) => paint(context, view, { ...sceneOf(item, bounds), lit: null, chosen: null }));
 startKeys(viewer, startTabs());
 startIntake(takeFiles);
+onKeyGiven(describeModel);
 describeModel();
