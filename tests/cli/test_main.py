@@ -75,6 +75,23 @@ def test_package_names_are_found_when_used():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["predict", ""], "one of the arguments"),
+        (["predict", "a.jpg", "--out", ""], "--out"),
+        (["predict", "a.jpg", "--out="], "--out"),
+        (["evaluate", "set", "--scores", ""], "--scores"),
+    ],
+)
+def test_an_empty_argument_is_not_the_working_folder(tmp_path, monkeypatch, arguments, what):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert result.stderr == f"{what} is empty: check the variables of your shell\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
         (ConfigError("there is no 'x': choose y"), 2, "there is no 'x': choose y\n"),

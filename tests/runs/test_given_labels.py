@@ -56,6 +56,16 @@ def test_a_changed_label_is_judged_again_and_a_missing_or_small_one_is_named(lab
     assert "holds no labels named '2'" in run.failures["2.png"]
 
 
+def test_labels_by_a_name_that_two_images_share_are_taken_for_none(labelled, tmp_path):
+    (labelled / "images" / "far").mkdir()
+    for path, other in (("0.png", "0.bmp"), ("1.png", "far/1.png")):
+        Image.open(labelled / "images" / path).save(labelled / "images" / other)
+    run = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
+    assert set(run.failures) == {"0.png", "0.bmp", "far/1.png"}
+    assert "holds no labels named '0.bmp'" in run.failures["0.bmp"]
+    assert "holds no labels named 'far/1'" in run.failures["far/1.png"]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [

@@ -234,6 +234,18 @@ def test_a_finished_run_looks_no_more(red, photos, scores, out):
     assert len(predict(photos, red, out, scores)[1]) == 1, "the tails alone"
 
 
+def test_a_map_by_a_name_that_two_images_share_is_taken_for_none(red, tmp_path, out):
+    save_street(tmp_path / "photos" / "a.png", (20, 30, 60, 70))
+    save_street(tmp_path / "photos" / "a.bmp", (20, 30, 60, 70))
+    save_scores(tmp_path / "scores", "a")
+    run = oodseg.runs.predict(tmp_path / "photos", red, out, score_maps=tmp_path / "scores")
+    assert set(run.failures) == {"a.png", "a.bmp"}
+    assert "holds no score map named 'a.png'" in run.failures["a.png"]
+    for name in ("a.png", "a.bmp"):
+        save_scores(tmp_path / "scores", name)
+    assert not oodseg.runs.predict(tmp_path / "photos", red, out, score_maps=tmp_path / "scores").failures
+
+
 def test_maps_are_named_as_the_images_of_this_call(tmp_path):
     """A run's folder may know an image by a longer name."""
     for part in "xy":

@@ -51,6 +51,8 @@ def test_estimates_are_measured_where_there_is_a_truth(tmp_path, photos):
 
 
 def test_a_truth_that_does_not_fit(tmp_path, photos):
+    with pytest.raises(DatasetError, match=r"folder of labels .*none does not exist"):
+        oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="holds no label images"):
         oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "empty")

@@ -32,6 +32,16 @@ _REMEDIES = {
 class Verbs(TyperGroup):
     """Turns errors a user can fix, and Ctrl-C, into a sentence and an exit code; prints warnings."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the command line; refuses an empty argument, which would mean the working folder."""
+        for number, each in enumerate(args):
+            if each == "" or (each.startswith("--") and each.find("=") == len(each) - 1):
+                before = args[number - 1] if not each and number and args[number - 1].startswith("-") else ""
+                where = each.rstrip("=") or before or "one of the arguments"
+                say(f"{where} is empty: check the variables of your shell", "red", stderr=True)
+                raise typer.Exit(_FAULT)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs a verb."""
         with collect_warnings(forward=False) as warned:

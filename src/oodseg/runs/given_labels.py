@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,10 @@ class GivenLabelFiles:
         if not isinstance(source.items, Sequence) or any(item.path is None for item in source.items):
             raise ConfigError("stored labels are judged beside images that are files: name these")
         self._items: Sequence[Item] = source.items
+        paths = [item.path for item in self._items if item.path is not None]
+        # How many images share a name: labels by that name would be those of one of them.
+        self._twins = Counter(path.with_suffix("") for path in paths)
+        self._stems = Counter(path.stem for path in paths)
         self._by_name: dict[str, list[Path]] = {}
         for path in sorted(self._folder.rglob("*")):
             if path.suffix.lower() in _SUFFIXES and path.is_file() and not is_system_file(path.name):
@@ -59,14 +64,18 @@ class GivenLabelFiles:
             ImageError: There are none, or several.
         """
         stem = "" if item.path is None else item.path.stem
-        for name in (item.key, str(PurePosixPath(item.key).with_name(stem)), stem):
+        names = [item.key]
+        if item.path is not None and self._twins[item.path.with_suffix("")] < 2:
+            names.append(str(PurePosixPath(item.key).with_name(stem)))
+            names += [stem] if self._stems[stem] < 2 else []
+        for name in names:
             found = self._by_name.get(name, [])
             if len(found) == 1:
                 return found[0]
             if found:
                 listed = ", ".join(path.name for path in found)
                 raise ImageError(f"{self._folder} holds several labels of {item.name} ({listed}): keep one")
-        raise ImageError(f"{self._folder} holds no labels named '{stem}' ({', '.join(_SUFFIXES)})")
+        raise ImageError(f"{self._folder} holds no labels named '{names[-1]}' ({', '.join(_SUFFIXES)})")
 
     def classes(self, progress: Progress | None = None) -> list[str]:
         """Names the classes for a judge that has none of its own; without names every code is one.

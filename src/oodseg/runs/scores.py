@@ -50,6 +50,7 @@ class ScoreMaps:
         # Under the names of this call: a run's folder may know the images under others.
         self._keys = {item.path: item.key for item in items if item.path is not None}
         self._stems = Counter(path.stem for path in self._keys)
+        self._twins = Counter(path.with_suffix("") for path in self._keys)
         self._files = None if self._place.is_file() else ScoreFiles(self._place)
         if self._files is None and source.total != 1:
             raise ConfigError(
@@ -81,7 +82,8 @@ class ScoreMaps:
             return self._place
         key = item.key if item.path is None else self._keys.get(item.path, item.key)
         names = [key]
-        if item.path is not None:
+        # A map by the name that `a.jpg` and `a.png` share would be that of one of them.
+        if item.path is not None and self._twins[item.path.with_suffix("")] < 2:
             names.append(str(PurePosixPath(key).with_name(item.path.stem)))
             if self._stems[item.path.stem] == 1:
                 names.append(item.path.stem)

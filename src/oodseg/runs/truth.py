@@ -35,8 +35,10 @@ def open_truth(folder: Path) -> Truth:
     """Lists the label images of a folder.
 
     Raises:
-        DatasetError: There are none, or two of one name.
+        DatasetError: There are none, two of one name, or no such folder.
     """
+    if not folder.is_dir():
+        raise DatasetError(f"the folder of labels {folder} does not exist: check the path for typing errors")
     found = images(folder)
     if not found:
         raise DatasetError(
