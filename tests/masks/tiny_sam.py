@@ -2,6 +2,8 @@
 
 import torch
 
+from oodseg.nn.hub import library_class
+
 _PROMPTS = {"hidden_size": 32, "image_size": 64, "patch_size": 16, "mask_input_channels": 4}
 _DECODER = {
     "hidden_size": 32,
@@ -50,9 +52,7 @@ def _sam_hq():
 
 
 def _sam_images():
-    from transformers import SamImageProcessor
-
-    return SamImageProcessor(
+    return library_class("SamImageProcessor")(
         size={"longest_edge": 64},
         pad_size={"height": 64, "width": 64},
         mask_size={"longest_edge": 16},
@@ -61,7 +61,7 @@ def _sam_images():
 
 
 def _sam2():
-    from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
+    from transformers import Sam2Config, Sam2Model, Sam2Processor
 
     hiera = {
         "model_type": "sam2_hiera_det_model",
@@ -76,11 +76,15 @@ def _sam2():
     }
     vision = {"model_type": "sam2_vision_model", "backbone_config": hiera, **_PYRAMID}
     config = Sam2Config(vision_config=vision, prompt_encoder_config=_PROMPTS, mask_decoder_config=_DECODER)
-    return Sam2Model(config), Sam2Processor(Sam2ImageProcessor(size={"height": 64, "width": 64}))
+    return Sam2Model(config), Sam2Processor(_sam2_images())
+
+
+def _sam2_images():
+    return library_class("Sam2ImageProcessor")(size={"height": 64, "width": 64})
 
 
 def _edgetam():
-    from transformers import EdgeTamConfig, EdgeTamModel, Sam2ImageProcessor, Sam2Processor
+    from transformers import EdgeTamConfig, EdgeTamModel, Sam2Processor
 
     repvit = {
         "model_type": "timm_wrapper",
@@ -96,11 +100,11 @@ def _edgetam():
     }
     vision = {"model_type": "edgetam_vision_model", "backbone_config": repvit, **_PYRAMID}
     config = EdgeTamConfig(vision_config=vision, prompt_encoder_config=_PROMPTS, mask_decoder_config=_DECODER)
-    return EdgeTamModel(config), Sam2Processor(Sam2ImageProcessor(size={"height": 64, "width": 64}))
+    return EdgeTamModel(config), Sam2Processor(_sam2_images())
 
 
 def _sam3():
-    from transformers import Sam3ImageProcessor, Sam3TrackerConfig, Sam3TrackerModel, Sam3TrackerProcessor
+    from transformers import Sam3TrackerConfig, Sam3TrackerModel, Sam3TrackerProcessor
 
     vit = {
         "model_type": "sam3_vit_model",
@@ -124,13 +128,12 @@ def _sam3():
     config = Sam3TrackerConfig(
         vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=_DECODER
     )
-    return Sam3TrackerModel(config), Sam3TrackerProcessor(
-        Sam3ImageProcessor(size={"height": 112, "width": 112})
-    )
+    images = library_class("Sam3ImageProcessor")(size={"height": 112, "width": 112})
+    return Sam3TrackerModel(config), Sam3TrackerProcessor(images)
 
 
 # Chosen so that masks are neither empty nor full.
-_SEEDS = {"sam": 1, "sam_hq": 0, "sam2": 1, "edgetam": 8, "sam3": 2}
+_SEEDS = {"sam": 1, "sam_hq": 0, "sam2": 8, "edgetam": 8, "sam3": 2}
 _MAKERS = {"sam": _sam, "sam_hq": _sam_hq, "sam2": _sam2, "edgetam": _edgetam, "sam3": _sam3}
 
 

@@ -1,4 +1,6 @@
 import json
+import sys
+import types
 
 import pytest
 import torch
@@ -197,11 +199,21 @@ def test_the_terminal_stays_clean(folder, capfd):
 
 
 def test_missing_library(monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingDependencyError, match=r"install .*\[hub\]"):
         hub.transformers()
+
+
+@pytest.mark.parametrize(
+    ("version", "name"), [("4.57.1", "Sam2ImageProcessorFast"), ("5.17.0", "Sam2ImageProcessor")]
+)
+def test_image_processors_are_found_by_the_name_of_today(version, name, monkeypatch):
+    library = types.SimpleNamespace(__version__=version, **{name: object(), "Sam2Model": object()})
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    assert hub.library_class("Sam2ImageProcessor") is getattr(library, name)
+    assert hub.library_class("Sam2Model") is library.Sam2Model
+    with pytest.raises(MissingDependencyError, match=rf"{version} has no Sam3Model.*--upgrade transformers"):
+        hub.library_class("Sam3Model")
 
 
 def test_table_of_models():

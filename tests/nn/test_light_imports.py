@@ -24,13 +24,15 @@ print(float(roi_align(torch.ones(1, 1, 8, 8), boxes, 2).mean()))
 print("compiler", torch._dynamo.utils.is_compile_supported("cpu") in {True, False}, "sympy" in sys.modules)
 print(sys.modules["torch._dynamo"].__file__ is not None)
 """
+CHECKPOINTS = "import sys, torch.utils.checkpoint; print('sympy' in sys.modules)"
 ASKS_MORE = """
 import sys
 from oodseg.nn import light_imports
 
 class Asking:
     def find_spec(self, name, path=None, target=None):
-        if name == "torchvision.ops" and not getattr(sys.modules.get("torch._dynamo"), "__path__", True):
+        compiler = sys.modules.get("torch._dynamo")
+        if name == "torchvision.extension" and not getattr(compiler, "__path__", True):
             raise ImportError("asks more of the compiler")
 
 sys.meta_path.insert(0, Asking())
@@ -44,7 +46,9 @@ def run(code):
 
 
 def test_the_shipped_pipeline_needs_no_compiler_and_leaves_it_whole():
-    assert run(SHIPPED).splitlines() == ["loaded []", "1.0", "compiler True True", "True"]
+    # Older torch has sympy for its checkpoints already, which torchvision's networks import.
+    brought = ["sympy"] if "True" in run(CHECKPOINTS) else []
+    assert run(SHIPPED).splitlines() == [f"loaded {brought}", "1.0", "compiler True True", "True"]
 
 
 def test_a_torchvision_that_needs_more_gets_it():

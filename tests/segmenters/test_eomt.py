@@ -8,16 +8,14 @@ from tiny_models import CLASSES
 
 
 def processed(folder, image):
-    """Windows, answer and labels by way of transformers' own processor."""
+    """Answer by way of transformers' own processor, and that processor."""
     import transformers
 
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     inputs = processor(images=image, return_tensors="pt")
     model = transformers.EomtForUniversalSegmentation.from_pretrained(folder).eval()
     with torch.inference_mode():
-        answer = model(**inputs)
-    labels = processor.post_process_semantic_segmentation(answer, target_sizes=[image.shape[:2]])[0]
-    return answer, labels
+        return model(**inputs), processor
 
 
 def as_tensor(image):
@@ -64,7 +62,8 @@ def test_labels_agree_with_the_processor_on_a_smooth_image(folder_of):
     folder = folder_of("eomt", split=True)
     ramp = np.linspace(0, 255, 200)[None, :, None] * np.array([1.0, 0.5, 0.2])
     image = np.broadcast_to(ramp, (100, 200, 3)).astype(np.uint8)
-    _, labels = processed(folder, image)
+    answer, processor = processed(folder, image)
+    labels = processor.post_process_semantic_segmentation(answer, target_sizes=[image.shape[:2]])[0]
     found = build_segmenter(f"eomt:{folder}").segment(as_tensor(image)).logits
     full = torch.nn.functional.interpolate(found, image.shape[:2], mode="bilinear", align_corners=False)
     assert (full.argmax(1)[0] == labels).float().mean() > 0.9

@@ -10,7 +10,7 @@ import torch
 from oodseg.core.errors import WeightsError
 from oodseg.masks.meta_checkpoints import build_sam
 from oodseg.masks.mobile_sam import build_mobile_sam
-from oodseg.nn.hub import transformers
+from oodseg.nn.hub import library_class
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ def load_original(path: Path) -> tuple[Any, Any]:
         ) from error
     side = model.config.vision_config.image_size
     square = {"height": side, "width": side}
-    processor = transformers().SamImageProcessor(size={"longest_edge": side}, pad_size=square)
+    processor = library_class("SamImageProcessor")(size={"longest_edge": side}, pad_size=square)
     return model.eval().requires_grad_(False), processor
 
 

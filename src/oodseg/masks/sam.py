@@ -23,7 +23,7 @@ from oodseg.core.devices import fast_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.parts import PromptableSegmenter
 from oodseg.masks.original_files import load_original
-from oodseg.nn.hub import load_model, load_processor, portable_source, transformers
+from oodseg.nn.hub import library_class, load_model, load_processor, portable_source
 from oodseg.nn.tensors import resize
 
 if TYPE_CHECKING:
@@ -73,21 +73,21 @@ class SamSegmenter(PromptableSegmenter):
 
     Raises:
         WeightsError: The model is missing, damaged, of another family, or may not be fetched unasked.
-        MissingDependencyError: transformers is not installed.
+        MissingDependencyError: transformers is not installed, or older than the family.
     """
 
     name = "sam"
     _model_class = "SamModel"
     _processor_class = "SamImageProcessor"
+    _pads = True
 
     def __init__(self, source: str, revision: str | None = None) -> None:
         self.source, self.revision = source, revision
         if Path(source).suffix in {".pth", ".pt"}:
             self.model, self.processor = self._from_file(Path(source).expanduser())
             return
-        library = transformers()
-        model_class = getattr(library, self._model_class)
-        processor_class = getattr(library, self._processor_class)
+        model_class = library_class(self._model_class)
+        processor_class = library_class(self._processor_class)
         self.model = load_model(model_class, source, revision=revision)
         self.processor = load_processor(processor_class, source, revision=revision)
 
@@ -111,9 +111,10 @@ class SamSegmenter(PromptableSegmenter):
         batch = self.processor(
             byte_image, input_data_format="channels_first", return_tensors="pt", **self._processor_options()
         )
-        pixels = batch["pixel_values"]
-        covered = batch.get("reshaped_input_sizes")
-        rows, columns = pixels.shape[-2:] if covered is None else (int(length) for length in covered[0])
+        # Before transformers 5.4 some processors work on arrays, whatever the device.
+        pixels = batch["pixel_values"].to(self.model.device)
+        covered = batch["reshaped_input_sizes"][0] if self._pads else pixels.shape[-2:]
+        rows, columns = (int(length) for length in covered)
         with fast_autocast(pixels.device):
             features = self._encode(pixels)
         height, width = image.shape[1:]
@@ -181,6 +182,8 @@ class SamHQSegmenter(SamSegmenter):
 class Sam3Segmenter(SamSegmenter):
     """SAM 3's tracker head, prompted by boxes: the image stretched to a square of 1008.
 
+    It needs transformers 5.0 or later.
+
     Args:
         source: Hub id (`facebook/sam3`, gated) or local folder in the hub's format.
         revision: Branch, tag or commit on the hub.
@@ -192,6 +195,7 @@ class Sam3Segmenter(SamSegmenter):
     name = "sam3"
     _model_class = "Sam3TrackerModel"
     _processor_class = "Sam3ImageProcessor"
+    _pads = False
 
     def _from_file(self, path: Path) -> tuple[Any, Any]:
         raise _no_file(self.name, path)

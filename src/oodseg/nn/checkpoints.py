@@ -18,12 +18,12 @@ from oodseg.core.errors import WeightsError
 _KEYS = ("model", "state_dict", "model_state")
 # What wrappers put before every name: DistributedDataParallel, torch.compile, modules of trainings.
 _PREFIXES = ("module.", "_orig_mod.", "model.")
-# Scripts also save figures as numpy's scalars; building one runs no code of the file's. Older files name
-# the function by the module that it used to be in.
-_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+# Scripts also save figures as numpy's scalars; building one runs no code of the file's. The module that the
+# function is in has another name since numpy 2.
+_SCALAR = np.float64().__reduce__()[0]
 _ALLOWED: list[Any] = [
     argparse.Namespace,  # the options of the script, beside the weights
-    _SCALAR,
+    (_SCALAR, "numpy._core.multiarray.scalar"),
     (_SCALAR, "numpy.core.multiarray.scalar"),
     np.dtype,
     *(type(np.dtype(name)) for name in ("float64", "float32", "int64")),

@@ -16,11 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
-from oodseg.core.installing import install_extra
+from oodseg.core.installing import install_extra, install_package
 from oodseg.core.known_models import MODELS, KnownModel
 from oodseg.nn.checkpoints import wrapper_prefix
 
-__all__ = ["MODELS", "KnownModel", "load_image_settings", "load_model", "load_processor", "transformers"]
+__all__ = [
+    "MODELS",
+    "KnownModel",
+    "library_class",
+    "load_image_settings",
+    "load_model",
+    "load_processor",
+    "transformers",
+]
 
 _ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
@@ -40,6 +48,26 @@ def transformers() -> Any:
     return library
 
 
+def library_class(name: str) -> Any:
+    """Returns a model or an image processor of transformers.
+
+    Args:
+        name: Name of the class in the newest transformers: `"Sam2ImageProcessor"`.
+
+    Raises:
+        MissingDependencyError: transformers is not installed, or older than the class.
+    """
+    library = transformers()
+    # Before 5.4, those image processors that work on tensors were called ...Fast; some families had no other.
+    found = getattr(library, name, None) or getattr(library, f"{name}Fast", None)
+    if found is None:
+        raise MissingDependencyError(
+            f"transformers {library.__version__} has no {name}, which newer versions have: update it with "
+            f"`{install_package('--upgrade', 'transformers')}`"
+        )
+    return found
+
+
 def load_model(
     model_class: Any,
     source: str,
@@ -51,7 +79,7 @@ def load_model(
     """Loads a transformers model in float32, for inference.
 
     Args:
-        model_class: A class of transformers, such as `transformers().SamModel`.
+        model_class: A class of transformers, such as `library_class("SamModel")`.
         source: A local folder as `save_pretrained` writes it, or a hub id (`owner/name`).
         revision: Branch, tag or commit on the hub.
         unused: Name prefixes of weights that the class has and never uses, so that a checkpoint

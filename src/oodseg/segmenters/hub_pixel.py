@@ -35,7 +35,7 @@ class HubSegmenter(WrappedSegmenter):
     multiple: ClassVar[int] = 32
 
     def __init__(self, source: str, revision: str | None = None) -> None:
-        model_class = getattr(hub.transformers(), self.model_class)
+        model_class = hub.library_class(self.model_class)
         model = hub.load_model(model_class, source, revision=revision, unused=self.unused)
         self.settings = hub.load_image_settings(source, revision=revision)
         labels = {int(index): str(name) for index, name in model.config.id2label.items()}
