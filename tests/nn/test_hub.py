@@ -70,6 +70,10 @@ def test_image_settings_that_make_no_sense(copy, key, value):
         hub.load_image_settings(str(copy))
 
 
+@pytest.mark.skipif(
+    int(pytest.importorskip("transformers").__version__.partition(".")[0]) < 5,
+    reason="transformers before 5.0 looks at the names before it changes them",
+)
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.module."])
 def test_names_that_a_wrapper_has_changed(copy, prefix):
     expected = hub.load_model(segformer(), str(copy)).state_dict()
