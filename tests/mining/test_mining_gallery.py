@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 from mined_cases import Colours, collection
@@ -139,16 +138,25 @@ document.body.append(result);
 
 def in_browser(page, script, folder):
     """Opens a page, runs a script in it, and returns what it logged."""
+    from playwright.sync_api import sync_playwright
+
     file = folder / "page.html"
     file.write_text(str(page).replace("</body>", f"{script}</body>"), "utf-8")
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
-        "--window-size=1600,1200", "--virtual-time-budget=5000", "--dump-dom", file.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r'<pre id="result">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr
-    return json.loads(found.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_page(viewport={"width": 1600, "height": 1200})
+        faults = []
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.goto(file.as_uri())
+        result = opened.locator("#result")
+        try:
+            result.wait_for(state="attached", timeout=60_000)
+        except Exception as error:
+            raise AssertionError(f"the script of the page did not end: {faults}") from error
+        text = result.text_content()
+        browser.close()
+    assert not faults
+    return json.loads(text)
 
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
