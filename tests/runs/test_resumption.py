@@ -78,12 +78,23 @@ def test_what_changed_is_done_again(red, photos, out, monkeypatch, change):
     assert len(coco_of(out)["images"]) == 3
 
 
-def test_an_image_that_broke_since_loses_its_old_results(red, photos, out):
+@pytest.mark.parametrize("data", [b"", b"no image", None])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_an_image_that_broke_since_keeps_its_results(red, photos, out, data, fresh):
     oodseg.runs.predict(photos, red, out)
-    (photos / "2.png").write_bytes(b"")
-    assert list(oodseg.runs.predict(photos, red, out).failures) == ["2.png"]
-    assert not list(out.rglob("2.*"))
-    assert len(coco_of(out)["images"]) == 2
+    before = {path: path.read_bytes() for path in out.rglob("2.*")}
+    broken = photos / "2.png"
+    broken.write_bytes(broken.read_bytes()[:60] if data is None else data)
+    run = oodseg.runs.predict(photos, red, out, fresh=fresh)
+    assert list(run.failures) == ["2.png"]
+    assert run.failures["2.png"].endswith("(what an earlier run has found there is kept)")
+    assert before
+    assert {path: path.read_bytes() for path in out.rglob("2.*")} == before
+    assert len(coco_of(out)["images"]) == 3
+    assert coco_of(out)["info"]["failures"][0]["file_name"] == "2.png"
+    save_street(broken, (0, 0, 30, 30))
+    assert oodseg.runs.predict(photos, red, out).done_before == 2
+    assert (out / "masks" / "2.png").read_bytes() != before[out / "masks" / "2.png"]
 
 
 def test_an_image_that_is_gone_keeps_its_results(red, photos, out):

@@ -104,22 +104,13 @@ def test_other_kinds_of_files_leave_no_stale_ones(tmp_path):
     assert not list((tmp_path / "text").rglob("*.*"))
 
 
-def test_what_failed_leaves_nothing(tmp_path):
-    write(make(tmp_path))
+def test_what_failed_keeps_what_was_found(tmp_path):
     store = make(tmp_path)
-    store.fail("town/a.b", "it is empty")
-    assert store.failures == {"town/a.b": "it is empty"}
-    assert store.records == {}
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_what_is_gone_keeps_what_was_found(tmp_path):
-    store = make(tmp_path)
-    store.fail("town/a.b", "it is gone", changed=False)
+    store.fail("town/a.b", "it is gone")
     assert store.failures == {"town/a.b": "it is gone"}
     write(store)
     store = make(tmp_path)
-    store.fail("town/a.b", "it is gone", changed=False)
+    store.fail("town/a.b", "it is gone")
     assert store.failures == {"town/a.b": "it is gone (what an earlier run has found there is kept)"}
     assert done(store) is not None
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from oodseg.core.errors import MissingDependencyError, VideoError
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
+from oodseg.io.cut_off import is_cut_off
+from oodseg.io.display_matrix import shown_size, upright
 from oodseg.io.frames import Video, VideoFrame, same_size
 from oodseg.io.images import MAX_PIXELS, as_image
 
@@ -145,12 +147,13 @@ class ContainerVideo(Video):
         return round(last + 1 / (self.rate or _RATE), 6) if time is None or time <= last else time
 
     def _upright(self, frame: Decoded, time: float) -> VideoFrame:
-        # The angle is counterclockwise, as that of rot90 is.
-        turns = round(frame.rotation / 90) % 4
-        height, width = (frame.height, frame.width) if turns % 2 == 0 else (frame.width, frame.height)
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        turn = None if matrix is None else bytes(matrix)
+        height, width = shown_size(frame.height, frame.width, turn)
 
         def read() -> NDArray[np.uint8]:
-            return as_image(np.rot90(frame.to_ndarray(format="rgb24"), turns), f"a frame of {self.name}")
+            stored: Any = frame.to_ndarray(format="rgb24")
+            return as_image(upright(stored, turn), f"a frame of {self.name}")
 
         return VideoFrame(time, height, width, read)
 
@@ -158,10 +161,11 @@ class ContainerVideo(Video):
         if damaged:
             frames = "1 damaged frame was" if damaged == 1 else f"{damaged} damaged frames were"
             warn_input(f"{self.name}: {frames} left out")
-        if not self.live and self.seconds and last + 2 / (self.rate or _RATE) < _LENIENT * self.seconds:
-            warn_input(
-                f"{self.name} ends after {last:.1f} of {self.seconds:.1f} s: it is truncated; copy it again"
-            )
+        ends = last + 1 / (self.rate or _RATE)
+        early = not self.live and self.seconds and ends + 1 / (self.rate or _RATE) < _LENIENT * self.seconds
+        if early or (self.path is not None and is_cut_off(self.path)):
+            of = f" of {self.seconds:.1f}" if self.seconds and ends < self.seconds else ""
+            warn_input(f"{self.name} ends after {last:.1f}{of} s: it is truncated; copy it again")
 
     def _open(self) -> InputContainer:
         av = import_av()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -126,7 +125,7 @@ def work_through(work: Work[RecordT], source: Source, progress: Progress | None 
             try:
                 fingerprint = _fingerprint(work, item)
             except (ImageError, ScoreMapError) as error:
-                work.store.fail(item.key, str(error), changed=False)
+                work.store.fail(item.key, str(error))
             else:
                 _try(work, item, fingerprint, tally, pace)
             report(work.stage, tally.total, source.total)
@@ -176,7 +175,7 @@ def _try(work: Work[RecordT], item: Item, fingerprint: str, tally: Tally, pace: 
     try:
         files, record = work.process(item)
     except (ImageError, ScoreMapError) as error:
-        work.store.fail(item.key, str(error), changed=item.path is None or os.path.exists(item.path))
+        work.store.fail(item.key, str(error))
         return
     work.store.write(item, fingerprint, files, record)
     tally.milliseconds.append(record.milliseconds)

@@ -194,17 +194,16 @@ class RunStore(Generic[RecordT]):
         write_json(self._record_path(item.key), {**vars(made), "record": vars(record)})
         self.stored[item.key] = made
 
-    def fail(self, key: str, reason: str, *, changed: bool = True) -> None:
-        """Records that an input gave no result; outdated files of an earlier run are removed.
+    def fail(self, key: str, reason: str) -> None:
+        """Records that an input gave no result; what an earlier run has found there is kept.
+
+        A file that is broken now was whole then, and a disk that is not there for a while must not take the
+        results of all its images along.
 
         Args:
             key: Of the input.
             reason: Why.
-            changed: Whether the input has changed since. A disk that is not there for a while must not take
-                the results of all its images along.
         """
-        if changed:
-            self.remove(key)
         kept = " (what an earlier run has found there is kept)" if key in self.stored else ""
         self.failures[key] = f"{reason}{kept}"
 
