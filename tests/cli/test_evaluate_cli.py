@@ -182,6 +182,17 @@ def test_verify_names_the_file_with_a_wrong_code(app, tmp_path):
         run(app, "datasets", "verify", data)
 
 
+def test_verify_goes_on_after_a_folder_that_is_none(app, tmp_path):
+    good, bad = make_set(tmp_path / "good"), tmp_path / "bad"
+    bad.mkdir()
+    checked = run(app, "datasets", "verify", bad, tmp_path / "none", good)
+    assert checked.exit_code == 1
+    assert "2 labelled" in checked.output
+    for words in (f"{tmp_path / 'none'}", "2 of 3 folders cannot be used"):
+        assert words in checked.stderr
+    assert run(app, "datasets", "verify", good, good).exit_code == 0
+
+
 def test_the_set_that_needs_no_download(app, tmp_path, monkeypatch):
     from oodseg.synth import benchmark
 

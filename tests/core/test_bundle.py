@@ -143,6 +143,15 @@ def test_a_damaged_pipeline_is_named_with_a_remedy(saved, break_it, message):
     assert "\n" not in str(caught.value)
 
 
+def test_weights_of_a_training_that_diverged_are_refused(saved):
+    save_file({"gain": torch.tensor(torch.nan)}, saved / "detector.safetensors")
+    config = json.loads((saved / "config.json").read_text())
+    config["weights"]["detector"] = {"file": "detector.safetensors"}
+    change(saved, **config)
+    with pytest.raises(WeightsError, match=r"detector.safetensors hold NaN \(first in gain\).*: take an"):
+        S2M.from_pretrained(saved)
+
+
 def test_a_missing_folder_is_named_beside_what_there_is(tmp_path):
     with pytest.raises(WeightsError, match=r"does not exist: .*bundled pipelines"):
         S2M.from_pretrained(tmp_path / "nothing")

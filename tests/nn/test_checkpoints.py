@@ -77,7 +77,8 @@ class Evil:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ({"model": Evil()}, "cannot be read"),
+        ({"model": Evil()}, r"hold more than tensors \((builtins.)?print\), which is never executed: save"),
+        (torch.nn.Linear(1, 1), r"hold more than tensors \(torch.nn.modules.linear.Linear\)"),
         ([1, 2], "is not a state dict"),
         ({"model": {"layer": "text"}}, "is not a state dict"),
     ],
@@ -91,6 +92,31 @@ def test_what_is_no_state_dict(tmp_path, content, fault):
 def test_what_is_no_file(tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         read_state_dict(tmp_path / "none.pth")
-    (tmp_path / "cut.safetensors").write_bytes(b"\x00" * 20)
-    with pytest.raises(WeightsError, match="cannot be read"):
-        read_state_dict(tmp_path / "cut.safetensors")
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"no weights at all\n", b"PK\x03\x04 broken", b"\x00" * 20])
+def test_what_is_damaged_is_one_short_sentence(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        WeightsError, match=f"{name} are damaged, or are none.*: fetch the file again"
+    ) as found:
+        read_state_dict(tmp_path / name)
+    assert "weights_only" not in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_without_permission(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", refused)
+    with pytest.raises(WeightsError, match=r"a.pth cannot be read \(Permission denied\): check"):
+        read_state_dict(tmp_path / "a.pth")
+
+
+def test_a_training_that_diverged(tmp_path):
+    state = {"count": torch.tensor(3), "a.weight": torch.zeros(2), "b.weight": torch.tensor([1.0, torch.nan])}
+    torch.save({"model_state_dict": state}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"a.pth hold NaN \(first in b.weight\).*: take an earlier"):
+        read_state_dict(tmp_path / "a.pth")

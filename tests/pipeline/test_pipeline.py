@@ -10,6 +10,7 @@ from oodseg.core.errors import ConfigError, ImageError, ScoreMapError
 from oodseg.core.input_warnings import InputWarning
 from oodseg.core.parts import OPERATING_POINTS, Sight
 from oodseg.detectors import ScoreNormalizer
+from oodseg.detectors.logit import LogitDetector
 from oodseg.masks.box import BoxSegmenter
 from oodseg.prompts.components import ComponentPrompts
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
@@ -135,8 +136,19 @@ def test_scores_that_are_not_finite_are_an_error():
         def score(self, images):
             return super().score(images) * torch.nan
 
-    with pytest.raises(ScoreMapError, match="not finite"):
+    with pytest.raises(
+        ScoreMapError, match="'redness' gave scores that are not finite, though its weights are"
+    ):
         S2M(Broken(), ComponentPrompts(), BoxSegmenter())(street())
+
+
+def test_weights_that_are_not_finite_are_named():
+    network = torch.nn.Conv2d(3, 2, 1)
+    detector = LogitDetector(network, normalizer=ScoreNormalizer(0.0, 1.0))
+    with torch.no_grad():
+        network.weight[0] = torch.nan
+    with pytest.raises(ScoreMapError, match=r"for its weights are not \(first of them .*weight\): take"):
+        S2M(detector, ComponentPrompts(), BoxSegmenter())(street())
 
 
 def test_predict_goes_through_a_folder_in_natural_order(tmp_path):

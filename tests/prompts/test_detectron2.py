@@ -159,8 +159,8 @@ def test_is_registered_and_saved_with_its_weights(generator, tmp_path):
     ("content", "sentence"),
     [
         (None, "cannot be read"),
-        (b"junk", "is damaged or holds more than tensors"),
-        ({"model": {"a": 1}}, "holds no state dictionary"),
+        (b"junk", "are damaged, or are none"),
+        ({"model": {"a": 1}}, "is not a state dict"),
         ({"model": {"backbone.bottom_up.stem.conv1.weight": torch.zeros(64, 3, 7, 7)}}, "not a Faster R-CNN"),
     ],
 )

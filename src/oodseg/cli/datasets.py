@@ -44,12 +44,25 @@ def verify_folders(
     anomaly_value: AnomalyValueOption = None,
 ) -> None:
     """Read every label and report set, split, number of frames, codes, fingerprint and licence."""
+    from oodseg.core.errors import OodsegError
     from oodseg.core.progress import progress_bar
     from oodseg.data import open_dataset, verify
 
+    faults = 0
     for path in paths:
-        with progress_bar() as bar:
-            found = verify(open_dataset(path, split, anomaly_value), bar)
+        try:
+            with progress_bar() as bar:
+                found = verify(open_dataset(path, split, anomaly_value), bar)
+        except OodsegError as error:
+            if len(paths) == 1:
+                raise
+            faults += 1
+            say(str(path), "bold")
+            say(f"  {error}", "red", stderr=True)
+            continue
         say(str(path), "bold")
         for name, value in found.facts():
             say(f"  {name:<15} {value}")
+    if faults:
+        say(f"{faults} of {len(paths)} folders cannot be used", "red", stderr=True)
+        raise typer.Exit(1)

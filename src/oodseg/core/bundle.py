@@ -20,7 +20,7 @@ from oodseg.core.fingerprint import hash_bytes
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS
 from oodseg.core.version import __version__
-from oodseg.core.weights import check_bits, pack, unpack
+from oodseg.core.weights import check_bits, check_weights, pack, unpack
 
 FORMAT = 2
 
@@ -127,7 +127,7 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         sha256: Its checksum, if known.
 
     Raises:
-        WeightsError: The file is missing, damaged, or does not fit the part.
+        WeightsError: The file is missing, damaged, holds NaN, or does not fit the part.
     """
     import torch
     from safetensors import SafetensorError
@@ -150,8 +150,10 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         raise WeightsError(
             f"the weight file {path} is not a complete safetensors file ({error}): fetch it again"
         ) from error
+    state = unpack(tensors)
+    check_weights(state, path)
     try:
-        part.load_state_dict(unpack(tensors), strict=True)
+        part.load_state_dict(state, strict=True)
     except RuntimeError as error:
         fault = str(error).splitlines()[-1].strip()
         raise WeightsError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +29,24 @@ def check_bits(bits: int) -> None:
     """
     if bits not in BITS:
         raise ConfigError(f"weights are stored in {' or '.join(map(str, BITS))} bits, not in {bits}")
+
+
+def check_weights(state: Mapping[str, Tensor], source: object) -> None:
+    """Checks that weights hold no NaN, with which a network finds nothing and does not say so.
+
+    Args:
+        state: Tensors by name.
+        source: What they come from, as the error calls it.
+
+    Raises:
+        WeightsError: One of them does.
+    """
+    fault = next((name for name, each in state.items() if bool(each.isnan().any())), None)
+    if fault is not None:
+        raise WeightsError(
+            f"the weights {source} hold NaN (first in {fault}), as after a training that diverged: take an "
+            "earlier checkpoint, or train again with a lower learning rate"
+        )
 
 
 def pack(state: Mapping[str, Tensor], bits: int = 16, exact: Collection[str] = ()) -> dict[str, Tensor]:

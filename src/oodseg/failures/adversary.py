@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
 from oodseg.core.errors import WeightsError
+from oodseg.nn.checkpoints import read_state_dict
 from oodseg.nn.encoders import ENCODER_MEAN, ENCODER_STD, Pretrained, build_encoder, load_pretrained
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD
 
@@ -142,9 +143,10 @@ def vgg_features(weights: Path) -> Features:
     from torchvision.models import vgg19
 
     network = vgg19(weights=None)
+    state = read_state_dict(weights)
     try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch.load raises a different one for every kind of damage
+        network.load_state_dict(state)
+    except RuntimeError as error:
         raise WeightsError(
             f"{weights} is not a state dict of torchvision's vgg19: give that file, or perceptual: street"
         ) from error

@@ -5,22 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from oodseg.core.errors import WeightsError
 from oodseg.masks.meta_checkpoints import build_sam
 from oodseg.masks.mobile_sam import build_mobile_sam
+from oodseg.nn.checkpoints import read_state_dict
 from oodseg.nn.hub import library_class
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_FIRST = "image_encoder."  # in names of all releases
 
 
 def load_original(path: Path) -> tuple[Any, Any]:
     """Reads a checkpoint file of the original SAM or MobileSAM release.
 
     Args:
-        path: The file; opened with `weights_only`, so nothing in it is executed.
+        path: The file; see `read_state_dict`: nothing in it is executed.
 
     Returns:
         A `SamModel` in eval mode and without gradients, and its `SamImageProcessor`.
@@ -48,19 +49,9 @@ def load_original(path: Path) -> tuple[Any, Any]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(
-            f"the checkpoint file {path} cannot be read ({error.strerror}): check its path and permissions"
-        ) from error
-    except Exception as error:  # Damaged files raise whatever the unpickler stumbles over.
-        raise WeightsError(
-            f"the checkpoint file {path} is damaged or holds more than tensors: fetch it again, or give a "
-            "folder in the hub's format"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(each, torch.Tensor) for each in state.values()):
-        raise WeightsError(
-            f"the checkpoint file {path} is not a plain dictionary of tensors: save its state_dict"
-        )
-    return state
+    """The tensors, without what a training has put before every name, such as `sam.`."""
+    state = read_state_dict(path)
+    prefix = next((name.partition(_FIRST)[0] for name in state if _FIRST in name), "")
+    if not all(name.startswith(prefix) for name in state):
+        return state
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}

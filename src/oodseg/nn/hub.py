@@ -18,6 +18,7 @@ from typing import Any
 from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
 from oodseg.core.installing import install_extra, install_package
 from oodseg.core.known_models import MODELS, KnownModel
+from oodseg.core.weights import check_weights
 from oodseg.nn.checkpoints import wrapper_prefix
 
 __all__ = [
@@ -113,6 +114,7 @@ def load_model(
             f"the weights of {source} do not fit {model_class.__name__} (first misfit: {fault}): "
             "name the family that they belong to, and a checkpoint that was trained for segmentation"
         )
+    check_weights(dict(model.named_parameters()), f"of {source}")
     return model.eval().requires_grad_(False)
 
 

@@ -27,7 +27,7 @@ from oodseg.io.images import Channels, as_image, resize, to_tensor
 from oodseg.io.video import is_video, open_video
 from oodseg.nn.concurrency import encoder_stream, in_background
 from oodseg.pipeline.batches import in_batches
-from oodseg.pipeline.looking import Looking
+from oodseg.pipeline.looking import Looking, not_finite
 from oodseg.tracking import track
 
 if TYPE_CHECKING:
@@ -240,9 +240,7 @@ class S2M(Looking):
         sight = self.look(image) if sight is None else sight
         raw = sight.scores[0]
         if not bool(torch.isfinite(raw).all()):
-            raise ScoreMapError(
-                f"the detector '{detector.name}' gave scores that are not finite: its weights may be damaged"
-            )
+            raise ScoreMapError(not_finite(detector))
         return normalizer(raw), sight.features
 
     def _outline(

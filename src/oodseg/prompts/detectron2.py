@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from oodseg.core.errors import WeightsError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import OPERATING_POINTS
+from oodseg.nn.checkpoints import read_state_dict
 from oodseg.nn.vision import AnchorGenerator, roi_align
 from oodseg.prompts.faster_rcnn import FasterRCNNPrompts
 from oodseg.prompts.rcnn import Canvas
@@ -98,7 +99,7 @@ class DetectronPrompts(FasterRCNNPrompts):
     another scale: for entropies the paper multiplied by 20.
 
     Args:
-        source: Checkpoint file (`.pth`) as detectron2 saves it, read with `weights_only`; None for random
+        source: Checkpoint file (`.pth`) as detectron2 saves it, nothing in it is executed; None for random
             weights, to be loaded later.
         stride_in_1x1: Where a stage's first block has its stride: in the first 1x1 convolution, as with the
             MSRA weights that detectron2 starts from by default, or in the 3x3 one, as in torchvision's.
@@ -157,21 +158,7 @@ class DetectronPrompts(FasterRCNNPrompts):
         return raw.expand(3, -1, -1) - raw.new_tensor(PIXEL_MEAN)[:, None, None]
 
     def _read(self, path: Path) -> None:
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        except OSError as error:
-            raise WeightsError(
-                f"the checkpoint file {path} cannot be read ({error.strerror}): check its path and "
-                "permissions"
-            ) from error
-        except Exception as error:  # damaged files raise whatever the unpickler stumbles over
-            raise WeightsError(
-                f"the checkpoint file {path} is damaged or holds more than tensors: give a .pth file that "
-                "detectron2 saved (its .pkl files have to be loaded and saved there first)"
-            ) from error
-        state = found.get("model", found) if isinstance(found, dict) else None
-        if not isinstance(state, dict) or not all(isinstance(each, Tensor) for each in state.values()):
-            raise WeightsError(f"{path} holds no state dictionary: give a .pth file that detectron2 saved")
+        state = read_state_dict(path)
         try:
             self.rcnn.load_state_dict(convert(state))
         except RuntimeError as error:
