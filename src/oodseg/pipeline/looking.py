@@ -139,7 +139,7 @@ def not_finite(detector: Detector) -> str:
     )
     fault = next((name for name, each in state if not bool(each.isfinite().all())), None)
     why = (
-        "though its weights are: its network overflows or divides by zero on this image; try --precision full "
+        "though its weights are: its network overflows or divides by zero here; try --precision full "
         "(S2M(..., precision='full')), or look at what the network gives"
         if fault is None
         else f"for its weights are not (first of them {fault}): take those of an earlier checkpoint"
