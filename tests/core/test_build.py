@@ -131,6 +131,7 @@ def test_options_of_other_parts(tmp_path):
         ("detectors", "nothing:there+energy", "no 'nothing' among the segmenters"),
         ("detectors", "segformer", "needs a source: write segformer:"),
         ("detectors", "my.onnx+energy", "a file comes after the name of what reads it, as in onnx:"),
+        ("detectors", "weights.PTH", "weights come after the name of the network they belong to, as in"),
         ("detectors", "segformer+energy", "needs a source: write segformer:"),
         ("detectors", "segformer:", "needs a source: write segformer:"),
         ("detectors", "FOLDER+nothing", "no 'nothing' among the scores"),

@@ -45,3 +45,8 @@ def test_a_broken_file_is_one_sentence(tmp_path, text):
     (tmp_path / "picks.json").write_text(text)
     with pytest.raises(DatasetError, match=r"picks\.json holds no picks of `oodseg mine`"):
         keep_picked([LabelledImage("a.png", *SIZE)], tmp_path / "picks.json")
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(DatasetError, match=r"picks\.json cannot be read \(No such file .*\): check"):
+        keep_picked([LabelledImage("a.png", *SIZE)], tmp_path / "picks.json")

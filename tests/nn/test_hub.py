@@ -119,7 +119,14 @@ def test_permissive_weights_without_a_network():
     [
         (NONCOMMERCIAL, ["NVIDIA Source Code License (non-commercial)", f"`hf download {NONCOMMERCIAL}`"]),
         (GATED, ["SAM License", f"`hf download {GATED}`", "hf auth login", f"huggingface.co/{GATED}"]),
-        ("somebody/something", ["unknown to oodseg", "`hf download somebody/something`"]),
+        (
+            "somebody/something",
+            [
+                "is neither a folder here nor in the cache",
+                "unknown to oodseg",
+                "`hf download somebody/something`",
+            ],
+        ),
     ],
 )
 def test_other_weights_are_never_fetched(source, words):
@@ -152,6 +159,13 @@ def test_missing_files(copy, name, words):
     (copy / name).unlink()
     with pytest.raises(WeightsError, match=words):
         hub.load_model(segformer(), str(copy))
+
+
+def test_another_family(copy):
+    from transformers import Mask2FormerForUniversalSegmentation
+
+    with pytest.raises(WeightsError, match=r"cannot be loaded .*named \(its config.json says 'segformer'\)"):
+        hub.load_model(Mask2FormerForUniversalSegmentation, str(copy))
 
 
 @pytest.mark.parametrize("cut", [0, 7, 300])

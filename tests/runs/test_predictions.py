@@ -13,7 +13,7 @@ from oodseg.core.input_warnings import InputWarning
 from oodseg.core.prediction import Prediction
 from oodseg.detectors.logit import LogitDetector
 from oodseg.exchange.results import read_results
-from redness import HEIGHT, WIDTH, make_pipeline, save_street, street
+from redness import HEIGHT, WIDTH, make_pipeline, register, save_pipeline, save_street, street
 from run_helpers import BOX, assert_whole, coco_of, count_calls, save_photos, spoil
 
 
@@ -191,6 +191,28 @@ def test_an_unfitted_detector_is_fitted_first_on_the_images(photos, out):
     found = oodseg.runs.fit(photos, by_hand)
     assert settings["fitted"] == pytest.approx([found.mean, found.std])
     assert settings["fitted"] != [0.0, 1.0]
+
+
+def test_nothing_found_with_a_detector_of_ones_own_is_explained(out):
+    grey = [street(), street()]
+    words = r"scores rise at most [\d.]+ standard .*usually reach 5, so see whether .*and fit the detector"
+    with pytest.warns(InputWarning, match=f"nothing was found, and the {words}"):
+        assert oodseg.runs.predict(grey, "street", out, detector="street+energy").objects == 0
+
+
+def test_nothing_found_with_a_folder_is_explained_but_once(photos, out, tmp_path, monkeypatch):
+    register(monkeypatch)
+    folder = save_pipeline(tmp_path / "mine")
+    for path in photos.iterdir():
+        save_street(path)
+    with pytest.warns(InputWarning, match=r"nothing was found.*\(--save-scores png\)$") as warned:
+        assert oodseg.runs.predict(photos, folder, out).objects == 0
+    assert len(warned) == 1
+
+
+def test_nothing_found_by_what_ships_is_no_news(out, recwarn):
+    assert oodseg.runs.predict(street(), "street", out).objects == 0
+    assert not [each for each in recwarn if each.category is InputWarning]
 
 
 def test_an_unfitted_detector_cannot_learn_from_what_comes_one_by_one(out):

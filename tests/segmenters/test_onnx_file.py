@@ -94,6 +94,9 @@ def test_what_is_wrong_is_said(tmp_path, conv):
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     with pytest.raises(WeightsError, match="not an ONNX file that can be run"):
         OnnxSegmenter(str(tmp_path / "bad.onnx"))
+    (tmp_path / "bad.pth").write_bytes(b"weights")
+    with pytest.raises(WeightsError, match=r"bad.pth is not an ONNX .*give what torch.onnx.export wrote"):
+        OnnxSegmenter(str(tmp_path / "bad.pth"))
     with pytest.raises(ConfigError, match="without its argmax"):
         OnnxSegmenter(str(export(tmp_path / "labels.onnx", conv, argmax=True)))
     with pytest.raises(ConfigError, match="mean and std take three"):

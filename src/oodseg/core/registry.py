@@ -55,6 +55,9 @@ def maker_of(room: str, name: str) -> Callable[..., Any]:
     return found
 
 
+_WEIGHTS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".pkl"})
+
+
 def resolve(registry: Mapping[str, Any], room: str, name: str) -> Any:
     """Finds what was registered under a name without importing anything else.
 
@@ -74,10 +77,18 @@ def resolve(registry: Mapping[str, Any], room: str, name: str) -> Any:
     if name in others:
         return others[name].load()
     known = ", ".join(sorted([*registry, *others]))
-    hint = (
-        "; a file comes after the name of what reads it, as in onnx:network.onnx" if Path(name).suffix else ""
-    )
-    raise ConfigError(f"there is no '{name}' among the {room}; choose one of: {known}{hint}")
+    raise ConfigError(f"there is no '{name}' among the {room}; choose one of: {known}{_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    """Says what to do with a file in the place of a name."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _WEIGHTS:
+        return (
+            "; weights come after the name of the network they belong to, as in deepwv3plus:weights.pth, "
+            "and a network that is not among these is exported to ONNX and named as in onnx:network.onnx"
+        )
+    return "; a file comes after the name of what reads it, as in onnx:network.onnx" if suffix else ""
 
 
 def _others(room: str) -> dict[str, EntryPoint]:

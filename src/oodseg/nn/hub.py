@@ -7,6 +7,7 @@ they lie in a folder or in the hub's cache, where `hf download` puts them.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import sys
@@ -225,10 +226,21 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
                 f"{source} holds pickled weights (pytorch_model.bin) only, which oodseg does not open: "
                 "convert them once with transformers' save_pretrained, which writes model.safetensors"
             ) from None
+        family = _family(source)
+        says = "" if family is None else f" (its config.json says '{family}')"
         raise WeightsError(
             f"the model {source} cannot be loaded ({_first_line(error)}): "
-            "check that the folder is whole and of the family that you named"
+            f"check that the folder is whole and of the family that you named{says}"
         ) from error
+
+
+def _family(source: str) -> str | None:
+    """What the `config.json` in a folder calls the network; None where it says nothing."""
+    try:
+        found = json.loads(Path(source, "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return None if found is None else str(found)
 
 
 def _only_pickled(source: str) -> bool:
@@ -244,8 +256,9 @@ def _only_pickled(source: str) -> bool:
 def _refusal(source: str, known: KnownModel | None) -> str:
     licence = "unknown to oodseg" if known is None else known.weights_licence
     login = " (after `hf auth login`)" if known is not None and known.gated else ""
+    place = "is neither a folder here nor in the cache" if known is None else "is not on this machine"
     return (
-        f"the model {source} is not on this machine, and the licence of its weights ({licence}) is for you "
+        f"the model {source} {place}, and the licence of its weights ({licence}) is for you "
         f"to accept: read https://huggingface.co/{source} and get it with `hf download {source}`{login}"
     )
 

@@ -41,8 +41,11 @@ def open_session(source: str | Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(source), options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base
+        remedy = "export it again"
+        if Path(source).suffix.lower() != ".onnx":
+            remedy = "give what torch.onnx.export wrote of the network, not its weights"
         raise WeightsError(
-            f"{source} is not an ONNX file that can be run ({first_line(error)}): export it again"
+            f"{source} is not an ONNX file that can be run ({first_line(error)}): {remedy}"
         ) from error
 
 

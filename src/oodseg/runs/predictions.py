@@ -26,6 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from oodseg.core.bundle import bundled_names
 from oodseg.core.encoding import ImageFormat, NumberFormat
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.parts import statistics_of
@@ -40,7 +41,7 @@ from oodseg.runs.loading import load, read_limits
 from oodseg.runs.loop import Tally, work_through
 from oodseg.runs.predicting import LISTS, Outputs, Predicting, PredictionRecord
 from oodseg.runs.scores import ScoreMaps
-from oodseg.runs.statistics import fit_to_inputs
+from oodseg.runs.statistics import explain_nothing, fit_to_inputs
 from oodseg.runs.store import Plan, RunStore
 
 if TYPE_CHECKING:
@@ -220,7 +221,16 @@ def predict(
     run.notes = [note for note in (*notes, ready.note) if note is not None]
     if maps is not None and run.milliseconds and not run.objects and isinstance(ready.source.items, Sequence):
         warn_input(maps.explain_nothing(s2m, ready.source.items, run.highest_score))
+    own = detector is not None or "fitted" in known or _is_folder(pipeline)
+    all_shown = ignore is None and min_confidence is None and not min_area and max_objects is None
+    if maps is None and own and all_shown and run.milliseconds and not run.objects:
+        warn_input(explain_nothing(run.highest_score, fitted_here="fitted" in known))
     return run
+
+
+def _is_folder(pipeline: Any) -> bool:
+    """Tells whether a pipeline is a folder, such as `oodseg fit` writes, and none that ships."""
+    return isinstance(pipeline, str | os.PathLike) and os.fspath(pipeline) not in bundled_names()
 
 
 def _summed_up(store: RunStore[PredictionRecord], tally: Tally) -> PredictionRun:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Stats = ScoreNormalizer | tuple[float, float] | str | os.PathLike[str]
 
 _FEW = 10  # maps, below which an object in each of them weighs in their statistics
-_HIGH = 5.0  # standard deviations that unknown objects usually reach
+HIGH = 5.0  # standard deviations that unknown objects usually reach
 _TRIED = 5  # maps that are tried the other way round
 
 
@@ -112,12 +112,12 @@ class ScoreMaps:
                 f"their statistics come from {maps}, in which objects weigh as much as all else, so give "
                 "those of ordinary images (--score-stats)"
             )
-        elif not found and highest is not None and highest < _HIGH:
+        elif not found and highest is not None and highest < HIGH:
             reasons.append(
-                f"unknown objects usually reach {_HIGH:g}, so look whether they stand out in the maps, or "
+                f"unknown objects usually reach {HIGH:g}, so look whether they stand out in the maps, or "
                 "give the statistics of ordinary images (--score-stats)"
             )
-        if not reasons or (highest is not None and highest >= _HIGH):
+        if not reasons or (highest is not None and highest >= HIGH):
             reasons.append(
                 "the prompt generator may not know such scores, so try --operating-point thorough or "
                 "--prompts components"

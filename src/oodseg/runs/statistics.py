@@ -16,6 +16,7 @@ from oodseg.core.progress import Progress, silent
 from oodseg.io.images import resize, to_tensor
 from oodseg.pipeline import S2M
 from oodseg.runs.items import Item, open_source
+from oodseg.runs.scores import HIGH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -204,6 +205,29 @@ def fit_to_inputs(s2m: S2M, items: Iterable[Item], most: int = 50) -> str | None
         f"the detector's statistics were fitted on {found.images} of these images, for want of better ones: "
         "fit them once on images in which nothing is unknown, with `oodseg fit`"
     )
+
+
+def explain_nothing(highest: float | None, fitted_here: bool) -> str:
+    """Says, in a sentence, what to look at where nothing at all was found with a detector of one's own.
+
+    Args:
+        highest: The highest normalised score in all images, if known.
+        fitted_here: Whether the detector was fitted on these very images.
+    """
+    reach = (
+        ""
+        if highest is None
+        else (
+            f", and the scores rise at most {highest:.1f} standard deviations above those of ordinary images"
+        )
+    )
+    if highest is not None and highest >= HIGH:
+        remedy = "the prompt generator may not know such scores, so try --operating-point thorough"
+    else:
+        remedy = f"unknown objects usually reach {HIGH:g}, so see whether they stand out (--save-scores png)"
+        if fitted_here:
+            remedy += ", and fit the detector on images in which nothing is unknown (`oodseg fit`)"
+    return f"nothing was found{reach}: {remedy}"
 
 
 def spread(values: Sequence[AnyT], limit: int) -> list[AnyT]:
