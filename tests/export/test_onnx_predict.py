@@ -1,6 +1,9 @@
 """The functions of the exported predictor; that its masks are the pipeline's is in `test_onnx`."""
 
 import io
+import re
+import shutil
+import subprocess
 import sys
 
 import cv2
@@ -87,3 +90,64 @@ def test_images_of_any_path(tmp_path):
     with pytest.raises(ValueError, match="does not exist"):
         tool.read(tmp_path / "none.png")
     assert cv2.imread(str(tmp_path / "none.png")) is None
+
+
+def run(*arguments, folder, without=None):
+    """The tool in a process of its own, beside a copy of nothing but itself; `without` cannot be imported."""
+    copy = folder / "tool" / "onnx_predict.py"
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copy(tool.__file__, copy)
+    hidden = f"sys.modules[{without!r}] = None; " if without else ""
+    code = f"import runpy, sys; {hidden}sys.argv[0] = {str(copy)!r}; "
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("library", ["cv2", "onnxruntime"])
+def test_a_missing_library_is_one_sentence(tmp_path, library):
+    found = run("a.png", folder=tmp_path, without=library)
+    assert found.returncode == 1
+    assert found.stderr == f"{library} is missing: pip install numpy opencv-python-headless onnxruntime\n"
+
+
+@pytest.mark.parametrize("manifest", [None, "{", '{"graphs": {"detector": {"file": "none.onnx"}}}'])
+def test_a_folder_that_is_not_whole_is_one_sentence(tmp_path, manifest):
+    if manifest is not None:
+        (tmp_path / "tool").mkdir()
+        (tmp_path / "tool" / "manifest.json").write_text(manifest)
+    found = run("a.png", folder=tmp_path)
+    assert found.returncode == 1
+    assert re.fullmatch(r".*tool is not whole \(.*\): copy it again, or export once more\n", found.stderr)
+    assert not (tmp_path / "onnx-results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.png", "--providers", "None"], "this ONNX Runtime has no None; it has"),
+        (["a.png", ""], "one of the inputs is empty"),
+        (["a.png", "--min-confidence", "7"], "a number from 0 to 1"),
+        (["a.png", "--min-confidence", "nan"], "a number from 0 to 1"),
+        (["a.png", "--out", "file"], "file is a file: choose a folder"),
+    ],
+)
+def test_arguments_that_make_no_sense(tmp_path, arguments, words):
+    (tmp_path / "file").touch()
+    found = run(*arguments, folder=tmp_path)
+    assert found.returncode == 2
+    assert words in found.stderr
+
+
+def test_files_are_written_whole(tmp_path):
+    path = tmp_path / "deep" / "a.png"
+    tool.write(path, np.full((4, 5), 7, np.uint8))
+    assert (cv2.imread(str(path), 0) == 7).all()
+    tool.write(path, b"text")
+    assert [each.read_bytes() for each in path.parent.iterdir()] == [b"text"]

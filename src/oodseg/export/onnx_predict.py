@@ -13,8 +13,14 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
+try:
+    import cv2
+    import numpy as np
+    import onnxruntime
+except ModuleNotFoundError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"{error.name} is missing: pip install numpy opencv-python-headless onnxruntime")
 
 FOLDER = Path(__file__).parent
 CPU = ("CPUExecutionProvider",)
@@ -24,17 +30,9 @@ INK, PAPER = (26, 22, 20), (255, 255, 255)
 
 
 class Predictor:
-    """The pipeline whose graphs lie in a folder.
-
-    Args:
-        folder: What `oodseg export` wrote.
-        providers: Execution providers of ONNX Runtime, the preferred one first.
-        threads: Of ONNX Runtime; 0 for one a core.
-    """
+    """The pipeline in the `folder` of `oodseg export`; providers and threads are those of ONNX Runtime."""
 
     def __init__(self, folder: str | Path = FOLDER, providers: Sequence[str] = CPU, threads: int = 0) -> None:
-        import onnxruntime
-
         self.rules = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
         options, start = onnxruntime.SessionOptions(), onnxruntime.InferenceSession
         options.intra_op_num_threads, options.log_severity_level = threads, 3
@@ -100,9 +98,8 @@ class Predictor:
         share = self.rules["growth"]["edge_share"]
         rows = [mask[each] for each, inside in ((top, top > 0), (bottom, bottom < height - 1)) if inside]
         columns = [mask[:, each] for each, inside in ((left, left > 0), (right, right < width - 1)) if inside]
-        return any(np.count_nonzero(each) > share * (right - left + 1) for each in rows) or any(
-            np.count_nonzero(each) > share * (bottom - top + 1) for each in columns
-        )
+        sides = (rows, right - left + 1), (columns, bottom - top + 1)
+        return any(np.count_nonzero(each) > share * length for lines, length in sides for each in lines)
 
     def wholes(self, masks: Any, confidence: Any) -> list[int]:
         """Chooses the masks that are no part of a more confident one, most confident first."""
@@ -130,10 +127,8 @@ class Predictor:
         right, bottom = max(ceil(box[2] - 0.01), left + 1), max(ceil(box[3] - 0.01), top + 1)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(above.view(np.uint8), connectivity=8)
         keep = stats[:, cv2.CC_STAT_AREA] >= self.rules["smallest_share"] * stats[1:, cv2.CC_STAT_AREA].sum()
-        inside = labels[
-            max(top - rows.start, 0) : bottom - rows.start,
-            max(left - columns.start, 0) : right - columns.start,
-        ]
+        above_box = labels[max(top - rows.start, 0) :, max(left - columns.start, 0) :]
+        inside = above_box[: bottom - max(top, rows.start), : right - max(left, columns.start)]
         keep &= np.isin(np.arange(len(keep)), inside[inside > 0])
         if keep.any():
             mask[rows, columns] = keep[labels]
@@ -151,8 +146,7 @@ def encode(mask: Any) -> dict[str, Any]:
     flat = np.concatenate([[0], mask.ravel(order="F").view(np.uint8), [0]])
     edges = np.flatnonzero(np.diff(flat))
     counts = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
-    if counts[-1] == 0 and len(counts) > 1:
-        counts.pop()
+    counts = counts[: len(counts) - (counts[-1] == 0 and len(counts) > 1)]
     text = ""
     for index, count in enumerate(counts):
         rest, more = count - (counts[index - 2] if index > 2 else 0), True
@@ -229,16 +223,17 @@ def read(path: Path) -> Any:
     return image
 
 
-def write(path: Path, image: Any) -> None:
-    """Writes an image, whatever letters its path has."""
+def write(path: Path, content: Any) -> None:
+    """Writes an image, or bytes, whole or not at all."""
+    data = content if isinstance(content, bytes) else cv2.imencode(path.suffix, content)[1].tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imencode(path.suffix, image)[1].tofile(path)
+    unfinished = path.with_name(".unfinished")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
 
 
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
-    import onnxruntime
-
     here = onnxruntime.get_available_providers()
     parser = argparse.ArgumentParser(description="Outline unknown objects in street images, without torch.")
     add = parser.add_argument
@@ -251,18 +246,26 @@ def arguments() -> argparse.Namespace:
     add("--no-overlays", action="store_true", help="write no overlays")
     parsed = parser.parse_args()
     parsed.providers = tuple(parsed.providers.split(","))
-    if missing := [each for each in parsed.providers if each not in here]:
-        parser.error(f"this ONNX Runtime has no {missing[0]}; it has {', '.join(here)}")
+    missing = next((each for each in parsed.providers if each not in here), "")
+    for fault, sentence in (
+        (missing, f"this ONNX Runtime has no {missing}; it has {', '.join(here)}"),
+        ("" in parsed.inputs, "one of the inputs is empty: check the variables of your shell"),
+        (not 0 <= parsed.min_confidence <= 1, "--min-confidence is a number from 0 to 1"),
+        (parsed.out.exists() and not parsed.out.is_dir(), f"{parsed.out} is a file: choose a folder (--out)"),
+    ):
+        if fault:
+            parser.error(sentence)
     return parsed
 
 
 def main() -> int:
     """Predicts every image; returns 1 if one could not be read or there is none, 130 if interrupted."""
     given, code = arguments(), 0
-    predictor = Predictor(FOLDER, given.providers, given.threads)
-    images: list[Any] = []
-    objects: list[Any] = []
-    failed: dict[str, str] = {}
+    images, objects, failed = list[Any](), list[Any](), dict[str, str]()
+    try:
+        predictor = Predictor(FOLDER, given.providers, given.threads)
+    except Exception as error:  # the manifest or a graph is damaged, or was left behind
+        sys.exit(f"{FOLDER} is not whole ({str(error).splitlines()[0]}): copy it again, or export once more")
     try:
         for path, name in find(given.inputs, given.out):
             try:
@@ -272,8 +275,8 @@ def main() -> int:
                 masks, confidence = masks[sure], confidence[sure]
                 write(given.out / "masks" / Path(name).with_suffix(".png"), masks.any(0) * np.uint8(255))
                 if not given.no_overlays:
-                    overlay = given.out / "overlays" / Path(name).with_suffix(".jpg")
-                    write(overlay, draw(image, masks, confidence))
+                    drawn = draw(image, masks, confidence)
+                    write(given.out / "overlays" / Path(name).with_suffix(".jpg"), drawn)
             except Exception as error:  # whatever one image does, the others are done
                 failed[str(path)] = str(error)
                 print(f"{path} {error}", file=sys.stderr)
@@ -281,15 +284,14 @@ def main() -> int:
             height, width = image.shape[:2]
             images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
             objects += annotations(masks, confidence, len(images), len(objects) + 1)
-            print(f"{name}: {len(masks)} unknown objects")
+            print(f"{name}: {len(masks)} unknown object{'' if len(masks) == 1 else 's'}")
     except KeyboardInterrupt:
         code = 130
     finally:
         info = {**{key: predictor.rules[key] for key in ("oodseg", "pipeline")}, "failed": failed}
         found = {"info": info, "images": images, "annotations": objects}
-        given.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**found, "categories": [{"id": 1, "name": "unknown"}]})
-        (given.out / "predictions.json").write_text(text, encoding="utf-8")
+        write(given.out / "predictions.json", text.encode())
     print(f"wrote {given.out}: {len(objects)} unknown objects in {len(images)} images, {len(failed)} failed")
     return code or int(bool(failed) or not images)
 
