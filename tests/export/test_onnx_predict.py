@@ -2,6 +2,7 @@
 
 import io
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,14 @@ def test_a_missing_library_is_one_sentence(tmp_path, library):
     found = run("a.png", folder=tmp_path, without=library)
     assert found.returncode == 1
     assert found.stderr == f"{library} is missing: pip install numpy opencv-python-headless onnxruntime\n"
+
+
+def test_the_package_is_imported_without_onnx_runtime(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert runpy.run_path(tool.__file__)["encode"]
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ModuleNotFoundError):
+        runpy.run_path(tool.__file__)
 
 
 @pytest.mark.parametrize("manifest", [None, "{", '{"graphs": {"detector": {"file": "none.onnx"}}}'])

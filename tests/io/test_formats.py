@@ -52,7 +52,22 @@ def test_a_missing_decoder_is_named(tmp_path, monkeypatch, brand, words):
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize("header", [b"", b"\0\0\0\x18ftypmp42", b"not an image"])
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b"\0\0\0\x18ftypmp42", "a.jpg is a video: give it to `oodseg predict` alone"),
+        (b"\x1a\x45\xdf\xa3webm", "a.jpg is a video: give it"),
+        (b"RIFF\0\0\0\0AVI LIST", "a.jpg is a video: give it"),
+        (b"%PDF-1.7", "a.jpg is a PDF file: save its pages as images"),
+    ],
+)
+def test_files_of_another_kind_are_named(tmp_path, header, words):
+    (tmp_path / "a.jpg").write_bytes(header + b"\0" * 20)
+    with pytest.raises(ImageError, match=words):
+        read_image(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("header", [b"", b"RIFF\0\0\0\0WAVE", b"not an image"])
 def test_other_files_miss_no_decoder(header):
     assert missing_decoder(header) is None
 

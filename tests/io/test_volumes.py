@@ -153,6 +153,11 @@ def renamed(folder, name, other):
     return save_nifti(folder / name, body()).rename(folder / other)
 
 
+def save_image(path):
+    path.write_bytes(b"\x89PNG")
+    return path
+
+
 def empty_gzip(folder):
     path = folder / "scan.nii.gz"
     path.write_bytes(gzip.compress(b"no volume"))
@@ -170,6 +175,10 @@ def empty_gzip(folder):
         (lambda folder: renamed(folder, "a.nii", "b.nii.gz"), "not compressed.*rename it to b.nii$"),
         (lambda folder: renamed(folder, "a.nii.gz", "b.nii"), "b.nii is compressed.*rename it to b.nii.gz$"),
         (empty_gzip, "not a complete NIfTI file"),
+        (
+            lambda folder: save_image(folder / "a.png"),
+            "give a .nii or .nii.gz; images are for `oodseg failures`",
+        ),
         (lambda folder: save_nifti(folder / "s.nii", np.zeros((5, 20, 3), np.float32)), "slices of 5x20"),
         (
             lambda folder: (

@@ -175,6 +175,19 @@ def test_statistics_that_are_none(red, photos, scores, out, text):
         predict(photos, red, out, scores, score_stats="1,0")
 
 
+def test_maps_beside_their_images(red, photos, out):
+    """Both are PNG or .npy by suffix; an image is no map."""
+    for name in "123":
+        save_scores(photos, name)
+    run, warned = predict(photos, red, out, photos)
+    assert (run.with_objects, run.failures) == (3, {})
+    assert all("passed over: 3 files that are no images" in each for each in warned)
+    for path in photos.glob("*.npy"):
+        path.unlink()
+    with pytest.raises(ScoreMapError, match="is a colour image of scores"):
+        predict(photos, red, out, photos)
+
+
 def turn_round(scores):
     for path in scores.glob("*.npy"):
         np.save(path, -np.load(path))

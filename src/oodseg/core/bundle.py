@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.errors import OodsegError, WeightsError
+from oodseg.core.errors import OodsegError, WeightsError, cause
 from oodseg.core.files import atomic_path, write_bytes, write_json
 from oodseg.core.fingerprint import hash_bytes
 from oodseg.core.parts import Part, describe
@@ -71,7 +71,7 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WeightsError(
-            f"{path} is not readable JSON ({error}): fetch or write the {what} again"
+            f"{path} is not readable JSON ({cause(error)}): fetch or write the {what} again"
         ) from error
 
 
@@ -148,7 +148,7 @@ def load_weights(part: Any, path: Path, sha256: str | None = None) -> None:
         tensors = load(data)
     except SafetensorError as error:
         raise WeightsError(
-            f"the weight file {path} is not a complete safetensors file ({error}): fetch it again"
+            f"the weight file {path} is not a complete safetensors file ({cause(error)}): fetch it again"
         ) from error
     state = unpack(tensors)
     check_weights(state, path)

@@ -37,3 +37,13 @@ class DatasetError(OodsegError):
 
 class MissingDependencyError(OodsegError):
     """An optional library is not installed; the message names the extra that brings it."""
+
+
+def cause(error: BaseException) -> str:
+    """Words what went wrong below us, for the brackets of a sentence that names the file itself."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError) and error.args:
+        return f"no entry {error.args[0]!r}"
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__

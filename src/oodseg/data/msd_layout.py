@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.errors import ConfigError, DatasetError, cause
 from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import BACKGROUND
 from oodseg.io.volumes import SUFFIXES, volume_name
@@ -115,7 +115,7 @@ def _classes(path: Path) -> tuple[str, ...]:
         pairs = [(int(k), str(v)) if str(k).isdecimal() else (int(v), str(k)) for k, v in named.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
-            f"{path} names no structures ({error}): name the task's folder as unpacked, with its dataset.json"
+            f"{path} names no structures ({cause(error)}): name the task's folder as unpacked, with this file"
         ) from error
     names = dict(pairs)
     if sorted(names) != list(range(len(names))) or len(names) < 2:

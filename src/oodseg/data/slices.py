@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import DatasetError, ImageError
+from oodseg.core.errors import DatasetError, ImageError, cause
 from oodseg.data.msd import SLICES_FILE
 from oodseg.data.msd_layout import SPLITS
 from oodseg.io.images import read_image
@@ -81,7 +81,7 @@ def _about(root: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((root / SLICES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"{root} holds no {SLICES_FILE} ({error}): name a folder that `oodseg train slices` finished"
+            f"{root} holds no {SLICES_FILE} ({cause(error)}): give the folder of `oodseg train slices`"
         ) from error
     return found
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, cause
 from oodseg.core.fingerprint import hash_json
 from oodseg.data.frames import BINARY, BenchmarkSet, Frame
 
@@ -51,7 +51,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
         other = [] if version != VERSION else differences(head["frames"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{root / HEAD_FILE} is not a list of drawn scenes ({error}): draw the set again"
+            f"{root / HEAD_FILE} is not a list of drawn scenes ({cause(error)}): draw the set again"
         ) from error
     if version != VERSION:
         raise DatasetError(f"{root} is {version}, this oodseg draws {VERSION}: draw the set again")

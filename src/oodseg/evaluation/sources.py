@@ -96,7 +96,7 @@ class FolderSource:
             ScoreMapError: A frame without a score file, or with several.
         """
         self.name = name
-        files = ScoreFiles(folder)
+        files = ScoreFiles(folder, [frame.image_path for frame in frames if frame.image_path is not None])
         self.paths = [files.find(frame.name, Path(frame.name).name) for frame in frames]
 
     def score(self, index: int, shape: tuple[int, int]) -> Scores:

@@ -18,9 +18,10 @@ try:
     import numpy as np
     import onnxruntime
 except ModuleNotFoundError as error:
-    if __name__ != "__main__":
+    if __name__ == "__main__":
+        sys.exit(f"{error.name} is missing: pip install numpy opencv-python-headless onnxruntime")
+    if error.name != "onnxruntime":  # which nothing needs before graphs are opened
         raise
-    sys.exit(f"{error.name} is missing: pip install numpy opencv-python-headless onnxruntime")
 
 FOLDER = Path(__file__).parent
 CPU = ("CPUExecutionProvider",)
@@ -216,8 +217,7 @@ def read(path: Path) -> Any:
     """Reads an image as BGR bytes `[H, W, 3]`, upright."""
     if not path.is_file():
         raise ValueError("does not exist")
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if (data := np.fromfile(path, np.uint8)).size else None
     if image is None:
         raise ValueError("is not an image that OpenCV can read")
     return image

@@ -68,7 +68,7 @@ def missing_decoder(header: bytes) -> str | None:
 
     Returns:
         The name of the format and what to install, or that the file is damaged; None for all but HEIC and
-        AVIF images.
+        AVIF images, videos and PDF files.
     """
     brand = header[8:12] if header[4:8] == b"ftyp" else b""
     read = pillow_formats()
@@ -81,4 +81,7 @@ def missing_decoder(header: bytes) -> str | None:
             "an AVIF image, which needs Pillow 11.3 or newer: install it with "
             f"`{install_package('pillow>=11.3')}`"
         )
-    return None
+    riff = header[8:12] == b"AVI " and header[:4] == b"RIFF"
+    if header[4:8] == b"ftyp" or header[:4] == b"\x1a\x45\xdf\xa3" or riff:
+        return "a video: give it to `oodseg predict` alone, or save its frames as images"
+    return "a PDF file: save its pages as images" if header[:4] == b"%PDF" else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from oodseg.core.errors import ScoreMapError
@@ -14,13 +15,15 @@ class ScoreFiles:
 
     Args:
         folder: Where the score maps lie.
+        images: Files there that are the images themselves, and so no score maps.
 
     Raises:
         ScoreMapError: No such folder.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], images: Iterable[Path] = ()) -> None:
         self.folder = Path(folder)
+        self._images = {os.path.abspath(path) for path in images}
         if not self.folder.is_dir():
             raise ScoreMapError(
                 f"the score map folder {self.folder} does not exist: check the path for typing errors"
@@ -52,11 +55,15 @@ class ScoreFiles:
             "name each score map like its image"
         )
 
+    def holds(self, path: Path) -> bool:
+        """Tells whether a file is none of the images."""
+        return os.path.abspath(path) not in self._images
+
     def _by_stem(self, folder: Path) -> dict[str, list[Path]]:
         """The score maps directly in a folder, by file name without suffix."""
         if folder not in self._listed:
             found = self._listed[folder] = {}
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if path.suffix.lower() in SUFFIXES and path.is_file():
+                if path.suffix.lower() in SUFFIXES and self.holds(path) and path.is_file():
                     found.setdefault(path.stem, []).append(path)
         return self._listed[folder]

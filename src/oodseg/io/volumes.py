@@ -210,7 +210,7 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
     """Values as stored and scaled, `[I, J, K]`, and affine; see `read_volume`."""
     nibabel = _nibabel()
     if path.is_dir():
-        raise ImageError(f"{path} is a folder: name one NIfTI file in it")
+        raise ImageError(f"{path} is a folder: name one NIfTI file (dcm2niix makes one of DICOM files)")
     if not path.is_file():
         raise ImageError(f"{path} does not exist: check the path for typing errors")
     try:
@@ -225,9 +225,9 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
         raise
     except Exception as error:  # nibabel, gzip and zlib raise all kinds of errors
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(
-            f"{path} is not a complete NIfTI file ({reason}): copy or export it again"
-        ) from error
+        other = "give a .nii or .nii.gz; images are for `oodseg failures`"
+        remedy = "copy or export it again" if is_volume(path) else other
+        raise ImageError(f"{path} is not a complete NIfTI file ({reason}): {remedy}") from error
     if not known:
         asked = "" if volume is None else f", no number {volume}"
         held = "one volume" if count == 1 else f"{count} volumes, 0 to {count - 1}"

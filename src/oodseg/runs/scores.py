@@ -51,12 +51,15 @@ class ScoreMaps:
         self._keys = {item.path: item.key for item in items if item.path is not None}
         self._stems = Counter(path.stem for path in self._keys)
         self._twins = Counter(path.with_suffix("") for path in self._keys)
-        self._files = None if self._place.is_file() else ScoreFiles(self._place)
+        self._files = None if self._place.is_file() else ScoreFiles(self._place, self._keys)
         if self._files is None and source.total != 1:
             raise ConfigError(
                 f"{self._place} is the score map of one image: give a folder with one map per image"
             )
-        measured = measure_scores([self._place] if self._files is None else score_maps_in(self._place))
+        maps = [self._place]
+        if self._files is not None:
+            maps = list(filter(self._files.holds, score_maps_in(self._place))) or score_maps_in(self._place)
+        measured = measure_scores(maps)
         if measured.looks_reversed:
             warn_input(
                 f"the scores in {self._place} reach {measured.below:.1f} standard deviations below their "

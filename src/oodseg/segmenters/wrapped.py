@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, cause
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Segmenter
 
@@ -101,7 +101,7 @@ def _read_names(path: Path) -> list[str]:
             names = [names[key] for key in sorted(names, key=int)]
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"the class names {path} cannot be read ({error}): give a JSON list of names"
+            f"the class names {path} cannot be read ({cause(error)}): give a JSON list of names"
         ) from error
     if not isinstance(names, list):
         raise ConfigError(f"the class names {path} are not a list: give a JSON list of names")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, cause
 from oodseg.core.files import atomic_path
 from oodseg.core.progress import Progress, track
 from oodseg.training.cache_head import check_head
@@ -101,4 +101,4 @@ def read_scenes(folder: Path, number: int) -> tuple[NDArray[np.uint8], NDArray[n
         with np.load(path, allow_pickle=False) as file:
             return np.asarray(file["images"]), np.asarray(file["unknown"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} is missing or damaged ({error}): fill the cache again") from error
+        raise DatasetError(f"{path} is missing or damaged ({cause(error)}): fill the cache again") from error

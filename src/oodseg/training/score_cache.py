@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, cause
 from oodseg.core.files import atomic_path
 from oodseg.core.progress import Progress, track
 from oodseg.training.cache_head import check_head, read_head
@@ -185,4 +185,6 @@ class ScoreCache:
             with np.load(path, allow_pickle=False) as file:
                 return {key: np.asarray(file[key]) for key in keys or file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{path} is damaged ({error}): delete it and fill the cache again") from error
+            raise DatasetError(
+                f"{path} is damaged ({cause(error)}): delete it and fill the cache again"
+            ) from error

@@ -13,7 +13,7 @@ from torch import nn
 
 from oodseg.core.build import construct
 from oodseg.core.bundle import load_weights, read_header
-from oodseg.core.errors import ConfigError, WeightsError
+from oodseg.core.errors import ConfigError, WeightsError, cause
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS
@@ -91,7 +91,7 @@ def read_metrics(out: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((out / _METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(
-            f"{out} holds no finished training ({error}): run `oodseg train` to its end first"
+            f"{out} holds no finished training ({cause(error)}): run `oodseg train` to its end first"
         ) from error
     return found
 
@@ -128,8 +128,8 @@ def load_trained(out: Path, key: str, kind: type[Part] | None = None) -> Any:
             part = kind(**{name: value for name, value in config.items() if name != "name"})
     except (ConfigError, TypeError, KeyError) as error:
         raise WeightsError(
-            f"the settings in {path} do not fit this oodseg {__version__} ({error}): install the version "
-            "that wrote it, or train that part again"
+            f"the settings in {path} do not fit this oodseg {__version__} ({cause(error)}): install the "
+            "version that wrote it, or train that part again"
         ) from error
     if isinstance(part, nn.Module):
         load_weights(part, path)
