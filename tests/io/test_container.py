@@ -191,6 +191,17 @@ def test_streams_that_are_not_there_are_one_sentence(address):
     assert "secret" not in str(caught.value)
 
 
+def test_a_file_that_may_not_be_read_is_one_sentence(monkeypatch, tmp_path):
+    path = save_video(tmp_path / "a.mp4", images(1))
+
+    def refused(*_, **__):
+        raise av.error.PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(av, "open", refused)
+    with pytest.raises(VideoError, match=r"a.mp4 cannot be opened \(Permission denied\): check its"):
+        ContainerVideo(str(path))
+
+
 def test_without_pyav_a_sentence_names_the_extra(monkeypatch, tmp_path):
     path = save_video(tmp_path / "a.mp4", images(1))
     real = builtins.__import__

@@ -176,3 +176,14 @@ def test_which_sizes_cover_a_image(shape, fits):
     else:
         with pytest.raises(ScoreMapError, match=f"a.npy is {shape[1]}x{shape[0]} pixels but .* 1280x720"):
             found.check_size(720, 1280)
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.arange(400.0).reshape(20, 20))
+
+    def refused(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(np, "load", refused)
+    with pytest.raises(ScoreMapError, match=r"a.npy cannot be read \(Permission denied\): check its"):
+        read_score_map(tmp_path / "a.npy")

@@ -177,7 +177,7 @@ def empty_gzip(folder):
         (empty_gzip, "not a complete NIfTI file"),
         (
             lambda folder: save_image(folder / "a.png"),
-            "give a .nii or .nii.gz; images are for `oodseg failures`",
+            r"not a complete NIfTI file .*: give a .nii or .nii.gz$",
         ),
         (lambda folder: save_nifti(folder / "s.nii", np.zeros((5, 20, 3), np.float32)), "slices of 5x20"),
         (
@@ -259,3 +259,14 @@ def test_writing_where_nothing_can_be_written(tmp_path):
 def test_names(tmp_path, name, volume, stem):
     assert is_volume(name) is volume
     assert volume_name(tmp_path / name) == stem
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
+    path = save_scan(tmp_path / "scan.nii", body())
+
+    def refused(self, *_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(path), "open", refused)
+    with pytest.raises(ImageError, match=r"scan.nii cannot be opened \(Permission denied\): check its"):
+        read_volume(path)

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from oodseg.report.failure_charts import cumulative, draw, expected_risk
+from oodseg.report.failure_charts import cumulative, draw, expected_risk, whole_steps
 from oodseg.report.failure_list import FailureEntry, FailureList
 from oodseg.report.failure_record import FailureRecord
 
@@ -55,3 +55,10 @@ def test_slices_are_drawn_in_their_order():
 @pytest.mark.parametrize("records", [[], [record(0.5, 0.5)] * 2, [record(None, 0.5)] * 5])
 def test_few_estimates_are_not_drawn(records):
     assert draw(listed(records, ("road",), "IoU")) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "step"), [(1, 1), (7, 1), (8, 2), (34, 5), (39, 5), (40, 10), (155, 20), (500, 100)]
+)
+def test_marks_of_whole_numbers_are_round_and_few(last, step):
+    assert next(each for each in whole_steps() if last < 8 * each) == step

@@ -104,3 +104,14 @@ def test_what_is_wrong_is_said(tmp_path, conv):
     grey = torch.nn.Conv2d(1, 4, 4, stride=4)
     with pytest.raises(ConfigError, match="export a network that takes images"):
         OnnxSegmenter(str(export(tmp_path / "grey.onnx", grey, shape=(1, 1, 32, 32))))
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch, conv):
+    path = export(tmp_path / "net.onnx", conv)
+
+    def refused(self, *_):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(path), "open", refused)
+    with pytest.raises(WeightsError, match=r"net.onnx cannot be opened \(Permission denied\): check its"):
+        OnnxSegmenter(str(path))

@@ -177,6 +177,9 @@ class ContainerVideo(Video):
                 timeout=_TIMEOUT if self.path is None else None,
                 metadata_errors="replace",
             )
+        except PermissionError as error:
+            fault = f"{self.name} cannot be opened ({error.strerror})"
+            raise VideoError(f"{fault}: check its permissions") from error
         except av.FFmpegError as error:
             raise VideoError(self._reason(error.strerror)) from error
         return container

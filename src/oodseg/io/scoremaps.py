@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import MissingDependencyError, ScoreMapError
+from oodseg.core.errors import MissingDependencyError, ScoreMapError, cause
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
 
@@ -90,7 +90,8 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     except (ScoreMapError, MissingDependencyError):
         raise
     except Exception as error:  # numpy, zipfile, Pillow and h5py each raise their own errors
-        raise ScoreMapError(f"{path} cannot be read ({error}): write it again") from error
+        remedy = "check its permissions" if isinstance(error, PermissionError) else "write it again"
+        raise ScoreMapError(f"{path} cannot be read ({cause(error)}): {remedy}") from error
     if path.suffix.lower() == ".png":
         if values.dtype == np.uint8:
             warn_input(f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart")

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError
+from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError, cause
 from oodseg.core.files import write_bytes
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
@@ -223,11 +223,11 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
             values = np.asarray(image.dataobj[..., chosen] if len(image.shape) == 4 else image.dataobj)
     except ImageError:
         raise
+    except PermissionError as error:
+        raise ImageError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
     except Exception as error:  # nibabel, gzip and zlib raise all kinds of errors
-        reason = " ".join(str(error).split()) or type(error).__name__
-        other = "give a .nii or .nii.gz; images are for `oodseg failures`"
-        remedy = "copy or export it again" if is_volume(path) else other
-        raise ImageError(f"{path} is not a complete NIfTI file ({reason}): {remedy}") from error
+        remedy = "copy or export it again" if is_volume(path) else "give a .nii or .nii.gz"
+        raise ImageError(f"{path} is not a complete NIfTI file ({cause(error)}): {remedy}") from error
     if not known:
         asked = "" if volume is None else f", no number {volume}"
         held = "one volume" if count == 1 else f"{count} volumes, 0 to {count - 1}"

@@ -34,6 +34,12 @@ def open_session(source: str | Path) -> Any:
         ) from None
     if not Path(source).is_file():
         raise WeightsError(f"the ONNX file {source} does not exist: check the path for typing errors")
+    try:
+        Path(source).open("rb").close()
+    except OSError as error:
+        raise WeightsError(
+            f"the ONNX file {source} cannot be opened ({error.strerror}): check its permissions"
+        ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 import numpy as np
 from markupsafe import Markup
@@ -57,9 +58,15 @@ def _along(listed: FailureList) -> Markup:
         found = [(k / last, r.by_class[name]) for k, r in enumerate(records) if name in r.by_class]
         if found:
             lines.append(Line(name, *np.array(found).T))
-    numbers = {each / last: str(each) for each in np.linspace(0, last, min(last, 5) + 1).round().astype(int)}
+    step = next(each for each in whole_steps() if last < 8 * each)
+    numbers = {each / last: str(each) for each in range(0, last + 1, step)}
     title, measure = f"Estimated {listed.measure} along the scan", listed.measure
     return line_chart(title, lines, "number of the slice", measure, x_names=numbers)
+
+
+def whole_steps() -> Iterator[int]:
+    """Gives the steps between marks on an axis of whole numbers: 1, 2, 5, 10, 20, ..."""
+    return (digit * 10**power for power in count() for digit in (1, 2, 5))
 
 
 def cumulative(values: F64) -> tuple[F64, F64]:
