@@ -8,6 +8,7 @@ from PIL import Image
 from oodseg.core.errors import ConfigError, DatasetError, ImageError
 from oodseg.core.prediction import Prediction
 from oodseg.core.registry import names
+from oodseg.data import open_dataset
 from oodseg.exchange import LabelledImage, read, read_results, write
 from oodseg.exchange.transfer import format_of
 
@@ -110,11 +111,29 @@ def test_names_that_cannot_be_kept_apart(names, word, tmp_path):
         write([LabelledImage(name, *SIZE) for name in names], tmp_path / "out", images="none")
 
 
+def test_labels_of_two_formats_never_share_a_folder(labelled, tmp_path):
+    write(labelled, tmp_path / "out", "cvat")
+    with pytest.raises(ConfigError, match=r"holds labels of CVAT for images 1.1 already: choose another"):
+        write(labelled, tmp_path / "out", "coco")
+    write(labelled[:1], tmp_path / "out", "cvat")
+    write(labelled, tmp_path / "two", "coco")
+    (tmp_path / "out" / "annotations.xml").rename(tmp_path / "two" / "annotations.xml")
+    with pytest.raises(DatasetError, match=r"holds labels of COCO instances and CVAT for images 1.1: leave"):
+        read(tmp_path / "two")
+    with pytest.raises(DatasetError, match="leave one of them there"):
+        open_dataset(tmp_path / "two")
+    assert len(read(tmp_path / "two", "cvat")) == 1
+
+
 def test_faults_are_one_sentence(labelled, tmp_path):
     with pytest.raises(ConfigError, match="no 'cocoa' among the formats; choose one of: coco"):
         write(labelled, tmp_path / "out", "cocoa")
     with pytest.raises(DatasetError, match=r"holds no predictions\.json"):
         write(tmp_path / "photos", tmp_path / "out")
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "tracks.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"holds no predictions\.json: it is of a video; save its frames"):
+        write(tmp_path / "video", tmp_path / "out")
     with pytest.raises(DatasetError, match="does not exist"):
         read(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="is a file"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +9,26 @@ from natsort import natsorted
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.registry import names
 from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame
 from oodseg.exchange.format import Format
 from oodseg.exchange.labels import LabelledImage
-from oodseg.exchange.transfer import ROOM, format_of
+from oodseg.exchange.transfer import formats_in, the_one
 
 KEY, SPLIT = "exported", "unknown"
 
 
 def matches(root: Path) -> bool:
     """Tells whether a folder holds labels of any such format."""
-    return next(_formats(root), None) is not None
+    return bool(_formats(root))
 
 
 def read(root: Path, split: str) -> BenchmarkSet:
     """Lists the images; everything outlined is anomalous, but for what is labelled `ignore`.
 
     Raises:
-        DatasetError: The labels are damaged, or of no image.
+        DatasetError: The labels are damaged, of no image, or of several formats.
     """
-    found = next(_formats(root))
+    found = the_one(_formats(root), root)
     images = natsorted(found.read(root), key=lambda image: image.name)
     if not images:
         raise DatasetError(
@@ -56,8 +54,5 @@ def draw(image: LabelledImage) -> NDArray[np.uint16]:
     return label
 
 
-def _formats(root: Path) -> Iterator[Format]:
-    for name in names(ROOM):
-        found = format_of(name)
-        if not found.submission and found.matches(root):
-            yield found
+def _formats(root: Path) -> list[Format]:
+    return [found for found in formats_in(root) if not found.submission]

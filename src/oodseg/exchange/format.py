@@ -63,10 +63,10 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        fault = f"{path} cannot be read ({error.strerror or error})"
-        raise DatasetError(f"{fault}: check the path and its permissions") from error
-    except (ImageError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
+    except (ImageError, OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # decoders of masks raise others
+            fault = f"{path} cannot be read ({error.strerror})"
+            raise DatasetError(f"{fault}: check the path and its permissions") from error
         fault = f"{type(error).__name__} {error}" if isinstance(error, KeyError | TypeError) else str(error)
         if len(fault) > _LONGEST:  # as where a mask, encoded as text, stands in place of a number
             fault = f"{fault[:_LONGEST]}..."

@@ -13,6 +13,8 @@ from oodseg.exchange.images import find_image
 from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.rows import has_rows, read_rows
 
+_TRACKS = "tracks.json"  # of a video
+
 
 def read_results(folder: Path) -> list[LabelledImage]:
     """Reads what `oodseg predict`, with either engine, or `Prediction.save` wrote.
@@ -29,7 +31,10 @@ def read_results(folder: Path) -> list[LabelledImage]:
         return read_rows(folder)
     file = folder if folder.is_file() else folder / COCO_FILE
     if not file.is_file():
-        raise DatasetError(f"{folder} holds no {COCO_FILE}: name the folder that `oodseg predict` wrote")
+        remedy = "name the folder that `oodseg predict` wrote"
+        if (folder / _TRACKS).is_file():
+            remedy = "it is of a video; save its frames as images and predict these"
+        raise DatasetError(f"{folder} holds no {COCO_FILE}: {remedy}")
     with reading(file, "results of `oodseg predict`"):
         document = load_json(file)
         found: dict[int, list[OodObject]] = {image["id"]: [] for image in document["images"]}

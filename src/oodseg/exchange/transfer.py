@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def write(
         Counts, and what the format could not hold.
 
     Raises:
-        ConfigError: No such format, or images that would share one name.
+        ConfigError: No such format, images that would share one name, or labels of another format there.
         DatasetError: No results in that folder, or none that can be read, or picks of other results.
         ImageError: An image is gone.
         MissingDependencyError: The format needs a library that is not installed.
@@ -82,6 +82,9 @@ def write(
     chosen, target = format_of(format), Path(out)
     if target.exists() and not target.is_dir():
         raise ConfigError(f"{target} is a file: choose a folder for the labels")
+    there = formats_in(target)
+    if there and chosen not in there:
+        raise ConfigError(f"{target} holds labels of {there[0].title} already: choose another folder (--out)")
     if isinstance(source, str | os.PathLike):
         labelled = read_results(Path(source))
     else:
@@ -107,14 +110,32 @@ def read(folder: str | os.PathLike[str], format: str | None = None) -> list[Labe
 
     Raises:
         ConfigError: No such format.
-        DatasetError: The folder is of no known format, or damaged.
+        DatasetError: The folder is of no known format, of several, or damaged.
     """
     root = Path(folder)
     if not root.is_dir():
         raise DatasetError(f"the folder {root} does not exist: check the path for typing errors")
     if format is not None:
         return format_of(format).read(root)
-    for name in names(ROOM):
-        if (known := format_of(name)).matches(root):
-            return known.read(root)
-    raise DatasetError(f"{root} holds labels of no known format ({', '.join(names(ROOM))}): name the format")
+    found = formats_in(root)
+    if not found:
+        known = ", ".join(names(ROOM))
+        raise DatasetError(f"{root} holds labels of no known format ({known}): name the format")
+    return the_one(found, root).read(root)
+
+
+def formats_in(root: Path) -> list[Format]:
+    """Finds the formats of the labels in a folder; none if it does not exist."""
+    return [found for found in map(format_of, names(ROOM)) if root.is_dir() and found.matches(root)]
+
+
+def the_one(found: Sequence[Format], root: Path) -> Format:
+    """Returns the only format in a folder.
+
+    Raises:
+        DatasetError: There are several, and only one of them may have been corrected.
+    """
+    if len(found) > 1:
+        titles = " and ".join(each.title for each in found)
+        raise DatasetError(f"{root} holds labels of {titles}: leave one of them there")
+    return found[0]
