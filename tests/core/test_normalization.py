@@ -40,10 +40,16 @@ def test_fit_leaves_out_what_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "maps", [[], [torch.tensor([float("nan")])], [torch.full((3, 3), 7.0)], [torch.zeros(0)]]
+    ("maps", "words"),
+    [
+        ([], "no finite, varying values"),
+        ([torch.tensor([float("nan")])], "all scores are NaN or infinite, .*look for NaN in its weights"),
+        ([torch.full((3, 3), 7.0)], "no finite, varying values"),
+        ([torch.zeros(0)], "no finite, varying values"),
+    ],
 )
-def test_fit_needs_values_that_vary(maps) -> None:
-    with pytest.raises(ScoreMapError, match="no finite, varying values"):
+def test_fit_needs_values_that_vary(maps, words) -> None:
+    with pytest.raises(ScoreMapError, match=words):
         ScoreNormalizer.fit(maps)
 
 

@@ -18,6 +18,8 @@ NAMES = ("road", "car", "sky", "person")
     "shape",
     [
         lambda logits: logits,
+        lambda logits: logits.detach().numpy(),
+        lambda logits: {"out": logits.detach().numpy()},
         lambda logits: (logits, "more"),
         lambda logits: {"out": logits, "aux": logits + 1},
         lambda logits: {"logits": logits},

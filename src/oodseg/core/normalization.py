@@ -59,10 +59,11 @@ class ScoreNormalizer:
         """
         import torch
 
-        count, mean, m2 = 0, 0.0, 0.0
+        count, mean, m2, seen = 0, 0.0, 0.0, 0
         for raw in score_maps:
             values = raw[torch.isfinite(raw)].double()
             n = values.numel()
+            seen += raw.numel()
             if n == 0:
                 continue
             # Chan et al. 1979: pairwise update, exact however many maps follow.
@@ -73,6 +74,11 @@ class ScoreNormalizer:
             mean += delta * n / total
             m2 += batch_m2 + delta * delta * count * n / total
             count = total
+        if seen and not count:
+            raise ScoreMapError(
+                "cannot fit score statistics: all scores are NaN or infinite, so what made them has failed; "
+                "look for NaN in its weights, and for overflow in half precision"
+            )
         std = math.sqrt(m2 / count) if count else 0.0
         if not std > 0 or not math.isfinite(std):
             raise ScoreMapError(

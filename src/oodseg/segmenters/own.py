@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -35,9 +36,9 @@ class CallableSegmenter(WrappedSegmenter):
 
     Args:
         network: Takes float images `[B, 3, H, W]` (RGB, normalised) and gives logits `[B, C, h, w]` of any
-            resolution covering them: as a tensor, as the first of a tuple or list, as `"out"` or `"logits"`
-            of a mapping, as the attribute `logits`, or as a whole `Segmentation`. A module is put into
-            evaluation mode and frozen, and gets its images in the type of its weights.
+            resolution covering them: as a tensor or a numpy array, as the first of a tuple or list, as
+            `"out"` or `"logits"` of a mapping, as the attribute `logits`, or as a whole `Segmentation`. A
+            module is put into evaluation mode and frozen, and gets its images in the type of its weights.
         classes: Names of the C classes; None if nobody needs them.
         mean: Mean for each of RGB that is subtracted from images in 0..1.
         std: Standard deviation by which they are then divided.
@@ -172,6 +173,8 @@ class CallableSegmenter(WrappedSegmenter):
 
     def _segmentation(self, found: Any, batch: int, size: tuple[int, int]) -> Segmentation:
         values = self._values(found)
+        if isinstance(values, np.ndarray):  # as of a function that calls another runtime
+            values = torch.tensor(values, device=self.get_buffer("_mean").device)
         if isinstance(values, Segmentation):
             return values
         count = len(self.classes) or None
