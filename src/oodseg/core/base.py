@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -54,6 +54,10 @@ class Part(ABC):
     def to(self, device: str | torch.device) -> Self:
         """Moves the part's tensors to a device; by default there are none."""
         return self
+
+    def learned_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Gives the weights of all networks inside by name, those of others included; by default none."""
+        return iter(())
 
     def run_on(self, runtime: str | None) -> Self:
         """Chooses what runs the part's networks in prediction; by default there is no choice.

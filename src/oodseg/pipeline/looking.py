@@ -13,7 +13,6 @@ from oodseg.core.stages import Stages
 from oodseg.io.discovery import named_images
 from oodseg.io.images import as_image, resize, to_tensor
 from oodseg.io.resized import ResizedImages
-from oodseg.segmenters.wrapped import WrappedSegmenter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,20 +123,7 @@ class Looking(Stages):
 
 def not_finite(detector: Detector) -> str:
     """Words the error where the scores of a detector hold NaN or infinite values."""
-    from torch import nn
-
-    from_outside = (
-        each.network
-        for each in (detector.modules() if isinstance(detector, nn.Module) else ())
-        if isinstance(each, WrappedSegmenter)
-    )
-    state = (
-        each
-        for module in (detector, *from_outside)
-        if isinstance(module, nn.Module)
-        for each in module.named_parameters()
-    )
-    fault = next((name for name, each in state if not bool(each.isfinite().all())), None)
+    fault = next((name for name, each in detector.learned_tensors() if not bool(each.isfinite().all())), None)
     why = (
         "though its weights are: its network overflows or divides by zero here; try --precision full "
         "(S2M(..., precision='full')), or look at what the network gives"

@@ -57,6 +57,10 @@ class WrappedSegmenter(ModulePart, Segmenter):
         """The wrapped network."""
         return self._held[0]
 
+    def held(self) -> nn.Module | None:
+        """See `ModulePart.held`."""
+        return self.network if isinstance(self.network, nn.Module) else None
+
     def normalized(self, images: Tensor) -> Tensor:
         """Normalises images `[B, 3, H, W]` in 0..1 for the network, on its device."""
         mean, std = self.get_buffer("_mean"), self.get_buffer("_std")
