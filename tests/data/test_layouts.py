@@ -292,3 +292,11 @@ def test_no_layout_at_all(tmp_path, layout):
 def test_an_unknown_split_lists_those_there_are(tmp_path):
     with pytest.raises(DatasetError, match="test, test-no-known, train"):
         open_dataset(miniature.lost_and_found(tmp_path), "val")
+
+
+def test_a_file_is_no_data_set(tmp_path):
+    (tmp_path / "set.zip").touch()
+    with pytest.raises(DatasetError, match=r"set.zip is a file: name the folder of a data set \(unpack"):
+        open_dataset(tmp_path / "set.zip")
+    with pytest.raises(DatasetError, match="none does not exist"):
+        open_dataset(tmp_path / "none")

@@ -145,6 +145,8 @@ def open_dataset(
     """
     root = Path(path)
     if not root.is_dir():
+        if root.exists():
+            raise DatasetError(f"{root} is a file: name the folder of a data set (unpack an archive first)")
         raise DatasetError(f"the data set folder {root} does not exist: check the path for typing errors")
     layout = layout_of(root)
     if layout is None:
