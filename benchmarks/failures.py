@@ -1,7 +1,8 @@
 """Compares SynthCP with its baselines at detecting segmentation errors and unknown objects.
 
     python benchmarks/failures.py --data DATA --failures RUN [--held-out RUN --held-out-generator RUN]
-    python benchmarks/failures.py --data DATA --detector street [--untrained 30 --member street]
+    python benchmarks/failures.py --data DATA --detector street --untrained 30 [--member street --learned RUN]
+    python benchmarks/failures.py --data DATA --detector street
 
 RUN is a folder of `oodseg train comparator`; the second one was trained with `folds=0` and `held_out`, its
 generator with the same `held_out` by `oodseg train resynthesis`. Prints Markdown: pixel and image figures
@@ -10,7 +11,8 @@ with the second run that of the held-out classes on CamVid test, and what of its
 With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured; with --untrained, in its
 place, that detector beside those that need no training around its segmenter (not calibrated: the order of
 pixels and images counts) on so many images of CamVid test, evenly spread; each --member is another segmenter
-of the same classes, which together with the one under test are an ensemble.
+of the same classes, which together with the one under test are an ensemble. With --learned, the baselines
+that learn are trained around its segmenter into that folder, calibrated, and measured beside them.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from rich.progress import track
 
 from oodseg.core.build import build_segmenter
 from oodseg.core.errors import ConfigError
-from oodseg.core.parts import Judge
+from oodseg.core.parts import Judge, Segmenter
+from oodseg.core.progress import progress_bar
 from oodseg.core.spec import read_spec
 from oodseg.data import open_dataset
 from oodseg.failures.augmented import TestTimeAugmentation
@@ -53,9 +56,13 @@ from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
 from oodseg.metrics.pixel import PixelCurve
+from oodseg.training.comparator import ComparatorRecipe
 from oodseg.training.comparator_segmenter import load_segmenter
+from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import read_metrics
-from oodseg.training.labelled import load_label_set
+from oodseg.training.failure_baselines import train_baselines
+from oodseg.training.failure_calibration import calibrate
+from oodseg.training.labelled import LabelSet, load_label_set
 from oodseg.training.resynthesis import load_generator
 
 U8 = NDArray[np.uint8]
@@ -76,12 +83,24 @@ def failures(run: Path, data: Path) -> Iterator[tuple[str, str, str, str]]:
     yield from verdicts_on(found)
 
 
+def learned(segmenter: Segmenter, images: LabelSet, out: Path) -> list[SegmenterAssessor]:
+    """Trains the baselines that learn, goes on where an earlier call stopped, and calibrates them."""
+    recipe = load_recipe("comparator", ComparatorRecipe)
+    with progress_bar() as bar:
+        made = train_baselines(recipe, images.train, segmenter, out, progress=bar)
+        judged = images.val[:: -(-len(images.val) // recipe.calibration_images)]
+        chosen = [each for each in made if each.name in recipe.learned_baselines]
+        for each in chosen:
+            calibrate(each, judged, recipe.uses_dice, bar)
+    return chosen
+
+
 def untrained(
-    detector: str, data: Path, count: int, members: Sequence[str]
+    detector: str, data: Path, count: int, members: Sequence[str], folder: Path | None
 ) -> Iterator[tuple[str, str, str, str]]:
     """Prints failure detection of a detector and of those around its segmenter; yields the verdicts.
 
-    Those need no training, and are not calibrated.
+    Those need no training, and are not calibrated, but for the ones that are trained into `folder`.
     """
     ours = load_failure_detector(detector)
     if not isinstance(ours, SegmenterAssessor):
@@ -94,6 +113,8 @@ def untrained(
     kinds += [MCDropout(ours.segmenter), TestTimeAugmentation(ours.segmenter), Consistency(ours.segmenter)]
     if members:
         kinds.append(Ensemble(ours.segmenter, [build_segmenter(read_spec(each)) for each in members]))
+    if folder is not None:
+        kinds += learned(ours.segmenter, images, folder)
     kinds.append(ours)
     found = {each.name: assess(each, chosen, each.name) for each in kinds}
     show(found, f"{len(chosen)} of {len(images.test)} images of CamVid test", images.classes)
@@ -194,6 +215,9 @@ def main() -> None:
         "--member", action="append", default=[], metavar="PART", help="another segmenter, for an ensemble"
     )
     parser.add_argument(
+        "--learned", type=Path, metavar="RUN", help="train the baselines that learn as well, into this folder"
+    )
+    parser.add_argument(
         "--held-out", type=Path, help="run of oodseg train comparator with held_out and folds=0"
     )
     parser.add_argument(
@@ -209,7 +233,8 @@ def main() -> None:
         verdicts += failures(arguments.failures, arguments.data)
     if arguments.untrained is not None:
         source, count = arguments.detector or "street", arguments.untrained
-        table("Targets", TARGETS, list(untrained(source, arguments.data, count, arguments.member)))
+        found = untrained(source, arguments.data, count, arguments.member, arguments.learned)
+        table("Targets", TARGETS, list(found))
         return
     if arguments.failures or arguments.detector:
         folder = arguments.data / "benchmarks_dev" / "road_anomaly"
