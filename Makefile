@@ -25,9 +25,12 @@ lint: setup  ## style, format and types
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
+# A browser among thousands of other tests has crashed.
+BROWSED := tests/service tests/mining/test_mining_gallery.py
+
 test: lint  ## lint, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/service
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/service $(COV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BROWSED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(BROWSED:%=--ignore=%) $(COV)
 
 coverage: COV = --cov=oodseg --cov-report=term
 coverage: test  ## what `make test` does, with the share of lines that ran: a quarter slower

@@ -6,6 +6,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A test may take long once, when the machine is busy; no test here is about time. Every machine tries the
+# same examples; `--hypothesis-profile=default` tries others.
+settings.register_profile("oodseg", deadline=None, derandomize=True)
+settings.load_profile("oodseg")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -107,7 +107,7 @@ def run(*arguments, folder, without=None):
         capture_output=True,
         text=True,
         cwd=folder,
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -3,11 +3,6 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-# A test may take long once, when the machine is busy; no test here is about time.
-settings.register_profile("oodseg", deadline=None)
-settings.load_profile("oodseg")
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def test_it_runs_ahead_by_a_few_values_and_no_more():
 
     taken = ahead(values())
     assert next(taken) == 0
-    assert full.wait(10)
+    assert full.wait(120)
     assert len(made) == DEPTH + 2  # one taken, the queue full, one at the door
     taken.close()
 
@@ -56,7 +56,7 @@ def test_of_a_camera_the_latest_values_stay():
 
     taken = ahead(values(), latest=True)
     assert next(taken) == 0
-    assert done.wait(30)
+    assert done.wait(120)
     rest = list(taken)
     assert rest == sorted(rest)
     assert rest[-1] == 19
@@ -99,13 +99,13 @@ def test_where_the_block_fails_what_waits_is_dropped():
 
     def work(value):
         begun.set()
-        go_on.wait(10)
+        assert go_on.wait(120)
         done.append(value)
 
     def fail(behind):
         for number in range(3):
             behind.put(number)
-        begun.wait(10)
+        assert begun.wait(120)
         behind._dropping = True
         go_on.set()
         raise KeyboardInterrupt

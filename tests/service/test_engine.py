@@ -38,10 +38,10 @@ class Gate:
 
         def wait(*_):
             self.entered.set()
-            self.open.wait(30)
+            assert self.open.wait(120)
 
         future = engine._submit(0, "wait", wait)
-        self.entered.wait(30)
+        assert self.entered.wait(120)
         return future
 
 
