@@ -142,4 +142,4 @@ def test_a_full_queue_files_that_are_not_there_yet_and_a_job_that_is_not_wanted(
 
 def test_a_folder_that_another_service_uses(tmp_path, video) -> None:
     with client(jobs_folder=tmp_path), client(jobs_folder=tmp_path) as second:
-        assert_problem(second.post("/v1/jobs", content=video), 503, "not-ready", "no folder")
+        assert_problem(second.post("/v1/jobs", content=video), 404, "not-found", "no folder")

@@ -220,3 +220,26 @@ def test_keys_of_tabs_and_of_the_strip(page) -> None:
     page.keyboard.press("[")
     page.keyboard.press("[")
     assert page.evaluate("() => document.activeElement.dataset.id") == "3"
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_folder_is_stopped_and_goes_on(page) -> None:
+    states = f"async () => {STORE}.items.map((item) => item.status)"
+    held = []
+    page.route("**/v1/predict*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/v1/predict*"):
+        page.set_input_files("#files", [file(f"{number}.png") for number in range(3)])
+    button = page.locator("#queue")
+    button.filter(has_text="Stop (2 left)").click()
+    button.filter(has_text="Go on (2 left)").wait_for()
+    held[0].continue_()
+    page.locator("#found-count:text('object')").wait_for()
+    assert page.evaluate(states) == ["done", "waiting", "waiting"], "what runs is finished, no more"
+    page.locator("#stage").press("ArrowRight")
+    page.locator("#stage-words:text('Stopped before this image.')").wait_for()
+    button.press("Enter")
+    page.wait_for_function(f"async () => {STORE}.items.every((item) => item.status === 'done')")
+    page.locator("#stage").focus()
+    page.locator("#stage").press("ArrowLeft")
+    button.wait_for(state="hidden")

@@ -22,9 +22,9 @@ _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 @router.get("/healthz", tags=["health"])
 async def healthz(request: Request) -> dict[str, str]:
     """Says that the process answers."""
-    fault = State.of(request).engine.fault
-    if fault is not None:
-        raise Problem("not-ready", State.of(request).engine.state)
+    engine = State.of(request).engine
+    if engine.fault is not None:
+        raise engine.problem
     return {"status": "ok", "version": __version__}
 
 
@@ -33,7 +33,7 @@ async def readyz(request: Request) -> dict[str, str]:
     """Says whether requests can be answered: the models are loaded, and the service is not shutting down."""
     state = State.of(request)
     if not state.engine.ready or state.stopping.is_set():
-        raise Problem("not-ready", state.engine.state)
+        raise state.engine.problem
     return {"status": "ready"}
 
 

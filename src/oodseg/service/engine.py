@@ -113,7 +113,7 @@ class Engine:
             Problem: They are not loaded.
         """
         if self._models is None:
-            raise Problem("not-ready", self.state)
+            raise self.problem
         return self._models
 
     @property
@@ -136,6 +136,11 @@ class Engine:
         if self._ended:
             return "the service is shutting down: ask another one, or later"
         return "ready" if self._models is not None else "the models are being loaded: try again in a moment"
+
+    @property
+    def problem(self) -> Problem:
+        """What to answer while `ready` is false; models that cannot be loaded are no matter of waiting."""
+        return Problem("not-ready" if self.fault is None else "no-models", self.state)
 
     def predict(self, image: NDArray[np.uint8], point: str, *, frame: bool = False) -> Future[Prediction]:
         """Asks for the objects of an image.
@@ -162,7 +167,7 @@ class Engine:
 
     def _ask(self, *asked: Any) -> Future[Any]:
         if not self.ready:
-            raise Problem("not-ready", self.state)
+            raise self.problem
         return self._submit(*asked)
 
     def _submit(
@@ -262,4 +267,4 @@ class Engine:
         while not self._tasks.empty():
             left = self._tasks.get_nowait().future
             if left.set_running_or_notify_cancel():
-                left.set_exception(Problem("not-ready", self.state))
+                left.set_exception(self.problem)

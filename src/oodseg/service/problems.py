@@ -36,6 +36,7 @@ TITLES = {
     "overloaded": "The service is busy",
     "out-of-time": "The answer took too long",
     "not-ready": "The service is not ready",
+    "no-models": "The service has no models to answer with",
 }
 _STATUS = {
     "bad-request": 400,
@@ -54,6 +55,7 @@ _STATUS = {
     "overloaded": 503,
     "out-of-time": 503,
     "not-ready": 503,
+    "no-models": 503,
 }
 _RETRY = {"too-many-requests": 1, "overloaded": 2, "out-of-time": 5, "not-ready": 2}  # seconds
 

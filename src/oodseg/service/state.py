@@ -69,7 +69,7 @@ class State:
             Problem: They cannot be kept.
         """
         if self.worker is None:
-            raise Problem("not-ready", "this service takes no videos: it has no folder to keep them in")
+            raise Problem("not-found", "this service takes no videos: it has no folder to keep them in")
         return self.worker
 
     def start(self) -> None:

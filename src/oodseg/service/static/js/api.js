@@ -36,7 +36,7 @@ const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds
 
 // A busy service says when to come back; what takes too long once may be tried once more.
 function mayRetry(problem, tried, tries) {
-  if (problem.status !== 429 && problem.status !== 503) return false;
+  if ((problem.status !== 429 && problem.status !== 503) || problem.kind === "no-models") return false;
   return tried < (problem.kind === "out-of-time" ? Math.min(tries, 1) : tries);
 }
 

@@ -10,6 +10,7 @@ import { startLayers } from "./layers.js";
 import { startObjects } from "./objects.js";
 import { paint } from "./paint.js";
 import { readPoints, startPoints } from "./points.js";
+import { startQueue } from "./queue.js";
 import { startSave } from "./save.js";
 import { sceneOf, startStage } from "./stage.js";
 import { store, update } from "./store.js";
@@ -117,6 +118,7 @@ startKeyDialog();
 startLayers();
 startPoints();
 startStrip();
+startQueue();
 startFailures();
 const viewer = startStage();
 startObjects((found) => {

@@ -5,7 +5,7 @@ import { objectAt, paint } from "./paint.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
 import { retryVideo } from "./video.js";
 import { Viewer } from "./viewer.js";
-import { loadPicture, loadScore, retriable, retry } from "./work.js";
+import { loadPicture, loadScore, queue, retriable, retry } from "./work.js";
 
 function sizeOf(item) {
   return item?.result ?? item?.size ?? null;
@@ -119,7 +119,7 @@ function offer(item) {
 function wordsOf(item) {
   if (item.status === "failed") return item.problem;
   if (item.kind === "video") return item.status === "done" ? "" : (item.progress?.words ?? "Waiting…");
-  if (item.status === "waiting") return "Waiting for the images before it…";
+  if (item.status === "waiting") return queue().paused ? "Stopped before this image." : "Waiting for the images before it…";
   if (item.status === "working") return "Looking for what is unknown…";
   return item.unshowable ? "This browser cannot show the image; the outlines are right." : "";
 }

@@ -94,16 +94,28 @@ export async function paintWaiting(items) {
 }
 
 let running = false;
+let paused = false;
+
+/** The images that wait, and whether they wait to be told to go on. */
+export const queue = () => ({ waiting: store.items.filter((item) => item.kind === "image" && item.status === "waiting"), paused });
+
+/** Sends no further image until `runQueue` is called; the one that is being looked at is finished. */
+export function pauseQueue() {
+  paused = true;
+  update();
+}
 
 /** Answers images that wait, the one on show first. */
 export async function runQueue() {
+  paused = false;
+  update();
   if (running) return;
   running = true;
   let answered = 0;
   try {
     for (;;) {
-      const waiting = store.items.filter((item) => item.kind === "image" && item.status === "waiting");
-      if (!waiting.length) break;
+      const { waiting } = queue();
+      if (paused || !waiting.length) break;
       await answer(waiting.includes(store.current) ? store.current : waiting[0]);
       answered += 1;
     }
