@@ -194,6 +194,33 @@ def test_the_page_is_used_with_the_keyboard(tmp_path):
 
 @pytest.mark.slow
 @needs_browser
+def test_the_page_is_used_by_touch(tmp_path):
+    from playwright.sync_api import expect, sync_playwright
+
+    file = tmp_path / "page.html"
+    file.write_text(str(render(objects(), [], ABOUT)), "utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+        page.set_default_timeout(60_000)
+        page.goto(file.as_uri())
+        count = page.locator("#count")
+        for name, said in (
+            ("Keep", "1 kept · 0 rejected"),
+            ("Reject", "1 kept · 1 rejected"),
+            ("Keep", "2 kept · 1 rejected"),
+        ):
+            page.locator("#decide button", has_text=name).tap()
+            expect(count).to_have_text(f"4 of 4 · {said}", timeout=60_000)
+        page.locator(".crop").nth(1).tap()
+        page.locator("#decide button", has_text="Undo").tap()
+        expect(count).to_have_text("4 of 4 · 2 kept · 0 rejected", timeout=60_000)
+        page.screenshot(path=tmp_path / "touch.png")
+        browser.close()
+
+
+@pytest.mark.slow
+@needs_browser
 def test_thousands_of_crops_are_drawn_as_they_are_needed(tmp_path):
     log = in_browser(render(objects(5000), [], ABOUT), MANY, tmp_path)
     assert log["first"] < 1000

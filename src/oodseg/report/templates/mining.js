@@ -193,6 +193,7 @@ document.getElementById("filters").addEventListener("input", (event) => {
 });
 // A field that was just used would swallow the keys.
 document.getElementById("filters").addEventListener("change", (event) => { if (event.target.tagName === "SELECT") event.target.blur(); });
+document.getElementById("decide").addEventListener("click", (event) => KEYS[event.target.dataset.key]?.());
 document.getElementById("save").addEventListener("click", save);
 document.getElementById("open").addEventListener("click", () => document.getElementById("load").click());
 document.getElementById("load").addEventListener("change", (event) => {
