@@ -190,11 +190,15 @@ def test_ctrl_c_half_way_keeps_whole_files_and_resumes(photos, out, monkeypatch)
     assert len(later) == 2
 
 
-def test_a_image_that_broke_leaves_nothing_of_an_earlier_run(photos, out):
+def test_an_image_that_broke_since_keeps_its_results_here_too(photos, out):
     judge(photos, out)
+    before = {path: path.read_bytes() for path in out.rglob("some.*")}
+    assert before
     (photos / "some.png").write_bytes(b"")
-    assert "some.png is empty" in judge(photos, out).failures["some.png"]
-    assert not list(out.rglob("some.*"))
+    told = judge(photos, out).failures["some.png"]
+    assert "some.png is empty" in told
+    assert told.endswith("(what an earlier run has found there is kept)")
+    assert {path: path.read_bytes() for path in out.rglob("some.*")} == before
 
 
 def test_a_list_loses_no_images_and_takes_no_others(photos, tmp_path, out):

@@ -30,7 +30,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
         channels: Channels D of the features; None to find out while fitting.
 
     Attributes:
-        means: Whitened means of the classes, float32 `[C, D]`; NaN of a class that was not seen.
+        means: Whitened means of the classes, float32 `[C, D]`; infinite of a class that was not seen.
         whitening: Float32 `[D, D]`: features times it have a covariance of one.
     """
 
@@ -44,7 +44,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
         super().__init__(segmenter, calibration)
         self.channels = channels
         width = channels or 0
-        self.register_buffer("means", torch.full((len(self.classes), width), torch.nan))
+        self.register_buffer("means", torch.full((len(self.classes), width), torch.inf))
         self.register_buffer("whitening", torch.eye(width))
 
     def fit(self, batches: Iterable[tuple[Segmentation, Tensor]], shrinkage: float = 1e-3) -> None:
@@ -80,6 +80,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
         whitening = torch.linalg.solve_triangular(factor, eye, upper=False).T
         self.channels = len(factor)
         self.whitening, self.means = whitening.float(), (means @ whitening).float()
+        self.means[~seen] = torch.inf
 
     def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`.
@@ -99,7 +100,7 @@ class FeatureDistance(SegmenterAssessor, Learned):
         gaps = [(z - mean).square().sum(-1) for mean in self.means]
         # Of a class that was never seen nothing is known: its pixels are as far as the farthest.
         distances = torch.stack(gaps, 1)
-        distances = torch.where(distances.isnan(), distances.nan_to_num(0.0).amax(), distances)
+        distances = torch.where(distances.isinf(), distances.nan_to_num(posinf=0.0).amax(), distances)
         predicted = full_logits(segmentation, size).argmax(1)
         own = resize(distances, size).gather(1, predicted[:, None])[0, 0]
         return Measurement(predicted[0], own.clamp_min(1e-12).log())
