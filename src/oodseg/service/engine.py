@@ -139,7 +139,7 @@ class Engine:
 
     @property
     def problem(self) -> Problem:
-        """What to answer while `ready` is false; models that cannot be loaded are no matter of waiting."""
+        """The answer while `ready` is false; models that cannot be loaded are no matter of waiting."""
         return Problem("not-ready" if self.fault is None else "no-models", self.state)
 
     def predict(self, image: NDArray[np.uint8], point: str, *, frame: bool = False) -> Future[Prediction]:
