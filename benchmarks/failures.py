@@ -62,6 +62,7 @@ from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import read_metrics
 from oodseg.training.failure_baselines import train_baselines
 from oodseg.training.failure_calibration import calibrate
+from oodseg.training.failure_detectors import calibration_images
 from oodseg.training.labelled import LabelSet, load_label_set
 from oodseg.training.resynthesis import load_generator
 
@@ -88,7 +89,7 @@ def learned(segmenter: Segmenter, images: LabelSet, out: Path) -> list[Segmenter
     recipe = load_recipe("comparator", ComparatorRecipe)
     with progress_bar() as bar:
         made = train_baselines(recipe, images.train, segmenter, out, progress=bar)
-        judged = images.val[:: -(-len(images.val) // recipe.calibration_images)]
+        judged = calibration_images(recipe, images)
         chosen = [each for each in made if each.name in recipe.learned_baselines]
         for each in chosen:
             calibrate(each, judged, recipe.uses_dice, bar)

@@ -215,7 +215,6 @@ def test_the_page_is_used_by_touch(tmp_path):
         page.locator(".crop").nth(1).tap()
         page.locator("#decide button", has_text="Undo").tap()
         expect(count).to_have_text("4 of 4 · 2 kept · 0 rejected", timeout=60_000)
-        page.screenshot(path=tmp_path / "touch.png")
         browser.close()
 
 

@@ -85,7 +85,7 @@ def train(
         direct, comparator = (network for network, _ in made)
         detectors += [DirectPrediction(segmenter, direct), SynthCP(segmenter, generator[0], comparator)]
         validation = {"direct": made[0][1], "comparator": made[1][1]}
-    judged = _calibration_images(settings, found)
+    judged = calibration_images(settings, found)
     for detector in detectors:
         calibrate(detector, judged, settings.uses_dice, progress)
         notes = {}
@@ -103,7 +103,8 @@ def _check_classes(part: str, classes: Sequence[str] | None, wanted: Sequence[st
         )
 
 
-def _calibration_images(recipe: ComparatorRecipe, found: LabelSet) -> Sequence[Labelled]:
+def calibration_images(recipe: ComparatorRecipe, found: LabelSet) -> Sequence[Labelled]:
+    """Picks the validation images that failure detectors are calibrated on, evenly spread."""
     return found.val[:: -(-len(found.val) // recipe.calibration_images)]
 
 
@@ -140,7 +141,7 @@ def _comparators(
             for index, (each, fold) in enumerate(items)
         ]
         exposed = build_cache(out / "cache" / "exposed", pasted, *arguments)
-    judged = [(each, segmenter.segment) for each in _calibration_images(recipe, found)]
+    judged = [(each, segmenter.segment) for each in calibration_images(recipe, found)]
     val_paths = build_cache(out / "cache" / "val", judged, *arguments)
     learned_on, count = (train_paths, exposed), len(found.classes)
     return [
