@@ -25,15 +25,29 @@ lint: setup  ## style, format and types
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
-# A browser among thousands of other tests has crashed.
-BROWSED := tests/service tests/mining/test_mining_gallery.py
+# A process for every folder of tests, two at a time, the long ones first: what libraries leave behind in a process
+# (threads, signal handlers, memory) does not add up, and a crash says where it was. Browsers have the machine to
+# themselves.
+PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+BROWSED := tests/service tests/mining
+LONG    := tests/training tests/cli tests/runs
+ROOMS   := $(LONG) tests $(filter-out $(LONG) $(BROWSED) %__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: lint  ## lint, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(BROWSED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(BROWSED:%=--ignore=%) $(COV)
+	@failed=; $(PYTEST) $(BROWSED) || failed=1; \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 $(TOGETHER) PYTEST='$(PYTEST)' $(ROOMS:%=room/%) && test -z "$$failed"
 
-coverage: COV = --cov=oodseg --cov-report=term
+room/tests:
+	@echo tests; $(PYTEST) $(wildcard tests/test_*.py)
+
+room/%:
+	@echo $*; $(PYTEST) $*
+
+coverage: PYTEST = OMP_NUM_THREADS=1 $(BIN)/coverage run --parallel-mode -m pytest
 coverage: test  ## what `make test` does, with the share of lines that ran: a quarter slower
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 test-fast: setup  ## what to run while editing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"

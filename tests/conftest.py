@@ -16,7 +16,7 @@ settings.load_profile("oodseg")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items) -> None:
-    """Marks what drives a browser: in one process with thousands of other tests it has crashed."""
+    """Marks what drives a browser, which `make test-fast` leaves out."""
     for item in items:
         if "browser" in item.fixturenames:
             item.add_marker("browser")

@@ -1,5 +1,7 @@
 import copy
+import gc
 import pickle
+import sys
 import warnings
 
 import pytest
@@ -11,6 +13,7 @@ from oodseg.nn.blocks import conv_norm_relu
 from oodseg.nn.engines import ENGINES, largest_difference
 from oodseg.nn.graphs import Graph, OneOutput
 from oodseg.nn.runner import Runner, RuntimeFallback
+from signal_stacks import current
 
 
 def example():
@@ -145,3 +148,23 @@ def test_torch_takes_over_where_a_runtime_fails_or_differs(engine, reason, monke
 )
 def test_differences_are_shares_of_what_is_expected(found, expected, difference):
     assert largest_difference((torch.tensor(found),), (torch.tensor(expected),)) == pytest.approx(difference)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.filterwarnings("error::oodseg.nn.runner.RuntimeFallback")
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_signals_are_handled_on_the_memory_they_were(runtime):
+    pytest.importorskip(runtime)
+    if not sys.platform.startswith("linux"):
+        pytest.skip("signal stacks of other systems are left alone")
+    before = current()
+    first, second = runner(runtime), runner(runtime)
+    for made in (first, second):
+        run(made, IMAGE)
+        assert current() == before
+    # Each one would give back what it found, which the first has freed by then.
+    del made, first
+    gc.collect()
+    del second
+    gc.collect()
+    assert current() == before

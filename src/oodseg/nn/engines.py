@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from oodseg.core.signal_stack import keep_signal_stack
 from oodseg.nn.graphs import Graph, Tensors
 
 Engine = Callable[[Tensors], Tensors]
@@ -78,7 +79,9 @@ def openvino_engine(graph: Graph, model: bytes, bfloat16: bool) -> Engine:
         "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
     }
     core = openvino.Core()
-    request = core.compile_model(core.read_model(BytesIO(model)), "CPU", settings).create_infer_request()
+    with keep_signal_stack():
+        compiled = core.compile_model(core.read_model(BytesIO(model)), "CPU", settings)
+    request = compiled.create_infer_request()
     lock = Lock()
 
     def run(inputs: Tensors) -> Tensors:
