@@ -11,7 +11,8 @@ with the second run that of the held-out classes on CamVid test, and what of its
 With --detector, a bundled one or a folder, and no run, only RoadAnomaly is measured; with --untrained, in its
 place, that detector beside those that need no training around its segmenter (not calibrated: the order of
 pixels and images counts) on so many images of CamVid test, evenly spread; each --member is another segmenter
-of the same classes, which together with the one under test are an ensemble. With --learned, the baselines
+of the same classes, which together with the one under test are an ensemble, and is asked as a second opinion
+beside the detector. With --learned, the baselines
 that learn are trained around its segmenter into that folder, calibrated, and measured beside them.
 """
 
@@ -52,6 +53,7 @@ from oodseg.failures.crf import CRF
 from oodseg.failures.detector import SegmenterAssessor
 from oodseg.failures.ensemble import Ensemble
 from oodseg.failures.mc_dropout import MCDropout
+from oodseg.failures.second_opinion import SecondOpinion
 from oodseg.failures.storage import load_failure_detector
 from oodseg.failures.synthcp_detector import COMBINATIONS, SynthCPDetector
 from oodseg.io.images import read_image, resize, to_tensor
@@ -112,11 +114,14 @@ def untrained(
     chosen = images.test[:: max(1, len(images.test) // count)][:count]
     kinds: list[Judge] = [kind(ours.segmenter) for kind in (MSP, Entropy, Energy, MaxLogit, CRF)]
     kinds += [MCDropout(ours.segmenter), TestTimeAugmentation(ours.segmenter), Consistency(ours.segmenter)]
-    if members:
-        kinds.append(Ensemble(ours.segmenter, [build_segmenter(read_spec(each)) for each in members]))
+    others = [build_segmenter(read_spec(each)) for each in members]
+    if others:
+        kinds.append(Ensemble(ours.segmenter, others))
     if folder is not None:
         kinds += learned(ours.segmenter, images, folder)
     kinds.append(ours)
+    if others:
+        kinds.append(SecondOpinion(ours, others))
     found = {each.name: assess(each, chosen, each.name) for each in kinds}
     show(found, f"{len(chosen)} of {len(images.test)} images of CamVid test", images.classes)
     yield from verdicts_on(found)

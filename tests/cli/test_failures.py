@@ -46,6 +46,26 @@ def test_all_options_reach_the_run(photos, out, monkeypatch):
     assert info["files"]["error"] == ".npy"
 
 
+def test_a_second_opinion_changes_the_errors_and_not_the_qualities(photos, out, tmp_path):
+    def found():
+        listed = json.loads((out / "failures.json").read_text())
+        asked = listed["info"]["settings"].get("second_opinions")
+        return asked, [each["estimated_mean_iou"] for each in listed["images"]]
+
+    other = tmp_path / "other.yaml"
+    other.write_text("name: tiny\nseed: 3\n")
+    assert_sentence(run(out, photos, "--segmenter", "tiny", detector=None), 0)
+    nobody, qualities = found()
+    assert nobody is None
+    errors = (out / "error" / "some.png").read_bytes()
+    asked = ["--segmenter", "tiny", "--second-opinion", other]
+    assert_sentence(run(out, photos, *asked, detector=None), 2, "other settings")
+    assert_sentence(run(out, photos, *asked, "--overwrite", detector=None), 0)
+    assert found() == ([str(other)], qualities)
+    assert (out / "error" / "some.png").read_bytes() != errors
+    assert "done before" in run(out, photos, *asked, detector=None).output
+
+
 def test_a_broken_image_is_named_and_the_rest_goes_on(photos, out):
     (photos / "broken <1>.png").write_bytes(b"no image")
     result = run(out, photos)

@@ -38,6 +38,32 @@ def test_png_of_16_and_of_8_bits(tmp_path):
     assert np.allclose(found.scores, (levels // 257) / 255)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tiff_of_floats_keeps_them(tmp_path, scores, dtype):
+    cv2.imwrite(str(tmp_path / "a.tif"), scores.astype(dtype) * 100)
+    with collect_warnings(forward=False) as warned:
+        assert np.array_equal(read_score_map(tmp_path / "a.tif").scores, (scores.astype(dtype) * 100))
+    assert warned == []
+
+
+@pytest.mark.parametrize("levels", [255, 65535])
+def test_tiff_of_whole_numbers_is_scaled_as_png_is(tmp_path, levels):
+    values = np.arange(24 * 40).reshape(24, 40) % levels
+    for suffix in ("png", "TIFF"):
+        cv2.imwrite(str(tmp_path / f"a.{suffix}"), values.astype(np.uint8 if levels == 255 else np.uint16))
+    with collect_warnings(forward=False) as warned:
+        found = [read_score_map(tmp_path / f"a.{suffix}").scores for suffix in ("png", "TIFF")]
+    assert np.array_equal(*found)
+    assert len(warned) == (2 if levels == 255 else 0)
+
+
+def test_colours_are_no_scores(tmp_path):
+    for suffix in ("png", "tif"):
+        cv2.imwrite(str(tmp_path / f"a.{suffix}"), np.zeros((24, 40, 3), np.uint8))
+        with pytest.raises(ScoreMapError, match="colour image"):
+            read_score_map(tmp_path / f"a.{suffix}")
+
+
 def test_hdf5(tmp_path, scores, monkeypatch):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.hdf5", "w") as file:

@@ -71,6 +71,15 @@ def failures(
             show_default=False,
         ),
     ] = None,
+    second_opinion: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PART",
+            help="Another segmenter of the same classes, to ask as well, e.g. street; may be given again. "
+            "Finds more of the errors, for the time that it takes.",
+            show_default=False,
+        ),
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -97,6 +106,7 @@ def failures(
             segmenter=segmenter,
             predictions=prediction,
             classes=read_codes("--class", classes or []),
+            second_opinions=second_opinion or (),
             truth=truth,
             device=device,
             precision=precision.value,

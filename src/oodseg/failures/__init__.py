@@ -13,6 +13,7 @@ FAILURES: dict[str, str] = {
     "consistency": "oodseg.failures.consistency:Consistency",
     "tta": "oodseg.failures.augmented:TestTimeAugmentation",
     "ensemble": "oodseg.failures.ensemble:Ensemble",
+    "second_opinion": "oodseg.failures.second_opinion:SecondOpinion",
     "tcp": "oodseg.failures.tcp:TCP",
     "crf": "oodseg.failures.crf:CRF",
     "mahalanobis": "oodseg.failures.feature_distance:FeatureDistance",

@@ -131,17 +131,30 @@ def full_logits(segmentation: Segmentation, size: tuple[int, int]) -> Tensor:
 def msp_log_odds(logits: Tensor) -> Tensor:
     """Log-odds of the predicted class being wrong, `log((1 - p) / p)` with p its softmax probability.
 
-    Exact where p is so near to 1 that `1 - p` would be rounded to zero.
-
     Args:
         logits: Float `[B, C, H, W]`.
 
     Returns:
         Float `[B, H, W]`.
     """
-    top = logits.max(1, keepdim=True)
-    others = logits.scatter(1, top.indices, -torch.inf)
-    return torch.logsumexp(others, 1) - top.values[:, 0]
+    return label_log_odds(logits, logits.argmax(1))
+
+
+def label_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """Log-odds of labels being wrong, `log((1 - p) / p)` with p their softmax probability.
+
+    Exact where p is so near to 1 that `1 - p` would be rounded to zero.
+
+    Args:
+        logits: Float `[B, C, H, W]`.
+        labels: Integers `[B, H, W]`, indices into the C classes.
+
+    Returns:
+        Float `[B, H, W]`.
+    """
+    own = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return torch.logsumexp(others, 1) - own[:, 0]
 
 
 def _as_image(resynthesis: Tensor | None, size: tuple[int, ...]) -> NDArray[np.uint8] | None:

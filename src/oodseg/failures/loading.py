@@ -16,6 +16,7 @@ from oodseg.core.registry import names
 from oodseg.core.spec import read_spec
 from oodseg.failures.consistency import Consistency
 from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.second_opinion import SecondOpinion
 from oodseg.failures.storage import (
     bundled_failure_detectors,
     find_failure_detector,
@@ -78,6 +79,26 @@ def choose_label_judge(name: str, classes: Sequence[str] = (), device: str | int
     if isinstance(judge, SegmenterAssessor) and isinstance(judge.segmenter, GivenLabels):
         return judge
     return load_failure_detector(name, chosen, segmenter=known)
+
+
+def ask_others(
+    judge: Judge, others: Sequence[str | Mapping[str, Any] | Segmenter], device: str | int = "auto"
+) -> Judge:
+    """Has other segmenters asked beside a judge (`SecondOpinion`); hands it back if there are none.
+
+    Args:
+        judge: The judge.
+        others: What names segmenters of the same classes, see `oodseg.core.spec`.
+        device: Where they run: see `choose_device`.
+
+    Raises:
+        ConfigError: An unknown part, one of other classes, or no GPU.
+        WeightsError: Weights are missing or damaged.
+    """
+    if not others:
+        return judge
+    members = [build_segmenter(read_spec(each)) for each in others]
+    return SecondOpinion(judge, members).to(choose_device(device))
 
 
 def failure_detector_sha256(name: str | os.PathLike[str]) -> str | None:

@@ -14,7 +14,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Learned
 from oodseg.failures.calibration import Calibration
-from oodseg.failures.detector import Measurement, SegmenterAssessor, full_logits
+from oodseg.failures.detector import Measurement, SegmenterAssessor, full_logits, label_log_odds
 from oodseg.failures.spade import one_hot
 from oodseg.nn.tensors import resize
 from oodseg.segmenters import Segmenter
@@ -120,7 +120,7 @@ class VAEAlarm(SegmenterAssessor, Learned):
         planes = squeezed(predicted, self.vae.side, self.vae.classes)
         logits = self.vae.decode(self.vae.encode(planes)[0])
         dice = overlap(planes, one_hot(logits.argmax(1), self.vae.classes))[0]
-        return Measurement(predicted[0], _unlikely(resize(logits, size), predicted)[0], dice)
+        return Measurement(predicted[0], label_log_odds(resize(logits, size), predicted)[0], dice)
 
 
 def squeezed(labels: Tensor, side: int, classes: int) -> Tensor:
@@ -134,10 +134,3 @@ def overlap(one: Tensor, other: Tensor) -> Tensor:
     both = (one * other).sum((2, 3))
     total = (one.square() + other.square()).sum((2, 3))
     return (2 * both + 1e-6) / (total + 1e-6)
-
-
-def _unlikely(logits: Tensor, labels: Tensor) -> Tensor:
-    """Log-odds `[B, H, W]` that the reconstruction has another class than the prediction."""
-    own = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], -torch.inf)
-    return torch.logsumexp(others, 1) - own[:, 0]

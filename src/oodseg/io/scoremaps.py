@@ -18,7 +18,8 @@ from oodseg.core.errors import MissingDependencyError, ScoreMapError, cause
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
 
-SUFFIXES = (".npy", ".npz", ".png", ".hdf5", ".h5")
+SUFFIXES = (".npy", ".npz", ".png", ".tif", ".tiff", ".hdf5", ".h5")
+_IMAGES = (".png", ".tif", ".tiff")
 _NPZ_KEYS = ("score", "scores", "anomaly_scores")
 _HDF5_KEY = "value"
 _MIN_SIDE = 16
@@ -59,8 +60,9 @@ class ScoreMap:
 def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False) -> ScoreMap:
     """Reads a score map.
 
-    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; grey PNG (16 bits,
-    scaled to 0..1; 8 bits with a warning); `.hdf5` with a data set `value`, as SegmentMeIfYouCan has it.
+    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; grey PNG or TIFF (16
+    bits, scaled to 0..1; 8 bits with a warning; floats of TIFF as they are); `.hdf5` with a data set `value`,
+    as SegmentMeIfYouCan has it.
     Axes of length 1 are dropped.
 
     Args:
@@ -76,7 +78,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     readers = {
         ".npy": _read_npy,
         ".npz": _read_npz,
-        ".png": _read_png,
+        **dict.fromkeys(_IMAGES, _read_grey),
         ".hdf5": _read_hdf5,
         ".h5": _read_hdf5,
     }
@@ -92,7 +94,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     except Exception as error:  # numpy, zipfile, Pillow and h5py each raise their own errors
         remedy = "check its permissions" if isinstance(error, PermissionError) else "write it again"
         raise ScoreMapError(f"{path} cannot be read ({cause(error)}): {remedy}") from error
-    if path.suffix.lower() == ".png":
+    if path.suffix.lower() in _IMAGES and values.dtype.kind == "u":
         if values.dtype == np.uint8:
             warn_input(f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart")
         values = (values / np.iinfo(values.dtype).max).astype(np.float32)
@@ -174,15 +176,18 @@ def _only_key(keys: list[str], preferred: tuple[str, ...]) -> str | None:
     return named[0] if named else keys[0] if len(keys) == 1 else None
 
 
-def _read_png(path: Path) -> NDArray[Any]:
+def _read_grey(path: Path) -> NDArray[Any]:
     import cv2
 
     # Decoded from bytes: OpenCV's own file reading fails silently, and on some paths always.
     values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
-        raise ScoreMapError(f"{path} is not a PNG, or a damaged one: write it again")
+        kind = path.suffix[1:].upper()
+        raise ScoreMapError(f"{path} is not a {kind}, a damaged one, or of an unusual kind: save it as .npy")
     if values.ndim != 2:
-        raise ScoreMapError(f"{path} is a colour image of scores: save the scores themselves as 16-bit grey")
+        raise ScoreMapError(
+            f"{path} is a colour image of scores: save the scores themselves as grey of 16 bits, or as .npy"
+        )
     return np.asarray(values)
 
 

@@ -14,7 +14,7 @@ What is listed are estimates; ground truth is read only to measure them, where a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from oodseg.core.progress import Progress
 from oodseg.core.spec import read_spec
 from oodseg.failures.consistency import Consistency
 from oodseg.failures.loading import (
+    ask_others,
     choose_failure_detector,
     choose_label_judge,
     failure_detector_parts,
@@ -55,6 +56,7 @@ def judge(
     segmenter: str | Mapping[str, Any] | Segmenter | None = None,
     predictions: str | os.PathLike[str] | None = None,
     classes: Mapping[int, str] | None = None,
+    second_opinions: Sequence[str | Mapping[str, Any] | Segmenter] = (),
     truth: str | os.PathLike[str] | None = None,
     device: str | int = "auto",
     precision: str = "auto",
@@ -79,6 +81,8 @@ def judge(
             training and is the default.
         classes: Class of every code in these; None if the codes are the detector's own numbers, or, for
             `"consistency"`, classes by themselves.
+        second_opinions: Other segmenters of the same classes, named as `segmenter` is: the error map is
+            pooled with how likely they find the same labels (`SecondOpinion`); qualities stay the detector's.
         truth: Folder of true labels, named like their images: indices into the detector's classes, 255 where
             there is no truth. What was estimated is measured on them; nothing estimated depends on it.
         device: Where both run: see `choose_device`.
@@ -110,14 +114,18 @@ def judge(
         named = given.classes(progress) if detector == Consistency.name else ()
         loaded = choose_label_judge(detector, named, device)
         opened = given.beside(opened, loaded.classes)
-    described = _described(segmenter) if isinstance(segmenter, Segmenter) else segmenter
+    loaded = ask_others(loaded, second_opinions, device)
+    described, *others = (
+        _described(each) if isinstance(each, Segmenter) else each for each in (segmenter, *second_opinions)
+    )
     settings = {
         "detector": read_spec(detector),
         "detector_sha256": failure_detector_sha256(detector),
         "segmenter": described,
-        "models": model_files(failure_detector_parts(detector), read_spec(detector), described),
+        "models": model_files(failure_detector_parts(detector), read_spec(detector), described, *others),
         "classes": list(loaded.classes),
         **({} if given is None else given.settings),
+        **({"second_opinions": others} if others else {}),
         **({} if precision == "auto" else {"precision": precision}),
     }
     ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
