@@ -51,6 +51,18 @@ def test_masks_come_back_pixel_by_pixel(name, labelled, tmp_path):
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_what_an_earlier_export_left_there_is_said(name, labelled, tmp_path):
+    out = tmp_path / "out"
+    before = write(labelled, out, name).notes
+    assert write(labelled, out, name).notes == before, "nothing is left by an export of the same images"
+    after = write(labelled[:1], out, name).notes
+    left = {each.name for each in read(out, name)} - {"a.png", "a"}
+    said = [note for note in after if f"labels of {len(left)} images that are not among these" in note]
+    assert len(said) == bool(left)
+    assert all("sub" in note and "choose another folder" in note for note in said)
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_recognised_and_by_no_other(name, labelled, tmp_path):
     write(labelled, tmp_path / "out", name)
     assert [each for each in FORMATS if format_of(each).matches(tmp_path / "out")] == [name]

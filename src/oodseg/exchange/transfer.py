@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from oodseg.core.errors import ConfigError, DatasetError
+from oodseg.core.errors import ConfigError, DatasetError, OodsegError
 from oodseg.core.prediction import Prediction
 from oodseg.core.progress import Progress, track
 from oodseg.core.registry import names, resolve, table
@@ -29,7 +29,8 @@ class Export:
         title: What people call the format.
         images: Images, those without an object included.
         objects: Unknown objects in them.
-        notes: What the format could not hold, one sentence each.
+        notes: What the format could not hold, and what an earlier export left in the folder, one sentence
+            each.
     """
 
     out: Path
@@ -95,10 +96,29 @@ def write(
     if chosen.place is not None:
         for image in track(labelled, "placing images", progress):
             place_image(image, target / chosen.place(image.name), images)
-    notes = chosen.write(track(labelled, "writing labels", progress), target)
+    notes = list(chosen.write(track(labelled, "writing labels", progress), target))
+    if there:
+        notes += _left_there(chosen, target, labelled)
     return Export(
         target, chosen.title, len(labelled), sum(len(each.objects) for each in labelled), tuple(notes)
     )
+
+
+def _left_there(chosen: Format, root: Path, written: Iterable[LabelledImage]) -> Iterator[str]:
+    """Says that an earlier export left labels of other images behind, as formats of a file per image do."""
+    # Without suffixes, which submissions leave out.
+    known = {PurePosixPath(each.name).with_suffix("") for each in written}
+    try:
+        read_back = [each.name for each in chosen.read(root)]
+        others = sorted(name for name in read_back if PurePosixPath(name).with_suffix("") not in known)
+    except OodsegError:  # what else lies there is none of an export's business
+        return
+    if others:
+        named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        yield (
+            f"{root} also holds labels of {len(others)} images that are not among these ({named}), from an "
+            "earlier export: remove them, or choose another folder"
+        )
 
 
 def read(folder: str | os.PathLike[str], format: str | None = None) -> list[LabelledImage]:
