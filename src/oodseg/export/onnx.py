@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from oodseg.core.devices import full_precision
-from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError
+from oodseg.core.errors import ConfigError, MissingDependencyError, OodsegError, cause
 from oodseg.core.files import output_errors, write_json
 from oodseg.core.fingerprint import hash_file
 from oodseg.core.installing import install_extra
@@ -157,7 +157,7 @@ def _refusing(graph: Graph) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:  # whatever a foreign network meets inside the exporter
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = cause(error)
         raise _refusal(graph, shorten(reason, 120, placeholder=" ...")) from error
 
 

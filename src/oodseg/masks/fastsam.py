@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, cause
 from oodseg.masks.everything import EverythingSegmenter
 from oodseg.masks.yolo_seg import Letterbox, check_outputs, detections, masks
 from oodseg.nn.hub import portable_source
-from oodseg.nn.onnx_session import as_float32, first_line, fixed_sides, float_type, open_session
+from oodseg.nn.onnx_session import as_float32, fixed_sides, float_type, open_session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ class _Network:
         except Exception as error:  # onnxruntime's errors have no common base
             raise ConfigError(
                 f"{self._source} cannot take an image [1, 3, {self.sides[0]}, {self.sides[1]}] "
-                f"({first_line(error)}): export it for one image at a time"
+                f"({cause(error)}): export it for one image at a time"
             ) from error
         check_outputs(self._source, outputs, *self.sides)
         return outputs

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, cause
 from oodseg.core.parts import PromptableSegmenter
 from oodseg.nn.hub import portable_source
-from oodseg.nn.onnx_session import as_float32, first_line, fixed_sides, float_type, open_session
+from oodseg.nn.onnx_session import as_float32, fixed_sides, float_type, open_session
 from oodseg.nn.tensors import resize
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class SamOnnxSegmenter(PromptableSegmenter):
             found = self._encoder.run(None, {given.name: inputs.astype(float_type(given))})
         except Exception as error:  # onnxruntime's errors have no common base
             raise ConfigError(
-                f"{self._files[0]} cannot take an image of {list(inputs.shape)} ({first_line(error)}): "
+                f"{self._files[0]} cannot take an image of {list(inputs.shape)} ({cause(error)}): "
                 "export the encoder with an open height and width"
             ) from error
         return OnnxEmbedding(as_float32(found)[0], height, width, rows, columns)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError
+from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError, cause
 from oodseg.core.installing import install_extra, install_package
 from oodseg.core.known_models import MODELS, KnownModel
 from oodseg.core.weights import check_weights
@@ -205,7 +205,7 @@ def _locate(load: Callable[..., Any], source: str, revision: str | None, **optio
     except Exception as error:  # the hub's client, its network layer and the proxy in between
         raise WeightsError(
             f"the model {source} (weights: {known.weights_licence}) is not on this machine and cannot be "
-            f"fetched ({_first_line(error)}): run `hf download {source}` where there is a network, and "
+            f"fetched ({cause(error)}): run `hf download {source}` where there is a network, and "
             "give the folder instead of the id"
         ) from error
 
@@ -217,7 +217,7 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
         raise
     except ImportError as error:
         raise MissingDependencyError(
-            f"the model {source} needs a library that is missing ({_first_line(error)}): "
+            f"the model {source} needs a library that is missing ({cause(error)}): "
             f"install it with `{install_extra('hub')}`"
         ) from error
     except Exception as error:  # JSON, safetensors, key and shape errors come through as they are
@@ -229,7 +229,7 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
         family = _family(source)
         says = "" if family is None else f" (its config.json says '{family}')"
         raise WeightsError(
-            f"the model {source} cannot be loaded ({_first_line(error)}): "
+            f"the model {source} cannot be loaded ({cause(error)}): "
             f"check that the folder is whole and of the family that you named{says}"
         ) from error
 
@@ -261,11 +261,6 @@ def _refusal(source: str, known: KnownModel | None) -> str:
         f"the model {source} {place}, and the licence of its weights ({licence}) is for you "
         f"to accept: read https://huggingface.co/{source} and get it with `hf download {source}`{login}"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
 @contextmanager

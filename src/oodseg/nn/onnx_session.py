@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oodseg.core.errors import MissingDependencyError, WeightsError
+from oodseg.core.errors import MissingDependencyError, WeightsError, cause
 from oodseg.core.installing import install_extra
 
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -51,7 +51,7 @@ def open_session(source: str | Path) -> Any:
         if Path(source).suffix.lower() != ".onnx":
             remedy = "give what torch.onnx.export wrote of the network, not its weights"
         raise WeightsError(
-            f"{source} is not an ONNX file that can be run ({first_line(error)}): {remedy}"
+            f"{source} is not an ONNX file that can be run ({cause(error)}): {remedy}"
         ) from error
 
 
@@ -78,8 +78,3 @@ def listed(ports: Iterable[Any]) -> str:
 def as_float32(outputs: list[Any]) -> list[NDArray[np.float32]]:
     """Converts the outputs of a run to float32."""
     return [np.asarray(each).astype(np.float32) for each in outputs]
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of what onnxruntime says."""
-    return str(error).strip().splitlines()[0]

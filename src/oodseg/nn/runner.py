@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from oodseg.core.devices import computes_bfloat16, fast_autocast, full_precision
+from oodseg.core.errors import cause
 from oodseg.nn.engines import ENGINES, Engine, largest_difference, torch_engine
 from oodseg.nn.folding import fold_batch_norm
 from oodseg.nn.graph_cache import exported
@@ -102,7 +103,7 @@ class Runner:
             difference = largest_difference(engine(inputs), expected)
             fault = "" if difference <= TOLERANCE else f"its outputs differ by {difference:.1%}"
         except Exception as error:  # whatever another runtime meets in a network of a user's
-            fault = (str(error).strip() or type(error).__name__).splitlines()[0]
+            fault = cause(error)
         if not fault:
             return engine
         sentence = (

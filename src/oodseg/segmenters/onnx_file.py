@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, cause
 from oodseg.core.parts import MaskQueries, Segmentation
 from oodseg.nn.hub import portable_source
-from oodseg.nn.onnx_session import first_line, listed, open_session
+from oodseg.nn.onnx_session import listed, open_session
 from oodseg.nn.tensors import resize, to_multiple
 from oodseg.segmenters.conventions import (
     GIVES,
@@ -219,7 +219,7 @@ class OnnxSegmenter(WrappedSegmenter):
         try:
             return [np.asarray(each) for each in self.network.run(None, way.feed(inputs))]
         except Exception as error:  # onnxruntime's errors have no common base
-            fault, (height, width) = first_line(error), inputs.shape[-2:]
+            fault, (height, width) = cause(error), inputs.shape[-2:]
             raise ConfigError(
                 f"{self.source} cannot take {len(inputs)} images of {width}x{height} pixels ({fault}): "
                 "export it with open sizes, or set `multiple` to its stride"
