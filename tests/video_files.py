@@ -22,14 +22,19 @@ def images(count, hidden=()):
     return [street(*([] if number in hidden else [box_at(number)])) for number in range(count)]
 
 
-def save_video(path, frames, *, codec="libx264", times=None, matrix=None, options=None):
-    """Encodes uint8 `[H, W, 3]` frames; `times` in seconds, by default a tenth of a second apart."""
+def save_video(path, frames, *, codec="libx264", times=None, matrix=None, options=None, aspect=None):
+    """Encodes uint8 `[H, W, 3]` frames; `times` in seconds, by default a tenth of a second apart.
+
+    `aspect` is that of a pixel, width by height.
+    """
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=RATE)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
         base = Fraction(1, RATE if times is None else 1000)
         stream.codec_context.time_base = base
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if matrix is not None:
             stream.set_display_matrix(matrix)
         for number, image in enumerate(frames):

@@ -1,5 +1,6 @@
 import builtins
 import threading
+from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -57,6 +58,26 @@ def test_variable_frame_rates_stay_as_they_are(tmp_path):
     times = [0.0, 0.04, 0.5, 0.51, 2.0]
     video = ContainerVideo(str(save_video(tmp_path / "a.mp4", images(5), times=times)))
     assert [frame.time for frame in video.frames()] == pytest.approx(times)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "turn", "size"),
+    [
+        (Fraction(4, 3), None, (96, 171)),
+        (Fraction(2, 3), None, (96, 85)),
+        (Fraction(1, 1), None, (96, 128)),
+        (Fraction(4, 3), UPRIGHT_PHONE, (171, 96)),
+    ],
+)
+def test_pixels_become_square(tmp_path, aspect, turn, size):
+    frames = images(3)
+    path = save_video(tmp_path / "wide.mp4", frames, aspect=aspect, matrix=turn)
+    (first, *_) = ContainerVideo(str(path)).frames()
+    assert (first.height, first.width) == size
+    found = first.read()
+    assert found.shape == (*size, 3)
+    red = (found[..., 0].astype(int) - found[..., 1] > 100).sum()
+    assert red == pytest.approx(24 * 24 * aspect, rel=0.1)
 
 
 def test_phones_held_upright_give_upright_frames(tmp_path):

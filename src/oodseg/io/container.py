@@ -54,7 +54,8 @@ class ContainerVideo(Video):
     """A video file, a network stream or a camera.
 
     The frames of files have the times that the file gives them, so that a variable frame rate stays as it is;
-    those of streams count from the first. Frames are turned upright as the metadata say.
+    those of streams count from the first. Frames are turned upright as the metadata say, and pixels that are
+    not square are made so: frames have the width at which players show them.
 
     Args:
         source: A path, an address such as `rtsp://…`, or `camera:0`.
@@ -131,7 +132,7 @@ class ContainerVideo(Video):
                     if each.pts is not None and origin is None:
                         origin = each.pts
                     time = self._time(each, base, origin or 0, last)
-                    frame = self._upright(each, time)
+                    frame = self._shown(each, time, _width(each, stream))
                     same_size(frame, first, self.name)
                     first, last = first or frame, time
                     yield frame
@@ -146,13 +147,13 @@ class ContainerVideo(Video):
             return time or 0.0
         return round(last + 1 / (self.rate or _RATE), 6) if time is None or time <= last else time
 
-    def _upright(self, frame: Decoded, time: float) -> VideoFrame:
+    def _shown(self, frame: Decoded, time: float, wide: int) -> VideoFrame:
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         turn = None if matrix is None else bytes(matrix)
-        height, width = shown_size(frame.height, frame.width, turn)
+        height, width = shown_size(frame.height, wide, turn)
 
         def read() -> NDArray[np.uint8]:
-            stored: Any = frame.to_ndarray(format="rgb24")
+            stored: Any = frame.to_ndarray(format="rgb24", width=wide)
             return as_image(upright(stored, turn), f"a frame of {self.name}")
 
         return VideoFrame(time, height, width, read)
@@ -213,6 +214,12 @@ def _check_file(path: Path) -> None:
         raise VideoError(f"{path} does not exist: check the path for typing errors")
     if path.is_file() and path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes): copy or download it again")
+
+
+def _width(frame: Decoded, stream: VideoStream) -> int:
+    """Columns that a frame has once its pixels are square."""
+    aspect = stream.sample_aspect_ratio
+    return max(1, round(frame.width * aspect)) if aspect else frame.width
 
 
 def _camera(name: str) -> tuple[str, str]:
