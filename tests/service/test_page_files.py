@@ -16,7 +16,7 @@ NAMES = ["<b>bold</b>.png", "🚗" * 60 + ".png", "x" * 200 + ".png", "$&.png", 
 
 @pytest.mark.slow
 @needs_browser
-@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
 def test_turned_images_lie_under_their_masks(page, kind) -> None:
     files = []
     for orientation in range(1, 9):

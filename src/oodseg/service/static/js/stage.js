@@ -87,6 +87,7 @@ function say(item) {
   box.hidden = !words;
   if (!words) return;
   box.classList.toggle("bad", item.status === "failed");
+  box.classList.toggle("aside", item.status === "done");
   if (byId("stage-words").textContent !== words) byId("stage-words").textContent = words;
   const bar = byId("stage-progress");
   bar.hidden = item.status === "failed" || item.status === "done";

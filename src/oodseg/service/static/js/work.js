@@ -6,6 +6,7 @@ import { announce, complain, plural } from "./dom.js";
 import { prepare } from "./paint.js";
 import { keptObjects, store, update } from "./store.js";
 import { paintStrip } from "./strip.js";
+import { decodePicture } from "./turned.js";
 
 // Greys of no and full heat. Scores come as -4..16 standard deviations, chances of an error as 0..1.
 const SCORE_HEAT = { low: 255 * (5 / 20), high: 255 * (14 / 20), from: "1 σ", to: "10 σ" };
@@ -57,14 +58,14 @@ export async function loadPicture(item) {
 async function decode(item) {
   item.seen = ++looks;
   try {
-    item.picture = await createImageBitmap(item.file);
+    item.picture = await decodePicture(item.file);
     item.size = { width: item.picture.width, height: item.picture.height };
     paintStrip(item, item.picture);
   } catch {
     item.unshowable = true;
   }
   item.decoding = undefined;
-  refuseTurned(item);
+  refuseMisfit(item);
   dropOldest(others((each) => each.picture), KEPT_PICTURES, (each) => {
     each.picture.close();
     each.picture = undefined;
@@ -72,8 +73,8 @@ async function decode(item) {
   update();
 }
 
-/** Drops a picture that the browser has not turned as its file says, as happens with WebP: no mask would fit it. */
-function refuseTurned(item) {
+/** Drops a picture of another size than the answer: no mask would fit it. */
+function refuseMisfit(item) {
   const { picture, result } = item;
   if (!picture || !result || (picture.width === result.width && picture.height === result.height)) return;
   picture.close();
@@ -84,7 +85,7 @@ function refuseTurned(item) {
 export async function paintWaiting(items) {
   for (const item of items.filter((each) => each.kind === "image" && !each.picture)) {
     try {
-      const small = await createImageBitmap(item.file, { resizeWidth: 200, resizeQuality: "medium" });
+      const small = await decodePicture(item.file, { resizeWidth: 200, resizeQuality: "medium" });
       paintStrip(item, small);
       small.close();
     } catch {
@@ -133,7 +134,7 @@ async function answer(item) {
     prepare(result);
     item.result = result;
     item.status = "done";
-    refuseTurned(item);
+    refuseMisfit(item);
     // Of many images, those that nobody looks at are told of at the end.
     if (item === store.current) announce(`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`);
   } catch (error) {
