@@ -151,3 +151,9 @@ def test_a_label_beyond_every_limit_is_refused_in_a_sentence(tmp_path, monkeypat
     monkeypatch.setattr(module, "MAX_PIXELS", 100)
     with pytest.raises(DatasetError, match=r"a\.png is too large \(20x18 pixels"):
         read_label(tmp_path / "a.png")
+
+
+def test_a_tiff_with_the_compression_of_jpeg_is_refused(tmp_path):
+    Image.fromarray(ANOMALY.astype(np.uint8)).save(tmp_path / "a.tif", compression="jpeg", quality=95)
+    with pytest.raises(DatasetError, match=r"a\.tif is a TIFF with JPEG compression, which changes codes"):
+        read_label(tmp_path / "a.tif")

@@ -85,3 +85,22 @@ def test_soft_edges_count_from_half_of_the_brightest(values, inside):
 def test_brightness_is_that_of_the_brightest_channel(tmp_path):
     rgba((10, 90, 20, 255), (200, 0, 0, 0)).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_brightness(tmp_path / "mask.png"), np.where(PAINTED, 90, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.avif", {"quality": 10}),
+        ("a.tif", {"compression": "jpeg", "quality": 10}),
+        ("a.jpg", {"format": "MPO", "save_all": True, "append_images": [grey(255)], "quality": 10}),
+    ],
+)
+def test_files_of_every_lossy_kind_leave_traces(tmp_path, name, options):
+    drawn = np.zeros((64, 96), np.uint8)
+    drawn[30:50, 20:60] = 255
+    try:
+        Image.fromarray(drawn).save(tmp_path / name, **options)
+    except (KeyError, OSError):
+        pytest.skip("this Pillow cannot write such a file")
+    found = read_mask(tmp_path / name)
+    assert np.count_nonzero(found != (drawn > 0)) < 0.02 * drawn.size

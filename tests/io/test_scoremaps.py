@@ -3,6 +3,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError
 from oodseg.core.input_warnings import InputWarning, collect_warnings
@@ -59,7 +60,7 @@ def test_tiff_of_whole_numbers_is_scaled_as_png_is(tmp_path, levels):
 
 def test_colours_are_no_scores(tmp_path):
     for suffix in ("png", "tif"):
-        cv2.imwrite(str(tmp_path / f"a.{suffix}"), np.zeros((24, 40, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / f"a.{suffix}"), np.full((24, 40, 3), (0, 0, 9), np.uint8))
         with pytest.raises(ScoreMapError, match="colour image"):
             read_score_map(tmp_path / f"a.{suffix}")
 
@@ -175,7 +176,7 @@ def test_unreadable_files(tmp_path, scores):
         read_score_map(tmp_path / "none.npy")
     with pytest.raises(ScoreMapError, match="save it as one of"):
         read_score_map(tmp_path / "a.txt")
-    cv2.imwrite(str(tmp_path / "colour.png"), np.zeros((20, 20, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((20, 20, 3), (0, 0, 9), np.uint8))
     with pytest.raises(ScoreMapError, match="colour image"):
         read_score_map(tmp_path / "colour.png")
 
@@ -213,3 +214,31 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "load", refused)
     with pytest.raises(ScoreMapError, match=r"a.npy cannot be read \(Permission denied\): check its"):
         read_score_map(tmp_path / "a.npy")
+
+
+def test_arrays_of_one_byte_have_few_levels_too(tmp_path, scores):
+    for values, levels in (((scores * 9).astype(np.int8), 256), (scores.clip(0) > 0, 2)):
+        np.save(tmp_path / "a.npy", values)
+        with pytest.warns(InputWarning, match=rf"a\.npy has only {levels} levels"):
+            assert np.array_equal(read_score_map(tmp_path / "a.npy").scores, values)
+
+
+def test_numpy_files_are_known_by_what_is_in_them(tmp_path, scores):
+    np.save(tmp_path / "a.npy", scores)
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", scores)
+    (tmp_path / "b.npz").rename(tmp_path / "b.npy")
+    for name in ("a.npz", "b.npy"):
+        assert np.array_equal(read_score_map(tmp_path / name).scores, scores)
+
+
+def test_grey_is_read_however_a_png_stores_it(tmp_path):
+    levels = (np.arange(24 * 40, dtype=np.uint8) % 251).reshape(24, 40)
+    grey = Image.fromarray(levels)
+    order = np.random.default_rng(0).permutation(256).astype(np.uint8)
+    palette = Image.fromarray(np.argsort(order).astype(np.uint8)[levels], "P")
+    palette.putpalette(np.repeat(order, 3).tolist())
+    for image in (grey, palette, grey.convert("LA"), grey.convert("RGB"), grey.convert("RGBA")):
+        image.save(tmp_path / "a.png")
+        with pytest.warns(InputWarning, match="256 levels"):
+            assert np.allclose(read_score_map(tmp_path / "a.png").scores, levels / 255)

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
+from oodseg.core.input_warnings import warn_input
+
+_TWELVE_BITS = 1 << 12
 
 
 def to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
@@ -34,4 +37,19 @@ def to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
             f"{name} holds pixel values outside 0..65535 ({low} to {high}): "
             "save it with 8 or 16 bits per channel"
         )
+    warn_if_dark(high, name)
     return np.asarray(np.rint(values.astype(np.float32) / 257.0), np.uint8)
+
+
+def warn_if_dark(brightest: int, name: str) -> None:
+    """Warns of an image of 16 bits whose pixels fill 12 or fewer, as many cameras write them.
+
+    Args:
+        brightest: Its largest value, of 65535.
+        name: What the warning calls it.
+    """
+    if 0 < brightest < _TWELVE_BITS:
+        warn_input(
+            f"{name} has 16 bits per channel and no value above {brightest}, so it is almost black: multiply "
+            "its values so that white is 65535"
+        )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from oodseg.core.installing import install_extra, install_package
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = frozenset(
@@ -26,6 +30,8 @@ _PLUGINS = {
     "GIF": "Gif",
     "AVIF": "Avif",
 }
+_LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF", "HEIF"})
+_LOSSY_TIFF = frozenset({"jpeg", "tiff_jpeg", "webp"})
 # What stands behind `ftyp` in the header of these files.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
@@ -45,6 +51,11 @@ def reads_heif() -> bool:
 def is_readable(suffix: str) -> bool:
     """Tells whether files of that suffix (lower case, with its dot) are images that can be read here."""
     return suffix in SUFFIXES or (suffix in HEIF_SUFFIXES and reads_heif())
+
+
+def is_lossy(image: Image) -> bool:
+    """Tells whether the compression of an opened image file changes pixels, as far as its kind tells."""
+    return image.format in _LOSSY or (image.format == "TIFF" and image.info.get("compression") in _LOSSY_TIFF)
 
 
 @cache

@@ -1,7 +1,8 @@
 """Checks, reads and resizes images.
 
 Every image becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
-viewers show them; of animated or multi-page files the first frame is taken.
+viewers show them; of animated or multi-page files the first frame is taken, with an
+`InputWarning`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError, ImageError
-from oodseg.io.depth import to_8_bit
+from oodseg.io.depth import to_8_bit, warn_if_dark
 from oodseg.io.formats import missing_decoder, pillow_formats
 from oodseg.io.opening import open_image_file
+from oodseg.io.pages import warn_of_pages
+from oodseg.io.wide import brightest, is_wide
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,7 +59,10 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """
     path = Path(path)
     try:
-        return _to_rgb(load_image(path), str(path))
+        image, wide = _load(path)
+        if wide:
+            warn_if_dark(brightest(image), str(path))
+        return _to_rgb(image, str(path))
     except UnknownFormatError:
         pixels = _read_tiff(path)
         if pixels is None:
@@ -70,9 +76,15 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
     Raises:
         ImageError: See `read_image`.
     """
-    path = Path(path)
-    with _opened(path) as image:
-        return _upright(image, str(path))
+    return _load(Path(path))[0]
+
+
+def _load(path: Path) -> tuple[Image.Image, bool]:
+    """The image, and whether its colours have 16 bits in the file."""
+    with open_image(path) as image:
+        warn_of_pages(image, str(path))
+        wide = is_wide(image)
+        return _upright(image, str(path)), wide
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
     path = Path(path)
     try:
-        with _opened(path) as image:
+        with open_image(path) as image:
             _check_size(image.height, image.width, str(path))
             orientation = 1
             with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
@@ -124,8 +136,12 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Opens the header of an image file."""
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Opens an image file without decoding it.
+
+    Raises:
+        ImageError: See `read_image`.
+    """
     with open_image_file(path) as file, open_header(file, str(path)) as image:
         yield image
 
@@ -219,11 +235,13 @@ def _read_tiff(path: Path) -> NDArray[np.uint8] | None:
     if data[:4].tobytes() not in _TIFF:
         return None
     values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if values is None or values.ndim != 3:
+    if values is None or values.ndim not in {2, 3}:
         return None
     _check_size(values.shape[0], values.shape[1], str(path))
     if values.dtype != np.uint8:
         values = to_8_bit(values, str(path))
+    if values.ndim == 2:
+        return np.dstack([values] * 3)
     return np.ascontiguousarray(values[:, :, 2::-1])  # BGR, and alpha where there is one
 
 

@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
+from oodseg.io.formats import is_lossy
 from oodseg.io.images import MAX_PIXELS, without_bomb_check
+from oodseg.io.pages import count_pages
+from oodseg.io.wide import is_wide, read_wide
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,24 +73,27 @@ def whole_numbers(values: NDArray[Any], largest: int) -> NDArray[Any] | None:
 def _read_codes(stored: ImageFile, path: Path) -> NDArray[np.uint16]:
     from PIL import ImageOps
 
-    if stored.format == "JPEG":
-        raise DatasetError(
-            f"the label {path} is a JPEG, whose compression changes codes: export it as PNG from the source"
-        )
+    if is_lossy(stored):
+        kind = "TIFF with JPEG compression, which" if stored.format == "TIFF" else "JPEG, whose compression"
+        raise DatasetError(f"the label {path} is a {kind} changes codes: export it as PNG from the source")
     if stored.width * stored.height > MAX_PIXELS:
         raise DatasetError(
             f"the label {path} is too large ({stored.width}x{stored.height} pixels, at most "
             f"{MAX_PIXELS // 1_000_000} megapixels): shrink it or cut it into tiles, and its image with it"
         )
-    # Of colours in 16 bits Pillow keeps the upper 8.
-    wide = ";16" in str(stored.tile) and not stored.mode.startswith("I")
+    pages = count_pages(stored)
+    if pages > 1:
+        raise DatasetError(
+            f"the label {path} holds {pages} images: save the codes of all classes as one image, as PNG"
+        )
+    wide = is_wide(stored)
     stored.load()
     image: Image = stored
     with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
         image = ImageOps.exif_transpose(stored)
     if image.mode == "P":
         return _palette_codes(image)
-    values = _read_wide(path) if wide else np.asarray(_plain(image))
+    values = read_wide(path, stored) if wide else np.asarray(_plain(image))
     codes = whole_numbers(values if values.ndim == 2 else _grey(values, path), 65535)
     if codes is None:
         raise DatasetError(
@@ -114,15 +120,6 @@ def _palette_codes(image: Image) -> NDArray[np.uint16]:
     if (colours != grey[:, None]).any() or len(np.unique(grey[used])) < len(used):
         return np.asarray(indices, np.uint16)
     return np.asarray(grey[indices], np.uint16)
-
-
-def _read_wide(path: Path) -> NDArray[Any]:
-    import cv2
-
-    values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise ValueError("colours in 16 bits")
-    return np.asarray(values)
 
 
 def _grey(values: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
 from oodseg.core.input_warnings import warn_input
-from oodseg.io.images import load_image
-
-_LOSSY = frozenset({"JPEG", "WEBP"})
+from oodseg.io.formats import is_lossy
+from oodseg.io.images import load_image, open_image
+from oodseg.io.wide import is_wide, read_wide
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.bool_]:
     """Reads a mask drawn as an image: True where it is painted in any colour but black.
 
-    It may hold 0 and 1, 0 and 255, a palette or colours; transparent pixels are not painted. In JPEG and
-    WebP, whose compression leaves traces around what was painted, pixels must be half as bright as the
-    brightest.
+    It may hold 0 and 1, 0 and 255, a palette or colours; transparent pixels are not painted. In files whose
+    compression leaves traces around what was painted (JPEG, WebP, AVIF, HEIC), pixels must be half as bright
+    as the brightest.
 
     Returns:
         Bool `[H, W]`; all false, with an `InputWarning`, where nothing is painted.
@@ -52,11 +53,23 @@ def half_as_bright(brightness: NDArray[np.uint16]) -> NDArray[np.bool_]:
 
 def _brightness(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint16], bool]:
     """Brightness, and whether the file's compression may have changed it."""
+    with open_image(Path(path)) as stored:
+        lossy, wide = is_lossy(stored), is_wide(stored)
     image = load_image(path)
-    lossy = image.format in _LOSSY
+    if wide:
+        return _wide_brightness(Path(path)), lossy
     if image.mode == "F" or image.mode.startswith("I"):
         grey = np.ceil(np.nan_to_num(np.asarray(image, np.float32)))
         return grey.clip(0, 65535).astype(np.uint16), lossy
     values = np.asarray(image.convert("RGBA"))
     bright = np.where(values[..., 3] > 0, values[..., :3].max(axis=2), 0)
     return bright.astype(np.uint16), lossy
+
+
+def _wide_brightness(path: Path) -> NDArray[np.uint16]:
+    """Brightness of colours of 16 bits, or of grey and alpha."""
+    with open_image(path) as stored:
+        values = read_wide(path, stored)
+    colours = values[..., :3] if values.ndim == 3 else values[..., None]
+    painted = values[..., 3] > 0 if values.shape[2:] == (4,) else True
+    return np.where(painted, colours.max(axis=2), 0).astype(np.uint16)

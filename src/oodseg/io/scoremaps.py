@@ -60,10 +60,9 @@ class ScoreMap:
 def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False) -> ScoreMap:
     """Reads a score map.
 
-    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; grey PNG or TIFF (16
-    bits, scaled to 0..1; 8 bits with a warning; floats of TIFF as they are); `.hdf5` with a data set `value`,
-    as SegmentMeIfYouCan has it.
-    Axes of length 1 are dropped.
+    `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; PNG or TIFF, grey
+    or copies of grey (16 bits, scaled to 0..1; 8 bits with a warning; floats of TIFF as they are); `.hdf5`
+    with a data set `value`, as SegmentMeIfYouCan has it. Axes of length 1 are dropped.
 
     Args:
         path: The file.
@@ -76,8 +75,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     """
     path = Path(path)
     readers = {
-        ".npy": _read_npy,
-        ".npz": _read_npz,
+        **dict.fromkeys((".npy", ".npz"), _read_numpy),
         **dict.fromkeys(_IMAGES, _read_grey),
         ".hdf5": _read_hdf5,
         ".h5": _read_hdf5,
@@ -94,9 +92,10 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     except Exception as error:  # numpy, zipfile, Pillow and h5py each raise their own errors
         remedy = "check its permissions" if isinstance(error, PermissionError) else "write it again"
         raise ScoreMapError(f"{path} cannot be read ({cause(error)}): {remedy}") from error
+    if values.dtype.itemsize == 1 and values.dtype.kind in "biu":
+        levels = 2 if values.dtype.kind == "b" else 256
+        warn_input(f"{path} has only {levels} levels: 16-bit PNG or .npy of floats keeps faint objects apart")
     if path.suffix.lower() in _IMAGES and values.dtype.kind == "u":
-        if values.dtype == np.uint8:
-            warn_input(f"{path} has only 256 levels: 16-bit PNG or .npy keeps faint objects apart")
         values = (values / np.iinfo(values.dtype).max).astype(np.float32)
     return as_score_map(values, str(path), allow_constant=allow_constant)
 
@@ -156,12 +155,12 @@ def _falls_together(values: NDArray[Any], scores: NDArray[np.float64]) -> bool:
     return wider and bool((values.astype(np.longdouble) != scores).any())
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
-    return np.asarray(np.load(path, allow_pickle=False))
-
-
-def _read_npz(path: Path) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as archive:
+def _read_numpy(path: Path) -> NDArray[Any]:
+    """Reads an array, or the one that is meant of several, whichever suffix the file has."""
+    found = np.load(path, allow_pickle=False)
+    if isinstance(found, np.ndarray):
+        return found
+    with found as archive:
         key = _only_key(archive.files, _NPZ_KEYS)
         if key is None:
             raise ScoreMapError(
@@ -184,11 +183,15 @@ def _read_grey(path: Path) -> NDArray[Any]:
     if values is None:
         kind = path.suffix[1:].upper()
         raise ScoreMapError(f"{path} is not a {kind}, a damaged one, or of an unusual kind: save it as .npy")
-    if values.ndim != 2:
+    if values.ndim == 2:
+        return np.asarray(values)
+    # Palettes and copies of grey arrive as colours that are all alike.
+    opaque = values.shape[2] == 3 or (values[..., 3] == values[..., 3].max()).all()
+    if not opaque or (values[..., :3] != values[..., :1]).any():
         raise ScoreMapError(
             f"{path} is a colour image of scores: save the scores themselves as grey of 16 bits, or as .npy"
         )
-    return np.asarray(values)
+    return np.ascontiguousarray(values[..., 0])
 
 
 def _read_hdf5(path: Path) -> NDArray[Any]:
