@@ -236,3 +236,11 @@ def test_resize_keeps_means_and_constants(rng):
     assert resize(values, 40, 60) is values
     assert np.allclose(resize(np.full((10, 10, 3), 7.0, np.float32), 33, 17), 7)
     assert resize(np.zeros((10, 10, 3), np.uint8), 5, 20).shape == (5, 20, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_tiff_of_floats_is_read_in_grey_and_in_colour(tmp_path, noise, dtype):
+    for name, values in (("grey.tif", noise[..., 0]), ("colour.tif", noise[..., ::-1])):
+        cv2.imwrite(str(tmp_path / name), values.astype(dtype) / 255)
+    assert np.array_equal(read_image(tmp_path / "grey.tif"), np.dstack([noise[..., 0]] * 3))
+    assert np.array_equal(read_image(tmp_path / "colour.tif"), noise)

@@ -1,8 +1,7 @@
 """Checks, reads and resizes images.
 
 Every image becomes uint8 `[H, W, 3]` RGB, upright. Transparent pixels are laid on white, which is how
-viewers show them; of animated or multi-page files the first frame is taken, with an
-`InputWarning`.
+viewers show them; of animated or multi-page files the first frame is taken, with an `InputWarning`.
 """
 
 from __future__ import annotations
@@ -60,8 +59,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     path = Path(path)
     try:
         image, wide = _load(path)
-        if wide:
-            warn_if_dark(brightest(image), str(path))
+        warn_if_dark(brightest(image) if wide else 0, str(path))
         return _to_rgb(image, str(path))
     except UnknownFormatError:
         pixels = _read_tiff(path)
@@ -240,9 +238,8 @@ def _read_tiff(path: Path) -> NDArray[np.uint8] | None:
     _check_size(values.shape[0], values.shape[1], str(path))
     if values.dtype != np.uint8:
         values = to_8_bit(values, str(path))
-    if values.ndim == 2:
-        return np.dstack([values] * 3)
-    return np.ascontiguousarray(values[:, :, 2::-1])  # BGR, and alpha where there is one
+    colours = np.dstack([values] * 3) if values.ndim == 2 else values
+    return np.ascontiguousarray(colours[:, :, 2::-1])  # BGR, and alpha where there is one
 
 
 def as_image(image: Any, name: str = "the image", channels: Channels = "rgb") -> NDArray[np.uint8]:
