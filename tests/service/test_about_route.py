@@ -16,6 +16,27 @@ def served():
 def test_health(served) -> None:
     assert served.get("/healthz").json() == {"status": "ok", "version": __version__}
     assert served.get("/readyz").json() == {"status": "ready"}
+    assert served.head("/healthz").status_code == served.head("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/predict", "POST"),
+        ("DELETE", "/v1/model", "GET"),
+        ("PUT", "/v1/jobs/x", "DELETE, GET"),
+        ("POST", "/", "GET"),
+    ],
+)
+def test_paths_for_other_methods(served, method, path, allowed) -> None:
+    answer = served.request(method, path)
+    assert_problem(answer, 405, "not-allowed", f"use {allowed}")
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/nothing.html", "/js"])
+def test_paths_that_do_not_exist(served, path) -> None:
+    assert_problem(served.get(path), 404, "not-found", "/v1/openapi.json")
 
 
 def test_the_model(served) -> None:

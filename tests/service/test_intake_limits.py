@@ -71,12 +71,22 @@ def test_other_bodies(served) -> None:
     assert_problem(other, 400, "bad-request", "'image'")
     field = served.post("/v1/predict", data={"image": "text"}, files={"other": b""})
     assert_problem(field, 400, "bad-request")
+    assert "--form image=@FILE" in field.json()["detail"]
+    lost = served.post("/v1/predict", data={"operating_point": "thorough"}, files={"image": encoded()})
+    assert_problem(lost, 400, "bad-request", "?operating_point=")
+    beside = served.post("/v1/predict", data={"submit": "Send"}, files={"image": encoded()})
+    assert beside.status_code == 200
     two = served.post("/v1/predict", files=[("image", encoded()), ("image", encoded())])
     assert_problem(two, 400, "bad-request")
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     assert_problem(served.post("/v1/predict", content=b"--y\r\n", headers=headers), 400, "bad-request")
     headers = {"Content-Type": "multipart/form-data"}
     assert_problem(served.post("/v1/predict", content=b"", headers=headers), 400, "bad-request")
+
+
+def test_a_video_among_images(served) -> None:
+    answer = served.post("/v1/predict", content=b"\0\0\0\x18ftypmp42")
+    assert_problem(answer, 415, "unsupported-type", "is a video: send it to /v1/jobs")
 
 
 def test_the_last_good_request_after_bad_ones(served) -> None:

@@ -70,8 +70,15 @@ def test_other_parameters(served, video, query, words) -> None:
 
 
 def test_what_is_no_video(served, video) -> None:
-    for content in (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", b"ffconcat version 1.0\nfile 'x'\n", b""):
+    for content in (
+        b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
+        b"ffconcat version 1.0\nfile 'x'\n",
+        b"text",
+    ):
         assert_problem(served.post("/v1/jobs", content=content), 415, "unsupported-type", "MP4")
+    assert_problem(served.post("/v1/jobs", content=b""), 422, "unusable-input", "empty")
+    lost = served.post("/v1/jobs", data={"every": "2"}, files={"video": video})
+    assert_problem(lost, 400, "bad-request", "?every=")
     cut = served.post("/v1/jobs", content=video[:200])
     assert_problem(cut, 422, "unusable-input", "the upload cannot be read")
     assert_problem(served.post("/v1/jobs", json={}), 415, "unsupported-type")

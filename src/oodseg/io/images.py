@@ -183,7 +183,7 @@ def _check_size(height: int, width: int, name: str) -> None:
     if min(height, width) < MIN_SIDE:
         raise ImageError(
             f"{name} is too small ({width}x{height} pixels): nothing can be found in an image with a side "
-            f"under {MIN_SIDE} pixels"
+            f"under {MIN_SIDE} pixels: use a larger one"
         )
     if height * width > MAX_PIXELS:
         raise ImageError(

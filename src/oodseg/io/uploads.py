@@ -39,7 +39,7 @@ def read_size(data: bytes, name: str = "the image", max_pixels: int = MAX_PIXELS
     if min(height, width) < MIN_SIDE:
         raise ImageError(
             f"{name} is too small ({width}x{height} pixels): nothing can be found in an image with a side "
-            f"under {MIN_SIDE} pixels"
+            f"under {MIN_SIDE} pixels: use a larger one"
         )
     return height, width
 

@@ -19,6 +19,7 @@ router = APIRouter()
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", tags=["health"])
 async def healthz(request: Request) -> dict[str, str]:
     """Says that the process answers."""
@@ -28,6 +29,7 @@ async def healthz(request: Request) -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", tags=["health"], responses={503: responses()[503]})
 async def readyz(request: Request) -> dict[str, str]:
     """Says whether requests can be answered: the models are loaded, and the service is not shutting down."""

@@ -197,9 +197,20 @@ async def _field(request: Request, field: str, body: AsyncGenerator[bytes, None]
     except MultiPartException as error:
         raise Problem("bad-request", f"the form cannot be read: {error.message}") from error
     found = form.get(field)
-    if not isinstance(found, UploadFile):
+    parameters = {each.alias for each in request.scope["route"].dependant.query_params}
+    misplaced = [name for name in form if name in parameters]
+    if misplaced or not isinstance(found, UploadFile):
         await form.close()
-        raise Problem("bad-request", f"the form has no file in the field '{field}': name it so")
+    if misplaced:
+        raise Problem(
+            "bad-request",
+            f"the form has a field '{misplaced[0]}': parameters belong in the address, as ?{misplaced[0]}=…",
+        )
+    if not isinstance(found, UploadFile):
+        raise Problem(
+            "bad-request",
+            f"the form has no file in the field '{field}': send one, as curl does with --form {field}=@FILE",
+        )
     return found.file
 
 

@@ -71,7 +71,10 @@ def _take_in(
     end: float | None,
 ) -> Job:
     """Puts a video that can be read into the store."""
-    if container_of(file.read(HEAD)) is None:
+    head = file.read(HEAD)
+    if not head:
+        raise Problem("unusable-input", "the upload is empty (0 bytes): send its content")
+    if container_of(head) is None:
         raise Problem("unsupported-type", "this is no video: send MP4, MOV, MKV, WebM, AVI, FLV, OGG or MPEG")
     file.seek(0)
     try:
@@ -180,7 +183,10 @@ async def result(request: Request, name: str, file: str) -> FileResponse:
 def _found(worker: Worker, name: str) -> Job:
     job = worker.store.read(name)
     if job is None:
-        raise Problem("not-found", "there is no such video; results go after some hours")
+        raise Problem(
+            "not-found",
+            "there is no such video, or it was deleted, as results are after some hours: send it again",
+        )
     return job
 
 

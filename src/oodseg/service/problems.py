@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from oodseg.core.errors import ConfigError, DeviceError, OodsegError
 from oodseg.io.images import UnknownFormatError
@@ -109,7 +110,8 @@ def problem_of(error: OodsegError) -> Problem:
         kind = "internal-error"
     elif isinstance(error, ConfigError):
         kind = "invalid-parameter"
-    return Problem(kind, str(error))
+    # Who asks a service has no command line of it.
+    return Problem(kind, str(error).replace("give it to `oodseg predict` alone", "send it to /v1/jobs"))
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -130,7 +132,25 @@ def add_handlers(app: FastAPI) -> None:
         return Problem("invalid-parameter", f"{where}: {first['msg']}").response()
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code in {404, 405}:
+            return _unmatched(request, error.status_code).response()
         kinds = {status: kind for kind, status in _STATUS.items() if kind != "invalid-parameter"}
         kind = kinds.get(error.status_code, "bad-request")
         return Problem(kind, str(error.detail), error.headers).response()
+
+
+def _unmatched(request: Request, status: int) -> Problem:
+    """Tells a path that does not exist from one for other methods, which the files of the page hide."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    allowed = [
+        method
+        for method in ("DELETE", "GET", "POST")
+        if any(route.matches({**request.scope, "method": method})[0] == Match.FULL for route in routes)
+    ]
+    if not allowed and status == _STATUS["not-allowed"]:
+        allowed = ["GET"]  # a file of the page
+    if not allowed:
+        return Problem("not-found", "there is no such path: /v1/openapi.json lists those that there are")
+    listed = ", ".join(allowed)
+    return Problem("not-allowed", f"{request.method} does nothing here: use {listed}", {"Allow": listed})
