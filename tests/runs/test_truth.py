@@ -9,6 +9,7 @@ import oodseg.runs
 from failure_fakes import HEIGHT, WIDTH, save_image
 from oodseg.core.errors import DatasetError
 from oodseg.metrics.failure import image_iou
+from oodseg.runs.truth import open_truth
 
 
 @pytest.fixture
@@ -63,3 +64,15 @@ def test_a_truth_that_does_not_fit(tmp_path, photos):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "small" / "0.png")
     with pytest.raises(DatasetError, match=r"0\.png is 4x4, the image 0\.png 64x48"):
         oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "small")
+
+
+def test_a_truth_belongs_to_the_image_of_its_folder(tmp_path):
+    for name in ("a", "town/b", "c.d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / f"{name}.png")
+    truth = open_truth(tmp_path)
+    assert truth.find("town/b.jpg", True) == tmp_path / "town" / "b.png"
+    assert truth.find("town/a.jpg", True) == tmp_path / "a.png"
+    assert truth.find("town/a.jpg", False) is None  # another folder has an image of that name
+    assert truth.find("c.d", True) == truth.find("c.d.jpg", True) == tmp_path / "c.d.png"
+    assert truth.find("other/b.jpg", True) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ def is_system_file(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Tells whether a file or folder of that name is no part of a user's data: hidden, or a system file."""
     return name.startswith(".") or is_system_file(name)
+
+
+def composed(name: str) -> str:
+    """Returns a name with accents in their letters; macOS keeps them apart, so one name has two spellings."""
+    return unicodedata.normalize("NFC", name)
 
 
 def shorten_name(name: str, room: int) -> str:

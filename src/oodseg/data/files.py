@@ -8,8 +8,9 @@ from pathlib import Path
 from natsort import natsorted
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.files import is_hidden
-from oodseg.io.formats import SUFFIXES
+from oodseg.core.files import composed, is_hidden
+from oodseg.io.discovery import files_below
+from oodseg.io.formats import HEIF_SUFFIXES, SUFFIXES
 
 _BROAD = 100  # folders of one level that are looked at
 
@@ -18,7 +19,7 @@ def by_name(folder: Path) -> list[Path]:
     """Files of a folder in natural order (`2.png` before `10.png`) but hidden ones; none if it is missing."""
     if not folder.is_dir():
         return []
-    return natural(path for path in folder.iterdir() if path.is_file())
+    return natural(path for path in folder.iterdir() if not path.is_dir())  # a lost link is said to be one
 
 
 def natural(paths: Iterable[Path]) -> list[Path]:
@@ -43,18 +44,49 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
+def is_image(path: Path) -> bool:
+    """Tells whether a file has the suffix of an image; HEIC among them, whose reader says what it needs."""
+    return path.suffix.lower() in SUFFIXES or path.suffix.lower() in HEIF_SUFFIXES
+
+
 def images(folder: Path) -> dict[str, Path]:
     """Returns the images of a folder by stem, in natural order.
 
     Raises:
         DatasetError: Two images of one stem.
     """
+    return keyed([path for path in by_name(folder) if is_image(path)], folder)
+
+
+def images_below(folder: Path) -> dict[str, Path]:
+    """Returns the images of a folder and all below it; see `keyed`."""
+    return keyed([path for path in all_below(folder) if is_image(path)], folder)
+
+
+def all_below(folder: Path) -> list[Path]:
+    """Files of a folder and all below it, in natural order, but hidden ones; none if it is missing."""
+    return natural(files_below(folder)) if folder.is_dir() else []
+
+
+def keyed(paths: Iterable[Path], folder: Path, fault: str = "share one name") -> dict[str, Path]:
+    """Returns files by their path below a folder without suffix: by stem, or `sub/stem`.
+
+    Letters with accents are one character each, as Unicode composes them: file systems differ in that.
+
+    Args:
+        paths: The files.
+        folder: The folder.
+        fault: What the error says of two files of one name.
+
+    Raises:
+        DatasetError: Two files of one name.
+    """
     found: dict[str, Path] = {}
-    for path in by_name(folder):
-        if path.suffix.lower() in SUFFIXES:
-            if path.stem in found:
-                raise DatasetError(f"{found[path.stem]} and {path} share one name: remove one of them")
-            found[path.stem] = path
+    for path in paths:
+        name = composed(path.relative_to(folder).with_suffix("").as_posix())
+        if name in found:
+            raise DatasetError(f"{found[name]} and {path} {fault}: remove one of them")
+        found[name] = path
     return found
 
 

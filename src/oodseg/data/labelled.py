@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import IGNORE
-from oodseg.data.files import images
+from oodseg.data.files import images_below
 from oodseg.io.images import read_image
 from oodseg.io.labels import read_label
 
@@ -46,12 +46,12 @@ class LabelledImage:
 
 
 def labelled_images(folder: Path) -> list[LabelledImage]:
-    """Lists the images of `folder/images` with their labels in `folder/labels`, in natural order.
+    """Lists the images of `folder/images` and below, with their labels in `folder/labels`, in natural order.
 
     Raises:
         DatasetError: There are none, or an image has no label.
     """
-    found, labels = images(folder / "images"), images(folder / "labels")
+    found, labels = images_below(folder / "images"), images_below(folder / "labels")
     if not found:
         raise DatasetError(
             f"{folder} must hold images/ and labels/, the files paired by name: check the folder"

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError
-from oodseg.data.files import by_name, images
+from oodseg.core.input_warnings import warn_input
+from oodseg.data.files import all_below, images_below, keyed
 from oodseg.data.frames import BINARY, ROAD_ANOMALY, BenchmarkSet, Frame
 from oodseg.io.labels import LABEL_SUFFIXES, read_label
 
@@ -28,6 +29,8 @@ _BENCHMARKS = (
     ("roadanomaly21", "road_anomaly_21"),
     ("roadanomaly", "road_anomaly"),
 )
+_NAMED = 3  # files that a warning names
+_TWO = "are labels of one image"
 
 
 def matches(root: Path) -> bool:
@@ -46,18 +49,31 @@ def read(root: Path, split: str) -> BenchmarkSet:
     """
     labels = _labels(root)
     folder = root / "images" if (root / "images").is_dir() else root / "original"
-    found = images(folder)
-    for stem, path in found.items():
-        if stem not in labels:
-            beside = next(iter(labels.values())).with_name(f"{stem}.png")
+    found = images_below(folder)
+    alone = [path for name, path in found.items() if name not in labels and "/" in name]
+    for name, path in found.items():
+        if name not in labels and "/" not in name:
+            beside = next(iter(labels.values())).with_name(f"{path.stem}.png")
             raise DatasetError(f"the image {path} has no label: add {beside}, or remove the image")
-    for stem, path in labels.items():
-        if found and stem not in found:
+    for name, path in labels.items() if found else ():
+        if name not in found and "/" in name:
+            alone.append(path)
+        elif name not in found:
             raise DatasetError(
                 f"the label {path} has no image of that name in {folder}: add it, or remove the label"
             )
+    # What lies deeper may be of another kind: previews, other sizes.
+    if alone:
+        listed = ", ".join(map(str, alone[:_NAMED])) + (", ..." if len(alone) > _NAMED else "")
+        warn_input(
+            f"{root}: {len(alone)} files in sub folders are passed over ({listed}): an image and its label "
+            "must lie in sub folders of one name"
+        )
+    labels = {name: path for name, path in labels.items() if not found or name in found}
+    if not labels:
+        raise DatasetError(f"no image in {folder} has a label of its name: check names and sub folders")
     table = ROAD_ANOMALY if _anomaly_code(list(labels.values())) == 2 else BINARY
-    frames = tuple(Frame(stem, found.get(stem), path, table) for stem, path in labels.items())
+    frames = tuple(Frame(name, found.get(name), path, table) for name, path in labels.items())
     benchmark = _benchmark(root.resolve().name)
     track = "obstacle" if benchmark == "road_obstacle_21" else "anomaly"
     return BenchmarkSet(
@@ -66,29 +82,24 @@ def read(root: Path, split: str) -> BenchmarkSet:
 
 
 def _labels(root: Path) -> dict[str, Path]:
-    """The labels by stem, of the first subfolder that has some: PNGs, or other label images without."""
-    for folder in (root / "labels", root / "labels_masks"):
-        files = by_name(folder)
-        found = [path for path in files if path.suffix.lower() == ".png"]
-        if not found and any((root / name).is_dir() for name in ("images", "original")):
-            found = [path for path in files if path.suffix.lower() in LABEL_SUFFIXES]
-        if found:
-            return _by_stem(found)
-    return {}
-
-
-def _by_stem(labels: list[Path]) -> dict[str, Path]:
-    """The labels by stem.
+    """The labels by name, of the first subfolder that has some: PNGs, and other label images without.
 
     Raises:
-        DatasetError: Two labels of one stem.
+        DatasetError: Two labels of one image.
     """
-    found: dict[str, Path] = {}
-    for path in labels:
-        if path.stem in found:
-            raise DatasetError(f"{found[path.stem]} and {path} are labels of one image: remove one of them")
-        found[path.stem] = path
-    return found
+    folders = [root / name for name in ("images", "original") if (root / name).is_dir()]
+    for folder in (root / "labels", root / "labels_masks"):
+        files = [path for path in all_below(folder) if path.suffix.lower() in LABEL_SUFFIXES]
+        pngs = [path for path in files if path.suffix.lower() == ".png"]
+        others = [path for path in files if path.suffix.lower() != ".png"] if folders else []
+        found = keyed(pngs, folder, _TWO)
+        if found and others:  # may be previews: only those count without which an image has no label
+            left_over = images_below(folders[0]).keys() - found.keys()
+            others = [path for path in others if next(iter(keyed([path], folder))) in left_over]
+        found |= keyed(others, folder, _TWO)
+        if found:
+            return found
+    return {}
 
 
 def _benchmark(folder_name: str) -> str | None:

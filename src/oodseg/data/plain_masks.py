@@ -7,29 +7,33 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError, ImageError
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.objects import OodObject
-from oodseg.data.files import images
+from oodseg.data.files import images_below
 from oodseg.exchange.labels import LabelledImage
 from oodseg.io.masks import half_as_bright, read_brightness
 
 _LEAST = 16  # pixels: less is what a brush left
+_NAMED = 3  # images that a warning names
 
 
 def objects_of_masks(root: Path) -> list[LabelledImage]:
-    """Reads the objects of all images that have a mask.
+    """Reads the objects of all images that have a mask; an `InputWarning` names the others.
 
     Args:
-        root: Holds `images/` and `masks/`, PNG of the same names.
+        root: Holds `images/` and `masks/`, of the same names.
 
     Raises:
         DatasetError: No image has a mask, or a mask cannot be read.
     """
     import cv2
 
-    found = []
-    for stem, path in images(root / "images").items():
-        file = root / "masks" / f"{stem}.png"
-        if not file.is_file():
+    found, without = [], []
+    masks = images_below(root / "masks")
+    for name, path in images_below(root / "images").items():
+        file = masks.get(name)
+        if file is None:
+            without.append(path.name)
             continue
         try:
             mask = half_as_bright(read_brightness(file))
@@ -42,7 +46,13 @@ def objects_of_masks(root: Path) -> list[LabelledImage]:
             if statistics[part, cv2.CC_STAT_AREA] >= _LEAST
         ]
         height, width = mask.shape
-        found.append(LabelledImage(path.name, height, width, tuple(objects), path=path))
+        inside = path.relative_to(root / "images").as_posix()
+        found.append(LabelledImage(inside, height, width, tuple(objects), path=path))
     if not found:
         raise DatasetError(f"no image in {root / 'images'} has a mask in {root / 'masks'}: check the names")
+    if without:
+        named = ", ".join(without[:_NAMED]) + (", ..." if len(without) > _NAMED else "")
+        warn_input(
+            f"images in {root / 'images'} without a mask are left out, {len(without)} of them ({named})"
+        )
     return found

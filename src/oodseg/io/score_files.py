@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from oodseg.core.errors import ScoreMapError
+from oodseg.core.files import composed
 from oodseg.io.scoremaps import SUFFIXES
 
 
@@ -42,7 +43,7 @@ class ScoreFiles:
         """
         for name in names:
             path = self.folder / name
-            found = self._by_stem(path.parent).get(path.name, [])
+            found = self._by_stem(path.parent).get(composed(path.name), [])
             if len(found) > 1:
                 listed = ", ".join(each.name for each in found)
                 raise ScoreMapError(
@@ -65,5 +66,5 @@ class ScoreFiles:
             found = self._listed[folder] = {}
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if path.suffix.lower() in SUFFIXES and self.holds(path) and path.is_file():
-                    found.setdefault(path.stem, []).append(path)
+                    found.setdefault(composed(path.stem), []).append(path)
         return self._listed[folder]

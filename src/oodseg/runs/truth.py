@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.files import composed
 from oodseg.core.taxonomy import BACKGROUND, IGNORE
-from oodseg.data.files import images
+from oodseg.data.files import images_below
 from oodseg.io.labels import read_label
 from oodseg.metrics.failure import image_dice, image_iou
 from oodseg.report.failure_record import FailureRecord
@@ -24,11 +26,23 @@ class Truth:
 
     Attributes:
         folder: The folder.
-        labels: Path by stem.
+        labels: Path by name: by stem, or `sub/stem` in a sub folder.
     """
 
     folder: Path
     labels: Mapping[str, Path]
+
+    def find(self, name: str, alone: bool) -> Path | None:
+        """Finds the label of an image; None if there is none.
+
+        Args:
+            name: Of the image, as the run has it.
+            alone: Whether no other image has the same name in another folder: only then a label may lie in
+                none.
+        """
+        path = Path(composed(name))
+        names = [path.as_posix(), path.with_suffix("").as_posix(), *((path.name, path.stem) if alone else ())]
+        return next((self.labels[each] for each in names if each in self.labels), None)
 
 
 def open_truth(folder: Path) -> Truth:
@@ -39,7 +53,7 @@ def open_truth(folder: Path) -> Truth:
     """
     if not folder.is_dir():
         raise DatasetError(f"the folder of labels {folder} does not exist: check the path for typing errors")
-    found = images(folder)
+    found = images_below(folder)
     if not found:
         raise DatasetError(
             f"{folder} holds no label images: name the folder of the labels, named like their images"
@@ -64,8 +78,9 @@ def measure_estimates(
     quality_of = image_dice if measure == "Dice" else image_iou
     things = [k for k, name in enumerate(classes) if name != BACKGROUND]
     estimated, true, means, without = [], [], [], 0
+    stems = Counter(Path(each.name).stem for each in store.stored.values())
     for key, each in store.stored.items():
-        path = truth.labels.get(Path(each.name).stem) or truth.labels.get(Path(each.name).name)
+        path = truth.find(each.name, stems[Path(each.name).stem] == 1)
         if path is None:
             without += 1
             continue
