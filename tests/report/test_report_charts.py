@@ -67,4 +67,6 @@ def test_bars_stand_side_by_side_as_high_as_their_values():
 def test_crowded_names_are_slanted(count, slanted):
     names = [f"class number {k}" for k in range(count)]
     figure = bar_chart("t", names, [Bars("a", [0.5] * count, names)], "", "IoU")
+    low = max(float(y) for y in re.findall(r"translate\([\d.]+ ([\d.]+)\) rotate\(-30\)", figure) or ["0"])
+    assert low + 12 * 6.5 / 2 < float(re.search(r"viewBox=.0 0 \d+ (\d+)", figure)[1]), "names are cut off"
     assert figure.count("rotate(") == slanted, "the label of the y axis is always turned"

@@ -88,9 +88,9 @@ def test_other_settings_are_refused_in_words(tmp_path):
     run(
         photos(tmp_path, "1.jpg"),
         out,
-        chosen=plan(masks="box", detector=None, scores={"mean": 1}, sha256="a"),
+        chosen=plan(masks="box", detector=None, scores={"mean": 1}, sha256="a", codes="0" * 99),
     )
-    other = plan(masks="grabcut", detector="x:y", scores={"mean": 2}, sha256="b")
+    other = plan(masks="grabcut", detector="x:y", scores={"mean": 2}, sha256="b", codes="1" * 99)
     with pytest.raises(ConfigError) as error:
         run(photos(tmp_path, "2.jpg"), out, chosen=other)
     for words in (
@@ -98,6 +98,7 @@ def test_other_settings_are_refused_in_words(tmp_path):
         "detector was none, is x:y",
         "scores mean was 1, is 2",
         "another sha256",
+        "other codes",
     ):
         assert words in str(error.value)
     assert str(error.value).endswith("choose another folder (--out), or let them go (--overwrite)")

@@ -60,6 +60,11 @@ def test_a_truth_that_does_not_fit(tmp_path, photos):
     save_truth(tmp_path / "other", "another", 0)
     with pytest.raises(DatasetError, match="holds no label for any image of the run"):
         oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "other")
+    strange = save_truth(tmp_path / "strange", 0, 0)
+    strange[3, 4] = 11
+    Image.fromarray(strange).save(tmp_path / "strange" / "0.png")
+    with pytest.raises(DatasetError, match=r"0\.png holds the code 11, but the classes are 0 .*255 where"):
+        oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "strange")
     (tmp_path / "small").mkdir()
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "small" / "0.png")
     with pytest.raises(DatasetError, match=r"0\.png is 4x4, the image 0\.png 64x48"):

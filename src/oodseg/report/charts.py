@@ -18,6 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "5 2", "1 2", "12 4")
 _W, _H = 460, 300
 _LETTER, _LONGEST = 6.5, 12  # width of a letter in pixels; letters of a name that fit under the axis
+_SLANT = 18  # pixels more that slanted names of that many letters reach down
 _FRAME = {"left": 52, "right": _W - 12, "top": 12, "bottom": _H - 42}
 
 
@@ -122,9 +123,10 @@ def bar_chart(title: str, groups: Sequence[str], rows: Sequence[Bars], x_label: 
         for group, (height, says) in enumerate(zip(row.heights, row.says, strict=True))
         if not math.isnan(height)
     ]
+    axes = _axes(title, x_label, y_label, 1.0, log=False)
     return fill(
         "chart.html",
-        **_axes(title, x_label, y_label, 1.0, log=False),
+        **{**axes, "height": _H + (_SLANT if crowded else 0)},
         x_ticks=[
             _tick(_FRAME["left"] + (k + 0.5) * step, _shortened(name), slanted=crowded)
             for k, name in enumerate(groups)

@@ -132,7 +132,8 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
     if name.startswith("models "):
         return [f"the model {name.removeprefix('models ')} has changed"]
     if "sha256" in name or max(len(old), len(new)) > _LONGEST:
-        return [f"another {name.removesuffix('_sha256')}"]
+        what = name.removesuffix("_sha256")
+        return [f"{'other' if what.endswith('s') else 'another'} {what}"]
     return [f"{name} was {old}, is {new}"]
 
 

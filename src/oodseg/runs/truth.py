@@ -73,7 +73,8 @@ def measure_estimates(
         measure: `"IoU"` or `"Dice"`.
 
     Raises:
-        DatasetError: No image of the run has a truth, a label cannot be read, or is of another size.
+        DatasetError: No image of the run has a truth, a label cannot be read, is of another size, or holds
+            a code that is no class.
     """
     quality_of = image_dice if measure == "Dice" else image_iou
     things = [k for k, name in enumerate(classes) if name != BACKGROUND]
@@ -89,6 +90,13 @@ def measure_estimates(
             raise DatasetError(
                 f"the label {path} is {codes.shape[1]}x{codes.shape[0]}, the image {each.name} "
                 f"{predicted.shape[1]}x{predicted.shape[0]}: both must be of one size"
+            )
+        strange = codes[(codes >= len(classes)) & (codes < IGNORE)]
+        if strange.size:
+            listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
+            raise DatasetError(
+                f"the label {path} holds the code {int(strange[0])}, but the classes are {listed}: write "
+                f"these numbers, and {IGNORE} where there is no truth"
             )
         true.append(quality_of(predicted, np.where(codes > IGNORE, IGNORE, codes), len(classes))[things])
         record = each.record
