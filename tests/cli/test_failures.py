@@ -44,6 +44,8 @@ def test_all_options_reach_the_run(photos, out, monkeypatch):
     info = json.loads((out / "failures.json").read_text())["info"]
     assert (info["settings"]["detector"], info["settings"]["segmenter"]) == ("msp", "tiny")
     assert info["files"]["error"] == ".npy"
+    assert "figures of 'msp' are not calibrated" in " ".join(info["notes"])
+    assert "not calibrated" in (out / "index.html").read_text()
 
 
 def test_a_second_opinion_changes_the_errors_and_not_the_qualities(photos, out, tmp_path):

@@ -45,6 +45,15 @@ def test_nothing_predicted_is_said():
     assert "estimated mean IoU <b>no class predicted</b>" in page([entry("x", mean=None)])
 
 
+def test_who_judged_and_what_to_know_of_the_figures():
+    settings = {"detector": {"name": "ensemble"}, "second_opinions": ["street", {"name": "upernet"}]}
+    text = page([entry("x")], settings=settings, notes=["they are <guesses>"])
+    assert "Failure detector: <b>ensemble</b>" in text
+    assert "second opinion of <b>street, upernet</b>" in text
+    assert "Note: they are &lt;guesses&gt;." in text
+    assert "second opinion" not in page([entry("x")], settings={"detector": "street"})
+
+
 def test_structures_of_a_volume():
     text = page([entry("x")], "Dice", dice={"liver": 0.81, "spleen": None})
     assert re.search("liver</th><td>81 %</td>", text)

@@ -74,6 +74,16 @@ def test_a_baseline_around_a_segmenter_is_saved_with_it(data, tmp_path):
     fitted = calibrate_intervals(data, "red_is_wrong", tmp_path / "judge", quality="Dice")
     assert load_failure_detector(tmp_path / "judge").intervals == fitted
     assert fitted.quality == "Dice"
+    save_image(tmp_path / "photos" / "a.png", 20)
+    run = oodseg.runs.judge(tmp_path / "photos", tmp_path / "judge", tmp_path / "out")
+    assert run.listed.interval_word == "mean Dice ", "the estimate beside it is a mean IoU"
+    written = json.loads((tmp_path / "out" / "failures.json").read_text())["images"][0]
+    low, high = written["mean_dice_interval"]
+    row = next(csv.DictReader((tmp_path / "out" / "failures.csv").open()))
+    assert (float(row["mean_dice_low"]), float(row["mean_dice_high"])) == pytest.approx((low, high))
+    assert "mean_iou_interval" not in written
+    assert "mean_iou_low" not in row
+    assert f"(mean Dice {low:.0%} to".replace("%", " %") in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_nothing_is_judged_before_all_can_be_written(data, tmp_path):

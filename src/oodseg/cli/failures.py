@@ -66,8 +66,9 @@ def failures(
         typer.Option(
             "--class",
             metavar="NAME=CODE",
-            help="Which code of these labels is which class; may be given again. Needed where the codes are "
-            "not the detector's own; consistency takes every code for a class.",
+            help="Which code of these labels is which class; once for every code in them, several may have "
+            "the same class. Needed where the codes are not the detector's own; consistency takes every code "
+            "for a class.",
             show_default=False,
         ),
     ] = None,

@@ -33,7 +33,8 @@ def conclude(run: JudgeRun) -> None:
         say(f"lowest estimated mean {run.listed.measure}:", "bold")
     for each in worst:
         ends = each.record.interval
-        say(f"  {each.record.mean:.2f}{f' ({ends[0]:.2f} to {ends[1]:.2f})' if ends else ''}  {each.name}")
+        between = f" ({run.listed.interval_word}{ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+        say(f"  {each.record.mean:.2f}{between}  {each.name}")
     if run.listed.promise:
         say(f"in brackets: {run.listed.promise}")
     if run.listed.structure_promise:

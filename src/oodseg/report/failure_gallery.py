@@ -23,6 +23,7 @@ def render(listed: FailureList) -> str:
         A whole HTML document; its images are the run's own files, loaded as they come into view.
     """
     colours = dict(zip(listed.classes, class_colours(listed.classes), strict=True))
+    settings: Mapping[str, Any] = listed.info.get("settings", {})
     return fill(
         "failures.html",
         cards=[_card(entry, colours) for entry in listed.entries],
@@ -31,7 +32,11 @@ def render(listed: FailureList) -> str:
         failures=list(listed.failures.values()),
         dice=listed.info.get("dice"),
         volume=_volume(listed.info),
+        detector=_words(settings.get("detector", "")),
+        opinions=[_words(each) for each in settings.get("second_opinions", ())],
+        notes=listed.info.get("notes", ()),
         promise=listed.promise,
+        interval_word=listed.interval_word,
         dice_ends=listed.structure_intervals,
         dice_promise=listed.structure_promise,
         charts=draw(listed),
@@ -51,6 +56,11 @@ def _volume(info: Mapping[str, Any]) -> dict[str, str | None] | None:
         "error_file": info["error_volume"],
         "labels_file": info.get("label_volume"),
     }
+
+
+def _words(part: Any) -> str:
+    """Names a part as settings do: a word, or a mapping with its name."""
+    return str(part["name"]) if isinstance(part, Mapping) else str(part)
 
 
 def _card(entry: FailureEntry, colours: Mapping[str, Colour]) -> dict[str, Any]:

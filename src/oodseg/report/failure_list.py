@@ -36,6 +36,7 @@ class FailureList:
         measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
         info: JSON-able: what is known of the run; `dice` (structure to estimate) is of a whole volume,
             `intervals` holds what the intervals of the mean promise, `dice_intervals` those of a volume,
+            `notes` (sentences) what one should know of the figures,
             `settings` names its `scan` and `prediction`, `error_volume` and `label_volume` are its files.
         measured: Estimates beside the truth, where it was given.
     """
@@ -57,6 +58,17 @@ class FailureList:
         """Says what the intervals promise, and on what condition; None without intervals."""
         intervals: Mapping[str, Any] = self.info.get("intervals") or {}
         return intervals.get("promise")
+
+    @property
+    def interval_measure(self) -> str:
+        """Names the quality that the intervals of the mean are about: `"IoU"` or `"Dice"`."""
+        intervals: Mapping[str, Any] = self.info.get("intervals") or {}
+        return str(intervals.get("quality", self.measure))
+
+    @property
+    def interval_word(self) -> str:
+        """What stands before the ends of an interval; empty where it is about the measure itself."""
+        return "" if self.interval_measure == self.measure else f"mean {self.interval_measure} "
 
     @property
     def structure_intervals(self) -> dict[str, tuple[float, float]]:

@@ -48,7 +48,7 @@ def _document(listed: FailureList) -> dict[str, Any]:
             "rank": number,
             "file_name": entry.name,
             f"estimated_mean_{word}": entry.record.mean,
-            f"mean_{word}_interval": entry.record.interval,
+            f"mean_{listed.interval_measure.lower()}_interval": entry.record.interval,
             f"estimated_{word}": dict(entry.record.by_class),
             "predicted_pixels": dict(entry.record.pixels),
             "expected_wrong_share": entry.record.wrong,
@@ -66,7 +66,8 @@ def _table(listed: FailureList) -> str:
     writer = csv.writer(out, lineterminator="\n")
     names = [name for name in listed.classes if any(name in each.record.by_class for each in listed.entries)]
     word = listed.measure.lower()
-    ends = [f"mean_{word}_low", f"mean_{word}_high"] if listed.promise else []
+    of = f"mean_{listed.interval_measure.lower()}"
+    ends = [f"{of}_low", f"{of}_high"] if listed.promise else []
     writer.writerow(
         ["rank", "file_name", f"estimated_mean_{word}", *ends, "expected_wrong_share"]
         + [f"{word}_{name}" for name in names]

@@ -71,7 +71,7 @@ class MeasuredEstimates:
 
         def said(name: str) -> str:
             low, high = self.intervals[name]
-            return f"{vars(self.figures)[name]:.3f} ({low:.3f} to {high:.3f})"
+            return f"{vars(self.figures)[name]:.3f} (95 %: {low:.3f} to {high:.3f})"
 
         return [
             ("images with a truth", str(self.figures.images)),

@@ -139,7 +139,8 @@ class GivenLabelFiles:
                 listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
                 raise DatasetError(
                     f"{path} holds the code {int(codes[lost][0])}, but the detector knows {listed}: say "
-                    f"which code is which class, e.g. --class '{classes[0]}=CODE'"
+                    f"which code is which class, e.g. --class '{classes[0]}=CODE' (every code needs "
+                    "a class, and several may have the same)"
                 )
             found[lost] = rest
         return found

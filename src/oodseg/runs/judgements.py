@@ -129,9 +129,10 @@ def judge(
         **({} if precision == "auto" else {"precision": precision}),
     }
     ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
-    work = Judging(ready.store, loaded, device=device, precision=precision, truth=known)
+    notes = notes_of(detector, loaded)
+    work = Judging(ready.store, loaded, device=device, precision=precision, truth=known, notes=notes)
     run = work.summed_up(work_through(work, ready.source, progress))
-    return replace(run, notes=notes_of(detector, ready.note))
+    return run if ready.note is None else replace(run, notes=[ready.note, *notes])
 
 
 def _described(segmenter: Segmenter) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from oodseg.core.devices import at_precision, check_precision, choose_device, de
 from oodseg.core.encoding import NumberFormat, encode_jpeg, encode_numbers, encode_png
 from oodseg.core.errors import ImageError
 from oodseg.core.version import __version__
-from oodseg.failures.consistency import Consistency
+from oodseg.failures.calibration import Calibration
+from oodseg.failures.detector import SegmenterAssessor
+from oodseg.failures.second_opinion import SecondOpinion
 from oodseg.io.images import to_tensor
 from oodseg.report.failure_list import FailureEntry, FailureList, rank
 from oodseg.report.failure_panels import draw_panel, heat_map
@@ -109,15 +111,19 @@ def judging_plan(
     return Plan(verb, FailureRecord, settings, files, listed, fresh)
 
 
-def notes_of(detector: str, *notes: str | None) -> list[str]:
-    """Lists what one should know of a run, with what is to be known of figures that nothing was fitted to."""
-    known = [note for note in notes if note is not None]
-    if detector == Consistency.name:
-        known.append(
-            f"the figures of '{detector}' are not calibrated: they say what to look at first, not how good "
-            "it is"
-        )
-    return known
+def notes_of(name: str, detector: Judge) -> list[str]:
+    """Lists what one should know of figures that nothing was fitted to.
+
+    Args:
+        name: What the user calls the detector.
+        detector: The detector.
+    """
+    judge = detector.judge if isinstance(detector, SecondOpinion) else detector
+    if isinstance(judge, SegmenterAssessor) and judge.calibration == Calibration():
+        return [
+            f"the figures of '{name}' are not calibrated: they say what to look at first, not how good it is"
+        ]
+    return []
 
 
 class Judging(Work[FailureRecord]):
@@ -130,6 +136,7 @@ class Judging(Work[FailureRecord]):
         precision: What is computed in.
         measure: What is estimated: `"IoU"`, or `"Dice"` of slices.
         truth: Labels that the estimates are measured on.
+        notes: What one should know of the figures, one sentence each.
 
     Attributes:
         listed: What was found, once the run is finished.
@@ -146,9 +153,11 @@ class Judging(Work[FailureRecord]):
         precision: str = "auto",
         measure: str = "IoU",
         truth: Truth | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         super().__init__(store)
         self.listed = FailureList([], {}, detector.classes, measure, {})
+        self._notes = list(notes)
         self.unit = f"{self.listed.unit}s"
         self._detector, self._device, self._truth = detector, choose_device(device), truth
         self._precision = check_precision(precision, self._device)
@@ -204,6 +213,7 @@ class Judging(Work[FailureRecord]):
             "images": None if root is None else str(root),
             "complete": complete,
             "settings": store.settings,
+            "notes": self._notes,
             "intervals": self._intervals(),
             "files": dict(store.plan.files),
             **conclusion,
@@ -225,7 +235,7 @@ class Judging(Work[FailureRecord]):
     def summed_up(self, tally: Tally) -> JudgeRun:
         """Returns the result of a run, once it is finished."""
         page = self.store.out / PAGE_FILE
-        return JudgeRun(page, self.listed, tally.total, tally.done_before, tally.milliseconds)
+        return JudgeRun(page, self.listed, tally.total, tally.done_before, tally.milliseconds, self._notes)
 
     def _link(self, kind: str, key: str) -> str:
         return self.store.path(kind, key).relative_to(self.store.out).as_posix()

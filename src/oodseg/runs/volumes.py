@@ -134,9 +134,10 @@ def judge_volume(
     files = [Path(each) for each in (scan, labels) if each is not None]
     plan = judging_plan(settings, error_format, fresh, "volumes")
     ready = open_run(plan, _slice_source(slices, files), out, DEFAULT_FOLDER)
-    work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision)
+    notes = [*notes_of(detector, loaded), *([_FOREIGN] if foreign else [])]
+    work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision, notes=notes)
     run = work.summed_up(work_through(work, ready.source, progress))
-    return replace(run, notes=notes_of(str(detector), ready.note, _FOREIGN if foreign else None))
+    return run if ready.note is None else replace(run, notes=[ready.note, *notes])
 
 
 def _slice_source(slices: Slices, files: Sequence[Path]) -> Source:
