@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 from label_cases import HEIGHT, SIZE, WIDTH, dot, found, two_parts
+from PIL import Image
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.input_warnings import collect_warnings
+from oodseg.data import open_dataset
 from oodseg.exchange import LabelledImage, read, write
 
 
@@ -74,7 +77,7 @@ def test_boxes_are_filled(out):
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("7 0.1 0.1 0.2 0.1 0.2 0.2", "KeyError 7"),
+        ("7 0.1 0.1 0.2 0.1 0.2 0.2", "the class 7 has no name in data.yaml"),
         ("0 0.1 0.1 0.2", r"b\.txt"),
         ("0 a b c d", "could not convert"),
     ],
@@ -101,3 +104,65 @@ def test_a_missing_image_is_one_sentence(out):
     (out / "images" / "b.png").unlink()
     with pytest.raises(DatasetError, match="there is no image b in images/"):
         read(out)
+
+
+SQUARE = "0 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75"
+
+
+def from_others(root, text=SQUARE, names="names: [anomaly]\n", image="a.jpg"):
+    """A folder as tools other than ours write it; images are 96x64."""
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    Image.new("RGB", (96, 64)).save(root / "images" / image)
+    (root / "labels" / "a.txt").write_text(text)
+    (root / "data.yaml").write_text(names)
+    return root
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"text": f"{SQUARE} 0.9"},  # the confidence of a prediction
+        {"text": f"\ufeff{SQUARE}\r\n"},
+        {"names": "\ufeffnames: [anomaly]\n"},
+        {"names": "names: [no, ignore]\n"},
+        {"names": "names:\n  0: on\n"},
+        {"image": "a.JPG"},
+        {"image": "a.PNG"},
+    ],
+)
+def test_what_other_tools_write(tmp_path, given):
+    (image,) = read(from_others(tmp_path, **given))
+    assert image.path == tmp_path / "images" / given.get("image", "a.jpg")
+    assert [each.area for each in image.objects] == [49 * 33]
+
+
+def test_names_of_classes_beside_the_labels(tmp_path):
+    (from_others(tmp_path) / "labels" / "classes.txt").write_text("anomaly\n")
+    assert [image.name for image in read(tmp_path)] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("0 10 10 50 10 50 50", "is no class with shares of width and height"),
+        ("0 nan 0.1 0.5 0.1 0.5 0.5", "is no class with shares"),
+        ("0,0.1,0.1,0.5,0.1,0.5,0.5", "is no class with shares"),
+        ("0 0.5 0.5", "is no class with shares"),
+    ],
+)
+def test_what_is_no_label(tmp_path, text, fault):
+    with pytest.raises(DatasetError, match=fault):
+        read(from_others(tmp_path, text))
+
+
+def test_images_without_labels_are_named(tmp_path):
+    Image.new("RGB", (96, 64)).save(from_others(tmp_path) / "images" / "b.jpg")
+    with collect_warnings(forward=False) as warned:
+        assert [frame.name for frame in open_dataset(tmp_path).frames] == ["a"]
+    assert len(warned) == 1
+    assert "images without labels of YOLO segmentation are left out, 1 of them (b.jpg)" in warned[0]
+    (tmp_path / "labels" / "b.txt").write_text("")
+    with collect_warnings(forward=False) as warned:
+        assert [frame.name for frame in open_dataset(tmp_path).frames] == ["a", "b"]
+    assert warned == []

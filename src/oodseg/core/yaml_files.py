@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from oodseg.core.errors import ConfigError
+
+_WHOLE = re.compile(r"[-+]?[0-9][0-9_]*$|0x[0-9a-fA-F]+$")
+_DECIMAL = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.?[0-9]*)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+)
 
 
 def read_yaml(path: Path) -> Any:
@@ -23,13 +29,27 @@ def read_yaml(path: Path) -> Any:
             """Makes a dictionary of a mapping."""
             seen = set[str]()
             for key, _ in node.value:
-                if key.value in seen:
+                if isinstance(key.value, str) and key.value in seen:
                     fault = f"'{key.value}' stands there twice"
                     raise yaml.constructor.ConstructorError(None, None, fault, key.start_mark)
                 if isinstance(key.value, str):
                     seen.add(key.value)
             return super().construct_mapping(node, deep)
 
+        def whole(self, node: Any) -> int:
+            """Reads a whole number."""
+            text = node.value.replace("_", "")
+            return int(text, 16 if text.startswith("0x") else 10)
+
+    # Numbers as JSON and YAML 1.2 have them: 1e-4 is one, 010 is ten, and 12:30 is none.
+    numbers = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
+    Loader.yaml_implicit_resolvers = {
+        first: [pair for pair in pairs if pair[0] not in numbers]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.whole)
+    Loader.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE, list("-+0123456789"))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _DECIMAL, list("-+0123456789."))
     try:
         return yaml.load(path.read_text(encoding="utf-8-sig"), Loader)
     except FileNotFoundError:

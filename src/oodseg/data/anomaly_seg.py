@@ -90,12 +90,12 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
 
 def _pairs(path: Path) -> list[tuple[Path, Path]]:
     """Image and label paths of an `.odgt` list: one JSON array, or one record per line."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     try:
         records = json.loads(text)
     except json.JSONDecodeError:
         try:
-            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+            records = [json.loads(line) for line in text.split("\n") if line.strip()]
         except json.JSONDecodeError as error:
             raise DatasetError(f"{path} is not a list of frames ({error}): unpack the set again") from error
     if isinstance(records, dict):

@@ -9,12 +9,15 @@ from natsort import natsorted
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.input_warnings import warn_input
+from oodseg.data.files import images_below
 from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame
 from oodseg.exchange.format import Format
 from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.transfer import formats_in, the_one
 
 KEY, SPLIT = "exported", "unknown"
+_NAMED = 3  # images that a warning names
 
 
 def matches(root: Path) -> bool:
@@ -25,6 +28,8 @@ def matches(root: Path) -> bool:
 def read(root: Path, split: str) -> BenchmarkSet:
     """Lists the images; everything outlined is anomalous, but for what is labelled `ignore`.
 
+    An `InputWarning` names images beside them that have no labels.
+
     Raises:
         DatasetError: The labels are damaged, of no image, or of several formats.
     """
@@ -33,6 +38,14 @@ def read(root: Path, split: str) -> BenchmarkSet:
     if not images:
         raise DatasetError(
             f"{root} holds labels of {found.title}, but of no image: export it from the tool again"
+        )
+    known = {image.path.resolve() for image in images if image.path is not None}
+    others = [path for path in images_below(root / "images").values() if path.resolve() not in known]
+    if others:
+        listed = ", ".join(path.name for path in others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
+        warn_input(
+            f"{root}: images without labels of {found.title} are left out, {len(others)} of them ({listed}): "
+            "label them, be it as empty"
         )
     frames = tuple(
         Frame(image.stem, image.path, root, BINARY, draw=lambda image=image: draw(image))  # type: ignore[misc]

@@ -85,7 +85,7 @@ def _export_case(
     """Writes one case, a list of its slices last; returns how many there are."""
     listed = out / "cases" / f"{case.name}.json"
     if listed.is_file():
-        return len(json.loads(listed.read_text(encoding="utf-8")))
+        return len(json.loads(listed.read_text(encoding="utf-8-sig")))
     scan = read_volume(case.scan, number)
     kinds = {"labels": case.labels}
     if case.prediction is not None:
@@ -115,7 +115,7 @@ def _export_case(
 
 def _check_same(path: Path, about: dict[str, Any]) -> None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return
     except (OSError, ValueError):

@@ -110,7 +110,7 @@ def split_cases(cases: Sequence[Case], fold: tuple[int, int] | None = None) -> d
 
 def _classes(path: Path) -> tuple[str, ...]:
     try:
-        named: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        named: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))["labels"]
         # Newer files have it the other way round: {"background": 0, "pancreas": 1}.
         pairs = [(int(k), str(v)) if str(k).isdecimal() else (int(v), str(k)) for k, v in named.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -78,7 +78,7 @@ def window_of(root: Path) -> tuple[float, float] | None:
 
 def _about(root: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((root / SLICES_FILE).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((root / SLICES_FILE).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise DatasetError(
             f"{root} holds no {SLICES_FILE} ({cause(error)}): give the folder of `oodseg train slices`"
@@ -89,7 +89,7 @@ def _about(root: Path) -> dict[str, Any]:
 def _split(folder: Path, predictions: bool) -> list[LabelledSlice]:
     found = []
     for case in sorted((folder / "cases").glob("*.json")):
-        for name in json.loads(case.read_text(encoding="utf-8")):
+        for name in json.loads(case.read_text(encoding="utf-8-sig")):
             image, label, prediction = (
                 folder / kind / f"{name}.png" for kind in ("images", "labels", "predictions")
             )

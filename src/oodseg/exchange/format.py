@@ -80,7 +80,7 @@ def load_json(path: Path) -> Any:
         OSError: It cannot be read.
         ValueError: It is no JSON.
     """
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def peek_json(path: Path) -> Any:

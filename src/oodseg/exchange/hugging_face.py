@@ -36,14 +36,14 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: The file is damaged.
     """
     with reading(root / FILE, "metadata of an image folder with masks"):
-        lines = (root / FILE).read_text(encoding="utf-8").splitlines()
+        lines = (root / FILE).read_text(encoding="utf-8-sig").split("\n")  # texts may hold other breaks
         return [_image(json.loads(line), root) for line in lines if line.strip()]
 
 
 def matches(root: Path) -> bool:
     """Tells whether there is such a file, with masks in its first line."""
     try:
-        with (root / FILE).open(encoding="utf-8") as file:
+        with (root / FILE).open(encoding="utf-8-sig") as file:
             line = file.readline()
         return not line.strip() or "rle" in json.loads(line)["objects"]
     except (OSError, ValueError, KeyError, TypeError):

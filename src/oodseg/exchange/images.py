@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -70,20 +71,21 @@ def check_names(images: list[LabelledImage]) -> None:
 
 
 def find_image(root: Path, name: str, *folders: str) -> Path | None:
-    """Finds the image that labels are for, whatever its suffix (tools often convert).
+    """Finds the image that labels are for, whatever its suffix (tools often convert), in capitals or not.
 
     Args:
         root: Folder of the labels.
         name: Of the image, as the labels have it.
         folders: Where below `root` to look first.
     """
+    suffixes = [form for suffix in sorted(SUFFIXES) for form in (suffix, suffix.upper())]
+    # Accents may be spelt in two ways, and file systems differ in that.
+    spellings = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
     for folder in dict.fromkeys((*folders, *_FOLDERS)):
-        path = root / folder / name
-        if path.is_file():
-            return path
-        for suffix in sorted(SUFFIXES):
-            if (other := path.with_suffix(suffix)).is_file():
-                return other
+        for path in (root / folder / spelling for spelling in spellings):
+            for each in (path, *(path.with_suffix(suffix) for suffix in suffixes)):
+                if each.is_file():
+                    return each
     return None
 
 

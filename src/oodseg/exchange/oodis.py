@@ -67,7 +67,7 @@ def matches(root: Path) -> bool:
 
 
 def _masks(file: Path) -> Iterator[tuple[NDArray[np.bool_], float]]:
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8-sig").splitlines():
         name, _, confidence = line.rsplit(" ", 2)
         yield read_brightness(file.with_name(name)) > 0, float(confidence)
 

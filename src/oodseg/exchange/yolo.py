@@ -28,6 +28,8 @@ FILE = "data.yaml"
 _NAMES = (CATEGORY, IGNORED)
 # Where in its pixel a corner lies: tools that round find the same pixel as tools that cut off.
 _INSIDE = 0.25
+_CLASSES = "classes.txt"  # LabelImg puts it beside the labels
+_LARGEST_SHARE = 2  # outlines may leave the image; what lies further out is in pixels
 
 
 def write(images: Iterable[LabelledImage], out: Path) -> list[str]:
@@ -63,6 +65,8 @@ def read(root: Path) -> list[LabelledImage]:
         names = _read_names(root / FILE)
     found = []
     for file in sorted(visible((root / "labels").rglob("*.txt"))):
+        if file.name == _CLASSES:
+            continue
         stem = file.relative_to(root / "labels").with_suffix("").as_posix()
         with reading(file, "polygons of YOLO"):
             path = find_image(root, f"{stem}.jpg")
@@ -107,27 +111,36 @@ def _read_names(path: Path) -> dict[int, str]:
     import yaml
 
     try:
-        given: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["names"]
+        # All values as texts: to YAML, the names `no` and `on` would be truth values.
+        given: Any = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)["names"]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+    if not isinstance(given, dict | list):
+        raise TypeError(f"names: {given}")
     pairs = given.items() if isinstance(given, dict) else enumerate(given)
     return {int(number): str(name) for number, name in pairs}
 
 
 def _objects(file: Path, names: dict[int, str], height: int, width: int) -> Iterator[tuple[str, OodObject]]:
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8-sig").splitlines():
         if not line.strip():
             continue
         number, *values = line.split()
         shares = np.array(values, np.float64)
+        if len(shares) < 4 or not (np.abs(shares) <= _LARGEST_SHARE).all():
+            raise ValueError(f"'{line[:40]}' is no class with shares of width and height in 0..1")
         if len(shares) in {4, 5}:  # a box: its centre and sides, and perhaps a confidence
             (x, y), (columns, rows) = shares[:2], shares[2:4] / 2
             shares = np.array(
                 [x - columns, y - rows, x + columns, y - rows, x + columns, y + rows, x - columns, y + rows]
             )
+        shares = shares[: len(shares) // 2 * 2]  # a polygon may end in a confidence
         corners = np.floor(shares.reshape(-1, 2) * (width, height)).astype(np.int32)
         mask = fill([corners.clip(0, (width - 1, height - 1)).astype(np.int32)], height, width)
-        yield names[int(float(number))], OodObject.from_mask(mask)
+        code = int(float(number))
+        if code not in names:
+            raise ValueError(f"the class {code} has no name in {FILE}")
+        yield names[code], OodObject.from_mask(mask)
 
 
 FORMAT = Format("YOLO segmentation", "data.yaml, labels/STEM.txt, images/", write, read, matches)

@@ -34,7 +34,7 @@ class Predictor:
     """The pipeline in the `folder` of `oodseg export`; providers and threads are those of ONNX Runtime."""
 
     def __init__(self, folder: str | Path = FOLDER, providers: Sequence[str] = CPU, threads: int = 0) -> None:
-        self.rules = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
+        self.rules = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8-sig"))
         options, start = onnxruntime.SessionOptions(), onnxruntime.InferenceSession
         options.intra_op_num_threads, options.log_severity_level = threads, 3
         files = {name: str(Path(folder) / each["file"]) for name, each in self.rules["graphs"].items()}
@@ -196,7 +196,7 @@ def find(inputs: list[str], out: Path) -> Iterator[tuple[Path, str]]:
     for each in inputs:
         path = Path(each)
         if each == "-" or (path.suffix.lower() == ".txt" and path.is_file()):
-            lines = sys.stdin if each == "-" else path.read_text(encoding="utf-8").splitlines()
+            lines = sys.stdin if each == "-" else path.read_text(encoding="utf-8-sig").splitlines()
             files = [(Path(line.strip()), Path(line.strip()).name) for line in lines if line.strip()]
         elif path.is_dir():
             inside = [(file, file.relative_to(path)) for file in sorted(path.rglob("*"))]

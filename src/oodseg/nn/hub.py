@@ -237,7 +237,7 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
 def _family(source: str) -> str | None:
     """What the `config.json` in a folder calls the network; None where it says nothing."""
     try:
-        found = json.loads(Path(source, "config.json").read_text(encoding="utf-8")).get("model_type")
+        found = json.loads(Path(source, "config.json").read_text(encoding="utf-8-sig")).get("model_type")
     except (OSError, ValueError, AttributeError):
         return None
     return None if found is None else str(found)

@@ -100,7 +100,7 @@ def given_names(classes: Sequence[str] | str) -> Sequence[str]:
 
 def _read_names(path: Path) -> list[str]:
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))
+        names = json.loads(path.read_text(encoding="utf-8-sig"))
         if isinstance(names, dict):
             names = [names[key] for key in sorted(names, key=int)]
     except (OSError, ValueError) as error:
