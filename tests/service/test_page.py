@@ -175,3 +175,27 @@ def test_likely_errors(page) -> None:
     page.locator("#tab-failures").press("ArrowLeft")
     page.locator(".object").first.wait_for()
     assert not page.locator("#layer-heat").is_checked()
+
+
+@pytest.mark.slow
+@needs_browser
+def test_labels_of_neighbours_do_not_cover_each_other(page) -> None:
+    places = page.evaluate(
+        """async () => {
+            const { placeLabels } = await import("./js/paint.js");
+            const boxes = [[40, 40, 30, 60], [55, 46, 30, 20], [44, 60, 40, 40], [2, 0, 20, 90]];
+            const objects = boxes.map((bbox, index) => ({ id: index + 1, bbox, confidence: 0.5 }));
+            const context = new OffscreenCanvas(1, 1).getContext("2d");
+            const scene = { objects, bounds: { width: 200, height: 150 } };
+            return placeLabels(context, { scale: 1, left: 0, top: 0 }, scene, null).map(
+                ({ across, down, chip, rest }) => [across, down, across + chip + rest, down + 20]);
+        }"""
+    )
+    assert len(places) == 4
+    for number, (left, top, right, bottom) in enumerate(places):
+        assert left >= 0
+        assert top >= 0
+        assert right <= 200
+        assert bottom <= 150
+        for x0, y0, x1, y1 in places[:number]:
+            assert left >= x1 or x0 >= right or top >= y1 or y0 >= bottom

@@ -193,3 +193,27 @@ def test_without_a_failure_detector_there_is_no_such_tab(browser, address) -> No
         page.keyboard.press("e")
         assert page.locator("#tab-failures").is_hidden()
         assert page.locator("#pane-objects").is_visible()
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_service_that_is_not_ready_yet_is_told(page) -> None:
+    page.add_init_script(
+        """
+        const [fetch, held] = [window.fetch.bind(window), {}];
+        window.held = held;
+        window.fetch = async (path, options) => {
+            const name = String(path).split(/[/?]/)[1];
+            if (name === "model" || name === "predict") await new Promise((done) => { held[name] = done; });
+            return fetch(path, options);
+        };
+        """
+    )
+    page.reload()
+    page.wait_for_function("() => Boolean(held.model)")
+    page.set_input_files("#files", [file()])
+    page.locator("#stage-words:text('getting ready')").wait_for()
+    page.evaluate("() => held.model()")
+    page.locator("#stage-words:text('Looking for')").wait_for()
+    page.evaluate("() => held.predict()")
+    page.locator(".object").first.wait_for()

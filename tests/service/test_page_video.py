@@ -60,6 +60,19 @@ def test_a_video_is_followed_over_connections_that_break_off(browser, tmp_path) 
 
 @pytest.mark.slow
 @needs_browser
+def test_a_video_without_objects_has_no_table(browser, tmp_path) -> None:
+    clip = save_video(tmp_path / "road.mp4", images(3, hidden=range(3)))
+    settings = {"jobs_folder": tmp_path / "jobs"}
+    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+        page.set_input_files("#files", [clip])
+        page.get_by_role("button", name="tracks.csv").wait_for()
+        assert page.locator("#found-count").inner_text() == "No unknown objects"
+        assert page.locator("#found-note").inner_text() == "In no frame of the video"
+        assert page.locator(".tracks").count() == 0
+
+
+@pytest.mark.slow
+@needs_browser
 def test_a_video_that_is_none_is_named(browser, tmp_path) -> None:
     broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video"}
     settings = {"jobs_folder": tmp_path / "jobs"}

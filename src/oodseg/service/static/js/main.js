@@ -110,6 +110,8 @@ async function tellOfModel() {
     byId("model").textContent = "";
     complain(error.message);
     return false;
+  } finally {
+    update({ waking: false });
   }
 }
 

@@ -55,10 +55,8 @@ export function paint(context, view, scene) {
   context.globalAlpha = 1;
   if (!layers.boxes.shown && !layers.masks.shown) return;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  for (const found of [...scene.objects].reverse()) {
-    const strength = focus === null || focus === found.id ? 1 : 0.35;
-    const long = scene.objects.length <= 12 || focus === found.id;
-    paintLabel(context, found, view, { strength, long, bounds: scene.bounds });
+  for (const label of placeLabels(context, view, scene, focus).reverse()) {
+    paintLabel(context, label, focus === null || focus === label.found.id ? 1 : 0.35);
   }
 }
 
@@ -90,28 +88,43 @@ function paintBox(context, found, pixel, strength) {
   context.strokeRect(x - room, y - room, width + 2 * room, height + 2 * room);
 }
 
-function paintLabel(context, found, { scale, left, top }, { strength, long, bounds }) {
-  const [x, y, width, height] = found.bbox;
+const TALL = 20; // pixels of a label
+
+/** Finds places for the labels of objects, the surest first, so that none covers another where there is room. */
+export function placeLabels(context, { scale, left, top }, { objects, bounds }, focus) {
+  const labels = [];
   const outside = (from, to, room) => to < 0 || from > room;
-  if (outside(left + x * scale, left + (x + width) * scale, bounds.width)) return;
-  if (outside(top + y * scale, top + (y + height) * scale, bounds.height)) return;
-  const number = String(found.id);
-  const value = long ? found.confidence.toFixed(2) : "";
   context.font = `600 12px ${FONT}`;
-  const chip = Math.max(context.measureText(number).width + 10, 20);
-  const rest = value ? context.measureText(value).width + 10 : 0;
-  const across = Math.max(4, Math.min(left + x * scale - 4, bounds.width - chip - rest - 4));
-  let down = top + y * scale - 27;
-  if (down < 2) down = Math.min(top + (y + height) * scale + 7, bounds.height - 22);
+  for (const found of objects) {
+    const [x, y, width, height] = found.bbox;
+    if (outside(left + x * scale, left + (x + width) * scale, bounds.width)) continue;
+    if (outside(top + y * scale, top + (y + height) * scale, bounds.height)) continue;
+    const value = objects.length <= 12 || focus === found.id ? found.confidence.toFixed(2) : "";
+    const chip = Math.max(context.measureText(String(found.id)).width + 10, 20);
+    const rest = value ? context.measureText(value).width + 10 : 0;
+    const held = (across) => Math.max(4, Math.min(across, bounds.width - chip - rest - 4));
+    const [above, below] = [top + y * scale - 27, Math.min(top + (y + height) * scale + 7, bounds.height - 22)];
+    const [first, last] = [held(left + x * scale - 4), held(left + (x + width) * scale + 4 - chip - rest)];
+    const free = ([across, down]) => down >= 2 && labels.every((other) =>
+      across >= other.across + other.chip + other.rest || other.across >= across + chip + rest || Math.abs(down - other.down) >= TALL);
+    const places = [[first, above], [first, below], [last, above], [last, below], [first, above - TALL - 2]];
+    const [across, down] = places.find(free) ?? [first, above < 2 ? below : above];
+    labels.push({ found, value, chip, rest, across, down });
+  }
+  return labels;
+}
+
+function paintLabel(context, { found, value, chip, rest, across, down }, strength) {
+  const number = String(found.id);
   context.globalAlpha = strength;
   context.textBaseline = "middle";
   context.textAlign = "left";
   context.beginPath();
-  context.roundRect(across, down, chip + rest, 20, 5);
+  context.roundRect(across, down, chip + rest, TALL, 5);
   context.fillStyle = "#14181ce0";
   context.fill();
   context.beginPath();
-  context.roundRect(across, down, chip, 20, rest ? [5, 0, 0, 5] : 5);
+  context.roundRect(across, down, chip, TALL, rest ? [5, 0, 0, 5] : 5);
   context.fillStyle = found.colour;
   context.fill();
   context.fillStyle = wantsPaleInk(found.colour) ? "#fff" : "#14161a";

@@ -121,7 +121,7 @@ function wordsOf(item) {
   if (item.status === "failed") return item.problem;
   if (item.kind === "video") return item.status === "done" ? "" : (item.progress?.words ?? "Waiting…");
   if (item.status === "waiting") return queue().paused ? "Stopped before this image." : "Waiting for the images before it…";
-  if (item.status === "working") return "Looking for what is unknown…";
+  if (item.status === "working") return store.waking ? "The service is getting ready…" : "Looking for what is unknown…";
   return item.unshowable ? "This browser cannot show the image; the outlines are right." : "";
 }
 

@@ -10,6 +10,7 @@ export const LAYERS = [
 export const store = {
   items: [],
   current: null,
+  waking: true, // the service has not yet said what it is
   points: ["quiet", "balanced", "thorough"],
   point: "quiet",
   tab: "objects",

@@ -114,7 +114,7 @@ function readTable(text) {
 /** Shows the tracks of a video in the pane of objects. */
 export function showTracks(item) {
   byId("found-count").textContent = plural(item.tracks.length, "unknown object");
-  byId("found-note").textContent = "Followed over the frames of the video";
+  byId("found-note").textContent = item.tracks.length ? "Followed over the frames of the video" : "In no frame of the video";
   const seconds = (value) => Number(value).toFixed(1);
   const rows = item.tracks.map((track) => make("tr", {},
     make("td", { text: track.track }),
@@ -123,5 +123,6 @@ export function showTracks(item) {
   const head = make("thead", {}, make("tr", {}, ...["Object", "Seen", "Confidence"].map((text) => make("th", { scope: "col", text }))));
   const files = Object.entries(item.files).map(([name, blob]) =>
     make("button", { class: "button", type: "button", text: name, onclick: () => download(blob, name) }));
-  byId("objects").replaceChildren(make("li", {}, make("table", { class: "tracks" }, head, make("tbody", {}, ...rows)), make("div", { class: "downloads" }, ...files)));
+  const table = rows.length ? make("table", { class: "tracks" }, head, make("tbody", {}, ...rows)) : null;
+  byId("objects").replaceChildren(make("li", {}, table, make("div", { class: "downloads" }, ...files)));
 }
