@@ -60,13 +60,16 @@ def test_polygons_and_plain_run_lengths_of_other_tools_are_read(file):
         third["segmentation"] = []
         del first["score"]
 
+    expected = read(file.parent.parent)[0].objects[2].bbox
     change(file, edit)
-    polygon, runs = read(file.parent.parent)[0].objects
+    polygon, runs, box = read(file.parent.parent)[0].objects
     assert polygon.mask[1:5, 2:6].all()
     assert polygon.area == 16
     assert polygon.confidence == 1.0
     assert runs.mask[5:8, 0].all()
     assert runs.area == 3
+    assert box.bbox == expected
+    assert box.area == expected[2] * expected[3]  # where there is no outline
 
 
 def test_a_category_of_another_name_is_unknown_too(file):

@@ -3,9 +3,9 @@
     images/NAME                            the images
     annotations/instances_default.json     `images`, `annotations`, `categories`
 
-Read are also the files that CVAT, Label Studio and Roboflow export, polygons included. A category called
-`ignore` does not count; every other one is something unknown. `iscrowd` says nothing: some tools set it for
-every mask.
+Read are also the files that CVAT, Label Studio and Roboflow export, polygons and boxes included. A category
+called `ignore` does not count; every other one is something unknown. `iscrowd` says nothing: some tools set
+it for every mask.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from oodseg.core.objects import OodObject
 from oodseg.core.saving import COCO_FILE
 from oodseg.core.version import __version__
 from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
-from oodseg.exchange.images import find_image
+from oodseg.exchange.images import find_image, name_in_labels
 from oodseg.exchange.labels import IGNORED, LabelledImage
+from oodseg.exchange.shapes import warn_left_out
 
 FILE = "annotations/instances_default.json"
 IGNORED_ID = CATEGORY_ID + 1
@@ -88,31 +89,42 @@ def _images(document: dict[str, Any], root: Path) -> Iterator[LabelledImage]:
     for each in document["annotations"]:
         annotations[each["image_id"]].append(each)
     for image in document["images"]:
-        height, width, name = int(image["height"]), int(image["width"]), str(image["file_name"])
-        labelled = [
-            (names[each["category_id"]], found)
-            for each in annotations[image["id"]]
-            for found in _outline(each, height, width)
-        ]
+        height, width, name = (
+            int(image["height"]),
+            int(image["width"]),
+            name_in_labels(str(image["file_name"])),
+        )
+        labelled = []
+        for each in annotations[image["id"]]:
+            label, found = names[each["category_id"]], _outline(each, height, width)
+            if found is None:
+                warn_left_out(name, label, "shape")
+            else:
+                labelled.append((label, found))
         path = find_image(root, name)
         yield LabelledImage.from_labelled(name, height, width, labelled, path)
 
 
-def _outline(annotation: dict[str, Any], height: int, width: int) -> list[OodObject]:
-    """The object of an annotation: none where it has no pixel."""
+def _outline(annotation: dict[str, Any], height: int, width: int) -> OodObject | None:
+    """The object of an annotation, its box where it has no outline; None where it has no pixel."""
     from pycocotools import mask as rle_tools
 
-    shape = annotation["segmentation"]
+    shape = annotation.get("segmentation") or []
     if isinstance(shape, list):
         polygons = [points for points in shape if len(points) >= 6]
+        if not polygons and not shape:
+            left, top, columns, rows = annotation["bbox"]
+            right, bottom = left + columns, top + rows
+            polygons = [[left, top, right, top, right, bottom, left, bottom]]
         if not polygons:
-            return []
+            return None
         shape = rle_tools.merge(rle_tools.frPyObjects(polygons, height, width))
     try:
-        return [OodObject.from_rle(shape, float(annotation.get("score", 1.0)))]
+        score = annotation.get("score")
+        return OodObject.from_rle(shape, 1.0 if score is None else float(score))
     except ValueError as error:
         if "empty" in str(error):
-            return []
+            return None
         raise
 
 

@@ -19,9 +19,9 @@ from oodseg.core.coco import CATEGORY
 from oodseg.core.files import write_bytes
 from oodseg.core.objects import OodObject
 from oodseg.exchange.format import Format, reading
-from oodseg.exchange.images import find_image
+from oodseg.exchange.images import find_image, name_in_labels
 from oodseg.exchange.labels import IGNORED, LabelledImage
-from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back
+from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back, warn_left_out
 
 FILE = "annotations.xml"
 _CONFIDENCE = "confidence"
@@ -116,6 +116,7 @@ def _add_mask(element: Xml.Element, label: str, found: OodObject) -> None:
 
 def _image(element: Xml.Element, root: Path) -> LabelledImage:
     name, height, width = element.attrib["name"], int(element.attrib["height"]), int(element.attrib["width"])
+    name = name_in_labels(name)
     labelled = list(_outlines(element, height, width))
     return LabelledImage.from_labelled(name, height, width, labelled, find_image(root, name))
 
@@ -126,6 +127,8 @@ def _outlines(image: Xml.Element, height: int, width: int) -> Iterator[tuple[str
         if mask is not None and mask.any():
             given = shape.findtext(f"attribute[@name='{_CONFIDENCE}']")
             yield shape.attrib["label"], OodObject.from_mask(mask, float(given or 1))
+        elif shape.tag != "tag":  # tags are of the image
+            warn_left_out(image.attrib["name"], shape.attrib["label"], shape.tag)
 
 
 def _fill(shape: Xml.Element, height: int, width: int) -> NDArray[np.bool_] | None:

@@ -25,7 +25,7 @@ from oodseg.core.objects import OodObject
 from oodseg.exchange.format import Format, load_json, reading
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import IGNORED, LabelledImage
-from oodseg.exchange.shapes import cut_out, put_back
+from oodseg.exchange.shapes import cut_out, put_back, warn_left_out
 
 META_FILE, FILE = "metadata.json", "samples.json"
 _FIELDS = ("ground_truth", "predictions")
@@ -135,6 +135,8 @@ def _outlines(sample: dict[str, Any], height: int, width: int, root: Path) -> It
         if mask.any():
             confidence = each.get("confidence")
             yield str(each["label"]), OodObject.from_mask(mask, 1.0 if confidence is None else confidence)
+        else:
+            warn_left_out(str(sample["filepath"]), str(each["label"]), "box")
 
 
 def _holds_detections(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from oodseg.io.formats import SUFFIXES
 from oodseg.io.images import load_image, read_header
 
 Placement = Literal["copy", "link", "none"]
+_DRIVE = re.compile("[A-Za-z]:")
 _FOLDERS = ("images", "", "data", "images/default")
 
 
@@ -87,6 +89,13 @@ def find_image(root: Path, name: str, *folders: str) -> Path | None:
                 if each.is_file():
                     return each
     return None
+
+
+def name_in_labels(name: str) -> str:
+    """Returns the name of an image as labels have it: with `/`, and alone where it is a path of elsewhere."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    elsewhere = path.is_absolute() or ".." in path.parts or _DRIVE.fullmatch(path.parts[0]) is not None
+    return path.name if elsewhere else path.as_posix()
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from oodseg.exchange import brush
 from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import IGNORED, LabelledImage
-from oodseg.exchange.shapes import fill_ellipse, fill_polygon, turn
+from oodseg.exchange.shapes import fill_ellipse, fill_polygon, turn, warn_left_out
 
 FILE, CONFIG_FILE = "tasks.json", "label_config.xml"
 _CONFIG = f"""<View>
@@ -135,6 +135,8 @@ def _image(task: dict[str, Any], shapes: list[dict[str, Any]], root: Path) -> La
             confidence = each.get("score")
             found = OodObject.from_mask(mask, 1.0 if confidence is None else confidence)
             labelled.append((_label_of(each), found))
+        elif mask is not None or "vertices" in each["value"]:  # choices and texts are no shapes
+            warn_left_out(name, _label_of(each), str(each.get("type", "shape")))
     return LabelledImage.from_labelled(name, height, width, labelled, path)
 
 

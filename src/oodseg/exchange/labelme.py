@@ -23,7 +23,7 @@ from oodseg.core.objects import OodObject
 from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import LabelledImage
-from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back
+from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back, warn_left_out
 
 VERSION = "5.5.0"
 _KEYS = {"shapes", "imagePath"}
@@ -91,15 +91,19 @@ def _image(document: dict[str, Any], file: Path, root: Path) -> LabelledImage:
         if path is None:
             raise ValueError(f"nothing says how large {name} is: put the image beside it")
         height, width = size_of(path)
-    labelled = list(_outlines(document["shapes"], int(height), int(width)))
+    labelled = list(_outlines(document["shapes"], int(height), int(width), below))
     return LabelledImage.from_labelled(below, int(height), int(width), labelled, path)
 
 
-def _outlines(shapes: list[dict[str, Any]], height: int, width: int) -> Iterator[tuple[str, OodObject]]:
+def _outlines(
+    shapes: list[dict[str, Any]], height: int, width: int, name: str
+) -> Iterator[tuple[str, OodObject]]:
     for shape in shapes:
         mask = _fill(shape, height, width)
         if mask is not None and mask.any():
             yield str(shape["label"]), OodObject.from_mask(mask, float(shape.get("confidence", 1.0)))
+        else:
+            warn_left_out(name, str(shape["label"]), str(shape.get("shape_type", "polygon")))
 
 
 def _fill(shape: dict[str, Any], height: int, width: int) -> NDArray[np.bool_] | None:
@@ -112,7 +116,7 @@ def _fill(shape: dict[str, Any], height: int, width: int) -> NDArray[np.bool_] |
             cut = np.asarray(image.convert("L")) > 0
         left, top = np.rint(points[0]).astype(int)
         return put_back(cut, int(left), int(top), height, width)
-    if kind == "polygon":
+    if kind in {"polygon", "rotation", "oriented_rectangle"}:  # the last two by their corners
         return fill_polygon(points, height, width)
     if kind == "rectangle":
         (left, top), (right, bottom) = points.min(0), points.max(0)

@@ -52,7 +52,18 @@ class LabelledImage:
         labelled: Iterable[tuple[str, OodObject]],
         path: Path | None = None,
     ) -> LabelledImage:
-        """Sorts objects by their labels: all but `"ignore"` name something unknown."""
+        """Sorts objects by their labels: all but `"ignore"` name something unknown.
+
+        Raises:
+            ValueError: A mask of another size than the image.
+        """
+        labelled = list(labelled)
+        for label, each in labelled:
+            if tuple(each.rle["size"]) != (height, width):
+                rows, columns = each.rle["size"]
+                raise ValueError(
+                    f"a mask of {name}, '{label}', is {columns}x{rows} in place of {width}x{height}"
+                )
         pairs = [(label.strip().lower() == IGNORED, each) for label, each in labelled]
         return cls(
             name,

@@ -22,7 +22,7 @@ from oodseg.core.files import write_bytes, write_json
 from oodseg.core.objects import OodObject
 from oodseg.core.version import __version__
 from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
-from oodseg.exchange.images import find_image
+from oodseg.exchange.images import find_image, name_in_labels
 from oodseg.exchange.labels import IGNORED, LabelledImage
 from oodseg.io.images import load_image
 
@@ -127,8 +127,8 @@ def _images(document: dict[str, Any], folder: Path, root: Path) -> Iterator[Labe
             if mask.any() and (category.get("isthing", 1) or label.lower() == IGNORED):
                 labelled.append((label, OodObject.from_mask(mask, float(each.get("score", 1.0)))))
         height, width = segments.shape
-        path = find_image(root, image["file_name"])
-        yield LabelledImage.from_labelled(image["file_name"], height, width, labelled, path)
+        name = name_in_labels(str(image["file_name"]))
+        yield LabelledImage.from_labelled(name, height, width, labelled, find_image(root, name))
 
 
 def _read_ids(path: Path) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oodseg.core.input_warnings import warn_input
 from oodseg.core.objects import OodObject
 
 
@@ -53,6 +54,11 @@ def turn(points: NDArray[np.float64], centre: NDArray[np.float64], degrees: floa
     angle = np.deg2rad(degrees)
     turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return np.asarray((points - centre) @ turned + centre, np.float64)
+
+
+def warn_left_out(image: str, label: str, kind: str) -> None:
+    """Warns of something drawn that has no inside, such as a point or a line."""
+    warn_input(f"{image}: a {kind} labelled '{label}' covers no pixel and is left out: outline the object")
 
 
 def cut_out(found: OodObject) -> tuple[int, int, NDArray[np.bool_]]:

@@ -23,7 +23,7 @@ from oodseg.core.objects import OodObject
 from oodseg.exchange.format import Format, load_json, reading, visible
 from oodseg.exchange.images import find_image
 from oodseg.exchange.labels import IGNORED, LabelledImage
-from oodseg.exchange.shapes import cut_out, fill_box, fill_polygon, put_back
+from oodseg.exchange.shapes import cut_out, fill_box, fill_polygon, put_back, warn_left_out
 
 META_FILE = "meta.json"
 _TOP, _WITHIN = "ds0", "datasets"
@@ -117,17 +117,21 @@ def _image(document: dict[str, Any], file: Path, root: Path) -> LabelledImage:
     folder = file.parent.parent
     below = [part for part in folder.relative_to(root).parts if part != _WITHIN]
     name = "/".join([*(below if below != [_TOP] else ()), file.name.removesuffix(".json")])
-    labelled = list(_outlines(document["objects"], height, width))
+    labelled = list(_outlines(document["objects"], height, width, name))
     path = find_image(folder / "img", PurePosixPath(name).name, "")
     return LabelledImage.from_labelled(name, height, width, labelled, path)
 
 
-def _outlines(figures: list[dict[str, Any]], height: int, width: int) -> Iterator[tuple[str, OodObject]]:
+def _outlines(
+    figures: list[dict[str, Any]], height: int, width: int, name: str
+) -> Iterator[tuple[str, OodObject]]:
     for figure in figures:
         mask = _fill(figure, height, width)
         if mask is not None and mask.any():
             given = [tag["value"] for tag in figure.get("tags", ()) if tag["name"] == _CONFIDENCE]
             yield figure["classTitle"], OodObject.from_mask(mask, float(given[0]) if given else 1.0)
+        else:
+            warn_left_out(name, figure["classTitle"], figure["geometryType"])
 
 
 def _fill(figure: dict[str, Any], height: int, width: int) -> NDArray[np.bool_] | None:
