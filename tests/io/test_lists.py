@@ -93,3 +93,23 @@ def test_what_may_be_a_list(photos):
     (photos / "folder.txt").mkdir()
     assert may_be_list("-")
     assert not any(map(may_be_list, ["a.png", "folder.txt", "missing.txt", "notes.md"]))
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("#1.jpg", "#1.jpg"),
+        ("sub\\a.jpg", "sub/a.jpg"),
+        ('"sub\\a.jpg"', "sub/a.jpg"),
+        ("Ko\u0308ln.jpg", "K\u00f6ln.jpg"),
+        ("K\u00f6ln.jpg", "Ko\u0308ln.jpg"),
+        ("a\u2028b.jpg", "a\u2028b.jpg"),
+        ("a\x85b.jpg", "a\x85b.jpg"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_names_as_they_are_on_disk(tmp_path, written, name, end):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "list.txt").write_bytes(f"# images{end}{written}{end}{end}".encode())
+    assert read_list(str(tmp_path / "list.txt")) == [str(tmp_path / name)]

@@ -6,13 +6,16 @@ import codecs
 import glob
 import io
 import os
+import re
 import sys
+import unicodedata
 from pathlib import Path
 
 from oodseg.core.errors import ImageError
 
 SUFFIXES = frozenset({".txt", ".lst", ".list"})
 STANDARD_INPUT = "-"
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -26,9 +29,9 @@ def may_be_list(argument: str) -> bool:
 def read_list(argument: str) -> list[str]:
     """Reads a list: paths, folders and patterns, one per line, or between null characters (`find -print0`).
 
-    Blank lines and those that begin with `#` are left out, quotes around a path that is there without them
-    too. A relative path is looked for in the working folder, then beside the list. The text is UTF-8, or
-    UTF-16 with a byte-order mark, as Windows writes it.
+    Blank lines are left out, and those that begin with `#` unless a file has that name; so are quotes around
+    a path that is there without them. A relative path is looked for in the working folder, then beside the
+    list. The text is UTF-8, or UTF-16 with a byte-order mark, as Windows writes it.
 
     Args:
         argument: A text file, or `-` for standard input.
@@ -46,11 +49,13 @@ def read_list(argument: str) -> list[str]:
             raise ImageError(
                 f"{argument} cannot be opened ({error.strerror or error}): check its permissions"
             ) from error
-    lines = text.split("\0") if "\0" in text else text.splitlines()
-    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    folder = Path() if argument == STANDARD_INPUT else Path(argument).parent
+    # Names may hold the other characters at which `splitlines` would break them.
+    lines = text.split("\0") if "\0" in text else _LINE_END.split(text)
+    lines = [line.strip() for line in lines]
+    entries = [line for line in lines if line and not (line.startswith("#") and _is_comment(line, folder))]
     if not entries:
         raise ImageError(f"{name} lists no image: write one path per line")
-    folder = Path() if argument == STANDARD_INPUT else Path(argument).parent
     found = [_located(entry, folder) for entry in entries]
     if not (os.path.lexists(found[0]) or glob.has_magic(found[0])):
         raise ImageError(
@@ -72,9 +77,17 @@ def _decoded(data: bytes) -> str:
     return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
 
 
+def _is_comment(line: str, folder: Path) -> bool:
+    return not any(os.path.lexists(os.path.join(each, line)) for each in (Path(), folder))
+
+
 def _located(entry: str, folder: Path) -> str:
     quoted = len(entry) > 1 and entry[0] == entry[-1] and entry[0] in "\"'"
-    for each in (entry, entry[1:-1]) if quoted else (entry,):
+    spellings = [entry, entry[1:-1]] if quoted else [entry]
+    # Written on Windows a path has backslashes, and macOS spells accents in its own way.
+    spellings += [each.replace("\\", "/") for each in spellings]
+    spellings += [unicodedata.normalize(form, each) for form in ("NFC", "NFD") for each in spellings]
+    for each in dict.fromkeys(spellings):
         beside = os.path.join(folder, each)
         if _exists(each) or _exists(beside):
             return each if _exists(each) else beside

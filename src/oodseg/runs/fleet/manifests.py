@@ -60,7 +60,7 @@ class Manifest:
                 names = batch.schema.names
                 for row in batch.to_pylist():
                     path = row[PATH]
-                    if path is None:
+                    if path is None or not str(path).strip():
                         raise ConfigError(
                             f"the manifest {self.location} has a row without a path: fill it in"
                         )
@@ -82,7 +82,9 @@ class Manifest:
         else:
             source = path
         if self.location.lower().endswith(".csv"):
-            return pa.csv.open_csv(source)
+            # Names of digits alone are names still: 0001 is not 1.
+            texts = pa.csv.ConvertOptions(column_types={PATH: pa.string()})
+            return pa.csv.open_csv(source, convert_options=texts)
         return _ParquetBatches(source)
 
     def _renamed(self, schema: pa.Schema) -> pa.Schema:
