@@ -97,6 +97,14 @@ def hand_in(page, *files):
     page.locator("#found-count:text('object')").wait_for()
 
 
+def wait_for_store(page, condition):
+    """Waits until a condition on what the page knows, its `store`, holds."""
+    page.evaluate("async () => { window.store = (await import('./js/store.js')).store; }")
+    page.wait_for_function(
+        f"() => Boolean({condition})"
+    )  # an async function would be a promise: true at once
+
+
 def shown(page):
     """The canvas as it is, uint8 `[H, W, 3]`."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

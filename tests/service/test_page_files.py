@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from page_browser import RED, differ, file, hand_in, needs_browser, picture, save, shown
+from page_browser import RED, differ, file, hand_in, needs_browser, picture, save, shown, wait_for_store
 from PIL import Image
 from service_app import encoded
 
@@ -27,7 +27,7 @@ def test_turned_images_lie_under_their_masks(page, kind) -> None:
         files.append(file(f"{orientation}.{kind}", buffer.getvalue()))
     hand_in(page, *files)
     for _ in files:
-        page.wait_for_function(f"async () => Boolean({STORE}.current.picture)")
+        wait_for_store(page, "store.current.picture")
         found = page.evaluate(
             f"""async () => {{
                 const {{ current: item }} = {STORE};
@@ -61,6 +61,23 @@ def test_a_picture_that_does_not_fit_its_masks_is_not_shown(page) -> None:
     page.locator("#stage-words:text('cannot show the image')").wait_for()
     assert page.locator("#save-picture").is_disabled()
     assert page.locator("#save-mask").is_enabled()
+
+
+@pytest.mark.slow
+@needs_browser
+def test_warnings_of_a_file_are_told(page) -> None:
+    hand_in(page)
+    assert page.locator("#warnings li").count() == 0
+
+    def warn(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "warnings": ["the upload is <b>dark</b>"]})
+
+    page.route("**/v1/predict*", warn)
+    page.set_input_files("#files", [file("night.png")])
+    page.locator("#warnings li:text('“night.png” is <b>dark</b>.')").wait_for()
+    page.locator("#stage").press("ArrowLeft")
+    page.locator("#warnings li").wait_for(state="detached")
 
 
 @pytest.mark.slow
@@ -170,11 +187,11 @@ def test_a_folder_does_not_fill_the_memory(page) -> None:
     # Who goes through a folder quickly asks for one score map at a time.
     for _ in range(11):
         page.locator("#stage").press("ArrowRight")
-    page.wait_for_function(f"async () => Boolean({STORE}.current.score?.canvas)")
+    wait_for_store(page, "store.current.score?.canvas")
     assert max(sum(asked[: end + 1]) for end in range(len(asked))) == 1
     for _ in range(11):
         page.locator("#stage").press("ArrowLeft")
-        page.wait_for_function(f"async () => {STORE}.current.score?.canvas && {STORE}.current.picture")
+        wait_for_store(page, "store.current.score?.canvas && store.current.picture")
     kept = page.evaluate(
         f"""async () => {{
             const {{ items }} = {STORE};
@@ -239,7 +256,7 @@ def test_a_folder_is_stopped_and_goes_on(page) -> None:
     page.locator("#stage").press("ArrowRight")
     page.locator("#stage-words:text('Stopped before this image.')").wait_for()
     button.press("Enter")
-    page.wait_for_function(f"async () => {STORE}.items.every((item) => item.status === 'done')")
+    wait_for_store(page, "store.items.every((item) => item.status === 'done')")
     page.locator("#stage").focus()
     page.locator("#stage").press("ArrowLeft")
     button.wait_for(state="hidden")

@@ -1,10 +1,11 @@
 // The list of objects beside the picture. Hovering one lights it up in the picture, and the other way round.
 
 import { wantsPaleInk } from "./colour.js";
-import { announce, byId, make, percent, plural, shareOf } from "./dom.js";
+import { announce, byId, make, percent, plural, sentence, shareOf } from "./dom.js";
 import { paintThumbnail } from "./paint.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
 import { showTracks } from "./video.js";
+import { withName } from "./work.js";
 
 /** Builds the list; `onChoose(found)` is called with the object that was chosen, or null. */
 export function startObjects(onChoose) {
@@ -35,6 +36,8 @@ export function startObjects(onChoose) {
 function describe(item, kept) {
   const head = byId("found-count");
   const note = byId("found-note");
+  const warnings = item?.result?.warnings ?? [];
+  byId("warnings").replaceChildren(...warnings.map((words) => make("li", { text: sentence(withName(words, item)) })));
   if (!item?.result) {
     head.textContent = { waiting: "Waiting", working: "Looking…", failed: "No answer" }[item?.status] ?? "\u00a0";
     note.replaceChildren();

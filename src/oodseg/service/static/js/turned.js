@@ -56,8 +56,8 @@ async function turnsItself() {
 }
 
 /** Decodes the picture of a file, turned as it says; `options` are those of createImageBitmap. */
-export async function decodePicture(file, options = {}) {
-  const [picture, orientation] = await Promise.all([createImageBitmap(file, options), orientationOf(file)]);
+export async function decodePicture(file, ...options) {
+  const [picture, orientation] = await Promise.all([createImageBitmap(file, ...options), orientationOf(file)]);
   if (!TURNS[orientation] || (await (probed ??= turnsItself()))) return picture;
   const { width, height } = picture;
   const canvas = orientation < 5 ? new OffscreenCanvas(width, height) : new OffscreenCanvas(height, width);

@@ -21,10 +21,11 @@ export function itemOf(file, kind, id, path) {
   return { id, file, kind, path, name: file.name || "pasted image", status: "waiting", problem: "" };
 }
 
+/** Calls the upload, of which the service knows no name, as people do. */
+export const withName = (words, item) => words.replace(/\bthe upload\b/gi, () => `“${item.name}”`);
+
 /** Says what went wrong with an item. */
-export function wordsOf(error, item) {
-  return error.message.replace(/\bthe upload\b/gi, () => `“${item.name}”`);
-}
+export const wordsOf = (error, item) => withName(error.message, item);
 
 /** Notes that an item has no answer, and why. */
 export function fail(item, error) {
