@@ -70,7 +70,7 @@ def compare(
         )
     table = Table("", "before", "after", "of", "", box=None, pad_edge=False)
     for each in found.figures:
-        table.add_row(each.name, str(each.before), str(each.after), str(each.of), each.verdict)
+        table.add_row(each.name, str(each.before), str(each.after), each.total, each.verdict)
     console().print(table)
     for file in found.files:
         say(f"wrote {file}")

@@ -34,6 +34,7 @@ class Figure:
         after: Of the second.
         of: How many there are.
         good: Whether more is better.
+        unit: What `of` counts, where it is something else.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Figure:
     after: int
     of: int
     good: bool
+    unit: str = ""
+
+    @property
+    def total(self) -> str:
+        """`of`, with its unit."""
+        return f"{self.of} {self.unit}".strip()
 
     @property
     def verdict(self) -> str:
@@ -122,7 +129,9 @@ def compare(
             if names:
                 result.figures.append(Figure(name, len(first & names), len(second & names), len(names), good))
     if images:
-        result.figures.append(Figure("boxes on ordinary images", boxes, boxes_after, len(images), False))
+        result.figures.append(
+            Figure("boxes on ordinary images", boxes, boxes_after, len(images), False, "images")
+        )
     result.gained, result.lost = sorted(found_after - found), sorted(found - found_after)
     _write(result, Path(out))
     return result
@@ -152,13 +161,14 @@ def overlaps(thing: OodObject, objects: Sequence[OodObject], least: float = FOUN
 
 def _write(result: Comparison, out: Path) -> None:
     rows = [
-        f"| {each.name} | {each.before} | {each.after} | {each.of} | {each.verdict} |"
+        f"| {each.name} | {each.before} | {each.after} | {each.total} | {each.verdict} |"
         for each in result.figures
     ]
     text = [
         "# Before and after",
         "",
-        f"before: `{result.before}`, after: `{result.after}`",
+        f"before: `{result.before}`, after: `{result.after}`. Found: outlined with an intersection over union of at "
+        "least one half. The first rows count everything, also what was held out of training.",
         "",
         "| | before | after | of | |",
         "|---|---|---|---|---|",
