@@ -7,6 +7,7 @@ import pytest
 from fleet_cases import save_images
 
 from oodseg.core.errors import ConfigError, ImageError
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.runs.fleet.listing import Listing
 from oodseg.runs.fleet.manifests import joined_columns
 from oodseg.runs.fleet.retrying import retrying
@@ -22,6 +23,14 @@ def photos(tmp_path):
     (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_bytes(b"")
     return folder
+
+
+def test_other_files_are_counted(photos):
+    (photos / "a.heics").write_bytes(b"")
+    (photos / "b.TXT").write_bytes(b"")
+    with collect_warnings(forward=False) as warned:
+        assert len(paths(photos)) == 3
+    assert warned == [f"{photos}: 3 files that are no images are passed over (2 .txt, 1 .heics)"]
 
 
 def test_folders_patterns_files_and_addresses_of_files(photos):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,12 +14,14 @@ from typing import Any
 
 from oodseg.core.errors import ImageError, OodsegError
 from oodseg.core.files import is_hidden
+from oodseg.core.input_warnings import warn_input
 from oodseg.io.discovery import discover, files_below
 from oodseg.io.formats import is_readable
 from oodseg.runs.fleet.manifests import Manifest, is_manifest
 from oodseg.runs.fleet.places import file_system, local_path
 from oodseg.runs.fleet.retrying import retrying
 
+_NAMED = 5  # suffixes of other files that a warning names
 _AT_ONCE, _THREADS = 256, 16  # objects of a manifest that are looked up together
 
 
@@ -93,16 +96,28 @@ class Listing:
 
 def _local(source: str) -> Iterator[Entry]:
     if os.path.isdir(source):
-        paths: Iterable[Path] = (
-            each
-            for each in files_below(Path(source))
-            if not is_hidden(each.name) and is_readable(each.suffix.lower())
-        )
+        paths: Iterable[Path] = _images_below(source)
     else:
         paths = discover(source).paths
     for each in paths:
         path = os.path.abspath(each)
         yield Entry(path, local_stamp(path))
+
+
+def _images_below(source: str) -> Iterator[Path]:
+    """Gives the images in a folder; says at the end how many other files lie there, without keeping names."""
+    others = Counter[str]()
+    for each in files_below(Path(source)):
+        if is_hidden(each.name):
+            continue
+        if is_readable(each.suffix.lower()):
+            yield each
+        else:
+            others[each.suffix.lower() or "no suffix"] += 1
+    if others:
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(_NAMED))
+        more = ", ..." if len(others) > _NAMED else ""
+        warn_input(f"{source}: {others.total()} files that are no images are passed over ({listed}{more})")
 
 
 def local_stamp(path: str) -> str | None:
