@@ -67,7 +67,7 @@ class FailureList:
 
     @property
     def interval_word(self) -> str:
-        """What stands before the ends of an interval; empty where it is about the measure itself."""
+        """Returns what stands before the ends of an interval; empty where it is about the measure itself."""
         return "" if self.interval_measure == self.measure else f"mean {self.interval_measure} "
 
     @property
