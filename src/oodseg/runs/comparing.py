@@ -167,8 +167,8 @@ def _write(result: Comparison, out: Path) -> None:
     text = [
         "# Before and after",
         "",
-        f"before: `{result.before}`, after: `{result.after}`. Found: outlined with an intersection over union of at "
-        "least one half. The first rows count everything, also what was held out of training.",
+        f"before: `{result.before}`, after: `{result.after}`. Found: outlined with an intersection over "
+        "union of at least one half. The first rows count everything, also what was held out of training.",
         "",
         "| | before | after | of | |",
         "|---|---|---|---|---|",
