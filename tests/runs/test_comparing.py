@@ -36,9 +36,9 @@ def test_figures_of_both(red, sources):
     assert (objects.before, objects.after, objects.of, objects.verdict) == (0, 3, 3, "better")
     assert found.gained == ["a.png#1", "b.png#1", "b.png#2"]
     assert found.lost == []
-    assert found.figures[-1] == Figure("boxes on ordinary images", 0, 0, 1, False, "images")
+    assert found.figures[-1] == Figure("boxes on ordinary images", 0, 0, 1, False, "image")
     text = (sources / "out" / "comparison.md").read_text()
-    assert "| boxes on ordinary images | 0 | 0 | 1 images | same |" in text
+    assert "| boxes on ordinary images | 0 | 0 | 1 image | same |" in text
     assert "| mined objects found | 0 | 3 | 3 | better |" in text
     assert json.loads((sources / "out" / "comparison.json").read_text())["figures"][0]["verdict"] == "better"
 

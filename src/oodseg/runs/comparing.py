@@ -34,7 +34,7 @@ class Figure:
         after: Of the second.
         of: How many there are.
         good: Whether more is better.
-        unit: What `of` counts, where it is something else.
+        unit: What `of` counts, where that is something else, in the singular.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Figure:
     @property
     def total(self) -> str:
         """`of`, with its unit."""
-        return f"{self.of} {self.unit}".strip()
+        return f"{self.of} {self.unit}{'' if self.of == 1 else 's'}" if self.unit else str(self.of)
 
     @property
     def verdict(self) -> str:
@@ -130,7 +130,7 @@ def compare(
                 result.figures.append(Figure(name, len(first & names), len(second & names), len(names), good))
     if images:
         result.figures.append(
-            Figure("boxes on ordinary images", boxes, boxes_after, len(images), False, "images")
+            Figure("boxes on ordinary images", boxes, boxes_after, len(images), False, "image")
         )
     result.gained, result.lost = sorted(found_after - found), sorted(found - found_after)
     _write(result, Path(out))
@@ -167,8 +167,10 @@ def _write(result: Comparison, out: Path) -> None:
     text = [
         "# Before and after",
         "",
-        f"before: `{result.before}`, after: `{result.after}`. Found: outlined with an intersection over "
-        "union of at least one half. The first rows count everything, also what was held out of training.",
+        f"before: `{result.before}`, after: `{result.after}`",
+        "",
+        "Found: outlined with an intersection over union of at least one half. The rows without `held out` "
+        "count all, also what was held out of training.",
         "",
         "| | before | after | of | |",
         "|---|---|---|---|---|",
