@@ -7,7 +7,7 @@ from oodseg.data.training import StreetImage
 from oodseg.synth.mix import Mix
 from oodseg.synth.scenes import SceneSampler
 from oodseg.synth.windows import cut_window
-from training_data import add_squeezed, make_training_data
+from training_data import CAMERA_WEARER, CAR, TRAIN_IDS, add_squeezed, make_training_data
 
 SIZE = (64, 96)
 
@@ -180,6 +180,22 @@ def test_faint_objects_let_the_street_shine_through(root) -> None:
 
 def test_an_incomplete_folder_is_named(tmp_path) -> None:
     with pytest.raises(DatasetError, match="camvid"):
+        SceneSampler(tmp_path, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        ((CAR, CAMERA_WEARER), "a vehicle or a person"),
+        (TRAIN_IDS, "an object that no street class covers, for the split 'train'"),
+    ],
+)
+def test_pictures_without_what_is_pasted_are_named(tmp_path, gone, words) -> None:
+    make_training_data(tmp_path)
+    for path in (tmp_path / "duts_tr").glob("*/*"):
+        if path.name.startswith(tuple(gone)):
+            path.unlink()
+    with pytest.raises(DatasetError, match=f"duts_tr shows no picture of {words}"):
         SceneSampler(tmp_path, SIZE)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from oodseg.core.errors import DatasetError
 from oodseg.core.taxonomy import DRIVABLE, FAR, IGNORE, LIVING, LOOSE, NON_DRIVABLE, ROADSIDE, SKY, VEHICLE
 from oodseg.data.duts import DutsIndex
 from oodseg.data.mined import read_mined, split_mined
@@ -81,6 +82,14 @@ class SceneSampler:
         # Few vehicles and people are held out; as negatives they serve both splits.
         everything = DutsIndex(Path(root) / "duts_tr").items
         self._known = [item for item in everything if item.wnid in VEHICLES or item.wnid in PEOPLE]
+        for found, what in (
+            (self._unknown, f"an object that no street class covers, for the split '{split}'"),
+            (self._known, "a vehicle or a person"),
+        ):
+            if not found:
+                raise DatasetError(
+                    f"{Path(root) / 'duts_tr'} shows no picture of {what}: unpack the set again"
+                )
         self._windows = StreetWindows(streets, size)
         mined = split_mined(read_mined(self.mix.more_objects, "keep"), split)
         self._rejected = split_mined(read_mined(self.mix.more_negatives, "reject"), split)
