@@ -5,7 +5,7 @@ import os
 import pytest
 
 from oodseg.core.errors import OodsegError
-from oodseg.core.files import atomic_path, is_hidden, shorten_name, write_bytes, write_json
+from oodseg.core.files import atomic_path, is_hidden, is_temporary, shorten_name, write_bytes, write_json
 
 
 def test_writes_and_makes_folders(tmp_path):
@@ -47,6 +47,13 @@ def test_names_are_cut_to_what_leaves_room(letter, room):
 )
 def test_what_is_hidden(name, hidden):
     assert is_hidden(name) is hidden
+
+
+def test_what_is_being_written_is_told_from_other_files(tmp_path):
+    with atomic_path(tmp_path / "a.json") as temporary:
+        temporary.touch()
+        assert is_temporary(temporary.name)
+    assert not any(is_temporary(name) for name in ("a.json", "a.part", ".hidden.1.part", ".0123abcd.part"))
 
 
 def test_json_refuses_what_is_no_json(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from oodseg.core.errors import OodsegError
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 _SYSTEM_NAMES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"}
+_TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.[0-9]+\.part")
 
 
 def is_system_file(name: str) -> bool:
@@ -25,6 +27,11 @@ def is_system_file(name: str) -> bool:
     an image and hold none.
     """
     return name.startswith("._") or name.casefold() in _SYSTEM_NAMES
+
+
+def is_temporary(name: str) -> bool:
+    """Tells whether a file is what `atomic_path` writes to; where nobody writes, a killed process left it."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def is_hidden(name: str) -> bool:

@@ -208,9 +208,12 @@ def test_interrupted(photos, out):
     assert_one_row_each(out, photos)
 
 
-def test_lists_of_killed_runs_are_tidied_up(photos, out):
-    out.mkdir()
-    (out / f".left{chunks._SUFFIX}").write_text("left by a killed run")
+def test_what_killed_runs_left_is_tidied_up(photos, out):
+    run(photos, out)
+    (rows_folder,) = (out / "rows").iterdir()
+    (out / f".left{chunks._SUFFIX}").write_text("a list")
+    for folder in (out, rows_folder):
+        (folder / ".0123abcd.4711.part").write_text("half of a file")
     run(photos, out)
     assert_one_row_each(out, photos)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from oodseg.core.errors import OodsegError
-from oodseg.core.files import output_errors
+from oodseg.core.files import is_temporary, output_errors
 from oodseg.runs.fleet.listing import Entry
-from oodseg.runs.fleet.parts import Known
+from oodseg.runs.fleet.parts import ROWS, Known
 from oodseg.runs.fleet.places import Place
 from oodseg.runs.fleet.retrying import retrying
 
@@ -156,9 +156,13 @@ class Tries:
 
 
 def remove_pending(place: Place) -> None:
-    """Removes lists that this and earlier runs, which may have been killed, have left."""
-    for name in place.names():
-        if name.endswith((_SUFFIX, _TRIES)):
+    """Removes lists and half-written files that this run and earlier ones, maybe killed, have left."""
+    found = place.names()
+    if place.folder is not None:  # stores write whole files
+        below = [f"{ROWS}/{name}" for name in place.names(ROWS)]
+        found += [f"{folder}/{name}" for folder in below for name in place.names(folder)]
+    for name in found:
+        if name.endswith((_SUFFIX, _TRIES)) or is_temporary(name.rpartition("/")[2]):
             try:
                 place.remove(name)
             except OSError as error:
