@@ -11,6 +11,7 @@ from oodseg.failures.ensemble import Ensemble
 from oodseg.failures.feature_distance import FeatureDistance
 from oodseg.failures.mc_dropout import MCDropout
 from oodseg.failures.observer import Observer, ObserverNet
+from oodseg.failures.second_opinion import SecondOpinion
 from oodseg.failures.spade import SpadeGenerator
 from oodseg.failures.synthcp import DirectPrediction, SynthCP
 from oodseg.failures.tcp import TCP, TCPHead
@@ -95,4 +96,5 @@ def make_detectors():
         Autoencoder(segmenter, frozen(ImageAutoencoder([4, 4], 2, 16))),
         DirectPrediction(segmenter, make_comparator(False)),
         SynthCP(segmenter, make_generator(), make_comparator()),
+        SecondOpinion(MSP(segmenter), [make_segmenter(seed=3)]),
     ]
