@@ -4,7 +4,7 @@ import warnings
 import pytest
 
 import oodseg
-from oodseg.core.input_warnings import InputWarning, collect_warnings, shorten, warn_input
+from oodseg.core.input_warnings import InputWarning, collect_warnings, name_few, shorten, warn_input
 
 
 def test_in_python_it_is_an_ordinary_warning():
@@ -73,3 +73,8 @@ def test_sentences_that_differ_in_names_and_numbers_are_shortened():
     ]
     assert shorten(many[:3]) == many[:3]
     assert shorten([]) == []
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "0"), (3, "0, 1, 2"), (4, "0, 1, 2, ...")])
+def test_few_of_many_names_are_named(count, said):
+    assert name_few(range(count)) == said

@@ -80,6 +80,13 @@ def test_pixels_become_square(tmp_path, aspect, turn, size):
     assert red == pytest.approx(24 * 24 * aspect, rel=0.1)
 
 
+def test_what_is_too_wide_once_its_pixels_are_square_is_refused(tmp_path, monkeypatch):
+    path = save_video(tmp_path / "wide.mp4", images(2), aspect=Fraction(4, 1))
+    monkeypatch.setattr("oodseg.io.container.MAX_PIXELS", 4 * 96 * 128 - 1)
+    with pytest.raises(VideoError, match=r"too large \(512x96 pixels"):
+        ContainerVideo(str(path))
+
+
 def test_phones_held_upright_give_upright_frames(tmp_path):
     """The sensor lies on its side: what is stored at the upper left is shown at the upper right."""
     stored = street((0, 0, 40, 20))

@@ -8,7 +8,7 @@ ordinary warnings, of the category `InputWarning`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -97,3 +97,8 @@ def shorten(sentences: Iterable[str], most: int = 3) -> list[str]:
         if len(alike) > most:
             kept[-1] += f" (and {len(alike) - most} more like it)"
     return kept
+
+
+def name_few(names: Sequence[object], most: int = 3) -> str:
+    """Lists names for a message: the first few, and dots for the others."""
+    return ", ".join([*map(str, names[:most]), *(["..."] if len(names) > most else [])])

@@ -9,7 +9,7 @@ from natsort import natsorted
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.input_warnings import warn_input
+from oodseg.core.input_warnings import name_few, warn_input
 from oodseg.data.files import images_below
 from oodseg.data.frames import ANOMALY, BINARY, IGNORE, BenchmarkSet, Frame
 from oodseg.exchange.format import Format
@@ -17,7 +17,6 @@ from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.transfer import formats_in, the_one
 
 KEY, SPLIT = "exported", "unknown"
-_NAMED = 3  # images that a warning names
 
 
 def matches(root: Path) -> bool:
@@ -42,7 +41,7 @@ def read(root: Path, split: str) -> BenchmarkSet:
     known = {image.path.resolve() for image in images if image.path is not None}
     others = [path for path in images_below(root / "images").values() if path.resolve() not in known]
     if others:
-        listed = ", ".join(path.name for path in others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
+        listed = name_few([path.name for path in others])
         warn_input(
             f"{root}: images without labels of {found.title} are left out, {len(others)} of them ({listed}): "
             "label them, be it as empty"

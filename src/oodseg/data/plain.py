@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError
-from oodseg.core.input_warnings import warn_input
+from oodseg.core.input_warnings import name_few, warn_input
 from oodseg.data.files import all_below, images_below, keyed
 from oodseg.data.frames import BINARY, ROAD_ANOMALY, BenchmarkSet, Frame
 from oodseg.io.labels import LABEL_SUFFIXES, read_label
@@ -29,7 +29,6 @@ _BENCHMARKS = (
     ("roadanomaly21", "road_anomaly_21"),
     ("roadanomaly", "road_anomaly"),
 )
-_NAMED = 3  # files that a warning names
 _TWO = "are labels of one image"
 
 
@@ -64,10 +63,9 @@ def read(root: Path, split: str) -> BenchmarkSet:
             )
     # What lies deeper may be of another kind: previews, other sizes.
     if alone:
-        listed = ", ".join(map(str, alone[:_NAMED])) + (", ..." if len(alone) > _NAMED else "")
         warn_input(
-            f"{root}: {len(alone)} files in sub folders are passed over ({listed}): an image and its label "
-            "must lie in sub folders of one name"
+            f"{root}: {len(alone)} files in sub folders are passed over ({name_few(alone)}): an image and "
+            "its label must lie in sub folders of one name"
         )
     labels = {name: path for name, path in labels.items() if not found or name in found}
     if not labels:

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError, ImageError
-from oodseg.core.input_warnings import warn_input
+from oodseg.core.input_warnings import name_few, warn_input
 from oodseg.core.objects import OodObject
 from oodseg.data.files import images_below
 from oodseg.exchange.labels import LabelledImage
 from oodseg.io.masks import half_as_bright, read_brightness
 
 _LEAST = 16  # pixels: less is what a brush left
-_NAMED = 3  # images that a warning names
 
 
 def objects_of_masks(root: Path) -> list[LabelledImage]:
@@ -51,7 +50,7 @@ def objects_of_masks(root: Path) -> list[LabelledImage]:
     if not found:
         raise DatasetError(f"no image in {root / 'images'} has a mask in {root / 'masks'}: check the names")
     if without:
-        named = ", ".join(without[:_NAMED]) + (", ..." if len(without) > _NAMED else "")
+        named = name_few(without)
         warn_input(
             f"images in {root / 'images'} without a mask are left out, {len(without)} of them ({named})"
         )

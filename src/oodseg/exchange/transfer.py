@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from oodseg.core.errors import ConfigError, DatasetError, OodsegError
+from oodseg.core.input_warnings import name_few
 from oodseg.core.prediction import Prediction
 from oodseg.core.progress import Progress, track
 from oodseg.core.registry import names, resolve, table
@@ -114,10 +115,9 @@ def _left_there(chosen: Format, root: Path, written: Iterable[LabelledImage]) ->
     except OodsegError:  # what else lies there is none of an export's business
         return
     if others:
-        named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         yield (
-            f"{root} also holds labels of {len(others)} images that are not among these ({named}), from an "
-            "earlier export: remove them, or choose another folder"
+            f"{root} also holds labels of {len(others)} images that are not among these "
+            f"({name_few(others)}), from an earlier export: remove them, or choose another folder"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -121,6 +122,25 @@ class SegmenterAssessor(ModulePart, Judge):
             values = sums.index_add(0, flat.cpu(), right.flatten().double()) / pixels.cpu()
         values, pixels = values.cpu(), pixels.cpu()
         return torch.where(pixels > 0, values, torch.nan).numpy()
+
+
+def check_members(members: Sequence[Segmenter], classes: tuple[str, ...], judged: str) -> None:
+    """Checks that segmenters which are asked beside the judged one know the same classes in the same order.
+
+    Args:
+        members: The segmenters.
+        classes: Names of the classes that are judged.
+        judged: What the error calls whose these are.
+
+    Raises:
+        ConfigError: One knows others.
+    """
+    for each in members:
+        if tuple(each.classes) != classes:
+            raise ConfigError(
+                f"the member {each.name} knows the classes {', '.join(each.classes)}, {judged} "
+                f"{', '.join(classes)}: take members of the same classes"
+            )
 
 
 def full_logits(segmentation: Segmentation, size: tuple[int, int]) -> Tensor:

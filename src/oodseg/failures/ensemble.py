@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from oodseg.core.errors import ConfigError
 from oodseg.failures.calibration import Calibration
-from oodseg.failures.detector import full_logits
+from oodseg.failures.detector import check_members, full_logits
 from oodseg.failures.sampled import Sampled
 from oodseg.segmenters import Segmenter
 
@@ -44,12 +44,7 @@ class Ensemble(Sampled):
         self.members = tuple(members)
         if not self.members:
             raise ConfigError("an ensemble needs members beside the segmenter under test: name one or more")
-        for each in self.members:
-            if tuple(each.classes) != self.classes:
-                raise ConfigError(
-                    f"the ensemble's member {each.name} knows the classes {', '.join(each.classes)}, the "
-                    f"segmenter under test {', '.join(self.classes)}: take members of the same classes"
-                )
+        check_members(self.members, self.classes, "the segmenter under test")
         # Seen by torch, so that they move along and are saved.
         self.networks = nn.ModuleList(each for each in self.members if isinstance(each, nn.Module))
         self.eval()

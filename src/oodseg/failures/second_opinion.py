@@ -13,7 +13,7 @@ from oodseg.core.devices import half_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Assessment, Judge
-from oodseg.failures.detector import full_logits, label_log_odds
+from oodseg.failures.detector import check_members, full_logits, label_log_odds
 from oodseg.segmenters import Segmenter
 
 _TINY = 1e-6  # nobody is surer than that
@@ -45,12 +45,7 @@ class SecondOpinion(ModulePart, Judge):
         self.classes = tuple(judge.classes)
         if not self.members:
             raise ConfigError("a second opinion needs members to ask: name one or more")
-        for each in self.members:
-            if tuple(each.classes) != self.classes:
-                raise ConfigError(
-                    f"{each.name} knows the classes {', '.join(each.classes)}, the judge "
-                    f"{', '.join(self.classes)}: ask segmenters of the same classes"
-                )
+        check_members(self.members, self.classes, "the judge")
         # Seen by torch, so that they move along.
         self.networks = nn.ModuleList(each for each in self.members if isinstance(each, nn.Module))
         self.intervals = judge.intervals

@@ -132,7 +132,7 @@ class ContainerVideo(Video):
                     if each.pts is not None and origin is None:
                         origin = each.pts
                     time = self._time(each, base, origin or 0, last)
-                    frame = self._shown(each, time, _width(each, stream))
+                    frame = self._shown(each, time, _width(each.width, stream))
                     same_size(frame, first, self.name)
                     first, last = first or frame, time
                     yield frame
@@ -198,9 +198,10 @@ class ContainerVideo(Video):
         stream: Any = container.streams.best("video")
         if not isinstance(stream, import_av().VideoStream):
             raise VideoError(f"{self.name} holds no video, only sound or text: choose another file")
-        if stream.width * stream.height > MAX_PIXELS:
+        width = max(stream.width, _width(stream.width, stream))
+        if width * stream.height > MAX_PIXELS:
             raise VideoError(
-                f"{self.name} is too large ({stream.width}x{stream.height} pixels, at most "
+                f"{self.name} is too large ({width}x{stream.height} pixels, at most "
                 f"{MAX_PIXELS // 1_000_000} megapixels): shrink it"
             )
         found: VideoStream = stream
@@ -216,10 +217,10 @@ def _check_file(path: Path) -> None:
         raise VideoError(f"{path} is empty (0 bytes): copy or download it again")
 
 
-def _width(frame: Decoded, stream: VideoStream) -> int:
+def _width(stored: int, stream: VideoStream) -> int:
     """Columns that a frame has once its pixels are square."""
     aspect = stream.sample_aspect_ratio
-    return max(1, round(frame.width * aspect)) if aspect else frame.width
+    return max(1, round(stored * aspect)) if aspect else stored
 
 
 def _camera(name: str) -> tuple[str, str]:
