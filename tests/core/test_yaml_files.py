@@ -18,6 +18,7 @@ from oodseg.core.yaml_files import read_yaml
         ("010", 10),
         ("0x1F", 31),
         ("12:30", "12:30"),
+        ("2026-01-02", "2026-01-02"),
         ("1e", "1e"),
         ("1.2.3", "1.2.3"),
         ("'1e-4'", "1e-4"),
@@ -34,8 +35,9 @@ def test_numbers_are_those_of_json(tmp_path, text, value):
     assert type(found) is type(value)
 
 
-def test_a_mark_of_byte_order_and_windows_line_ends(tmp_path):
-    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_mark_of_byte_order_and_windows_line_ends(tmp_path, encoding):
+    (tmp_path / "a.yaml").write_bytes("a: 1\r\nb: 2\r\n".encode(encoding))
     assert read_yaml(tmp_path / "a.yaml") == {"a": 1, "b": 2}
 
 

@@ -112,3 +112,32 @@ def test_what_has_no_inside_in_cvat(root, shape, count):
     found, warned = areas(root)
     assert found == ([48 * 32] if "box" in shape else [])
     assert len(warned) == count
+
+
+def in_utf_16(path):
+    """Stores a text anew as Windows exports it."""
+    path.write_bytes(path.read_text(encoding="utf-8-sig").replace("\n", "\r\n").encode("utf-16"))
+
+
+@pytest.mark.parametrize("name", ["instances.JSON", "instances.Json"])
+def test_coco_in_utf_16_and_capitals(root, name):
+    in_utf_16(coco(root, segmentation=[SQUARE]) / "instances.json")
+    (root / "instances.json").rename(root / name)
+    assert areas(root) == ([48 * 32], [])
+
+
+def test_labelme_in_utf_16_and_capitals_beside_other_json(root):
+    in_utf_16(labelme(root) / "a.json")
+    (root / "a.json").rename(root / "a.JSON")
+    (root / "1.json").write_text('{"version": 1}')
+    assert areas(root) == ([48 * 32], [])
+
+
+def test_yolo_in_utf_16_and_capitals(root):
+    (root / "labels").mkdir()
+    (root / "labels" / "a.TXT").write_bytes("0 0.25 0.25 0.75 0.25 0.75 0.75\r\n".encode("utf-16"))
+    (root / "labels" / "Classes.txt").write_text("thing\n")
+    (root / "data.yaml").write_bytes("names: [thing]\r\n".encode("utf-16"))
+    sizes, warned = areas(root)
+    assert len(sizes) == 1
+    assert warned == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.texts import read_text
 
 _WHOLE = re.compile(r"[-+]?[0-9][0-9_]*$|0x[0-9a-fA-F]+$")
 _DECIMAL = re.compile(
@@ -19,6 +20,25 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         ConfigError: It cannot be opened, is no YAML, or has a key twice, of which YAML would take the last.
+    """
+    import yaml
+
+    try:
+        return parse_yaml(read_text(path))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist: check the path for typing errors") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be opened ({error.strerror or error}): check the path") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        fault = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
+        raise ConfigError(f"{path} cannot be read as YAML ({fault}): check it") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """Reads YAML or JSON as `read_yaml` does: numbers are those of YAML 1.2, and dates and times are texts.
+
+    Raises:
+        YAMLError: It is no YAML, or has a key twice.
     """
     import yaml
 
@@ -42,20 +62,12 @@ def read_yaml(path: Path) -> Any:
             return int(text, 16 if text.startswith("0x") else 10)
 
     # Numbers as JSON and YAML 1.2 have them: 1e-4 is one, 010 is ten, and 12:30 is none.
-    numbers = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float")}
+    other = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp")}
     Loader.yaml_implicit_resolvers = {
-        first: [pair for pair in pairs if pair[0] not in numbers]
+        first: [pair for pair in pairs if pair[0] not in other]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.whole)
     Loader.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE, list("-+0123456789"))
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _DECIMAL, list("-+0123456789."))
-    try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), Loader)
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist: check the path for typing errors") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be opened ({error.strerror or error}): check the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        fault = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
-        raise ConfigError(f"{path} cannot be read as YAML ({fault}): check it") from error
+    return yaml.load(text, Loader)

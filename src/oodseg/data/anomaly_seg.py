@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from oodseg.core.errors import DatasetError
+from oodseg.core.texts import read_text
 from oodseg.data.files import image_of, natural
 from oodseg.data.frames import BenchmarkSet, Frame, codes
 from oodseg.io.labels import read_label
@@ -90,7 +91,7 @@ def read_bdd(root: Path, split: str) -> BenchmarkSet:
 
 def _pairs(path: Path) -> list[tuple[Path, Path]]:
     """Image and label paths of an `.odgt` list: one JSON array, or one record per line."""
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_text(path)
     try:
         records = json.loads(text)
     except json.JSONDecodeError:

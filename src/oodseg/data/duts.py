@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.fingerprint import stable_number
+from oodseg.core.texts import read_text
 from oodseg.data.files import by_name
 from oodseg.io.masks import half_as_bright, read_brightness
 
@@ -136,7 +137,7 @@ def _read_nonstreet(path: Path) -> frozenset[str]:
     if not path.is_file():
         raise DatasetError(f"{path} is missing: it lists the DUTS objects that are no street class")
     stems: set[str] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         fields = line.split("\t")
         if len(fields) < 3:
             raise DatasetError(f"{path}, line {number}: expected stem, WordNet id and name between tabs")

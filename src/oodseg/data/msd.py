@@ -11,6 +11,7 @@ from oodseg.core.encoding import encode_png
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.progress import Progress
+from oodseg.core.texts import read_text
 from oodseg.data.msd_layout import SPLITS, Case, read_layout, split_cases
 from oodseg.io.slices import Slices
 from oodseg.io.volumes import read_labels, read_volume, usual_window
@@ -85,7 +86,7 @@ def _export_case(
     """Writes one case, a list of its slices last; returns how many there are."""
     listed = out / "cases" / f"{case.name}.json"
     if listed.is_file():
-        return len(json.loads(listed.read_text(encoding="utf-8-sig")))
+        return len(json.loads(read_text(listed)))
     scan = read_volume(case.scan, number)
     kinds = {"labels": case.labels}
     if case.prediction is not None:
@@ -115,7 +116,7 @@ def _export_case(
 
 def _check_same(path: Path, about: dict[str, Any]) -> None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = json.loads(read_text(path))
     except FileNotFoundError:
         return
     except (OSError, ValueError):

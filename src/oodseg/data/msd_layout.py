@@ -21,6 +21,7 @@ from typing import Any
 from oodseg.core.errors import ConfigError, DatasetError, cause
 from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import BACKGROUND
+from oodseg.core.texts import read_text
 from oodseg.io.volumes import SUFFIXES, volume_name
 
 SPLITS = ("train", "val", "test")
@@ -110,7 +111,7 @@ def split_cases(cases: Sequence[Case], fold: tuple[int, int] | None = None) -> d
 
 def _classes(path: Path) -> tuple[str, ...]:
     try:
-        named: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))["labels"]
+        named: dict[str, Any] = json.loads(read_text(path))["labels"]
         # Newer files have it the other way round: {"background": 0, "pancreas": 1}.
         pairs = [(int(k), str(v)) if str(k).isdecimal() else (int(v), str(k)) for k, v in named.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

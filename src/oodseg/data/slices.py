@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import DatasetError, ImageError, cause
+from oodseg.core.texts import read_text
 from oodseg.data.msd import SLICES_FILE
 from oodseg.data.msd_layout import SPLITS
 from oodseg.io.images import read_image
@@ -78,7 +79,7 @@ def window_of(root: Path) -> tuple[float, float] | None:
 
 def _about(root: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((root / SLICES_FILE).read_text(encoding="utf-8-sig"))
+        found: dict[str, Any] = json.loads(read_text(root / SLICES_FILE))
     except (OSError, ValueError) as error:
         raise DatasetError(
             f"{root} holds no {SLICES_FILE} ({cause(error)}): give the folder of `oodseg train slices`"
@@ -89,7 +90,7 @@ def _about(root: Path) -> dict[str, Any]:
 def _split(folder: Path, predictions: bool) -> list[LabelledSlice]:
     found = []
     for case in sorted((folder / "cases").glob("*.json")):
-        for name in json.loads(case.read_text(encoding="utf-8-sig")):
+        for name in json.loads(read_text(case)):
             image, label, prediction = (
                 folder / kind / f"{name}.png" for kind in ("images", "labels", "predictions")
             )

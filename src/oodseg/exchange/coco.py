@@ -20,7 +20,7 @@ from oodseg.core.files import write_json
 from oodseg.core.objects import OodObject
 from oodseg.core.saving import COCO_FILE
 from oodseg.core.version import __version__
-from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
+from oodseg.exchange.format import Format, any_case, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, name_in_labels
 from oodseg.exchange.labels import IGNORED, LabelledImage
 from oodseg.exchange.shapes import warn_left_out
@@ -72,7 +72,7 @@ def _annotations(image: LabelledImage, number: int) -> list[dict[str, Any]]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for file in sorted(visible([*root.glob("annotations/*.json"), *root.glob("*.json")])):
+    for file in sorted(visible([*root.glob(any_case("annotations/*.json")), *root.glob(any_case("*.json"))])):
         if file.name == COCO_FILE:  # what a pipeline found is no truth
             continue
         document = peek_json(file)

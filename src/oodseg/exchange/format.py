@@ -11,6 +11,7 @@ from typing import Any
 
 from oodseg.core.errors import DatasetError, ImageError
 from oodseg.core.files import is_hidden
+from oodseg.core.texts import read_text
 from oodseg.exchange.labels import LabelledImage
 
 _LONGEST = 200  # characters of a fault in a message
@@ -43,6 +44,12 @@ class Format:
     matches: Callable[[Path], bool]
     place: Callable[[str], str] | None = in_images
     submission: bool = False
+
+
+def any_case(pattern: str) -> str:
+    """Returns a pattern whose suffix may be in small letters or in capitals."""
+    stem, dot, suffix = pattern.rpartition(".")
+    return stem + dot + "".join(f"[{each.lower()}{each.upper()}]" for each in suffix)
 
 
 def visible(paths: Iterable[Path]) -> Iterator[Path]:
@@ -80,7 +87,7 @@ def load_json(path: Path) -> Any:
         OSError: It cannot be read.
         ValueError: It is no JSON.
     """
-    return json.loads(path.read_text(encoding="utf-8-sig"))
+    return json.loads(read_text(path))
 
 
 def peek_json(path: Path) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 from oodseg.core.files import write_bytes
 from oodseg.core.objects import OodObject
+from oodseg.core.texts import read_text
 from oodseg.exchange.format import Format, in_images, reading
 from oodseg.exchange.images import find_image
 from oodseg.exchange.labels import LabelledImage
@@ -36,15 +37,14 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: The file is damaged.
     """
     with reading(root / FILE, "metadata of an image folder with masks"):
-        lines = (root / FILE).read_text(encoding="utf-8-sig").split("\n")  # texts may hold other breaks
+        lines = read_text(root / FILE).split("\n")  # texts may hold other breaks
         return [_image(json.loads(line), root) for line in lines if line.strip()]
 
 
 def matches(root: Path) -> bool:
     """Tells whether there is such a file, with masks in its first line."""
     try:
-        with (root / FILE).open(encoding="utf-8-sig") as file:
-            line = file.readline()
+        line, _, _ = read_text(root / FILE).partition("\n")
         return not line.strip() or "rle" in json.loads(line)["objects"]
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -24,7 +24,7 @@ from oodseg.core.files import write_bytes, write_json
 from oodseg.core.objects import OodObject
 from oodseg.core.version import __version__
 from oodseg.exchange import brush
-from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
+from oodseg.exchange.format import Format, any_case, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import IGNORED, LabelledImage
 from oodseg.exchange.shapes import fill_ellipse, fill_polygon, turn, warn_left_out
@@ -100,7 +100,7 @@ def _task(number: int, image: LabelledImage, root: str) -> dict[str, Any]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for file in sorted(visible(root.glob("*.json"))):
+    for file in sorted(visible(root.glob(any_case("*.json")))):
         tasks = peek_json(file)
         if isinstance(tasks, list) and (not tasks or isinstance(tasks[0], dict)):
             known = tasks[0].keys() if tasks else {"data", "predictions"}

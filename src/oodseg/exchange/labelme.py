@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_json
 from oodseg.core.objects import OodObject
-from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
+from oodseg.exchange.format import Format, any_case, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import LabelledImage
 from oodseg.exchange.shapes import cut_out, fill_box, fill_ellipse, fill_polygon, put_back, warn_left_out
 
 VERSION = "5.5.0"
 _KEYS = {"shapes", "imagePath"}
+_LOOKED_AT = 10
 
 
 def write(images: Iterable[LabelledImage], out: Path) -> list[str]:
@@ -52,7 +54,7 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged.
     """
     found = []
-    for file in sorted(visible(root.rglob("*.json"))):
+    for file in sorted(visible(root.rglob(any_case("*.json")))):
         with reading(file, "labels of LabelMe"):
             document = load_json(file)
             if isinstance(document, dict) and document.keys() >= _KEYS:
@@ -61,9 +63,9 @@ def read(root: Path) -> list[LabelledImage]:
 
 
 def matches(root: Path) -> bool:
-    """Tells whether the first JSON file below a folder is one of LabelMe."""
-    document = peek_json(file) if (file := next(visible(root.rglob("*.json")), None)) else None
-    return isinstance(document, dict) and document.keys() >= _KEYS
+    """Tells whether one of the first few JSON files below a folder is one of LabelMe."""
+    documents = map(peek_json, islice(visible(root.rglob(any_case("*.json"))), _LOOKED_AT))
+    return any(isinstance(each, dict) and each.keys() >= _KEYS for each in documents)
 
 
 def _shape(label: str, found: OodObject) -> dict[str, Any]:

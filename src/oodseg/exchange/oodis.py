@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes
 from oodseg.core.objects import OodObject
+from oodseg.core.texts import read_text
 from oodseg.exchange.format import Format, reading, visible
 from oodseg.exchange.labels import LabelledImage
 from oodseg.io.masks import read_brightness
@@ -67,7 +68,7 @@ def matches(root: Path) -> bool:
 
 
 def _masks(file: Path) -> Iterator[tuple[NDArray[np.bool_], float]]:
-    for line in file.read_text(encoding="utf-8-sig").splitlines():
+    for line in read_text(file).splitlines():
         name, _, confidence = line.rsplit(" ", 2)
         yield read_brightness(file.with_name(name)) > 0, float(confidence)
 

@@ -21,7 +21,7 @@ from oodseg.core.encoding import encode_png
 from oodseg.core.files import write_bytes, write_json
 from oodseg.core.objects import OodObject
 from oodseg.core.version import __version__
-from oodseg.exchange.format import Format, load_json, peek_json, reading, visible
+from oodseg.exchange.format import Format, any_case, load_json, peek_json, reading, visible
 from oodseg.exchange.images import find_image, name_in_labels
 from oodseg.exchange.labels import IGNORED, LabelledImage
 from oodseg.io.images import load_image
@@ -105,7 +105,7 @@ def _draw(image: LabelledImage) -> tuple[NDArray[np.int64], list[dict[str, Any]]
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for file in sorted(visible([*root.glob("annotations/*.json"), *root.glob("*.json")])):
+    for file in sorted(visible([*root.glob(any_case("annotations/*.json")), *root.glob(any_case("*.json"))])):
         document = peek_json(file)
         if isinstance(document, dict) and isinstance(document.get("annotations"), list):
             first: dict[str, Any] = next(iter(document["annotations"]), {})

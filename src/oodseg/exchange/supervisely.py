@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from oodseg.core.coco import CATEGORY
 from oodseg.core.files import write_json
 from oodseg.core.objects import OodObject
-from oodseg.exchange.format import Format, load_json, reading, visible
+from oodseg.exchange.format import Format, any_case, load_json, reading, visible
 from oodseg.exchange.images import find_image
 from oodseg.exchange.labels import IGNORED, LabelledImage
 from oodseg.exchange.shapes import cut_out, fill_box, fill_polygon, put_back, warn_left_out
@@ -60,7 +60,7 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged.
     """
     found = []
-    for file in sorted(visible(root.rglob("ann/*.json"))):
+    for file in sorted(visible(root.rglob(any_case("ann/*.json")))):
         with reading(file, "annotations of Supervisely"):
             found.append(_image(load_json(file), file, root))
     return found

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from oodseg.core.coco import CATEGORY
 from oodseg.core.files import write_bytes
 from oodseg.core.objects import OodObject
-from oodseg.exchange.format import Format, reading, visible
+from oodseg.core.texts import read_text
+from oodseg.exchange.format import Format, any_case, reading, visible
 from oodseg.exchange.images import find_image, size_of
 from oodseg.exchange.labels import IGNORED, LabelledImage
 
@@ -64,8 +65,8 @@ def read(root: Path) -> list[LabelledImage]:
     with reading(root / FILE, "classes of YOLO"):
         names = _read_names(root / FILE)
     found = []
-    for file in sorted(visible((root / "labels").rglob("*.txt"))):
-        if file.name == _CLASSES:
+    for file in sorted(visible((root / "labels").rglob(any_case("*.txt")))):
+        if file.name.lower() == _CLASSES:
             continue
         stem = file.relative_to(root / "labels").with_suffix("").as_posix()
         with reading(file, "polygons of YOLO"):
@@ -112,7 +113,7 @@ def _read_names(path: Path) -> dict[int, str]:
 
     try:
         # All values as texts: to YAML, the names `no` and `on` would be truth values.
-        given: Any = yaml.load(path.read_text(encoding="utf-8-sig"), yaml.BaseLoader)["names"]
+        given: Any = yaml.load(read_text(path), yaml.BaseLoader)["names"]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     if not isinstance(given, dict | list):
@@ -122,7 +123,7 @@ def _read_names(path: Path) -> dict[int, str]:
 
 
 def _objects(file: Path, names: dict[int, str], height: int, width: int) -> Iterator[tuple[str, OodObject]]:
-    for line in file.read_text(encoding="utf-8-sig").splitlines():
+    for line in read_text(file).splitlines():
         if not line.strip():
             continue
         number, *values = line.split()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import glob
 import io
 import os
@@ -12,11 +11,11 @@ import unicodedata
 from pathlib import Path
 
 from oodseg.core.errors import ImageError
+from oodseg.core.texts import decoded
 
 SUFFIXES = frozenset({".txt", ".lst", ".list"})
 STANDARD_INPUT = "-"
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def may_be_list(argument: str) -> bool:
@@ -44,7 +43,7 @@ def read_list(argument: str) -> list[str]:
         name, text = "standard input", _from_standard_input()
     else:
         try:
-            text = _decoded(Path(argument).read_bytes())
+            text = decoded(Path(argument).read_bytes(), lenient=True)
         except OSError as error:
             raise ImageError(
                 f"{argument} cannot be opened ({error.strerror or error}): check its permissions"
@@ -67,14 +66,7 @@ def read_list(argument: str) -> list[str]:
 def _from_standard_input() -> str:
     if not isinstance(sys.stdin, io.TextIOWrapper):
         return sys.stdin.read()
-    return _decoded(sys.stdin.buffer.read())  # its own text fails on names that are no UTF-8
-
-
-def _decoded(data: bytes) -> str:
-    """The text of a list; bytes that are no UTF-8 stay what they are, as in names of files."""
-    mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
-    encoding = _MARKS.get(mark, "utf-8")
-    return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
+    return decoded(sys.stdin.buffer.read(), lenient=True)  # its own text fails on names that are no UTF-8
 
 
 def _is_comment(line: str, folder: Path) -> bool:

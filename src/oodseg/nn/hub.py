@@ -19,6 +19,7 @@ from typing import Any
 from oodseg.core.errors import ConfigError, MissingDependencyError, WeightsError, cause
 from oodseg.core.installing import install_extra, install_package
 from oodseg.core.known_models import MODELS, KnownModel
+from oodseg.core.texts import read_text
 from oodseg.core.weights import check_weights
 from oodseg.nn.checkpoints import wrapper_prefix
 
@@ -237,7 +238,7 @@ def _attempt(load: Callable[..., Any], source: str, **options: Any) -> Any:
 def _family(source: str) -> str | None:
     """What the `config.json` in a folder calls the network; None where it says nothing."""
     try:
-        found = json.loads(Path(source, "config.json").read_text(encoding="utf-8-sig")).get("model_type")
+        found = json.loads(read_text(Path(source, "config.json"))).get("model_type")
     except (OSError, ValueError, AttributeError):
         return None
     return None if found is None else str(found)

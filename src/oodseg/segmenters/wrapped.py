@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from oodseg.core.errors import ConfigError, cause
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Segmenter
+from oodseg.core.texts import read_text
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -100,7 +101,7 @@ def given_names(classes: Sequence[str] | str) -> Sequence[str]:
 
 def _read_names(path: Path) -> list[str]:
     try:
-        names = json.loads(path.read_text(encoding="utf-8-sig"))
+        names = json.loads(read_text(path))
         if isinstance(names, dict):
             names = [names[key] for key in sorted(names, key=int)]
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ class Recipe(BaseModel):
     steps: int = Field(3, ge=1)
     size: tuple[int, int] = (32, 48)
     augment: Inner = Inner()
+    name: str = ""
 
 
 def test_entries_are_changed_in_a_copy():
@@ -25,7 +26,7 @@ def test_entries_are_changed_in_a_copy():
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ("stepz=3", "--set stepz=3 names no entry of the recipe: .*steps, size, augment"),
+    ("stepz=3", "--set stepz=3 names no entry of the recipe: .*steps, size, augment, name"),
     ("augment.some=3", "names no entry"),
     ("steps.deep=3", "names no entry"),
     ("steps", "KEY=VALUE"),
@@ -40,3 +41,13 @@ def test_what_cannot_be_changed_is_one_sentence(change, message):
 def test_a_written_recipe_is_read_again():
     recipe = Recipe(steps=9, augment=Inner(flip=0.25))
     assert Recipe.model_validate(yaml.safe_load(recipe_yaml(recipe))) == recipe
+
+
+@pytest.mark.parametrize(("text", "steps"), [("010", 10), ("1_000", 1000), ("0x10", 16), ("1e1", 10)])
+def test_numbers_are_read_as_in_files(text, steps):
+    assert change_recipe(Recipe(), [f"steps={text}"]).steps == steps
+
+
+@pytest.mark.parametrize("text", ["12:30", "2026-01-02"])
+def test_times_and_dates_are_texts(text):
+    assert change_recipe(Recipe(), [f"name={text}"]).name == text

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from oodseg.core.errors import ConfigError
+from oodseg.core.yaml_files import parse_yaml
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 
@@ -36,7 +37,7 @@ def change_recipe(recipe: RecipeT, changes: Iterable[str]) -> RecipeT:
                 f"{', '.join(values)} (--print-recipe shows them all)"
             )
         try:
-            inside[last] = yaml.safe_load(text)
+            inside[last] = parse_yaml(text)
         except yaml.YAMLError:
             raise ConfigError(f"--set {change}: the value is not valid YAML; quote it") from None
     try:
