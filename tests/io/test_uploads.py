@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from oodseg.core.errors import ImageError
-from oodseg.io.images import UnknownFormatError
+from oodseg.io.formats import UnknownFormatError
 from oodseg.io.uploads import TooManyPixelsError, decode_image, read_size
 from run_helpers import png_header
 

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from oodseg.core.errors import ImageError
 from oodseg.core.installing import install_extra, install_package
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ _LOSSY_TIFF = frozenset({"jpeg", "tiff_jpeg", "webp"})
 # What stands behind `ftyp` in the header of these files.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
+
+
+class UnknownFormatError(ImageError):
+    """A file that Pillow takes for no image.
+
+    Attributes:
+        name: What the message calls it.
+        is_video: Whether it is a video: whoever takes these by another way than `oodseg predict` says so.
+    """
+
+    def __init__(self, message: str, name: str, is_video: bool = False) -> None:
+        super().__init__(message)
+        self.name, self.is_video = name, is_video
 
 
 @cache
@@ -92,7 +106,27 @@ def missing_decoder(header: bytes) -> str | None:
             "an AVIF image, which needs Pillow 11.3 or newer: install it with "
             f"`{install_package('pillow>=11.3')}`"
         )
-    riff = header[8:12] == b"AVI " and header[:4] == b"RIFF"
-    if header[4:8] == b"ftyp" or header[:4] == b"\x1a\x45\xdf\xa3" or riff:
+    if _is_video(header):
         return "a video: give it to `oodseg predict` alone, or save its frames as images"
     return "a PDF file: save its pages as images" if header[:4] == b"%PDF" else None
+
+
+def _is_video(header: bytes) -> bool:
+    """Tells whether a header that is none of an image is that of MP4, QuickTime, Matroska or AVI."""
+    if header[4:8] == b"ftyp":
+        return header[8:12] not in (*_HEIF_BRANDS, *_AVIF_BRANDS)
+    riff = header[8:12] == b"AVI " and header[:4] == b"RIFF"
+    return riff or header[:4] == b"\x1a\x45\xdf\xa3"
+
+
+def unknown_format(header: bytes, name: str) -> UnknownFormatError:
+    """Makes the error for a file that Pillow takes for no image.
+
+    Args:
+        header: Its first 12 bytes or more.
+        name: What the message calls it.
+    """
+    fault = missing_decoder(header) or (
+        "not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
+    )
+    return UnknownFormatError(f"{name} is {fault}", name, _is_video(header))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError, ImageError
 from oodseg.io.depth import to_8_bit, warn_if_dark
-from oodseg.io.formats import missing_decoder, pillow_formats
+from oodseg.io.formats import UnknownFormatError, pillow_formats, unknown_format
 from oodseg.io.opening import open_image_file
 from oodseg.io.pages import warn_of_pages
 from oodseg.io.wide import brightest, is_wide
@@ -37,10 +37,6 @@ _WIDE_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 _TIFF = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
 _ORIENTATION, _FIRST_ON_ITS_SIDE = 0x0112, 5  # EXIF
 _bomb_check = threading.Lock()
-
-
-class UnknownFormatError(ImageError):
-    """A file that Pillow takes for no image."""
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -158,10 +154,7 @@ def open_header(file: Any, name: str) -> Image.Image:
             return Image.open(file, formats=pillow_formats())
     except UnidentifiedImageError:
         file.seek(0)
-        fault = missing_decoder(file.read(12)) or (
-            "not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
-        )
-        raise UnknownFormatError(f"{name} is {fault}") from None
+        raise unknown_format(file.read(12), name) from None
     except Exception as error:  # decoders raise all kinds of errors when the header is broken
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
 
 from oodseg.core.errors import ConfigError, DeviceError, OodsegError
-from oodseg.io.images import UnknownFormatError
+from oodseg.io.formats import UnknownFormatError
 from oodseg.io.uploads import TooManyPixelsError
 from oodseg.service.logs import current_request
 
@@ -110,8 +110,10 @@ def problem_of(error: OodsegError) -> Problem:
         kind = "internal-error"
     elif isinstance(error, ConfigError):
         kind = "invalid-parameter"
-    # Who asks a service has no command line of it.
-    return Problem(kind, str(error).replace("give it to `oodseg predict` alone", "send it to /v1/jobs"))
+    detail = str(error)
+    if isinstance(error, UnknownFormatError) and error.is_video:  # who asks has no command line
+        detail = f"{error.name} is a video: send it to /v1/jobs, or save its frames as images"
+    return Problem(kind, detail)
 
 
 def add_handlers(app: FastAPI) -> None:
