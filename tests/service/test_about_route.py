@@ -63,6 +63,10 @@ def test_the_openapi_document(served) -> None:
     assert {"multipart/form-data", "image/*"} <= set(predict["requestBody"]["content"])
     assert {"200", "413", "415", "422", "429", "503"} <= set(predict["responses"])
     assert set(predict["responses"]["200"]["content"]) == {"application/json", "image/png"}
+    cancel = found["paths"]["/v1/jobs/{name}"]["delete"]
+    assert "Cancels a video" in cancel["description"]
+    assert {"204", "404"} <= set(cancel["responses"])
+    assert "200" not in cancel["responses"]
 
 
 def test_counters(served) -> None:

@@ -63,10 +63,23 @@ def test_a_part_of_a_video(served, video) -> None:
 
 @pytest.mark.parametrize(
     ("query", "words"),
-    [("every=0", "every"), ("start=2&end=1", "choose other times"), ("operating_point=x", "'x'")],
+    [
+        ("every=0", "every"),
+        ("start=2&end=1", "choose other times"),
+        ("operating_point=x", "'x'"),
+        ("start=2", "start: the video is 1.2 s long and ends before 2 s"),
+        ("start=1.2", "begin earlier"),
+    ],
 )
 def test_other_parameters(served, video, query, words) -> None:
     assert_problem(served.post(f"/v1/jobs?{query}", content=video), 422, "invalid-parameter", words)
+
+
+def test_a_start_behind_the_last_frame(served, video) -> None:
+    answer = served.post("/v1/jobs?start=1.15", content=video)  # within the length, which only headers tell
+    found = ended(served, answer.json()["id"])
+    assert found["state"] == "failed"
+    assert found["error"] == "the video has no frame between these times: choose others"
 
 
 def test_what_is_no_video(served, video) -> None:
@@ -142,6 +155,10 @@ def test_a_full_queue_files_that_are_not_there_yet_and_a_job_that_is_not_wanted(
             assert answer.headers["retry-after"]
             assert_problem(found.get(f"/v1/jobs/{first.id}/tracks.csv"), 409, "conflict", "running")
             assert found.delete(f"/v1/jobs/{first.id}").status_code == 204
+            # At once, whether or not the service lives to see the frame that is being looked at.
+            assert_problem(found.get(f"/v1/jobs/{first.id}"), 404, "not-found")
+            assert_problem(found.delete(f"/v1/jobs/{first.id}"), 404, "not-found")
+            assert not (tmp_path / first.id / "job.json").exists()
         finally:
             blocked.open.set()
         assert ended(found, second.id)["state"] == "done", "what waited before the start is done"

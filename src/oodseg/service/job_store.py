@@ -147,11 +147,15 @@ class JobStore:
         found = [self.read(path.name) for path in self.folder.iterdir()]
         yield from sorted((job for job in found if job is not None), key=lambda job: (job.created, job.id))
 
+    def forget(self, name: str) -> None:
+        """Makes a job none any more; its files are left to `remove`, or to the next start."""
+        if _ID.fullmatch(name):
+            (self.folder / name / _RECORD).unlink(missing_ok=True)
+
     def remove(self, name: str) -> None:
         """Removes a job and all its files."""
+        self.forget(name)  # first: what is left by a crash is no job any more
         if _ID.fullmatch(name):
-            # Without its record first: what is left by a crash is no job any more.
-            (self.folder / name / _RECORD).unlink(missing_ok=True)
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def sweep(self, hours: float) -> None:

@@ -19,6 +19,8 @@ from oodseg.service.meter import Meter
 from oodseg.service.problems import Problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -30,6 +32,12 @@ _NAP = 60.0  # seconds between two looks for what has become old
 
 class _Left(Exception):
     """A video is left where it is."""
+
+
+def without_path(error: OodsegError, path: Path, name: str) -> str:
+    """Words an error about a stored video for whoever sent it, who knows no path of ours."""
+    words = str(error).replace(str(path), name)
+    return words.replace(path.name, name, 1) if words.startswith(f"{path.name} ") else words
 
 
 class Worker:
@@ -77,13 +85,13 @@ class Worker:
         self._count()
 
     def drop(self, name: str) -> None:
-        """Removes a job; one that runs is left first."""
+        """Removes a job at once; one that runs stops after its frame, and its files go then."""
         with self._news:
-            running = self._running == name
-            if running:
+            if self._running == name:
                 self._unwanted.add(name)
-        if not running:
-            self.store.remove(name)
+                self.store.forget(name)  # also if the service ends before the frame does
+            else:
+                self.store.remove(name)
             self._progress.pop(name, None)
         self._count()
 
@@ -127,8 +135,10 @@ class Worker:
         known = {**models.known, "operating_point": job.operating_point}
         results = f"results-{hash_json(known)[:12]}"
         job = replace(job, state="running", begun=job.begun + 1, results=results)
-        self.store.write(job)
         with self._news:
+            if self.store.read(job.id) is None:  # removed since it was chosen
+                return
+            self.store.write(job)
             self._running = job.id
         self._count()
         log("video begun", job=job.id)
@@ -145,9 +155,9 @@ class Worker:
             )
         except _Left:
             # It was left in order, which says nothing against the video.
-            self.store.write(replace(job, state="queued", begun=job.begun - 1))
+            self._write(replace(job, state="queued", begun=job.begun - 1))
         except OodsegError as error:
-            reason = str(error).replace(str(self.store.video(job.id)), "the video")
+            reason = without_path(error, self.store.video(job.id), "the video")
             self._end(replace(job, state="failed", error=reason))
         except Exception:
             log("video failed", logging.ERROR, job=job.id)
@@ -173,8 +183,13 @@ class Worker:
     def _note(self, name: str, done: int, total: int | None) -> None:
         self._progress[name] = done, total
 
+    def _write(self, job: Job) -> None:
+        with self._news:
+            if job.id not in self._unwanted:
+                self.store.write(job)
+
     def _end(self, job: Job) -> None:
-        self.store.write(replace(job, finished=time.time()))
+        self._write(replace(job, finished=time.time()))
         log("video ended", job=job.id, state=job.state, frames=job.frames, reason=job.error)
 
     def _leave(self, name: str) -> None:

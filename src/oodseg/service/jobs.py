@@ -19,7 +19,7 @@ from oodseg.runs.videos import CSV_FILE, JSON_FILE, VIDEO_FILE
 from oodseg.service.containers import HEAD, container_of
 from oodseg.service.intake import read_upload
 from oodseg.service.job_store import Job
-from oodseg.service.job_worker import Worker
+from oodseg.service.job_worker import Worker, without_path
 from oodseg.service.openapi import VIDEO_BODY, responses
 from oodseg.service.problems import Problem
 from oodseg.service.schemas import JobDocument
@@ -83,7 +83,7 @@ def _take_in(
         raise Problem("overloaded", "there is no room for videos: try again later") from error
     try:
         _copy(file, path)
-        _check(path, settings)
+        _check(path, settings, start)
         job = Job(name, time.time(), point, every, start, end)
         worker.add(job)
     except BaseException:
@@ -101,21 +101,26 @@ def _copy(file: IO[bytes], path: Path) -> None:
         raise Problem("overloaded", "there is no room for this video: try again later") from error
 
 
-def _check(path: Path, settings: Settings) -> None:
+def _check(path: Path, settings: Settings, start: float) -> None:
     """Opens a video and reads its first frame.
 
     Raises:
-        Problem: It cannot be read, is too long, or its frames are too large.
+        Problem: It cannot be read, is too long, ends before `start`, or its frames are too large.
     """
     try:
         video = open_video(path)
         if video.seconds is not None and video.seconds > settings.max_video_seconds:
             raise Problem("too-large", f"at most {settings.max_video_seconds:g} s are taken: cut the video")
+        if video.seconds is not None and start >= video.seconds:
+            raise Problem(
+                "invalid-parameter",
+                f"start: the video is {video.seconds:.4g} s long and ends before {start:g} s: begin earlier",
+            )
         frames = video.frames()
         first = next(frames)
         frames.close()  # type: ignore[attr-defined]
     except VideoError as error:
-        raise Problem("unusable-input", str(error).replace(str(path), "the upload")) from error
+        raise Problem("unusable-input", without_path(error, path, "the upload")) from error
     if first.height * first.width > settings.max_pixels:
         raise Problem(
             "too-large",
@@ -124,25 +129,38 @@ def _check(path: Path, settings: Settings) -> None:
         )
 
 
-@router.get("/{name}", response_model=JobDocument, responses=responses())
+@router.get("/{name}", response_model=JobDocument, responses=responses(also=(404,)))
 async def status(request: Request, name: str) -> Response:
     """Says how far a video is."""
     worker = State.of(request).videos
     return JSONResponse(describe(worker, _found(worker, name)).model_dump())
 
 
-@router.delete("/{name}", status_code=204, responses=responses())
+@router.delete(
+    "/{name}", status_code=204, responses=responses(also=(404,)), summary="Cancel", response_class=Response
+)
 async def remove(request: Request, name: str) -> Response:
-    """Removes a video with all that was made of it; one that runs is stopped."""
+    """Cancels a video that waits or runs, and removes it with all that was made of it.
+
+    From then on its id is unknown (404), and streams of its events end; one that runs stops after the frame
+    that is being looked at.
+    """
     worker = State.of(request).videos
     job = _found(worker, name)
     await asyncio.to_thread(worker.drop, job.id)
     return Response(status_code=204)
 
 
-@router.get("/{name}/events", response_class=StreamingResponse, responses=responses("text/event-stream"))
+@router.get(
+    "/{name}/events",
+    response_class=StreamingResponse,
+    responses=responses("text/event-stream", also=(404,)),
+)
 async def events(request: Request, name: str) -> StreamingResponse:
-    """Tells of progress as server-sent events: `progress`, at last `done` or `failed`; data as of the job."""
+    """Tells of progress as server-sent events: `progress`, at last `done` or `failed`; data as of the job.
+
+    The stream of a job that is removed ends without either.
+    """
     state = State.of(request)
     _found(state.videos, name)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -167,7 +185,11 @@ async def _told(state: State, name: str) -> AsyncIterator[str]:
         await asyncio.sleep(_LOOK)
 
 
-@router.get("/{name}/{file}", response_class=FileResponse, responses=responses(*_TYPES.values()))
+@router.get(
+    "/{name}/{file}",
+    response_class=FileResponse,
+    responses=responses(*_TYPES.values(), also=(404, 409)),
+)
 async def result(request: Request, name: str, file: str) -> FileResponse:
     """Gives a file of the results: `tracks.mp4`, `tracks.json` or `tracks.csv`."""
     worker = State.of(request).videos

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from oodseg.service.problems import MEDIA_TYPE
@@ -10,8 +11,10 @@ from oodseg.service.schemas import ProblemDocument
 _STATUSES = {
     400: "The request cannot be read",
     401: "A key is needed",
+    404: "There is none of that name, or not any more",
     406: "Neither JSON nor PNG is accepted",
     408: "The body came too slowly",
+    409: "It is not done",
     413: "Too many bytes or pixels",
     415: "No image or video that can be read",
     422: "An image or video that cannot be used, or a parameter with no such value",
@@ -20,14 +23,19 @@ _STATUSES = {
 }
 
 
-def responses(*media: str) -> dict[int | str, dict[str, Any]]:
-    """The responses of a route: other media types of its answer, and all problems."""
+_NOT_EVERYWHERE = frozenset({404, 409})
+
+
+def responses(*media: str, also: Collection[int] = ()) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route: other media types of its answer, the usual problems and those in `also`."""
     schema = ProblemDocument.model_json_schema()
     found: dict[int | str, dict[str, Any]] = {
         status: {"description": text, "content": {MEDIA_TYPE: {"schema": schema}}}
         for status, text in _STATUSES.items()
+        if status not in _NOT_EVERYWHERE or status in also
     }
-    found[200] = {"content": {each: {"schema": {"type": "string", "format": "binary"}} for each in media}}
+    if media:
+        found[200] = {"content": {each: {"schema": {"type": "string", "format": "binary"}} for each in media}}
     return found
 
 
