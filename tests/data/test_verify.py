@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import oodseg.io.images as module
+import oodseg.io.sizes as module
 from oodseg.core.errors import DatasetError
 from oodseg.core.input_warnings import InputWarning
 from oodseg.data import open_dataset, verify

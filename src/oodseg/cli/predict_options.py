@@ -21,8 +21,9 @@ ScoreMapOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR|FILE",
-        help="Anomaly scores computed elsewhere, instead of the detector: .npy, .npz, .tif, 16-bit .png or "
-        ".hdf5 files named like the images, or one for one image; higher = more anomalous, any range.",
+        help="Anomaly scores computed elsewhere, instead of the detector: .npy, .npz, .tif, 16-bit .png, "
+        ".hdf5, .csv or .pt files named like the images, or one for one image; higher = more anomalous, "
+        "any range.",
         show_default=False,
     ),
 ]

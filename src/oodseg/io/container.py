@@ -19,7 +19,8 @@ from oodseg.core.installing import install_extra
 from oodseg.io.cut_off import is_cut_off
 from oodseg.io.display_matrix import shown_size, upright
 from oodseg.io.frames import Video, VideoFrame, same_size
-from oodseg.io.images import MAX_PIXELS, as_image
+from oodseg.io.images import as_image
+from oodseg.io.sizes import MAX_PIXELS
 
 if TYPE_CHECKING:
     from av.container import InputContainer

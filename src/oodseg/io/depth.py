@@ -21,10 +21,15 @@ def to_8_bit(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
         name: How the error calls the image.
 
     Raises:
-        ImageError: Pixels outside of that.
+        ImageError: Pixels outside of that, or none but NaN.
     """
     if np.issubdtype(values.dtype, np.floating):
         low, high = float(np.nanmin(values, initial=np.inf)), float(np.nanmax(values, initial=-np.inf))
+        missing = int(np.count_nonzero(np.isnan(values)))
+        if missing == values.size:
+            raise ImageError(f"{name} holds no number but NaN: export it again")
+        if missing:
+            warn_input(f"{name}: {missing} of {values.size} numbers are NaN and count as black")
         if not (low >= 0.0 and high <= 1.0):
             raise ImageError(
                 f"{name} holds floating-point pixels outside 0..1 ({low:g} to {high:g}): "

@@ -6,8 +6,8 @@ viewers show them; of animated or multi-page files the first frame is taken, wit
 
 from __future__ import annotations
 
+import io
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError, ImageError
-from oodseg.io.depth import to_8_bit, warn_if_dark
+from oodseg.io.depth import warn_if_dark
 from oodseg.io.formats import UnknownFormatError, pillow_formats, unknown_format
-from oodseg.io.opening import open_image_file
+from oodseg.io.modes import numbers_to_rgb, to_rgb
+from oodseg.io.opening import open_image_file, without_bomb_check
 from oodseg.io.pages import warn_of_pages
+from oodseg.io.sizes import check_size
+from oodseg.io.tiffs import read_tiff, read_tiff_header
 from oodseg.io.wide import brightest, is_wide
 
 if TYPE_CHECKING:
@@ -31,12 +34,7 @@ if TYPE_CHECKING:
 Channels = Literal["rgb", "bgr"]
 """Order of the channels of an array; files and Pillow's images say themselves what is what."""
 
-MIN_SIDE = 16
-MAX_PIXELS = 100_000_000
-_WIDE_GREY = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
-_TIFF = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
 _ORIENTATION, _FIRST_ON_ITS_SIDE = 0x0112, 5  # EXIF
-_bomb_check = threading.Lock()
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -54,14 +52,33 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """
     path = Path(path)
     try:
-        image, wide = _load(path)
-        warn_if_dark(brightest(image) if wide else 0, str(path))
-        return _to_rgb(image, str(path))
+        with open_image(path) as image:
+            return _pixels(image, str(path))
     except UnknownFormatError:
-        pixels = _read_tiff(path)
-        if pixels is None:
+        values = read_tiff(path.read_bytes(), str(path))
+        if values is None:
             raise
-        return pixels
+        return numbers_to_rgb(values, str(path))
+
+
+def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
+    """Reads an image from the bytes of its file, as `read_image` does.
+
+    Args:
+        data: The bytes, at least one.
+        name: How errors and warnings call it.
+
+    Raises:
+        ImageError: See `read_image`.
+    """
+    try:
+        with open_header(io.BytesIO(data), name) as image:
+            return as_image(image, name)
+    except UnknownFormatError:
+        values = read_tiff(data, name)
+        if values is None:
+            raise
+        return numbers_to_rgb(values, name)
 
 
 def load_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -70,15 +87,9 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
     Raises:
         ImageError: See `read_image`.
     """
-    return _load(Path(path))[0]
-
-
-def _load(path: Path) -> tuple[Image.Image, bool]:
-    """The image, and whether its colours have 16 bits in the file."""
-    with open_image(path) as image:
+    with open_image(Path(path)) as image:
         warn_of_pages(image, str(path))
-        wide = is_wide(image)
-        return _upright(image, str(path)), wide
+        return _upright(image, str(path))
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     path = Path(path)
     try:
         with open_image(path) as image:
-            _check_size(image.height, image.width, str(path))
+            check_size(image.height, image.width, str(path))
             orientation = 1
             with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
                 orientation = image.getexif().get(_ORIENTATION, 1)
@@ -123,10 +134,11 @@ def read_header(path: str | os.PathLike[str]) -> Header:
                 height, width = int(image.tag_v2[IMAGELENGTH]), int(image.tag_v2[IMAGEWIDTH])
             return Header(height, width, orientation if orientation in range(1, 9) else 1)
     except UnknownFormatError:
-        pixels = _read_tiff(path)
-        if pixels is None:
+        about = read_tiff_header(path.read_bytes())
+        if about is None:
             raise
-        return Header(pixels.shape[0], pixels.shape[1], 1)
+        check_size(about.height, about.width, str(path))
+        return Header(about.height, about.width, about.orientation)
 
 
 @contextmanager
@@ -159,37 +171,20 @@ def open_header(file: Any, name: str) -> Image.Image:
         raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
 
 
-@contextmanager
-def without_bomb_check() -> Iterator[None]:
-    """Switches off Pillow's own limit while a header is read: ours is lower and says what to do."""
-    from PIL import Image
-
-    with _bomb_check:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-def _check_size(height: int, width: int, name: str) -> None:
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(
-            f"{name} is too small ({width}x{height} pixels): nothing can be found in an image with a side "
-            f"under {MIN_SIDE} pixels: use a larger one"
-        )
-    if height * width > MAX_PIXELS:
-        raise ImageError(
-            f"{name} is too large ({width}x{height} pixels, at most {MAX_PIXELS // 1_000_000} megapixels): "
-            "shrink it or cut it into tiles"
-        )
+def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Decodes an image, uint8 `[H, W, 3]`, and warns of what is odd about it."""
+    warn_of_pages(image, name)
+    wide = is_wide(image)
+    upright = _upright(image, name)
+    warn_if_dark(brightest(upright) if wide else 0, name)
+    return to_rgb(upright, name)
 
 
 def _upright(image: Image.Image, name: str) -> Image.Image:
     """Decodes an image and turns it as its EXIF orientation says."""
     from PIL import ImageOps
 
-    _check_size(image.height, image.width, name)
+    check_size(image.height, image.width, name)
     try:
         image.load()
     except MemoryError:
@@ -204,35 +199,6 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
         turned = ImageOps.exif_transpose(image)
     turned.format = image.format
     return turned
-
-
-def _to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    if image.mode in _WIDE_GREY:
-        grey = to_8_bit(np.asarray(image), name)
-        return np.ascontiguousarray(np.broadcast_to(grey[:, :, None], (*grey.shape, 3)))
-    if image.has_transparency_data:
-        above = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
-
-
-def _read_tiff(path: Path) -> NDArray[np.uint8] | None:
-    """A TIFF of a kind that Pillow cannot read, such as floats in RGB; None if it is no TIFF at all."""
-    import cv2
-
-    data = np.fromfile(path, np.uint8)
-    if data[:4].tobytes() not in _TIFF:
-        return None
-    values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if values is None or values.ndim not in {2, 3}:
-        return None
-    _check_size(values.shape[0], values.shape[1], str(path))
-    if values.dtype != np.uint8:
-        values = to_8_bit(values, str(path))
-    colours = np.dstack([values] * 3) if values.ndim == 2 else values
-    return np.ascontiguousarray(colours[:, :, 2::-1])  # BGR, and alpha where there is one
 
 
 def as_image(image: Any, name: str = "the image", channels: Channels = "rgb") -> NDArray[np.uint8]:
@@ -259,13 +225,13 @@ def as_image(image: Any, name: str = "the image", channels: Channels = "rgb") ->
             raise ImageError(
                 f"{name} is an array of {image.dtype} {list(image.shape)}: pass uint8 [H, W, 3] in RGB order"
             )
-        _check_size(image.shape[0], image.shape[1], name)
+        check_size(image.shape[0], image.shape[1], name)
         colours = np.dstack([image] * 3) if image.ndim == 2 else image
         return np.ascontiguousarray(colours[:, :, ::-1] if channels == "bgr" else colours)
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        return _to_rgb(_upright(image, name), name)
+        return _pixels(image, name)
     raise ImageError(
         f"{name} is a {type(image).__name__}: "
         "pass a path, a PIL image or a uint8 array [H, W, 3] in RGB order"

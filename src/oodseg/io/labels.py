@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import DatasetError
+from oodseg.core.errors import DatasetError, ImageError
 from oodseg.io.formats import is_lossy
-from oodseg.io.images import MAX_PIXELS, without_bomb_check
+from oodseg.io.opening import without_bomb_check
 from oodseg.io.pages import count_pages
+from oodseg.io.sizes import MAX_PIXELS
+from oodseg.io.tiffs import read_tiff
 from oodseg.io.wide import is_wide, read_wide
 
 if TYPE_CHECKING:
@@ -56,9 +58,12 @@ def read_label(path: str | os.PathLike[str]) -> NDArray[np.uint16]:
     except DatasetError:
         raise
     except UnidentifiedImageError as error:
-        raise DatasetError(
-            f"the label {path} is not an image, whatever its name says: save it as PNG or unpack it again"
-        ) from error
+        values = _read_numbers(path)
+        if values is None:
+            raise DatasetError(
+                f"the label {path} is not an image, whatever its name says: save it as PNG or unpack it again"
+            ) from error
+        return _codes(values, path)
     except Exception as error:  # decoders raise all kinds of errors
         raise DatasetError(f"the label {path} cannot be read ({error}): unpack the set again") from error
 
@@ -93,7 +98,19 @@ def _read_codes(stored: ImageFile, path: Path) -> NDArray[np.uint16]:
         image = ImageOps.exif_transpose(stored)
     if image.mode == "P":
         return _palette_codes(image)
-    values = read_wide(path, stored) if wide else np.asarray(_plain(image))
+    return _codes(read_wide(path, stored) if wide else np.asarray(_plain(image)), path)
+
+
+def _read_numbers(path: Path) -> NDArray[Any] | None:
+    """The numbers of a TIFF of a kind that Pillow cannot read, such as float64; None if it is none."""
+    try:
+        return read_tiff(path.read_bytes(), str(path))
+    except ImageError as error:
+        raise DatasetError(f"the label {error}") from error
+
+
+def _codes(values: NDArray[Any], path: Path) -> NDArray[np.uint16]:
+    """The codes that an image's numbers, `[H, W]` or `[H, W, C]`, stand for."""
     codes = whole_numbers(values if values.ndim == 2 else _grey(values, path), 65535)
     if codes is None:
         raise DatasetError(
@@ -132,7 +149,8 @@ def _grey(values: NDArray[Any], path: Path) -> NDArray[Any]:
             f"the label {path} is a colour image: use the label that holds class codes (one grey channel)"
         )
     # Transparent black is what painting programs make of what was never painted.
-    if has_alpha and grey[values[..., -1] < np.iinfo(values.dtype).max].any():
+    opaque = 1.0 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    if has_alpha and grey[values[..., -1] < opaque].any():
         raise DatasetError(
             f"the label {path} is transparent where it holds codes: save it without an alpha channel"
         )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
 from oodseg.core.input_warnings import warn_input
-from oodseg.io.formats import is_lossy
+from oodseg.io.formats import UnknownFormatError, is_lossy
 from oodseg.io.images import load_image, open_image
+from oodseg.io.tiffs import read_tiff
 from oodseg.io.wide import is_wide, read_wide
 
 
@@ -53,14 +55,19 @@ def half_as_bright(brightness: NDArray[np.uint16]) -> NDArray[np.bool_]:
 
 def _brightness(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint16], bool]:
     """Brightness, and whether the file's compression may have changed it."""
-    with open_image(Path(path)) as stored:
-        lossy, wide = is_lossy(stored), is_wide(stored)
+    try:
+        with open_image(Path(path)) as stored:
+            lossy, wide = is_lossy(stored), is_wide(stored)
+    except UnknownFormatError:
+        values = read_tiff(Path(path).read_bytes(), os.fspath(path))
+        if values is None:
+            raise
+        return _brightest(values), False
     image = load_image(path)
     if wide:
         return _wide_brightness(Path(path)), lossy
     if image.mode == "F" or image.mode.startswith("I"):
-        grey = np.ceil(np.nan_to_num(np.asarray(image, np.float32)))
-        return grey.clip(0, 65535).astype(np.uint16), lossy
+        return _brightest(np.asarray(image)), lossy
     values = np.asarray(image.convert("RGBA"))
     bright = np.where(values[..., 3] > 0, values[..., :3].max(axis=2), 0)
     return bright.astype(np.uint16), lossy
@@ -70,6 +77,14 @@ def _wide_brightness(path: Path) -> NDArray[np.uint16]:
     """Brightness of colours of 16 bits, or of grey and alpha."""
     with open_image(path) as stored:
         values = read_wide(path, stored)
+    return _brightest(values)
+
+
+def _brightest(values: NDArray[Any]) -> NDArray[np.uint16]:
+    """Brightness of numbers of any kind, `[H, W]` or `[H, W, C]`, alpha last where there is one."""
     colours = values[..., :3] if values.ndim == 3 else values[..., None]
     painted = values[..., 3] > 0 if values.shape[2:] == (4,) else True
-    return np.where(painted, colours.max(axis=2), 0).astype(np.uint16)
+    bright = np.where(painted, colours.max(axis=2), 0)
+    if bright.dtype.kind == "f":  # of 0..1, or of anything
+        bright = np.ceil(np.nan_to_num(bright))
+    return np.asarray(bright.clip(0, 65535), np.uint16)

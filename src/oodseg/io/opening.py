@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from oodseg.core.errors import ImageError
+
+_bomb_check = threading.Lock()
 
 
 def open_image_file(path: Path) -> BinaryIO:
@@ -37,3 +42,16 @@ def _fault(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path} does not exist: check the path for typing errors"
     return f"{path} cannot be opened ({error.strerror or error}): check its permissions"
+
+
+@contextmanager
+def without_bomb_check() -> Iterator[None]:
+    """Switches off Pillow's own limit while a header is read: ours is lower and says what to do."""
+    from PIL import Image
+
+    with _bomb_check:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from oodseg.core.input_warnings import warn_input
@@ -29,14 +30,17 @@ def count_pages(image: Image) -> int:
         image.seek(0)
         return sizes.count(sizes[0])
     except Exception:  # decoders raise all kinds of errors; the first image may be whole
-        image.seek(0)
+        with suppress(Exception):  # an image whose file is closed
+            image.seek(0)
         return 1
 
 
 def warn_of_pages(image: Image, name: str) -> None:
-    """Warns of a file with several images, of which only the first is looked at."""
-    pages = count_pages(image)
-    if pages > 1:
+    """Warns of a file with several images, of which only the first is looked at.
+
+    Whoever has chosen another one of them already, as Python allows, is not warned.
+    """
+    if image.tell() == 0 and (pages := count_pages(image)) > 1:
         warn_input(
             f"{name} holds {pages} images, of which the first is taken: save the others as files of their own"
         )

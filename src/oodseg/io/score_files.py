@@ -10,6 +10,8 @@ from oodseg.core.errors import ScoreMapError
 from oodseg.core.files import composed
 from oodseg.io.scoremaps import SUFFIXES
 
+_RARELY = frozenset({".csv", ".pt"})  # beside score maps of other kinds these hold something else
+
 
 class ScoreFiles:
     """The score maps in a folder and below it; every folder is listed once.
@@ -44,6 +46,7 @@ class ScoreFiles:
         for name in names:
             path = self.folder / name
             found = self._by_stem(path.parent).get(composed(path.name), [])
+            found = [each for each in found if each.suffix.lower() not in _RARELY] or found
             if len(found) > 1:
                 listed = ", ".join(each.name for each in found)
                 raise ScoreMapError(

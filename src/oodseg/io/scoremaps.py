@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError, cause
 from oodseg.core.input_warnings import warn_input
-from oodseg.core.installing import install_extra
+from oodseg.io.score_readers import READERS
 
-SUFFIXES = (".npy", ".npz", ".png", ".tif", ".tiff", ".hdf5", ".h5")
-_IMAGES = (".png", ".tif", ".tiff")
-_NPZ_KEYS = ("score", "scores", "anomaly_scores")
-_HDF5_KEY = "value"
+SUFFIXES = tuple(READERS)
+_IMAGES = frozenset({".png", ".tif", ".tiff"})
 _MIN_SIDE = 16
 _LARGEST = 1e150  # its square, which statistics need, is a number still
 
@@ -48,21 +46,27 @@ class ScoreMap:
             ScoreMapError: It does not.
         """
         h, w = self.scores.shape
-        # The longer side gives the factor: rounding affects it least.
-        expected = (h, round(width * h / height)) if height >= width else (round(height * w / width), w)
-        if max(abs(h - expected[0]), abs(w - expected[1])) > 1:
-            raise ScoreMapError(
-                f"{self.name} is {w}x{h} pixels but its image is {width}x{height}: "
-                "save the scores at the image's size, or at a smaller size of the same shape"
-            )
+        if not _covers(h, w, height, width):
+            remedy = "save the scores at the image's size, or at a smaller size of the same shape"
+            if _covers(w, h, height, width):
+                remedy += "; the image may be turned by its EXIF orientation, which the scores have to follow"
+            raise ScoreMapError(f"{self.name} is {w}x{h} pixels but its image is {width}x{height}: {remedy}")
+
+
+def _covers(h: int, w: int, height: int, width: int) -> bool:
+    """Tells whether `h` x `w` is `height` x `width` times one factor."""
+    # The longer side gives the factor: rounding affects it least.
+    expected = (h, round(width * h / height)) if height >= width else (round(height * w / width), w)
+    return max(abs(h - expected[0]), abs(w - expected[1])) <= 1
 
 
 def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False) -> ScoreMap:
     """Reads a score map.
 
     `.npy`; `.npz` with one array or one named `score`, `scores` or `anomaly_scores`; PNG or TIFF, grey
-    or copies of grey (16 bits, scaled to 0..1; 8 bits with a warning; floats of TIFF as they are); `.hdf5`
-    with a data set `value`, as SegmentMeIfYouCan has it. Axes of length 1 are dropped.
+    or copies of grey, upright (16 bits, scaled to 0..1; 8 bits with a warning; floats of TIFF as they are);
+    `.hdf5` with a data set `value`, as SegmentMeIfYouCan has it; `.csv`, row by row; `.pt` with a tensor, or
+    several as in `.npz`. Axes of length 1 are dropped.
 
     Args:
         path: The file.
@@ -74,13 +78,7 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
         MissingDependencyError: An HDF5 file without h5py.
     """
     path = Path(path)
-    readers = {
-        **dict.fromkeys((".npy", ".npz"), _read_numpy),
-        **dict.fromkeys(_IMAGES, _read_grey),
-        ".hdf5": _read_hdf5,
-        ".h5": _read_hdf5,
-    }
-    reader = readers.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ScoreMapError(f"{path} is not a score map: save it as one of {', '.join(SUFFIXES)}")
     if not path.is_file():
@@ -153,57 +151,3 @@ def _falls_together(values: NDArray[Any], scores: NDArray[np.float64]) -> bool:
     """Tells whether numbers of more digits than float64 has lost some of them."""
     wider = values.dtype.itemsize > 8 or (values.dtype.kind in "iu" and values.dtype.itemsize == 8)
     return wider and bool((values.astype(np.longdouble) != scores).any())
-
-
-def _read_numpy(path: Path) -> NDArray[Any]:
-    """Reads an array, or the one that is meant of several, whichever suffix the file has."""
-    found = np.load(path, allow_pickle=False)
-    if isinstance(found, np.ndarray):
-        return found
-    with found as archive:
-        key = _only_key(archive.files, _NPZ_KEYS)
-        if key is None:
-            raise ScoreMapError(
-                f"{path} holds the arrays {', '.join(archive.files) or '(none)'}: "
-                f"name the scores one of {', '.join(_NPZ_KEYS)}"
-            )
-        return np.asarray(archive[key])
-
-
-def _only_key(keys: list[str], preferred: tuple[str, ...]) -> str | None:
-    named = [key for key in preferred if key in keys]
-    return named[0] if named else keys[0] if len(keys) == 1 else None
-
-
-def _read_grey(path: Path) -> NDArray[Any]:
-    import cv2
-
-    # Decoded from bytes: OpenCV's own file reading fails silently, and on some paths always.
-    values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        kind = path.suffix[1:].upper()
-        raise ScoreMapError(f"{path} is not a {kind}, a damaged one, or of an unusual kind: save it as .npy")
-    if values.ndim == 2:
-        return np.asarray(values)
-    # Palettes and copies of grey arrive as colours that are all alike.
-    opaque = values.shape[2] == 3 or (values[..., 3] == values[..., 3].max()).all()
-    if not opaque or (values[..., :3] != values[..., :1]).any():
-        raise ScoreMapError(
-            f"{path} is a colour image of scores: save the scores themselves as grey of 16 bits, or as .npy"
-        )
-    return np.ascontiguousarray(values[..., 0])
-
-
-def _read_hdf5(path: Path) -> NDArray[Any]:
-    try:
-        import h5py
-    except ImportError:
-        raise MissingDependencyError(
-            f"reading {path} needs h5py: install it with `{install_extra('hdf5')}`"
-        ) from None
-    with h5py.File(path, "r") as file:
-        if _HDF5_KEY not in file:
-            raise ScoreMapError(
-                f"{path} holds {', '.join(file) or 'nothing'}: the scores must be the data set '{_HDF5_KEY}'"
-            )
-        return np.asarray(file[_HDF5_KEY])

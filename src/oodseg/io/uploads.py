@@ -8,7 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
-from oodseg.io.images import MAX_PIXELS, MIN_SIDE, as_image, open_header
+from oodseg.io.formats import UnknownFormatError
+from oodseg.io.images import decode_image as decode
+from oodseg.io.images import open_header
+from oodseg.io.sizes import MAX_PIXELS, check_size
+from oodseg.io.tiffs import read_tiff_header
 
 
 class TooManyPixelsError(ImageError):
@@ -30,17 +34,19 @@ def read_size(data: bytes, name: str = "the image", max_pixels: int = MAX_PIXELS
     """
     if not data:
         raise ImageError(f"{name} is empty (0 bytes): send its content")
-    with open_header(io.BytesIO(data), name) as image:
-        height, width = image.height, image.width
+    try:
+        with open_header(io.BytesIO(data), name) as image:
+            height, width = image.height, image.width
+    except UnknownFormatError:
+        about = read_tiff_header(data)
+        if about is None:
+            raise
+        height, width = about.height, about.width
     if height * width > max_pixels:
         raise TooManyPixelsError(
             f"{name} has {width}x{height} pixels, at most {max_pixels:,} are allowed here: shrink it"
         )
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(
-            f"{name} is too small ({width}x{height} pixels): nothing can be found in an image with a side "
-            f"under {MIN_SIDE} pixels: use a larger one"
-        )
+    check_size(height, width, name)
     return height, width
 
 
@@ -59,5 +65,4 @@ def decode_image(data: bytes, name: str = "the image", max_pixels: int = MAX_PIX
         ImageError: As `read_size`, or the image is truncated or damaged.
     """
     read_size(data, name, max_pixels)
-    with open_header(io.BytesIO(data), name) as image:
-        return as_image(image, name)
+    return decode(data, name)

@@ -25,8 +25,8 @@ from oodseg.core.errors import DatasetError, ImageError, MissingDependencyError,
 from oodseg.core.files import write_bytes
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
-from oodseg.io.images import MIN_SIDE
 from oodseg.io.labels import whole_numbers
+from oodseg.io.sizes import MIN_SIDE
 
 SUFFIXES = (".nii", ".nii.gz")
 _AFFINE_TOLERANCE = 1e-2  # millimetres; files round their affines differently

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from oodseg.io.opening import without_bomb_check
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,7 +20,9 @@ _ORIENTATION = 0x0112  # EXIF
 def is_wide(stored: Image) -> bool:
     """Tells whether an image that is not decoded yet holds colours (or grey and alpha) of 16 bits."""
     opened: Any = stored  # an image file: only these have tiles
-    return ";16" in str(opened.tile) and not stored.mode.startswith("I")
+    with suppress(AttributeError):
+        return ";16" in str(opened.tile) and not stored.mode.startswith("I")
+    return False
 
 
 def read_wide(path: Path, stored: Image) -> NDArray[Any]:
@@ -38,9 +43,18 @@ def read_wide(path: Path, stored: Image) -> NDArray[Any]:
     values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise ValueError("colours in 16 bits")
-    # TIFF files are turned by OpenCV already.
-    orientation = 1 if stored.format == "TIFF" else stored.getexif().get(_ORIENTATION, 1)
-    return np.ascontiguousarray(_upright(np.asarray(values), orientation))
+    return _upright(np.asarray(values), _left_to_turn(stored))
+
+
+def turn_upright(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Turns what OpenCV has read of a PNG or TIFF, `[H, W]` or `[H, W, C]`, as its EXIF orientation says."""
+    from PIL.Image import open as open_image
+
+    orientation = 1
+    # What Pillow cannot read is a TIFF, and a broken EXIF block does not make the pixels unreadable.
+    with suppress(Exception), without_bomb_check(), open_image(path, formats=("PNG", "TIFF")) as stored:
+        orientation = _left_to_turn(stored)
+    return _upright(values, orientation)
 
 
 def brightest(decoded: Image) -> int:
@@ -49,7 +63,12 @@ def brightest(decoded: Image) -> int:
     return 256 * int(colours.max()) + 255
 
 
+def _left_to_turn(stored: Image) -> int:
+    """The orientation of an image that OpenCV does not see to itself."""
+    return 1 if stored.format == "TIFF" else int(stored.getexif().get(_ORIENTATION, 1))
+
+
 def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     turned = values.swapaxes(0, 1) if orientation >= 5 else values
     across, down = orientation in {2, 3, 6, 7}, orientation in {3, 4, 7, 8}
-    return turned[:: -1 if down else 1, :: -1 if across else 1]
+    return np.ascontiguousarray(turned[:: -1 if down else 1, :: -1 if across else 1])

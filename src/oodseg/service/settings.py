@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from oodseg.core.errors import ConfigError
-from oodseg.io.images import MAX_PIXELS
+from oodseg.io.sizes import MAX_PIXELS
 
 PREFIX = "OODSEG_"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from oodseg.core.errors import ImageError, OodsegError, ScoreMapError
 from oodseg.core.fingerprint import hash_bytes
 from oodseg.core.input_warnings import collect_warnings
-from oodseg.io.formats import missing_decoder, pillow_formats
-from oodseg.io.images import as_image, without_bomb_check
+from oodseg.io.images import decode_image
 from oodseg.runs.fleet.schema import QUANTILES, STAGES
 
 if TYPE_CHECKING:
@@ -79,21 +77,9 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
     Raises:
         ImageError: Empty, truncated, no image, or of a size that is refused.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if not data:
         raise ImageError(f"{name} is empty (0 bytes): copy or download it again")
-    try:
-        with without_bomb_check():
-            image = Image.open(io.BytesIO(data), formats=pillow_formats())
-    except UnidentifiedImageError:
-        fault = missing_decoder(data[:12]) or (
-            "not an image, whatever its name says: use JPEG, PNG, WebP, BMP or TIFF"
-        )
-        raise ImageError(f"{name} is {fault}") from None
-    except Exception as error:  # decoders raise all kinds of errors when the header is broken
-        raise ImageError(f"{name} has a broken header ({error}): copy or export it again") from error
-    return as_image(image, name)
+    return decode_image(data, name)
 
 
 def predicted_row(fetched: Fetched, s2m: Callable[..., Prediction], model: str) -> dict[str, Any]:
