@@ -9,15 +9,14 @@ from hypothesis import strategies as st
 from failure_fakes import affine_of, body, save_nifti, save_scan
 from oodseg.core.errors import DatasetError, ImageError, OodsegError
 from oodseg.core.input_warnings import collect_warnings
+from oodseg.io.volume_formats import is_volume, volume_name
 from oodseg.io.volumes import (
-    is_volume,
     put_slice,
     read_labels,
     read_volume,
     take_slice,
     to_grey,
     usual_window,
-    volume_name,
     write_volume,
 )
 

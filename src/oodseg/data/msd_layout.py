@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oodseg.core.errors import ConfigError, DatasetError, cause
+from oodseg.core.errors import ConfigError, DatasetError, ImageError, cause
 from oodseg.core.fingerprint import stable_number
 from oodseg.core.taxonomy import BACKGROUND
 from oodseg.core.texts import read_text
-from oodseg.io.volumes import SUFFIXES, volume_name
+from oodseg.io.volume_formats import SUFFIXES, check_format, is_foreign_volume, volume_name
 
 SPLITS = ("train", "val", "test")
 _HELD_BACK = 10  # one case in so many is for validation, another for testing
@@ -62,12 +62,11 @@ def read_layout(
     """
     classes = _named(structures) if structures else _classes(root / "dataset.json")
     images, labels = next((pair for pair in _FOLDERS if (root / pair[0]).is_dir()), _FOLDERS[0])
-    scans = sorted(
-        path
-        for path in (root / images).glob("*")
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
-    )
+    files = sorted(path for path in (root / images).glob("*") if not path.name.startswith("."))
+    scans = [path for path in files if path.name.lower().endswith(SUFFIXES)]
     if not scans:
+        for foreign in filter(is_foreign_volume, files):
+            _refuse(foreign)
         raise DatasetError(f"{root / images} holds no .nii.gz scan: name the task's folder as unpacked")
     cases = []
     for scan in scans:
@@ -77,6 +76,13 @@ def read_layout(
                 raise DatasetError(f"the scan {scan} has no {path}: add that file, or remove the scan")
         cases.append(Case(volume_name(scan), scan, root / labels / scan.name, prediction))
     return classes, cases
+
+
+def _refuse(path: Path) -> None:
+    try:
+        check_format(path)
+    except ImageError as error:
+        raise DatasetError(str(error)) from error
 
 
 def split_cases(cases: Sequence[Case], fold: tuple[int, int] | None = None) -> dict[str, list[Case]]:

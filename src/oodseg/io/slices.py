@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.files import shorten_name
 from oodseg.core.taxonomy import BACKGROUND
-from oodseg.io.volumes import Volume, take_slice, to_grey, volume_name
+from oodseg.io.volume_formats import volume_name
+from oodseg.io.volumes import Volume, take_slice, to_grey
 
 
 class Slices:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,10 +26,9 @@ from oodseg.core.input_warnings import warn_input
 from oodseg.core.installing import install_extra
 from oodseg.io.labels import whole_numbers
 from oodseg.io.sizes import MIN_SIDE
+from oodseg.io.volume_formats import check_format, is_volume
 
-SUFFIXES = (".nii", ".nii.gz")
 _AFFINE_TOLERANCE = 1e-2  # millimetres; files round their affines differently
-_STARTS = {struct.pack(f"{order}i", size) for order in "<>" for size in (348, 540)}  # of a header
 _CLEARLY = 1.5  # times as thick
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -58,16 +56,6 @@ class Volume:
         """Axis of the thickest voxels; head to foot unless another is clearly thicker."""
         thickest = int(np.argmax(self.spacing))
         return thickest if self.spacing[thickest] > _CLEARLY * self.spacing[2] else 2
-
-
-def is_volume(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a path is named like a NIfTI file."""
-    return os.fspath(path).lower().endswith(SUFFIXES)
-
-
-def volume_name(path: Path) -> str:
-    """Returns the file name without `.nii` or `.nii.gz`."""
-    return next((path.name[: -len(each)] for each in SUFFIXES if _is_named(path, each)), path.stem)
 
 
 def read_volume(path: str | os.PathLike[str], volume: int | None = None) -> Volume:
@@ -214,7 +202,7 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
     if not path.is_file():
         raise ImageError(f"{path} does not exist: check the path for typing errors")
     try:
-        _check_compression(path)
+        check_format(path)
         image = nibabel.load(path)
         count = image.shape[3] if len(image.shape) == 4 else 1
         chosen = 0 if count == 1 and volume is None else volume
@@ -241,16 +229,6 @@ def _load(path: Path, volume: int | None, remedy: str) -> tuple[NDArray[Any], ND
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ImageError(f"{path} says nothing usable about its place in space: export it again")
     return values, affine
-
-
-def _check_compression(path: Path) -> None:
-    """Checks that a file is compressed if its name says so: nibabel goes by the name."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    if _is_named(path, ".gz") and start in _STARTS:
-        raise ImageError(f"{path} is not compressed as it says: rename it to {volume_name(path)}.nii")
-    if not _is_named(path, ".gz") and start[:2] == b"\x1f\x8b":
-        raise ImageError(f"{path} is compressed: rename it to {volume_name(path)}.nii.gz")
 
 
 def _canonical(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> Volume:

@@ -16,7 +16,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.fingerprint import file_identity, hash_bytes
 from oodseg.io.discovery import find_images
 from oodseg.io.images import Channels, as_image, read_image
-from oodseg.io.volumes import is_volume
+from oodseg.io.volume_formats import is_foreign_volume, is_volume
 from oodseg.runs.naming import output_names
 
 
@@ -101,7 +101,7 @@ def file_items(paths: Sequence[Path]) -> list[Item]:
     Raises:
         ConfigError: The files lie on several drives, or one is a volume.
     """
-    volume = next((path for path in paths if is_volume(path)), None)
+    volume = next((path for path in paths if is_volume(path) or is_foreign_volume(path)), None)
     if volume is not None:
         raise ConfigError(f"{volume} is a volume: its labels are judged with `oodseg volumes`")
     root, keys = output_names(paths)
