@@ -1,12 +1,15 @@
 """Videos: taken in, predicted, told of, handed out and removed."""
 
+import asyncio
 import csv
 import io
 import json
 import threading
+from contextlib import suppress
 
 import pytest
 from service_app import assert_problem, client, models
+from starlette.requests import ClientDisconnect
 
 from oodseg.service.job_store import Job, JobStore
 from redness import Redness
@@ -164,6 +167,39 @@ def test_a_full_queue_files_that_are_not_there_yet_and_a_job_that_is_not_wanted(
         assert ended(found, second.id)["state"] == "done", "what waited before the start is done"
         assert found.get(f"/v1/jobs/{first.id}").status_code == 404
         assert not (tmp_path / first.id).exists()
+
+
+def test_a_client_that_is_gone_before_it_knows_the_id_leaves_no_job(tmp_path, video) -> None:
+    with client(jobs_folder=tmp_path) as found:
+        said = [
+            {"type": "http.request", "body": video, "more_body": False},
+            {"type": "http.disconnect"},
+        ]
+        answered: list[object] = []
+
+        async def receive():
+            return said.pop(0) if len(said) > 1 else said[0]
+
+        async def send(message):
+            answered.append(message)
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/v1/jobs",
+            "raw_path": b"/v1/jobs",
+            "query_string": b"",
+            "headers": [],
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "root_path": "",
+        }
+        with suppress(ClientDisconnect):
+            asyncio.run(found.app(scope, receive, send))
+        store = found.app.state.service.videos.store
+        assert list(store.jobs()) == []
 
 
 def test_a_folder_that_another_service_uses(tmp_path, video) -> None:

@@ -10,6 +10,7 @@ from typing import IO, Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from oodseg.core.errors import OodsegError, VideoError
 from oodseg.core.files import output_errors
@@ -57,6 +58,9 @@ async def create(
             job = await asyncio.to_thread(_take_in, worker, settings, file, point, every, start, end)
     finally:
         state.uploads -= 1
+    if await request.is_disconnected():  # nobody knows its id
+        worker.drop(job.id)
+        raise ClientDisconnect
     document = describe(worker, job)
     return JSONResponse(document.model_dump(), 202, {"Location": f"{router.prefix}/{job.id}"})
 

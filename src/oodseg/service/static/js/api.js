@@ -32,7 +32,16 @@ function problemOf(status, document, retryAfter) {
   return error;
 }
 
-const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+/** Waits; ends early, with an error, where a signal says that nobody waits any more. */
+export const pause = (seconds, signal) => new Promise((done, fail) => {
+  const stop = () => fail(signal.reason);
+  if (signal?.aborted) return stop();
+  signal?.addEventListener("abort", stop, { once: true });
+  setTimeout(() => {
+    signal?.removeEventListener("abort", stop);
+    done();
+  }, 1000 * seconds);
+});
 
 // A busy service says when to come back; what takes too long once may be tried once more.
 function mayRetry(problem, tried, tries) {
@@ -43,8 +52,8 @@ function mayRetry(problem, tried, tries) {
 async function request(path, options = {}, tries = 20) {
   for (let tried = 0; ; ) {
     const key = keys.current();
-    const response = await fetch(path, { ...options, headers: { ...options.headers, ...keys.headers(key) } }).catch(() => {
-      throw new Error(UNREACHABLE);
+    const response = await fetch(path, { ...options, headers: { ...options.headers, ...keys.headers(key) } }).catch((error) => {
+      throw options.signal?.aborted ? error : new Error(UNREACHABLE);
     });
     if (response.ok) return response;
     if (response.status === 401) {
@@ -54,7 +63,7 @@ async function request(path, options = {}, tries = 20) {
     const problem = problemOf(response.status, await response.json().catch(() => null), response.headers.get("Retry-After"));
     if (!mayRetry(problem, tried, tries)) throw problem;
     tried += 1;
-    await pause(problem.retryAfter);
+    await pause(problem.retryAfter, options.signal);
   }
 }
 
@@ -75,13 +84,14 @@ async function reasonOf(error, file) {
   return readable ? error : new Error("The upload cannot be read any more: if it was moved or changed, choose it again.");
 }
 
-async function send(path, file, accept) {
+async function send(path, file, accept, signal) {
   checkSize(file, "image");
   const body = new FormData();
   body.append("image", file, "image"); // names of files stay here
   try {
-    return await request(path, { method: "POST", body, headers: { Accept: accept } });
+    return await request(path, { method: "POST", body, headers: { Accept: accept }, signal });
   } catch (error) {
+    if (signal?.aborted) throw error;
     throw await reasonOf(error, file);
   }
 }
@@ -107,8 +117,8 @@ export async function example(name) {
 }
 
 /** Finds the objects of an image, also those below the operating point. */
-export async function predict(file) {
-  return (await send("v1/predict?all=1", file, "application/json")).json();
+export async function predict(file, signal) {
+  return (await send("v1/predict?all=1", file, "application/json", signal)).json();
 }
 
 /** The anomaly score of an image as a grey picture. */
@@ -126,12 +136,13 @@ export async function errorMap(file) {
   return (await send("v1/failures?view=error", file, "image/png")).blob();
 }
 
-/** Hands in a video; gives the job. */
-export async function submitVideo(file, point, onProgress) {
+/** Hands in a video; gives the job, also to who broke off when all was sent: then there is one. */
+export async function submitVideo(file, point, onProgress, signal) {
   checkSize(file, "video");
   for (;;) {
+    signal.throwIfAborted();
     const key = keys.current();
-    const { status, document } = await sendVideo(`v1/jobs?operating_point=${encodeURIComponent(point)}`, file, key, onProgress);
+    const { status, document } = await sendVideo(`v1/jobs?operating_point=${encodeURIComponent(point)}`, file, key, onProgress, signal);
     if (status >= 200 && status < 300 && document) return document;
     if (status !== 401) throw problemOf(status, document);
     await keys.renew(key);
@@ -139,9 +150,15 @@ export async function submitVideo(file, point, onProgress) {
 }
 
 // XMLHttpRequest, since fetch does not tell how much of a body is sent.
-function sendVideo(path, file, key, onProgress) {
+function sendVideo(path, file, key, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let sent = false;
+    signal.addEventListener("abort", () => sent || request.abort(), { once: true });
+    request.upload.onload = () => {
+      sent = true;
+    };
+    request.onabort = () => reject(signal.reason);
     request.open("POST", path);
     request.responseType = "json";
     for (const [name, value] of Object.entries(keys.headers(key))) request.setRequestHeader(name, value);
@@ -156,24 +173,31 @@ function sendVideo(path, file, key, onProgress) {
 }
 
 /** The state of a job. */
-export async function job(id) {
-  return (await request(`v1/jobs/${encodeURIComponent(id)}`)).json();
+export async function job(id, signal) {
+  return (await request(`v1/jobs/${encodeURIComponent(id)}`, { signal })).json();
+}
+
+/** Stops a job, and removes the video and its results from the service; one that is gone already is no fault. */
+export async function removeJob(id) {
+  await request(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }, 3).catch((error) => {
+    if (error.status !== 404) throw error;
+  });
 }
 
 /** A file that a job has made, as a Blob. */
-export async function jobFile(id, name) {
-  return (await request(`v1/jobs/${encodeURIComponent(id)}/${name}`)).blob();
+export async function jobFile(id, name, signal) {
+  return (await request(`v1/jobs/${encodeURIComponent(id)}/${name}`, { signal })).blob();
 }
 
 /** Tells of a job as it goes on, until the service has no more to tell or the connection is lost. */
-export async function follow(id, onState) {
+export async function follow(id, onState, signal) {
   // fetch rather than EventSource, which cannot send a key.
-  const response = await request(`v1/jobs/${encodeURIComponent(id)}/events`, { headers: { Accept: "text/event-stream" } });
+  const response = await request(`v1/jobs/${encodeURIComponent(id)}/events`, { headers: { Accept: "text/event-stream" }, signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read().catch(() => {
-      throw new Error(UNREACHABLE);
+    const { value, done } = await reader.read().catch((error) => {
+      throw signal.aborted ? error : new Error(UNREACHABLE);
     });
     if (done) return;
     const events = (rest + value).split(/\r?\n\r?\n/);

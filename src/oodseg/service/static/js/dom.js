@@ -34,14 +34,50 @@ export function announce(words) {
   byId("announce").textContent = words;
 }
 
+function toastOf(words, close, ...buttons) {
+  const closing = make("button", { class: "button", type: "button", text: "Close", onclick: () => close() });
+  return make("div", { class: "toast" }, make("span", { text: words }), ...buttons, closing);
+}
+
+/** Takes an element away; a focus inside goes on to what is shown. */
+export function takeAway(element) {
+  const focused = element.contains(document.activeElement);
+  element.remove();
+  if (focused) (byId("work").hidden ? byId("choose-files") : byId("stage")).focus({ preventScroll: true });
+}
+
 /** Shows a sentence at the lower edge until it is closed. */
 export function complain(words) {
-  const toast = make("div", { class: "toast" }, make("span", { text: words }));
-  toast.append(make("button", { class: "button", type: "button", text: "Close", onclick: () => toast.remove() }));
   const toasts = byId("toasts");
   if (toasts.lastElementChild?.firstElementChild.textContent === words) return;
+  const toast = toastOf(words, () => takeAway(toast));
   toasts.append(toast);
-  while (toasts.children.length > 3) toasts.firstElementChild.remove();
+  while (toasts.children.length > 3) takeAway(toasts.firstElementChild);
+}
+
+let note = null;
+
+/** Says at the lower edge what was done, and offers to undo it; `onGone()` is called once that is too late. */
+export function offerUndo(words, onUndo, onGone) {
+  note?.close();
+  const close = (done) => {
+    note = null;
+    takeAway(toast);
+    done();
+  };
+  const undo = make("button", { class: "button", type: "button", text: "Undo", onclick: () => close(onUndo) });
+  const toast = toastOf(words, () => close(onGone), undo);
+  note = { close: () => close(onGone) };
+  byId("notes").append(toast);
+}
+
+/** Closes what was said last at the lower edge; gives whether there was something. */
+export function closeLast() {
+  const last = byId("toasts").lastElementChild;
+  if (last) takeAway(last);
+  else if (note) note.close();
+  else return false;
+  return true;
 }
 
 const stores = { local: () => localStorage, session: () => sessionStorage };

@@ -1,16 +1,16 @@
 // Keys of the whole page. They can be switched off, since some input aids type letters on their own.
 
-import { byId, recall, remember } from "./dom.js";
+import { byId, closeLast, recall, remember } from "./dom.js";
 import { chooseFiles } from "./intake.js";
 import { hasLayer, toggleLayer } from "./layers.js";
 import { stepPoint } from "./points.js";
-import { LAYERS, update } from "./store.js";
+import { LAYERS, store, update } from "./store.js";
 import { stepImage } from "./strip.js";
 
 const SWITCH = "oodseg-keys";
 
-/** Listens to keys; `viewer` zooms, `onTab()` changes the tab. */
-export function startKeys(viewer, onTab) {
+/** Listens to keys; `viewer` zooms, `onTab()` changes the tab, `onRemove(items)` removes them from the list. */
+export function startKeys(viewer, onTab, onRemove) {
   const enabled = byId("keys-on");
   enabled.checked = recall(SWITCH) !== "off";
   enabled.addEventListener("change", () => remember(SWITCH, enabled.checked ? "on" : "off"));
@@ -24,6 +24,7 @@ export function startKeys(viewer, onTab) {
       update({ chosen: null, lit: null });
       viewer.fit();
     },
+    Delete: () => store.current && onRemove([store.current]),
     e: onTab,
     o: chooseFiles,
     "?": () => byId("help").showModal(),
@@ -40,10 +41,11 @@ export function startKeys(viewer, onTab) {
     }
   });
   addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.target.closest("dialog") && closeLast()) return event.preventDefault();
     if (!enabled.checked || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest("input:not([type=checkbox], [type=range]), dialog, video")) return;
     // Sliders, tabs and the strip have arrows of their own.
-    if (event.key.length > 1 && event.key !== "Escape" && event.target.closest("input[type=range], [role=tab], .strip")) return;
+    if (event.key.length > 1 && !["Escape", "Delete"].includes(event.key) && event.target.closest("input[type=range], [role=tab], .strip")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (actions[key]) actions[key]();
     else if (!viewer.key(key)) return;

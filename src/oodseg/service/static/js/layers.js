@@ -31,6 +31,7 @@ export function startLayers() {
     return { name, row: byId("layers").lastElementChild, box, title, range, value };
   });
   const show = () => {
+    byId("fold").hidden = store.current?.kind === "video"; // which has none
     for (const { name, row, box, title, range, value } of rows) {
       const { shown, opacity } = store.layers[name];
       const words = name === "heat" && store.tab === "failures" ? "Errors" : LAYERS.find((each) => each.name === name).label;

@@ -11,6 +11,7 @@ import { startObjects } from "./objects.js";
 import { paint } from "./paint.js";
 import { readPoints, startPoints } from "./points.js";
 import { startQueue } from "./queue.js";
+import { remove, showItems } from "./removal.js";
 import { startSave } from "./save.js";
 import { sceneOf, startStage } from "./stage.js";
 import { store, update } from "./store.js";
@@ -23,15 +24,11 @@ let items = 0;
 function takeFiles(files) {
   const added = files.map((file) => itemOf(file, kindOf(file), ++items, pathOf(file)));
   const first = store.current === null;
-  store.items.push(...added);
-  document.body.dataset.view = "work";
-  byId("landing").hidden = true;
-  byId("work").hidden = false;
-  update({ current: added[0], lit: null, chosen: null });
+  showItems([...store.items, ...added], added[0]);
   if (first) byId("stage").focus({ preventScroll: true });
   runQueue();
   runVideos();
-  if (store.items.length > 1) paintWaiting(added);
+  if (store.items.length > 1) paintWaiting(store.items.filter((item) => !item.painted));
 }
 
 function startTabs() {
@@ -119,7 +116,7 @@ startTheme();
 startKeyDialog();
 startLayers();
 startPoints();
-startStrip();
+startStrip(remove);
 startQueue();
 startFailures();
 const viewer = startStage();
@@ -129,7 +126,8 @@ startObjects((found) => {
   else viewer.fit();
 });
 startSave((item, context, view, bounds) => paint(context, view, { ...sceneOf(item, bounds), lit: null, chosen: null }));
-startKeys(viewer, startTabs());
+startKeys(viewer, startTabs(), remove);
+byId("remove").addEventListener("click", () => remove([store.current]));
 startIntake(takeFiles);
 onKeyGiven(describeModel);
 describeModel();

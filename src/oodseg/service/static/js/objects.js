@@ -39,7 +39,7 @@ function describe(item, kept) {
   const warnings = item?.result?.warnings ?? [];
   byId("warnings").replaceChildren(...warnings.map((words) => make("li", { text: sentence(withName(words, item)) })));
   if (!item?.result) {
-    head.textContent = { waiting: "Waiting", working: "Looking…", failed: "No answer" }[item?.status] ?? "\u00a0";
+    head.textContent = { waiting: "Waiting", working: "Looking…", failed: "No answer", cancelled: "Cancelled" }[item?.status] ?? "\u00a0";
     note.replaceChildren();
     return;
   }

@@ -1,7 +1,9 @@
-// The slider between quiet and thorough. Nothing is computed again: an answer says which points keep an object.
+// The slider between quiet and thorough. Of images nothing is computed again: an answer says which points keep an
+// object. Videos are looked at with one point, so that another one means to look again.
 
 import { byId, make } from "./dom.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
+import { lookAgain } from "./video.js";
 
 const named = (point) => point.charAt(0).toUpperCase() + point.slice(1);
 
@@ -19,9 +21,27 @@ export function readPoints(described) {
   if (points.length) update({ points, point: points.includes(described.operating_point) ? described.operating_point : points[0] });
 }
 
+/** Says of a video with which point it is looked at, and offers another one. */
+function showVideoPoint() {
+  const item = store.current?.kind === "video" ? store.current : null;
+  const again = byId("look-again");
+  byId("video-point").hidden = !item;
+  if (!item) return;
+  const { point } = item;
+  byId("video-point-words").textContent = point
+    ? `A video is looked at with one setting. For this one it is “${point}”.`
+    : "A video is looked at with one setting: the one that is chosen when it is sent.";
+  // Who has the focus on it may want to come back.
+  const same = !point || point === store.point;
+  again.hidden = same && again !== document.activeElement;
+  again.disabled = same;
+  again.textContent = same ? "As it is" : `Look again with “${store.point}”`;
+}
+
 /** Builds the slider. */
 export function startPoints() {
   const range = byId("point");
+  byId("look-again").addEventListener("click", () => lookAgain(store.current));
   let built = "";
   range.addEventListener("input", () => update({ point: store.points[range.valueAsNumber] }));
   const build = () => {
@@ -44,6 +64,7 @@ export function startPoints() {
     }
     const count = item?.result ? `, ${keptObjects(item).length} objects` : "";
     range.setAttribute("aria-valuetext", `${named(store.point)}${count}`);
+    showVideoPoint();
   };
   subscribe(show);
   show();

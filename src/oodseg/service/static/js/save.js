@@ -100,7 +100,8 @@ export function startSave(paintPicture) {
     if (store.current?.unshowable) byId("save-picture").disabled = true;
     const images = store.items.filter((item) => item.kind === "image");
     const { length } = answered();
-    byId("save-all").hidden = length < 2;
+    byId("save-all").hidden = images.length < 2; // from the beginning, so that nothing moves when answers come
+    byId("save-all").disabled = !length;
     byId("save-all").textContent = length === images.length ? "All as COCO" : `${length} of ${images.length} as COCO`;
   });
 }

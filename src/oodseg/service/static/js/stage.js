@@ -3,9 +3,11 @@
 import { byId, make, percent, plural } from "./dom.js";
 import { objectAt, paint } from "./paint.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
-import { retryVideo } from "./video.js";
+import { cancelVideo, retryVideo } from "./video.js";
 import { Viewer } from "./viewer.js";
-import { loadPicture, loadScore, queue, retriable, retry } from "./work.js";
+import { loadPicture, loadScore, queue, retriable, retry, runQueue } from "./work.js";
+
+const TITLE = document.title;
 
 function sizeOf(item) {
   return item?.result ?? item?.size ?? null;
@@ -50,7 +52,10 @@ export function startStage() {
   let size = "";
   subscribe(() => {
     const item = store.current;
-    if (!item) return;
+    if (!item) {
+      shown = null;
+      return clear();
+    }
     if (item.kind === "image" && !item.picture) loadPicture(item);
     if (store.layers.heat.shown && store.tab === "objects") loadScore(item);
     const now = drawable() ? `${sizeOf(item).width} ${sizeOf(item).height}` : "";
@@ -66,6 +71,13 @@ export function startStage() {
     showScale(item);
   });
   return viewer;
+}
+
+/** Shows nothing, as at the beginning. */
+function clear() {
+  document.title = TITLE;
+  byId("stage-message").hidden = true;
+  byId("video").pause();
 }
 
 function describe(item) {
@@ -90,7 +102,7 @@ function say(item) {
   box.classList.toggle("aside", item.status === "done");
   if (byId("stage-words").textContent !== words) byId("stage-words").textContent = words;
   const bar = byId("stage-progress");
-  bar.hidden = item.status === "failed" || item.status === "done";
+  bar.hidden = !["waiting", "working"].includes(item.status);
   const share = item.progress?.share;
   if (share == null) bar.removeAttribute("value");
   else bar.value = share;
@@ -99,18 +111,29 @@ function say(item) {
 
 let offered = "";
 
-/** Offers to try again; what is offered already stays, and with it the focus. */
+/** What can be done about an item that has no result, by the words on the button. */
+function actionsOf(item) {
+  if (item.kind === "video") {
+    if (item.status === "failed") return item.final ? {} : { "Try again": () => retryVideo(item) };
+    if (item.status === "cancelled") return { "Look at it after all": () => retryVideo(item) };
+    return item.status === "done" ? {} : { Cancel: () => cancelVideo(item) };
+  }
+  if (item.status === "waiting" && queue().paused) return { "Go on": runQueue };
+  if (item.status !== "failed" || item.final) return {};
+  const all = retriable().length;
+  return { "Try again": () => retry([item]), ...(all > 1 && { [`Try all ${all} again`]: () => retry(retriable()) }) };
+}
+
+/** Offers what can be done; what is offered already stays, and with it the focus. */
 function offer(item) {
-  const all = item.status === "failed" && item.kind === "image" ? retriable() : [];
-  const now = item.status === "failed" && !item.final ? `${item.id} ${all.length}` : "";
+  const acts = actionsOf(item);
+  const now = `${item.id} ${Object.keys(acts)}`;
   if (now === offered) return;
   offered = now;
-  const button = (text, act) => make("button", { class: "button", type: "button", text, onclick: () => {
+  const buttons = Object.entries(acts).map(([text, act]) => make("button", { class: "button", type: "button", text, onclick: () => {
     act();
     byId("stage").focus({ preventScroll: true });
-  } });
-  const buttons = now ? [button("Try again", () => (item.kind === "video" ? retryVideo(item) : retry([item])))] : [];
-  if (now && all.length > 1) buttons.push(button(`Try all ${all.length} again`, () => retry(retriable())));
+  } }));
   const actions = byId("stage-actions");
   const focused = actions.contains(document.activeElement);
   actions.replaceChildren(...buttons);
@@ -119,6 +142,7 @@ function offer(item) {
 
 function wordsOf(item) {
   if (item.status === "failed") return item.problem;
+  if (item.status === "cancelled") return "This video was cancelled.";
   if (item.kind === "video") return item.status === "done" ? "" : (item.progress?.words ?? "Waiting…");
   if (item.status === "waiting") return queue().paused ? "Stopped before this image." : "Waiting for the images before it…";
   if (item.status === "working") return store.waking ? "The service is getting ready…" : "Looking for what is unknown…";

@@ -8,7 +8,7 @@ export const LAYERS = [
 ];
 
 export const store = {
-  items: [],
+  items: [], // never changed, but replaced
   current: null,
   waking: true, // the service has not yet said what it is
   points: ["quiet", "balanced", "thorough"],

@@ -14,14 +14,16 @@ export function stepImage(step) {
 /** Paints an image into its place on the strip. */
 export function paintStrip(item, picture) {
   const canvas = item.thumbnail ?? (item.thumbnail = make("canvas", { "aria-hidden": "true", width: 200, height: 126 }));
-  const { width, height } = picture.videoWidth ? { width: picture.videoWidth, height: picture.videoHeight } : picture;
+  const { width, height } = picture;
   const scale = Math.max(canvas.width / width, canvas.height / height);
   const context = canvas.getContext("2d");
+  item.painted = true;
   context.drawImage(picture, (canvas.width - width * scale) / 2, (canvas.height - height * scale) / 2, width * scale, height * scale);
 }
 
 function wordsOf(item) {
   if (item.status === "failed") return ["!", "could not be answered", "bad"];
+  if (item.status === "cancelled") return ["–", "cancelled", ""];
   if (item.kind === "video") return [item.status === "done" ? "▶" : "…", item.status === "done" ? "video, done" : "video, in work", ""];
   if (item.status !== "done") return ["…", "waiting", ""];
   const count = keptObjects(item).length;
@@ -37,22 +39,41 @@ function reveal(list, button, focused) {
   else if (own.right > room.right - spare) list.scrollLeft += own.right - room.right + spare;
 }
 
-/** Builds the strip. */
-export function startStrip() {
+function build(item, onRemove) {
+  item.thumbnail ??= make("canvas", { "aria-hidden": "true", width: 200, height: 126 });
+  const badge = make("span", { class: "badge", "aria-hidden": "true" });
+  const open = () => update({ current: item, lit: null, chosen: null });
+  const button = make("button", { class: "thumb", type: "button", onclick: open }, item.thumbnail, badge);
+  // The tabulator passes it by: Delete does the same.
+  const cross = make("button", { class: "cross", type: "button", tabindex: -1, text: "×", "aria-label": `Remove ${item.name}`, onclick: () => onRemove([item]) });
+  return { place: make("li", {}, button, cross), button, badge };
+}
+
+/** Builds the strip; `onRemove(items)` is called with what is not wanted any more. */
+export function startStrip(onRemove) {
   const list = byId("strip-list");
+  let laid = null;
+  const lay = () => {
+    laid = store.items;
+    const wanted = new Set(laid);
+    for (const [item, { place }] of buttons) {
+      if (wanted.has(item)) continue;
+      place.remove();
+      buttons.delete(item);
+    }
+    laid.forEach((item, index) => {
+      if (!buttons.has(item)) buttons.set(item, build(item, onRemove));
+      const { place } = buttons.get(item);
+      if (list.children[index] !== place) list.insertBefore(place, list.children[index] ?? null);
+    });
+  };
+  byId("clear").addEventListener("click", () => onRemove(store.items));
   const show = () => {
-    byId("strip").hidden = store.items.length < 2;
     const focused = list.contains(document.activeElement);
+    if (laid !== store.items) lay();
+    byId("strip").hidden = store.items.length < 2;
     for (const item of store.items) {
-      let parts = buttons.get(item);
-      if (!parts) {
-        item.thumbnail ??= make("canvas", { "aria-hidden": "true", width: 200, height: 126 });
-        const badge = make("span", { class: "badge", "aria-hidden": "true" });
-        const button = make("button", { type: "button", onclick: () => update({ current: item, lit: null, chosen: null }) }, item.thumbnail, badge);
-        parts = { button, badge };
-        buttons.set(item, parts);
-        list.append(make("li", {}, button));
-      }
+      const parts = buttons.get(item);
       const current = item === store.current;
       const [short, long, kind] = wordsOf(item);
       const now = `${short} ${long} ${current}`;
@@ -69,6 +90,10 @@ export function startStrip() {
   };
   list.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Delete") {
+      event.preventDefault();
+      return onRemove([store.current]);
+    }
     const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -store.items.indexOf(store.current), End: store.items.length - 1 - store.items.indexOf(store.current) };
     if (!(event.key in steps)) return;
     event.preventDefault();

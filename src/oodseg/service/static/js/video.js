@@ -1,7 +1,7 @@
 // A video is a job of the service: sent, followed, shown.
 
 import * as api from "./api.js";
-import { announce, byId, make, plural, sentence } from "./dom.js";
+import { announce, byId, complain, make, plural, sentence } from "./dom.js";
 import { download } from "./save.js";
 import { store, update } from "./store.js";
 import { fail } from "./work.js";
@@ -31,42 +31,80 @@ export function retryVideo(item) {
   runVideos();
 }
 
+/** Looks at a video once more, from its beginning, with the operating point that is chosen now. */
+export function lookAgain(item) {
+  leave(item);
+  Object.assign(item, { tracks: undefined, files: undefined, point: undefined });
+  retryVideo(item);
+  announce(`${item.name}: looked at again when ${store.point}`);
+}
+
+/** Stops a video wherever it is, on the service, too. */
+export function cancelVideo(item) {
+  leave(item);
+  Object.assign(item, { status: "cancelled", point: undefined, progress: undefined });
+  announce(`${item.name}: cancelled`);
+  update();
+}
+
+/** Asks no more about a video, and has the service forget it. */
+export function leave(item) {
+  item.stop?.abort();
+  forget(item.job);
+  item.job = undefined;
+}
+
+function forget(job) {
+  if (job) api.removeJob(job).catch((error) => complain(`The service still has the video: ${error.message}`));
+}
+
 async function runVideo(item) {
   item.status = "working";
+  item.point ??= store.point;
+  item.stop = new AbortController();
+  const { signal } = item.stop;
   update();
   try {
-    await watch(item, (await known(item)) ?? (await hand(item)));
+    await watch(item, (await known(item, signal)) ?? (await hand(item, signal)), signal);
   } catch (error) {
+    if (signal.aborted) return; // whoever broke it off says what it is now
     fail(item, error);
   }
   update();
 }
 
 /** The state of a job that was begun before the connection was lost, or null. */
-async function known(item) {
+async function known(item, signal) {
   if (!item.job) return null;
-  const state = await api.job(item.job).catch((error) => {
+  const state = await api.job(item.job, signal).catch((error) => {
     if (error.status !== 404) throw error;
     return null;
   });
   return state?.state === "failed" ? null : state;
 }
 
-async function hand(item) {
+async function hand(item, signal) {
   const note = (share) => {
+    if (signal.aborted) return;
     item.progress = { words: "Sending the video…", share };
     update();
   };
   note(0);
-  const state = await api.submitVideo(item.file, store.point, note);
+  item.point = store.point;
+  const state = await api.submitVideo(item.file, item.point, note, signal);
+  if (signal.aborted) {
+    forget(state.id);
+    throw signal.reason;
+  }
   item.job = state.id;
   return state;
 }
 
-async function watch(item, first) {
-  const last = await end(item, first);
+async function watch(item, first, signal) {
+  const last = await end(item, first, signal);
   if (last.state !== "done") throw new Error(last.error ? sentence(last.error) : "The video could not be finished.");
-  const [video, tracks] = await Promise.all([api.jobFile(item.job, "tracks.mp4"), api.jobFile(item.job, "tracks.csv")]);
+  const [video, tracks] = await Promise.all(["tracks.mp4", "tracks.csv"].map((name) => api.jobFile(item.job, name, signal)));
+  if (item.address) URL.revokeObjectURL(item.address);
   item.address = URL.createObjectURL(video);
   item.files = { "tracks.mp4": video, "tracks.csv": tracks };
   item.tracks = readTable(await tracks.text());
@@ -75,10 +113,11 @@ async function watch(item, first) {
 }
 
 /** Waits until a job ends, also over connections that break off; gives its last state. */
-async function end(item, first) {
+async function end(item, first, signal) {
   let last = first;
   let lost = 0;
   const tell = (state) => {
+    if (signal.aborted) return;
     last = { ...last, ...state };
     lost = 0;
     note(item, last);
@@ -86,24 +125,36 @@ async function end(item, first) {
   tell(first);
   while (!ENDED.has(last.state)) {
     try {
-      await api.follow(item.job, tell);
-      if (!ENDED.has(last.state)) tell(await api.job(item.job));
+      await api.follow(item.job, tell, signal);
+      if (!ENDED.has(last.state)) tell(await api.job(item.job, signal));
     } catch (error) {
-      if (error.status || lost === TRIES) throw error;
+      if (signal.aborted || error.status || lost === TRIES) throw error;
     }
     if (ENDED.has(last.state)) break;
     lost += 1;
     if (lost > 1) item.progress = { ...item.progress, words: "The service cannot be reached. Trying again…" };
     update();
-    await new Promise((done) => setTimeout(done, 1000 * Math.min(2 ** (lost - 1), 15)));
+    await api.pause(Math.min(2 ** (lost - 1), 15), signal);
   }
   return last;
 }
 
 function note(item, { state, done, total }) {
-  const words = state === "queued" ? "Waiting for its turn…" : `Frame ${done}${total ? ` of ${total}` : ""}`;
-  item.progress = { words, share: total ? done / total : null };
+  const left = state === "running" && total ? timeLeft(item, done, total) : "";
+  const words = state === "queued" ? "Waiting for its turn…" : `Frame ${done}${total ? ` of ${total}` : ""}${left}`;
+  item.progress = { ...item.progress, words, share: total ? done / total : null };
   update();
+}
+
+const ENOUGH = 3; // frames from which on their pace is told
+
+/** How long the rest takes at the pace so far, in words. */
+function timeLeft(item, done, total) {
+  const now = performance.now();
+  const first = (item.progress.first ??= { done, now });
+  if (done - first.done < ENOUGH || done >= total) return "";
+  const seconds = ((total - done) * (now - first.now)) / (1000 * (done - first.done));
+  return seconds < 60 ? ", less than a minute left" : `, about ${Math.round(seconds / 60)} min left`;
 }
 
 function readTable(text) {

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { heatMap } from "./colour.js";
-import { announce, complain, plural } from "./dom.js";
+import { announce, complain, make, plural } from "./dom.js";
 import { prepare } from "./paint.js";
 import { keptObjects, store, update } from "./store.js";
 import { paintStrip } from "./strip.js";
@@ -82,10 +82,36 @@ function refuseMisfit(item) {
   Object.assign(item, { picture: undefined, size: undefined, unshowable: true });
 }
 
-/** Paints images that wait onto the strip, small, one after the other. */
+const PATIENCE = 20; // seconds for a browser to say whether it can show a video
+
+/** A frame near the beginning of a video that the browser can show, on a video element. */
+async function firstFrame(file) {
+  const video = make("video", { preload: "auto" });
+  video.muted = true;
+  video.src = URL.createObjectURL(file);
+  try {
+    await new Promise((done, fail) => {
+      Object.assign(video, { onloadeddata: done, onerror: fail });
+      setTimeout(fail, 1000 * PATIENCE);
+    });
+    return await createImageBitmap(video, { resizeWidth: 200, resizeQuality: "medium" });
+  } finally {
+    URL.revokeObjectURL(video.src);
+    video.removeAttribute("src");
+  }
+}
+
+/** Paints items onto the strip, small, one after the other. */
 export async function paintWaiting(items) {
-  for (const item of items.filter((each) => each.kind === "image" && !each.picture)) {
+  for (const item of items) {
+    if (item.painted) continue;
     try {
+      if (item.kind === "video") {
+        const frame = await firstFrame(item.file);
+        paintStrip(item, frame);
+        frame.close();
+        continue;
+      }
       const small = await decodePicture(item.file, { resizeWidth: 200, resizeQuality: "medium" });
       paintStrip(item, small);
       small.close();
@@ -129,9 +155,11 @@ export async function runQueue() {
 
 async function answer(item) {
   item.status = "working";
+  item.stop = new AbortController();
+  const { signal } = item.stop;
   update();
   try {
-    const [result] = await Promise.all([api.predict(item.file), item === store.current ? loadPicture(item) : null]);
+    const [result] = await Promise.all([api.predict(item.file, signal), item === store.current ? loadPicture(item) : null]);
     prepare(result);
     item.result = result;
     item.status = "done";
@@ -139,6 +167,7 @@ async function answer(item) {
     // Of many images, those that nobody looks at are told of at the end.
     if (item === store.current) announce(`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`);
   } catch (error) {
+    if (signal.aborted) return; // it is not wanted any more
     fail(item, error);
   }
   update();
