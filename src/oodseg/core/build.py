@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from oodseg.core.parts import (
 )
 from oodseg.core.registry import maker_of
 from oodseg.core.spec import ROOMS, check_known, parse
+from oodseg.core.starting import weights_left_unset
 from oodseg.core.version import __version__
 
 _CONTRACTS: dict[str, type[Part]] = {
@@ -101,8 +103,10 @@ def load_part(
         ConfigError: The changes cannot be made.
     """
     room = next(room for room, (_, entry) in _HOMES.items() if entry == key)
+    file = config.get("weights", {}).get(key)
     try:
-        part = construct(room, parse(room, {**config[key], **(changes or {})}), weights_follow=True)
+        with nullcontext() if file is None else weights_left_unset():
+            part = construct(room, parse(room, {**config[key], **(changes or {})}), weights_follow=True)
     except (ConfigError, TypeError, KeyError) as error:
         if changes and isinstance(error, ConfigError):
             raise  # about what was asked for, not about what is saved
@@ -110,7 +114,6 @@ def load_part(
             f"{folder / 'config.json'}: the entry '{key}' does not fit this oodseg {__version__} ({error}); "
             "install the version that wrote it, or save it again"
         ) from error
-    file = config.get("weights", {}).get(key)
     if file is not None:
         load_weights(part, folder / file["file"], file.get("sha256"))
     elif any(isinstance(each, Learned) for each in (part, *_within(part))):

@@ -17,6 +17,7 @@ from oodseg.core.limits import Limits
 from oodseg.core.parts import OPERATING_POINTS, BoxPrompts, Detector, PromptableSegmenter, PromptGenerator
 from oodseg.core.runtimes import choose_runtime
 from oodseg.core.spec import ROOMS
+from oodseg.core.starting import collector_paused
 from oodseg.core.working_size import WORKING_SIDE, working_size
 
 if TYPE_CHECKING:
@@ -247,10 +248,11 @@ class Stages(Limits):
         folder = find_bundle(name_or_folder)
         config = read_pipeline_config(folder)
         given = {"detector": detector, "prompts": prompts, "masks": masks}
-        parts: dict[str, Any] = {
-            key: None if spec is None else choose_part(folder, config, key, spec)
-            for key, spec in given.items()
-        }
+        with collector_paused():
+            parts: dict[str, Any] = {
+                key: None if spec is None else choose_part(folder, config, key, spec)
+                for key, spec in given.items()
+            }
         low, high = working_side or config["working_side"]
         as_saved = all(spec == "bundled" for spec in given.values()) and working_side is None
         guarantee = _guarantee(folder, config) if as_saved else None
