@@ -80,3 +80,15 @@ def test_a_trained_detector_judges_labels_of_its_classes():
     assert np.array_equal(found.labels, labels.numpy())
     assert found.resynthesis is not None
     assert np.isfinite(found.mean_quality)
+
+
+def test_void_pixels_are_as_good_as_cut_off():
+    image, labels = scene()
+    labels[20:30, 5:15] = 1
+    void = torch.zeros_like(labels, dtype=torch.bool)
+    void[:, :3] = void[40:] = True
+    odds = label_log_odds(image, labels, void)
+    assert bool((odds[void] == odds.min()).all())
+    assert torch.equal(label_log_odds(image, labels.masked_fill(void, 7), void), odds)
+    without = label_log_odds(image[:, :40, 3:], labels[:40, 3:])
+    assert float((odds[:40, 3:] - without).abs().median()) < 0.1, "as if they were cut off"

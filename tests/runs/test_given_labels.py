@@ -86,3 +86,67 @@ def test_faults_are_one_sentence(labelled, tmp_path, options, error, words):
 def test_images_in_memory_have_no_stored_labels(labelled, tmp_path):
     with pytest.raises(ConfigError, match="beside images that are files"):
         judge([np.zeros((9, 9, 3), np.uint8)], out=tmp_path, predictions=labelled / "labels")
+
+
+def with_void(labelled, columns=10):
+    """Gives the labels of the second image void columns, and returns its true labels elsewhere."""
+    path = labelled / "labels" / "1.png"
+    label = np.array(Image.open(path))
+    label[:, :columns] = 255
+    Image.fromarray(label).save(path)
+    return label
+
+
+@pytest.mark.parametrize("options", [{}, {"classes": {0: "dark", 40: "bright"}}])
+def test_void_is_not_judged(labelled, tmp_path, options):
+    given = {"predictions": labelled / "labels", "device": "cpu", **options}
+    before = judge(labelled / "images", out=tmp_path / "before", **given)
+    label = with_void(labelled)
+    run = judge(labelled / "images", out=tmp_path / "out", **given)
+    assert run.listed.classes == before.listed.classes
+    assert run.notes[-1] == "the labels of 1 of 3 images hold void pixels, which are not judged"
+    void = label == 255
+    stored = np.asarray(Image.open(tmp_path / "out" / "labels" / "1.png"))
+    np.testing.assert_array_equal(stored == 255, void)
+    error = np.asarray(Image.open(tmp_path / "out" / "error" / "1.png")) / 65535
+    assert error[void].max() == 0
+    record = run.worst()[0].record
+    assert record.wrong == pytest.approx(error[~void].mean(), abs=1e-3)
+    assert sum(record.pixels.values()) == (~void).sum()
+
+
+def test_a_code_called_void_is_not_judged_and_255_may_be_a_class(labelled, tmp_path):
+    given = {"predictions": labelled / "labels", "device": "cpu"}
+    run = judge(labelled / "images", out=tmp_path / "a", classes={0: "void", 40: "bright"}, **given)
+    assert run.notes[-1].startswith("the labels of 3 of 3 images hold void pixels")
+    with_void(labelled)
+    named = {0: "dark", 40: "bright", 255: "sky"}
+    run = judge(labelled / "images", out=tmp_path / "b", classes=named, **given)
+    assert run.listed.classes == ("dark", "bright", "sky", "other")
+    assert not any("void" in note for note in run.notes)
+
+
+def test_labels_that_are_void_all_over_are_named(labelled, tmp_path):
+    with_void(labelled, WIDTH)
+    run = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
+    assert "the labels of 1.png hold nothing but void" in run.failures["1.png"]
+
+
+def test_a_trained_judge_leaves_void_out_too(labelled, tmp_path):
+    label = with_void(labelled)
+    classes = {0: "drivable", 40: "sky"}
+    given = {"detector": "street", "predictions": labelled / "labels", "classes": classes, "device": "cpu"}
+    run = judge(labelled / "images", out=tmp_path / "out", **given, second_opinions=["street"])
+    assert not run.failures
+    stored = np.asarray(Image.open(tmp_path / "out" / "labels" / "1.png"))
+    np.testing.assert_array_equal(stored == 255, label == 255)
+    error = np.asarray(Image.open(tmp_path / "out" / "error" / "1.png"))
+    assert error[label == 255].max() == 0
+    assert error[label != 255].max() > 0
+
+
+def test_a_refused_run_leaves_no_folder(labelled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="holds the code 40"):
+        judge("images", detector="street", predictions="labels", device="cpu")
+    assert not (tmp_path / "oodseg-results").exists()

@@ -69,6 +69,11 @@ def test_a_truth_that_does_not_fit(tmp_path, photos):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "small" / "0.png")
     with pytest.raises(DatasetError, match=r"0\.png is 4x4, the image 0\.png 64x48"):
         oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "small")
+    assert not (tmp_path / "out").exists(), "it is found before anything is judged"
+    whole = oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"0\.png is 4x4"):
+        oodseg.runs.judge(photos, "red_is_wrong", tmp_path / "out", truth=tmp_path / "small", fresh=True)
+    assert whole.page.is_file(), "results that are there stay"
 
 
 def test_a_truth_belongs_to_the_image_of_its_folder(tmp_path):

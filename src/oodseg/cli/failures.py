@@ -68,7 +68,7 @@ def failures(
             metavar="NAME=CODE",
             help="Which code of these labels is which class; once for every code in them, several may have "
             "the same class. Needed where the codes are not the detector's own; consistency takes every code "
-            "for a class.",
+            "for a class. 255, if it has no name, and void=CODE are not judged.",
             show_default=False,
         ),
     ] = None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodseg.core.base import Fittable, Learned, Part, describe, parameters, plain
 from oodseg.core.errors import ConfigError
+from oodseg.core.taxonomy import IGNORE
 from oodseg.core.values import Assessment, BoxPrompts, MaskQueries, Segmentation, Sight
 
 if TYPE_CHECKING:
@@ -246,7 +247,8 @@ class Judge(Part):
         """Adds the interval of the mean quality to an assessment, if intervals were fitted."""
         if self.intervals is None:
             return found
-        return replace(found, interval=self.intervals.around(found.mean_quality, float(found.error.mean())))
+        judged = found.error[found.labels != IGNORE] if len(self.classes) <= IGNORE else found.error
+        return replace(found, interval=self.intervals.around(found.mean_quality, float(judged.mean())))
 
     @abstractmethod
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
@@ -254,8 +256,8 @@ class Judge(Part):
 
         Args:
             image: Float `[3, H, W]`, RGB in 0..1, any size.
-            labels: Integers `[H, W]`, indices into `classes`: the segmentation to judge; None for that of
-                the judge's own segmenter.
+            labels: Integers `[H, W]`, indices into `classes`: the segmentation to judge; 255 where it has no
+                class, which is not judged. None for that of the judge's own segmenter.
 
         Returns:
             What it found, handed through `with_interval`.

@@ -108,8 +108,9 @@ class Assessment:
     """A failure detector's output for one image or slice.
 
     Attributes:
-        labels: uint8 `[H, W]`: the predicted classes, indices into the detector's `classes`.
-        error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1.
+        labels: uint8 `[H, W]`: the predicted classes, indices into the detector's `classes`; 255 where labels
+            that were handed in have none.
+        error: float32 `[H, W]`: probability that the prediction is wrong there, 0..1; 0 where there is none.
         resynthesis: uint8 `[H, W, 3]`, RGB: the image re-synthesised from the labels; None if the detector
             makes none.
         class_quality: float32 `[C]`: estimated IoU (Dice for volumes) of every class; NaN where it is not

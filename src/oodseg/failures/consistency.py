@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from oodseg.core.errors import ConfigError
 from oodseg.failures.detector import Measurement, SegmenterAssessor
+from oodseg.failures.void import void_in
 from oodseg.nn.smoothing import gaussian_blur
 from oodseg.segmenters.given import GivenLabels
 
@@ -35,11 +36,14 @@ class Consistency(SegmenterAssessor):
     """
 
     name = "consistency"
+    knows_void = True
 
     def measure(self, image: Tensor, labels: Tensor | None = None) -> Measurement:
         """See `SegmenterAssessor.measure`."""
         predicted = self._labels(image, labels)
-        return Measurement(predicted, label_log_odds(image, predicted))
+        void = None if labels is None else void_in(predicted, len(self.classes))
+        odds = label_log_odds(image, predicted, void)
+        return Measurement(predicted if void is None else predicted.masked_fill(void, 0), odds)
 
     def _labels(self, image: Tensor, labels: Tensor | None) -> Tensor:
         if labels is None or not isinstance(self.segmenter, GivenLabels):
@@ -53,17 +57,18 @@ class Consistency(SegmenterAssessor):
         return labels.to(image.device).long()
 
 
-def label_log_odds(image: Tensor, labels: Tensor) -> Tensor:
+def label_log_odds(image: Tensor, labels: Tensor, void: Tensor | None = None) -> Tensor:
     """Log-odds of every label being wrong, by the look of the pixels.
 
     Args:
         image: Float `[3, H, W]` in 0..1.
         labels: Integers `[H, W]`, of any values.
+        void: Bool `[H, W]`: pixels that have no label, whatever is written there; None if all have one.
 
     Returns:
-        Float32 `[H, W]`, within -16..16; -16 everywhere where there is one label only.
+        Float32 `[H, W]`, within -16..16; -16 everywhere where there is one label only, and at void pixels.
     """
-    present: Tensor = torch.unique(labels)
+    present: Tensor = torch.unique(labels if void is None else labels[~void])
     if len(present) < 2:
         return torch.full(labels.shape, -_MOST, device=image.device)
     side = max(labels.shape)
@@ -71,14 +76,14 @@ def label_log_odds(image: Tensor, labels: Tensor) -> Tensor:
     look = torch.cat([gaussian_blur(image.float(), scale) for scale in scales]).flatten(1)  # [F, N]
     overall = _covariance(look)
     sigma = max(1.0, _REACH * side)
-    shares = [_share_of(labels == value, sigma) for value in present]
+    members = [labels == value if void is None else (labels == value) & ~void for value in present]
+    shares = [_share_of(member, sigma) for member in members]
     odds = torch.full(labels.shape, -_MOST, device=image.device)
     for _ in range(_ROUNDS):
         believed = torch.sigmoid(-odds).flatten()
-        own = torch.empty(labels.shape, device=image.device)
+        own = torch.zeros(labels.shape, device=image.device)
         others, rest = torch.full_like(own, -torch.inf), torch.zeros_like(own)
-        for value, share in zip(present, shares, strict=True):
-            here = labels == value
+        for here, share in zip(members, shares, strict=True):
             inside = here.flatten()
             likely = _log_likelihood(look, look[:, inside], believed[inside], overall).view(labels.shape)
             own[here] = likely[here]
@@ -86,6 +91,7 @@ def label_log_odds(image: Tensor, labels: Tensor) -> Tensor:
             rest += share.masked_fill(here, 0.0)
         # A small structure is no more doubtful than a large one: the others share what its label leaves them.
         odds = (others - rest.log() - own - math.log(_RIGHT / (1 - _RIGHT))).clamp(-_MOST, _MOST)
+        odds = odds if void is None else odds.masked_fill(void, -_MOST)
     return odds
 
 

@@ -16,7 +16,9 @@ from oodseg.core.devices import half_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Assessment, Judge
+from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.calibration import Calibration
+from oodseg.failures.void import fill_void, void_in
 from oodseg.nn.tensors import resize
 from oodseg.segmenters import Segmentation, Segmenter
 from oodseg.segmenters.given import GivenLabels
@@ -45,9 +47,14 @@ class SegmenterAssessor(ModulePart, Judge):
     Args:
         segmenter: The segmenter under test; `GivenLabels` for a judge of labels that are made elsewhere.
         calibration: Fits of `oodseg.failures.calibration`.
+
+    Attributes:
+        knows_void: Whether `measure` leaves out pixels labelled 255; else they are given to it with the label
+            of the nearest pixel that has one.
     """
 
     name = ""
+    knows_void: ClassVar[bool] = False
     subparts: ClassVar = {"segmenter": "segmenters", "calibration": Calibration}
 
     def __init__(
@@ -96,10 +103,16 @@ class SegmenterAssessor(ModulePart, Judge):
     @torch.inference_mode()
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
         """Assesses one image; see `Judge.assess`."""
+        void = None if labels is None else void_in(labels, len(self.classes))
+        if labels is not None and void is not None and not self.knows_void:
+            labels = fill_void(labels, void)
         found = self.measure(image, labels)
         predicted = found.labels.cpu().numpy().astype(np.uint8)
         error = self.calibration.error(found.score.float().cpu().numpy())
-        quality = self.calibration.quality(self.class_measure(found))
+        if void is not None:
+            nowhere = void.cpu().numpy()
+            predicted[nowhere], error[nowhere] = IGNORE, 0.0
+        quality = self.calibration.quality(self.class_measure(found, predicted))
         assessed = Assessment(
             labels=predicted,
             error=error,
@@ -109,17 +122,27 @@ class SegmenterAssessor(ModulePart, Judge):
         )
         return self.with_interval(assessed)
 
-    def class_measure(self, found: Measurement) -> NDArray[np.float64]:
-        """Returns the measured quality of every class: float `[C]`, NaN where a class is not predicted."""
+    def class_measure(
+        self, found: Measurement, predicted: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float64]:
+        """Returns the measured quality of every class: float `[C]`, NaN where a class is not predicted.
+
+        Args:
+            found: What was measured.
+            predicted: uint8 `[H, W]`: the labels, 255 at pixels that do not count; None if all do.
+        """
         count = len(self.classes)
-        flat = found.labels.flatten().long()
-        pixels = torch.bincount(flat, minlength=count)[:count].double()
+        flat = found.labels.flatten().long().cpu()
+        counts = torch.ones(flat.shape, dtype=torch.float64)
+        if predicted is not None and count <= IGNORE:
+            counts = torch.from_numpy(predicted != IGNORE).flatten().double()
+        pixels = torch.bincount(flat, counts, minlength=count)[:count]
         if found.quality is not None:
             values = found.quality.double()
         else:
             right = torch.from_numpy(1 - self.calibration.error(found.score.float().cpu().numpy()))
             sums = torch.zeros(count, dtype=torch.float64)
-            values = sums.index_add(0, flat.cpu(), right.flatten().double()) / pixels.cpu()
+            values = sums.index_add(0, flat, counts * right.flatten().double()) / pixels
         values, pixels = values.cpu(), pixels.cpu()
         return torch.where(pixels > 0, values, torch.nan).numpy()
 

@@ -36,7 +36,7 @@ from oodseg.mining.encoders import Encoder, make_encoder
 from oodseg.mining.gallery import JSON_FILE, PAGE_FILE, write_gallery
 from oodseg.mining.listing import MinedObject, rank
 from oodseg.mining.similarity import F32
-from oodseg.runs.folder import open_run
+from oodseg.runs.folder import open_run, undone_if_refused
 from oodseg.runs.items import Item, Source
 from oodseg.runs.loop import Work, work_through
 from oodseg.runs.store import Plan, RunStore
@@ -165,7 +165,7 @@ def mine(
         "duplicates": duplicates,
     }
     work = _Mining(ready.store, chosen, source, duplicates, np.stack(examples) if examples else None, about)
-    with at_precision(exactly):
+    with at_precision(exactly), undone_if_refused(ready.store):
         tally = work_through(work, ready.source, progress)
     return MiningRun(
         ready.store.out / PAGE_FILE,

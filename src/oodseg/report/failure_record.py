@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oodseg.core.taxonomy import BACKGROUND
+from oodseg.core.taxonomy import BACKGROUND, IGNORE
 
 if TYPE_CHECKING:
     from oodseg.failures import Assessment
@@ -25,7 +25,7 @@ class FailureRecord:
         mean: Estimated mean IoU (Dice) of the predicted classes, background left out; None if there are none.
         by_class: Estimated IoU (Dice) of every predicted class, background left out.
         pixels: Predicted pixels of these classes.
-        wrong: Expected share of wrong pixels, 0..1.
+        wrong: Expected share of wrong pixels among those that have a class, 0..1.
         panel: Width and height of the panel, pixels.
         milliseconds: Reading to assessment.
         interval: Lower and upper end of the interval of the true mean; None without one.
@@ -72,7 +72,7 @@ def record_of(
         None if mean is None else round(mean, 4),
         estimated,
         {name: int(counts[classes.index(name)]) for name in estimated},
-        round(float(assessment.error.mean()), 4),
+        round(float(assessment.error[assessment.labels != IGNORE].mean()), 4),
         panel,
         round(milliseconds, 1),
         None if assessment.interval is None else tuple(round(each, 4) for each in assessment.interval),

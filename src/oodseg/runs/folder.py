@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic
 
-from oodseg.core.errors import ConfigError
+from oodseg.core.errors import ConfigError, OodsegError
 from oodseg.core.run_file import RUN_FILE, read_run_file
 from oodseg.core.version import __version__
 from oodseg.runs.items import Item, Source
@@ -41,7 +42,11 @@ class OpenRun(Generic[RecordT]):
 
 
 def open_run(
-    plan: Plan[RecordT], source: Source, out: str | os.PathLike[str] | None, default: str
+    plan: Plan[RecordT],
+    source: Source,
+    out: str | os.PathLike[str] | None,
+    default: str,
+    check: Callable[[Source], None] | None = None,
 ) -> OpenRun[RecordT]:
     """Opens a folder for results.
 
@@ -51,6 +56,8 @@ def open_run(
         out: The folder; None for the first of `default`, `default/2`, `default/3`, ... that holds no other
             results.
         default: The usual folder.
+        check: Is shown the inputs as they are called in the folder, before anything there is touched; what it
+            raises, which is no `ConfigError`, ends the run.
 
     Raises:
         ConfigError: `out` is a file, or holds files of another program, of another verb, results of other
@@ -58,12 +65,12 @@ def open_run(
         OodsegError: The folder cannot be written.
     """
     if out is not None:
-        return _open(plan, source, Path(out))
+        return _open(plan, source, Path(out), check)
     first: ConfigError | None = None
     for number in count(1):
         folder = Path(default) if number == 1 else Path(default, str(number))
         try:
-            found = _open(plan, source, folder, keep=True)
+            found = _open(plan, source, folder, check, keep=True)
         except ConfigError as error:
             first = first or error
             continue
@@ -74,13 +81,30 @@ def open_run(
     raise AssertionError("numbers do not end")
 
 
-def _open(plan: Plan[RecordT], source: Source, folder: Path, keep: bool = False) -> OpenRun[RecordT]:
+@contextmanager
+def undone_if_refused(store: RunStore[RecordT]) -> Iterator[None]:
+    """Leaves no folder behind where a run is refused in the block before it has any result."""
+    try:
+        yield
+    except OodsegError:
+        store.abandon()
+        raise
+
+
+def _open(
+    plan: Plan[RecordT],
+    source: Source,
+    folder: Path,
+    check: Callable[[Source], None] | None,
+    keep: bool = False,
+) -> OpenRun[RecordT]:
     """Opens one folder.
 
     Args:
         plan: See `open_run`.
         source: Likewise.
         folder: The folder.
+        check: See `open_run`.
         keep: Whether other results stay even in a fresh run.
     """
     if os.path.exists(folder) and not folder.is_dir():
@@ -106,8 +130,11 @@ def _open(plan: Plan[RecordT], source: Source, folder: Path, keep: bool = False)
     items = source.items
     if isinstance(items, Sequence):
         items = settle(items, {} if changes else store.stored, folder, replaces)
+    found = OpenRun(store, replace(source, items=items))
+    if check is not None:
+        check(found.source)
     store.begin(listed, anew=bool(changes))
-    return OpenRun(store, replace(source, items=items))
+    return found
 
 
 def _changes(about: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:

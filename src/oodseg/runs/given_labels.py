@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,11 +16,14 @@ from oodseg.core.errors import ConfigError, DatasetError, ImageError
 from oodseg.core.files import is_system_file
 from oodseg.core.fingerprint import file_identity
 from oodseg.core.progress import Progress, silent
+from oodseg.core.taxonomy import IGNORE
 from oodseg.io.labels import read_label
 from oodseg.runs.items import Item, Source
 
 _SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 _OTHER = "other"
+VOID = "void"  # the class of codes that are not judged
+_LOST = -1
 
 
 class GivenLabelFiles:
@@ -28,7 +32,8 @@ class GivenLabelFiles:
     Args:
         folder: Where they lie.
         source: The images.
-        names: Class of every code; empty if the codes are the classes' numbers, or classes by themselves.
+        names: Class of every code; empty if the codes are the classes' numbers, or classes by themselves. The
+            code 255 is void unless it has a name, and so is every code called `"void"`: they are not judged.
 
     Raises:
         ConfigError: No such folder, or images that are no files.
@@ -36,6 +41,7 @@ class GivenLabelFiles:
 
     def __init__(self, folder: str | os.PathLike[str], source: Source, names: Mapping[int, str]) -> None:
         self._folder, self._names = Path(folder), dict(names)
+        self._read: dict[Path, set[int]] | None = None
         if not self._folder.is_dir():
             raise ConfigError(f"the folder of labels {self._folder} does not exist: check the path")
         if not isinstance(source.items, Sequence) or any(item.path is None for item in source.items):
@@ -78,27 +84,56 @@ class GivenLabelFiles:
         raise ImageError(f"{self._folder} holds no labels named '{names[-1]}' ({', '.join(_SUFFIXES)})")
 
     def classes(self, progress: Progress | None = None) -> list[str]:
-        """Names the classes for a judge that has none of its own; without names every code is one.
+        """Names the classes for a judge that has none of its own; without names every code but 255 is one.
 
         Raises:
-            DatasetError: A label cannot be read, or they hold more codes than 256.
+            DatasetError: They hold more codes than 255.
         """
         if self._names:
-            return [*dict.fromkeys(self._names.values()), _OTHER]
-        found: set[int] = set()
-        for number, item in enumerate(self._items, start=1):
-            try:
-                found |= set(np.unique(read_label(self.find(item))).tolist())
-            except ImageError:
-                continue  # is said when its turn comes
-            (progress or silent)("reading labels", number, len(self._items))
-        if len(found) > 256:
+            named = [name for name in self._names.values() if name != VOID]
+            return [*dict.fromkeys(named), _OTHER]
+        found = set().union(*self._codes(progress).values()) - {IGNORE}
+        if len(found) > IGNORE:
             raise DatasetError(
                 f"the labels in {self._folder} hold {len(found)} codes: are these labels of classes? Name "
                 "those that count with --class NAME=CODE"
             )
         self._names = {code: f"class {code}" for code in sorted(found)}
         return list(self._names.values())
+
+    def check(self, classes: Sequence[str], progress: Progress | None = None) -> str | None:
+        """Checks the codes of all labels, before anything is judged.
+
+        Args:
+            classes: The judge's.
+            progress: Told after every label.
+
+        Returns:
+            How many images have void pixels, in a sentence; None if none has.
+
+        Raises:
+            DatasetError: A code that is no class.
+        """
+        table = self._table(classes)
+        held = self._codes(progress)
+        for path, codes in held.items():
+            for code in codes:
+                if table[code] == _LOST:
+                    raise DatasetError(self._lost(path, code, classes))
+        void = sum(any(table[code] == IGNORE for code in codes) for codes in held.values())
+        of = f"the labels of {void} of {len(self._items)} images"
+        return f"{of} hold void pixels, which are not judged" if void else None
+
+    def _codes(self, progress: Progress | None) -> dict[Path, set[int]]:
+        """The codes in every label that can be read; of the others it is said when their turn comes."""
+        if self._read is None:
+            self._read = {}
+            for number, item in enumerate(self._items, start=1):
+                with suppress(ImageError, DatasetError):
+                    path = self.find(item)
+                    self._read[path] = set(np.unique(read_label(path)).tolist())
+                (progress or silent)("reading labels", number, len(self._items))
+        return self._read
 
     def beside(self, source: Source, classes: Sequence[str]) -> Source:
         """Gives every image its labels, as indices into a judge's classes.
@@ -107,7 +142,7 @@ class GivenLabelFiles:
             ConfigError: A name that is no class.
         """
         for name in self._names.values():
-            if name not in classes:
+            if name not in (*classes, VOID):
                 raise ConfigError(f"the detector knows no class '{name}': choose among {', '.join(classes)}")
         items = [self._with_labels(item, classes) for item in self._items]
         return replace(source, items=items)
@@ -127,20 +162,25 @@ class GivenLabelFiles:
         return replace(item, labels=labels, identity=identity)
 
     def _indices(self, codes: NDArray[np.uint16], classes: Sequence[str], path: Path) -> NDArray[np.uint8]:
-        table = np.full(1 << 16, 255, np.uint8)
-        known = self._names or dict(enumerate(classes))
-        for code, name in known.items():
-            table[code] = classes.index(name)
-        rest = classes.index(_OTHER) if _OTHER in classes else None
-        found = table[codes]
-        lost = found == 255 if len(classes) < 256 else np.zeros_like(found, bool)
-        if lost.any():
-            if rest is None:
-                listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
-                raise DatasetError(
-                    f"{path} holds the code {int(codes[lost][0])}, but the detector knows {listed}: say "
-                    f"which code is which class, e.g. --class '{classes[0]}=CODE' (every code needs "
-                    "a class, and several may have the same)"
-                )
-            found[lost] = rest
-        return found
+        found = self._table(classes)[codes]
+        if (found == _LOST).any():  # the label has changed since it was checked
+            raise DatasetError(self._lost(path, int(codes[found == _LOST][0]), classes))
+        return found.astype(np.uint8)
+
+    def _table(self, classes: Sequence[str]) -> NDArray[np.int16]:
+        """Index of the class of every code, 255 of what is void."""
+        rest = classes.index(_OTHER) if _OTHER in classes else _LOST
+        table = np.full(1 << 16, rest, np.int16)
+        if len(classes) <= IGNORE:
+            table[IGNORE] = IGNORE
+        for code, name in (self._names or dict(enumerate(classes))).items():
+            table[code] = classes.index(name) if name in classes else IGNORE
+        return table
+
+    def _lost(self, path: Path, code: int, classes: Sequence[str]) -> str:
+        listed = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
+        return (
+            f"{path} holds the code {code}, but the detector knows {listed}: say which code is which class, "
+            f"e.g. --class '{classes[0]}=CODE' (every code needs a class, and several may have the same; "
+            f"{IGNORE}, and what you call {VOID}, is not judged)"
+        )

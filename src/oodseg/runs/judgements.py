@@ -36,13 +36,13 @@ from oodseg.failures.loading import (
     failure_detector_parts,
     failure_detector_sha256,
 )
-from oodseg.runs.folder import open_run
+from oodseg.runs.folder import open_run, undone_if_refused
 from oodseg.runs.given_labels import GivenLabelFiles
-from oodseg.runs.items import open_source
+from oodseg.runs.items import Source, open_source
 from oodseg.runs.judging import JudgeRun, Judging, judging_plan, notes_of
 from oodseg.runs.loop import work_through
 from oodseg.runs.model_files import model_files
-from oodseg.runs.truth import open_truth
+from oodseg.runs.truth import check_truth, open_truth
 from oodseg.segmenters.wrapped import WrappedSegmenter
 
 DEFAULT_FOLDER = "oodseg-results/failures"
@@ -80,7 +80,8 @@ def judge(
             detector is then a trained one that compares image and labels, or `"consistency"`, which needs no
             training and is the default.
         classes: Class of every code in these; None if the codes are the detector's own numbers, or, for
-            `"consistency"`, classes by themselves.
+            `"consistency"`, classes by themselves. Pixels of the code 255, unless it is named, and of codes
+            called `"void"` are not judged.
         second_opinions: Other segmenters of the same classes, named as `segmenter` is: the error map is
             pooled with how likely they find the same labels (`SecondOpinion`); qualities stay the detector's.
         truth: Folder of true labels, named like their images: indices into the detector's classes, 255 where
@@ -114,6 +115,7 @@ def judge(
         named = given.classes(progress) if detector == Consistency.name else ()
         loaded = choose_label_judge(detector, named, device)
         opened = given.beside(opened, loaded.classes)
+    void = None if given is None else given.check(loaded.classes, progress)
     loaded = ask_others(loaded, second_opinions, device)
     described, *others = (
         _described(each) if isinstance(each, Segmenter) else each for each in (segmenter, *second_opinions)
@@ -128,10 +130,16 @@ def judge(
         **({"second_opinions": others} if others else {}),
         **({} if precision == "auto" else {"precision": precision}),
     }
-    ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER)
-    notes = notes_of(detector, loaded)
-    work = Judging(ready.store, loaded, device=device, precision=precision, truth=known, notes=notes)
-    run = work.summed_up(work_through(work, ready.source, progress))
+
+    def check(source: Source) -> None:
+        if known is not None and isinstance(source.items, Sequence):
+            check_truth(known, source.items, loaded.classes, progress)
+
+    ready = open_run(judging_plan(settings, error_format, fresh), opened, out, DEFAULT_FOLDER, check)
+    notes = [*notes_of(detector, loaded), *([] if void is None else [void])]
+    with undone_if_refused(ready.store):
+        work = Judging(ready.store, loaded, device=device, precision=precision, truth=known, notes=notes)
+        run = work.summed_up(work_through(work, ready.source, progress))
     return run if ready.note is None else replace(run, notes=[ready.note, *notes])
 
 

@@ -14,6 +14,7 @@ import torch
 from oodseg.core.devices import at_precision, check_precision, choose_device, device_errors
 from oodseg.core.encoding import NumberFormat, encode_jpeg, encode_numbers, encode_png
 from oodseg.core.errors import ImageError
+from oodseg.core.taxonomy import IGNORE
 from oodseg.core.version import __version__
 from oodseg.failures.calibration import Calibration
 from oodseg.failures.detector import SegmenterAssessor
@@ -168,6 +169,8 @@ class Judging(Work[FailureRecord]):
         started = time.perf_counter()
         image = item.read()
         labels = None if item.labels is None else torch.from_numpy(item.labels().copy())
+        if labels is not None and len(self.listed.classes) <= IGNORE and bool((labels == IGNORE).all()):
+            raise ImageError(f"the labels of {item.name} hold nothing but void: there is nothing to judge")
         if labels is not None and labels.shape != image.shape[:2]:
             sizes = [f"{columns}x{rows}" for rows, columns in (labels.shape, image.shape[:2])]
             raise ImageError(

@@ -35,7 +35,7 @@ from oodseg.core.saving import COCO_FILE
 from oodseg.io.images import Channels
 from oodseg.pipeline import S2M
 from oodseg.report.objects import PAGE_FILE
-from oodseg.runs.folder import open_run
+from oodseg.runs.folder import open_run, undone_if_refused
 from oodseg.runs.items import open_source
 from oodseg.runs.loading import load, read_limits
 from oodseg.runs.loop import Tally, work_through
@@ -215,8 +215,9 @@ def predict(
     outputs = Outputs(confidence_format, overlays, save_scores, save_crops, only_hits, gated)
     plan = Plan("predict", PredictionRecord, known, outputs.kinds, LISTS, fresh, not only_hits)
     ready = open_run(plan, opened, out, DEFAULT_FOLDER)
-    work = Predicting(ready.store, s2m, maps, outputs, promise, batch)
-    run = _summed_up(ready.store, work_through(work, ready.source, progress))
+    with undone_if_refused(ready.store):
+        work = Predicting(ready.store, s2m, maps, outputs, promise, batch)
+        run = _summed_up(ready.store, work_through(work, ready.source, progress))
     run.promise = promise
     run.notes = [note for note in (*notes, ready.note) if note is not None]
     if maps is not None and run.milliseconds and not run.objects and isinstance(ready.source.items, Sequence):

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -108,6 +110,7 @@ class RunStore(Generic[RecordT]):
     def __init__(self, out: str | os.PathLike[str], plan: Plan[RecordT]) -> None:
         self.out, self.plan = Path(out), plan
         self.failures: dict[str, str] = {}
+        self._made: list[Path] = []
         self.stored: dict[str, Stored[RecordT]] = {}
         folder = self.out / RECORDS
         for path in sorted(folder.rglob("[!.]*.json")):
@@ -142,9 +145,25 @@ class RunStore(Generic[RecordT]):
         """
         for key in list(self.stored) if anew else ():
             self.remove(key)
+        self._made = [each for each in (self.out, *self.out.parents) if not each.exists()]
         results = list(dict.fromkeys([*listed, *self.plan.results]))
         about = {"oodseg": __version__, "verb": self.plan.verb, "results": results}
         write_json(self.out / RUN_FILE, {**about, "settings": self.settings}, indent=1)
+
+    def abandon(self) -> None:
+        """Removes what a run has made that was refused before it had any result; else nothing.
+
+        Only a folder that this run made goes, and folders around it that are empty then.
+        """
+        if self.stored or self.out not in self._made:
+            return
+        for name in (*self.plan.results, RUN_FILE):
+            path = self.out / name
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for folder in self._made:
+            with suppress(OSError):
+                folder.rmdir()
 
     def fingerprint(self, identity: list[Any]) -> str:
         """Names, in one string, the version, the settings and what an input is made from (JSON-able)."""

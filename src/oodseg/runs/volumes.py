@@ -27,7 +27,7 @@ from oodseg.failures.loading import (
 from oodseg.failures.structures import volume_dice
 from oodseg.io.slices import Slices, map_codes
 from oodseg.io.volumes import put_slice, read_labels, read_volume, usual_window, write_volume
-from oodseg.runs.folder import open_run
+from oodseg.runs.folder import open_run, undone_if_refused
 from oodseg.runs.items import Item, Source
 from oodseg.runs.judging import ERROR_FILE, LABELS_FILE, JudgeRun, Judging, judging_plan, notes_of
 from oodseg.runs.loop import work_through
@@ -135,8 +135,9 @@ def judge_volume(
     plan = judging_plan(settings, error_format, fresh, "volumes")
     ready = open_run(plan, _slice_source(slices, files), out, DEFAULT_FOLDER)
     notes = [*notes_of(detector, loaded), *([_FOREIGN] if foreign else [])]
-    work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision, notes=notes)
-    run = work.summed_up(work_through(work, ready.source, progress))
+    with undone_if_refused(ready.store):
+        work = _JudgingSlices(slices, ready.store, loaded, device=device, precision=precision, notes=notes)
+        run = work.summed_up(work_through(work, ready.source, progress))
     return run if ready.note is None else replace(run, notes=[ready.note, *notes])
 
 
