@@ -9,6 +9,7 @@ import typer
 
 from oodseg.cli.choices import OperatingPoint
 from oodseg.cli.typed import was_typed
+from oodseg.core.starting import collector_paused
 
 if TYPE_CHECKING:
     from oodseg.pipeline import S2M
@@ -110,6 +111,7 @@ def load_pipeline(name: str, device: str, **parts: Any) -> S2M:
 def set_threads(threads: int | None) -> None:
     """Sets torch's CPU threads; None leaves the choice to torch."""
     if threads is not None:
-        import torch
+        with collector_paused():  # the first import of it
+            import torch
 
         torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, get_args
 
 from oodseg.core.errors import ConfigError, DeviceError, ImageError
+from oodseg.core.starting import collector_paused
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +75,8 @@ def choose_device(name: str | int | torch.device = "auto") -> str:
         )
     if text == "cpu":
         return text
-    import torch
+    with collector_paused():  # often the first import of it
+        import torch
 
     if text == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
