@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from oodseg.core.errors import WeightsError
+from oodseg.core.input_warnings import collect_warnings
 from oodseg.nn.checkpoints import read_state_dict, wrapper_prefix
 
 STATE = {"layer.weight": torch.arange(6.0).view(2, 3)}
@@ -21,6 +22,10 @@ STATE = {"layer.weight": torch.arange(6.0).view(2, 3)}
         {"model": STATE, "epoch": 3},
         {"state_dict": STATE, "mean_iu": np.float64(0.8), "best": np.float32(0.1), "step": np.int64(3)},
         {"model": {"model_state": STATE}},
+        {"state_dict": {"model": STATE}},
+        {"net": STATE, "epoch": 3},
+        {"module": STATE, "global_steps": 3},  # DeepSpeed
+        {**STATE, "_extra_state": None},
         {"state_dict": STATE, "args": argparse.Namespace(lr=0.1, name="run")},
         {f"module.{name}": each for name, each in STATE.items()},
         {"model": {f"module._orig_mod.{name}": each for name, each in STATE.items()}},
@@ -110,6 +115,7 @@ def test_without_permission(tmp_path, monkeypatch):
     def refused(*_, **__):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "a.pth").write_bytes(b"anything")
     monkeypatch.setattr(torch, "load", refused)
     with pytest.raises(WeightsError, match=r"a.pth cannot be read \(Permission denied\): check"):
         read_state_dict(tmp_path / "a.pth")
@@ -120,3 +126,64 @@ def test_a_training_that_diverged(tmp_path):
     torch.save({"model_state_dict": state}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match=r"a.pth hold NaN \(first in b.weight\).*: take an earlier"):
         read_state_dict(tmp_path / "a.pth")
+
+
+def test_what_stands_beside_the_network_in_a_module_of_a_training_is_left_out(tmp_path):
+    named = {f"model.{name}": each for name, each in STATE.items()}
+    torch.save({"state_dict": {**named, "criterion.weight": torch.ones(3)}}, tmp_path / "a.ckpt")
+    assert list(read_state_dict(tmp_path / "a.ckpt")) == list(STATE)
+    averaged = torch.optim.swa_utils.AveragedModel(torch.nn.Linear(1, 1))
+    torch.save(averaged.state_dict(), tmp_path / "b.ckpt")
+    assert set(read_state_dict(tmp_path / "b.ckpt")) == {"weight", "bias"}
+    own = {**STATE, "criterion.weight": torch.ones(3)}
+    torch.save(own, tmp_path / "c.ckpt")
+    assert set(read_state_dict(tmp_path / "c.ckpt")) == set(own), "without a wrapper it may be the network's"
+
+
+@pytest.mark.parametrize("key", ["model_ema", "ema_state_dict", "state_dict_ema", "swa"])
+def test_an_averaged_copy_is_said_to_be_there(tmp_path, key):
+    torch.save({"model": STATE, key: STATE, "schema": {}}, tmp_path / "a.pth")
+    with collect_warnings(forward=False) as warned:
+        read_state_dict(tmp_path / "a.pth")
+    assert len(warned) == 1
+    assert f"a.pth holds an averaged copy of the weights, too ({key})" in warned[0]
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.bin", "a.safetensors", "a.SAFETENSORS"])
+def test_files_are_told_by_what_they_hold(tmp_path, name):
+    save_file(STATE, tmp_path / name)
+    torch.testing.assert_close(read_state_dict(tmp_path / name), STATE)
+    torch.save(STATE, tmp_path / name)
+    torch.testing.assert_close(read_state_dict(tmp_path / name), STATE)
+
+
+def test_weights_in_several_files(tmp_path):
+    save_file(STATE, tmp_path / "1.safetensors")
+    torch.save({"other": torch.ones(2)}, tmp_path / "2.bin")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"layer.weight": "1.safetensors", "other": "2.bin"}}')
+    assert set(read_state_dict(index)) == {*STATE, "other"}
+    (tmp_path / "2.bin").unlink()
+    with pytest.raises(WeightsError, match=r"index\.json names 2\.bin, which is not beside it: fetch"):
+        read_state_dict(index)
+    index.write_text("[]")
+    with pytest.raises(WeightsError, match=r"index\.json is no index of weights"):
+        read_state_dict(index)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_few_bits(tmp_path, dtype):
+    torch.save({"a": torch.ones(3, dtype=dtype)}, tmp_path / "a.pth")
+    assert read_state_dict(tmp_path / "a.pth")["a"].dtype == dtype
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_stands_for_weights_or_is_more_than_weights(tmp_path):
+    (tmp_path / "a.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    (tmp_path / "b.pth").write_text("<!DOCTYPE html><html>Quota exceeded")
+    torch.jit.script(torch.nn.Linear(1, 1)).save(tmp_path / "c.pth")
+    torch.save({"a": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)}, tmp_path / "d.pth")
+    words = {"a": "git lfs pull", "b": "is a web page", "c": "is a TorchScript program", "d": "are quantised"}
+    for name, each in words.items():
+        with pytest.raises(WeightsError, match=each):
+            read_state_dict(tmp_path / f"{name}.pth")
