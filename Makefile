@@ -33,10 +33,11 @@ BROWSED := tests/service tests/mining
 LONG    := tests/training tests/cli tests/runs
 ROOMS   := $(LONG) tests $(filter-out $(LONG) $(BROWSED) %__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+APART   = $(MAKE) --no-print-directory --keep-going --jobs=2 $(TOGETHER)
 
 test: lint  ## lint, types and every test
 	@failed=; $(PYTEST) $(BROWSED) || failed=1; \
-	$(MAKE) --no-print-directory --keep-going --jobs=2 $(TOGETHER) PYTEST='$(PYTEST)' $(ROOMS:%=room/%) && test -z "$$failed"
+	$(APART) PYTEST='$(PYTEST)' $(ROOMS:%=room/%) && test -z "$$failed"
 
 room/tests:
 	@echo tests; $(PYTEST) $(wildcard tests/test_*.py)
@@ -50,7 +51,7 @@ coverage: test  ## what `make test` does, with the share of lines that ran: a qu
 	$(BIN)/coverage report
 
 test-fast: setup  ## what to run while editing
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
+	@$(APART) PYTEST='$(PYTEST) -m "not slow and not browser"' $(patsubst %,room/%,$(ROOMS) $(BROWSED))
 
 docs: setup  ## the documentation as a website in site/; a broken link or name is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
