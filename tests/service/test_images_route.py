@@ -1,7 +1,11 @@
 """`/v1/predict` and `/v1/failures` of a running app."""
 
+import io
+
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as rle_tools
 from service_app import BOX, PALE, assert_problem, client, encoded, models, pixels
 
@@ -100,6 +104,41 @@ def test_a_failure_detector_answers_likewise(served) -> None:
     for view in ("heat", "labels", "panel"):
         shown = served.post(f"/v1/failures?view={view}", content=encoded(image))
         assert pixels(shown.content).ndim == 3
+
+
+def pages(kind):
+    """A file of three images, of which the first is a street."""
+    buffer, first = io.BytesIO(), Image.fromarray(street(BOX))
+    others = [Image.fromarray(street((30, 30, 70, 70))), Image.fromarray(street())]
+    first.save(buffer, kind, save_all=True, append_images=others)
+    return buffer.getvalue()
+
+
+def dark(pillow_mode):
+    """An image of 16 bits that fills 12 of them."""
+    grey = street(BOX).astype(np.uint16).mean(2).astype(np.uint16) * 16
+    if pillow_mode == "grey":
+        buffer = io.BytesIO()
+        Image.fromarray(grey).save(buffer, "png")
+        return buffer.getvalue()
+    return cv2.imencode(".png", np.dstack([grey] * 3))[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pages("tiff"), "the upload holds 3 images, of which the first is taken"),
+        (pages("gif"), "the upload holds 3 images"),
+        (pages("webp"), "the upload holds 3 images"),
+        (dark("grey"), "the upload has 16 bits per channel and no value above"),
+        (dark("colours"), "the upload has 16 bits per channel and no value above"),
+    ],
+    ids=["tiff", "gif", "webp", "grey of 12 bits", "colours of 12 bits"],
+)
+def test_what_is_odd_about_an_image_is_told_every_time(served, content, words) -> None:
+    for path in ("predict", "predict", "failures", "failures"):  # the second answer is a kept one
+        warnings = served.post(f"/v1/{path}", content=content, headers=JSON).json()["warnings"]
+        assert len([each for each in warnings if each.startswith(words)]) == 1, (path, warnings)
 
 
 def test_without_a_failure_detector() -> None:

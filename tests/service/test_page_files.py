@@ -82,6 +82,19 @@ def test_warnings_of_a_file_are_told(page) -> None:
 
 @pytest.mark.slow
 @needs_browser
+def test_of_an_animation_the_first_image_is_taken_and_that_is_said(page) -> None:
+    buffer, first = io.BytesIO(), Image.open(io.BytesIO(picture()))
+    first.save(buffer, "gif", save_all=True, append_images=[first.rotate(180)])
+    hand_in(page, file("two.gif", buffer.getvalue()))
+    words = "“two.gif” holds 2 images, of which the first is taken: save the others as files of their own."
+    assert page.locator("#warnings li").inner_text() == words
+    page.locator("#tab-failures").click()
+    page.locator("#failures .warnings li").wait_for()
+    assert page.locator("#failures .warnings li").inner_text() == words
+
+
+@pytest.mark.slow
+@needs_browser
 def test_odd_names_are_only_text(page) -> None:
     hand_in(page, *[file(name) for name in NAMES])
     shown_names = []

@@ -18,7 +18,7 @@ def test_the_oldest_go() -> None:
     found = loaded.find(scene(), "quiet")
     for digest in "abc":
         results.keep_prediction(digest, "quiet", found)
-        results.keep_assessment(digest, assessment(9))
+        results.keep_assessment(digest, assessment(9), [])
     assert results.prediction("a", "quiet", loaded) is None
     assert results.assessment("a") is None
     kept = results.prediction("c", "quiet", loaded)
@@ -30,9 +30,9 @@ def test_the_oldest_go() -> None:
 def test_large_assessments_leave_no_room_for_others() -> None:
     results = Results(9)
     for digest in "abc":
-        results.keep_assessment(digest, assessment(_PIXELS // 2))
+        results.keep_assessment(digest, assessment(_PIXELS // 2), [])
     assert [results.assessment(digest) is not None for digest in "abc"] == [False, True, True]
-    results.keep_assessment("d", assessment(_PIXELS + 1))
+    results.keep_assessment("d", assessment(_PIXELS + 1), [])
     assert results.assessment("d") is None
 
 

@@ -70,7 +70,9 @@ def found_picture(found: Prediction, image: NDArray[np.uint8], view: View) -> by
     return encode_numbers(score, "png", *_SCORES)
 
 
-def judged_json(found: Assessment, judge: Judge, request_id: str, version: str, seconds: float) -> bytes:
+def judged_json(
+    found: Assessment, judge: Judge, request_id: str, version: str, seconds: float, warnings: list[str]
+) -> bytes:
     """Describes an assessment in JSON."""
     interval = None
     if found.interval is not None and judge.intervals is not None:
@@ -89,6 +91,7 @@ def judged_json(found: Assessment, judge: Judge, request_id: str, version: str, 
             ClassQuality(name=name, iou=_number(float(value)))
             for name, value in zip(judge.classes, found.class_quality, strict=True)
         ],
+        warnings=warnings,
         detector=judge.name,
         version=version,
     )

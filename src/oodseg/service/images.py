@@ -93,13 +93,13 @@ async def failures(
     judge = state.engine.judge_in_use
 
     async def answer(data: bytes) -> bytes:
-        found, image = await _judge(state, data)
+        found, warnings, image = await _judge(state, data)
         if picture:
             if image is None:
                 image = await _decode(state, data)
             return await asyncio.to_thread(judged_picture, found, judge, image, view or "error")
         seconds = time.perf_counter() - began
-        return judged_json(found, judge, current_request() or "", __version__, seconds)
+        return judged_json(found, judge, current_request() or "", __version__, seconds, warnings)
 
     content = await _answered(request, answer)
     return Response(content, media_type=PNG if picture else JSON)
@@ -158,14 +158,14 @@ async def _find(state: State, data: bytes, point: str) -> tuple[Prediction, NDAr
     return found, image
 
 
-async def _judge(state: State, data: bytes) -> tuple[Assessment, NDArray[np.uint8] | None]:
-    """What the judge says of an image, and the image if it had to be decoded for that."""
+async def _judge(state: State, data: bytes) -> tuple[Assessment, list[str], NDArray[np.uint8] | None]:
+    """What the judge says of an image, what was mended in that, and it if it had to be decoded."""
     digest = hash_bytes(data)
     known = state.results.assessment(digest)
     if known is not None:
         state.meter.cached.inc()
-        return known, None
-    async with _decoded(state, data) as (image, _):
+        return *known, None
+    async with _decoded(state, data) as (image, warnings):
         found = await asyncio.wrap_future(state.engine.judge(image))
-    state.results.keep_assessment(digest, found)
-    return found, image
+    state.results.keep_assessment(digest, found, warnings)
+    return found, warnings, image

@@ -26,7 +26,7 @@ class Results:
     def __init__(self, most: int) -> None:
         self._most = most
         self._found: OrderedDict[tuple[str, str], Prediction] = OrderedDict()
-        self._judged: OrderedDict[str, Assessment] = OrderedDict()
+        self._judged: OrderedDict[str, tuple[Assessment, list[str]]] = OrderedDict()
 
     def prediction(self, digest: str, point: str, models: Models) -> Prediction | None:
         """Returns the objects of an image at an operating point or a readier one; None if unknown."""
@@ -43,19 +43,18 @@ class Results:
         while len(self._found) > self._most:
             self._found.popitem(last=False)
 
-    def assessment(self, digest: str) -> Assessment | None:
-        """Returns the assessment of an image; None if unknown."""
+    def assessment(self, digest: str) -> tuple[Assessment, list[str]] | None:
+        """Returns the assessment of an image and what was mended in that; None if unknown."""
         return self._judged.get(digest)
 
-    def keep_assessment(self, digest: str, found: Assessment) -> None:
-        """Keeps what a judge said."""
-        self._judged[digest] = found
-        while len(self._judged) > self._most or sum(map(_size, self._judged.values())) > _PIXELS:
+    def keep_assessment(self, digest: str, found: Assessment, warnings: list[str]) -> None:
+        """Keeps what a judge said, and what was mended in the image."""
+        self._judged[digest] = found, warnings
+        while len(self._judged) > self._most or self._judged_pixels() > _PIXELS:
             self._judged.popitem(last=False)
 
-
-def _size(found: Assessment) -> int:
-    return found.error.size
+    def _judged_pixels(self) -> int:
+        return sum(found.error.size for found, _ in self._judged.values())
 
 
 def at_point(found: Prediction, point: str, models: Models) -> Prediction:

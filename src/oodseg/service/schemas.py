@@ -73,6 +73,7 @@ class Judged(BaseModel):
     interval: Interval | None
     error: float = Field(description="Expected share of wrong pixels, 0..1.")
     classes: list[ClassQuality]
+    warnings: list[str] = Field(description="What was mended in the image, one sentence each.")
     detector: str = Field(description="Name of the failure detector.")
     version: str
 

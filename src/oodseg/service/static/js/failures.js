@@ -1,6 +1,7 @@
 // The pane of likely errors: how good a segmentation of the image is, without any truth.
 
 import { byId, draw, make, percent, sentence } from "./dom.js";
+import { warningsOf } from "./objects.js";
 import { store, subscribe, update } from "./store.js";
 import { loadFailures } from "./work.js";
 
@@ -37,7 +38,8 @@ function content(item) {
     const words = make("p", { id: "judging", text: item.status === "failed" ? "There is no answer for this image." : "Comparing the image with what its segmentation says…" });
     return [make("div", { class: "wait" }, words, item.status === "failed" ? null : make("progress", { "aria-labelledby": "judging" }))];
   }
-  return [quality(judged), ...classes(judged)];
+  const warnings = make("ul", { class: "warnings", "aria-label": "Warnings" }, ...warningsOf(judged, item));
+  return [quality(judged), ...(warnings.children.length ? [warnings] : []), ...classes(judged)];
 }
 
 function quality({ mean_iou: mean, interval, error }) {

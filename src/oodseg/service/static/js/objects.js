@@ -33,11 +33,15 @@ export function startObjects(onChoose) {
   subscribe(show);
 }
 
+/** The warnings of an answer about an item, as entries of a list. */
+export function warningsOf(answer, item) {
+  return (answer?.warnings ?? []).map((words) => make("li", { text: sentence(withName(words, item)) }));
+}
+
 function describe(item, kept) {
   const head = byId("found-count");
   const note = byId("found-note");
-  const warnings = item?.result?.warnings ?? [];
-  byId("warnings").replaceChildren(...warnings.map((words) => make("li", { text: sentence(withName(words, item)) })));
+  byId("warnings").replaceChildren(...warningsOf(item?.result, item));
   if (!item?.result) {
     head.textContent = { waiting: "Waiting", working: "Looking…", failed: "No answer", cancelled: "Cancelled" }[item?.status] ?? "\u00a0";
     note.replaceChildren();
