@@ -25,11 +25,17 @@ def test_entries_are_changed_in_a_copy():
     assert recipe == Recipe()
 
 
+def test_numbers_are_those_of_recipe_files():
+    assert change_recipe(Recipe(), ["steps=010"]).steps == 10
+
+
 @pytest.mark.parametrize(("change", "message"), [
-    ("stepz=3", "--set stepz=3 names no entry of the recipe: .*steps, size, augment, name"),
-    ("augment.some=3", "names no entry"),
+    ("stepz=3", "--set stepz=3 names no entry of the recipe; did you mean steps\\?: .*steps, size, augment"),
+    ("augment.flop=3", "names no entry of the recipe; did you mean augment.flip\\?:"),
+    ("qqq=3", "names no entry of the recipe: write"),
     ("steps.deep=3", "names no entry"),
-    ("steps", "KEY=VALUE"),
+    ("steps", "--set steps has no value: write steps=VALUE"),
+    ("augment={flip: 1, flip: 0}", "not valid YAML"),
     ("steps=0", "--set steps cannot be used"),
     ("steps=[1", "not valid YAML"),
 ])  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import yaml
@@ -32,10 +33,7 @@ def change_recipe(recipe: RecipeT, changes: Iterable[str]) -> RecipeT:
         for step in path:
             inside = inside.get(step) if isinstance(inside, dict) else None
         if not equals or not isinstance(inside, dict) or last not in inside:
-            raise ConfigError(
-                f"--set {change} names no entry of the recipe: write KEY=VALUE with one of "
-                f"{', '.join(values)} (--print-recipe shows them all)"
-            )
+            raise ConfigError(f"--set {change} {_fault(key.strip(), values)}")
         try:
             inside[last] = parse_yaml(text)
         except yaml.YAMLError:
@@ -46,6 +44,30 @@ def change_recipe(recipe: RecipeT, changes: Iterable[str]) -> RecipeT:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise ConfigError(f"--set {where} cannot be used ({fault['msg']}): choose another value") from error
+
+
+def _fault(key: str, values: dict[str, Any]) -> str:
+    """Says what is wrong with a change that names no entry."""
+    entries = _entries(values)
+    if key in entries:
+        return f"has no value: write {key}=VALUE"
+    alike = get_close_matches(key, entries, 1)
+    meant = f"; did you mean {alike[0]}?" if alike else ""
+    return (
+        f"names no entry of the recipe{meant}: write KEY=VALUE with one of "
+        f"{', '.join(values)} (--print-recipe shows them all)"
+    )
+
+
+def _entries(values: dict[str, Any]) -> list[str]:
+    """Lists all entries, those inside others as `outer.inner`."""
+    inner = [
+        f"{name}.{each}"
+        for name, value in values.items()
+        if isinstance(value, dict)
+        for each in _entries(value)
+    ]
+    return [*values, *inner]
 
 
 def recipe_yaml(recipe: BaseModel) -> str:

@@ -17,6 +17,7 @@ from oodseg.core.devices import choose_device, has_fast_bfloat16
 from oodseg.core.errors import ConfigError
 from oodseg.core.progress import Progress, silent
 from oodseg.training.engine.averaging import Ema
+from oodseg.training.engine.checkpoint import TimedCheckpoint, check_checkpoint, ctrl_c
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import LoopRecipe
 
@@ -61,7 +62,9 @@ def run_training(
         progress: Told after every step.
 
     Raises:
-        ConfigError: A batch that cannot be split evenly over the processes, or fewer GPUs than processes.
+        ConfigError: A batch that cannot be split evenly over the processes, fewer GPUs than processes, or a
+            checkpoint that is damaged or of another network.
+        KeyboardInterrupt: Ctrl-C; says where the same training will go on.
         OodsegError: Whatever `make_module` cannot make.
         SystemExit: In processes other than the first, when the training is over.
     """
@@ -71,19 +74,24 @@ def run_training(
     seed_everything(recipe.seed, workers=False, verbose=False)
     module = make_module()
     average = None if recipe.ema_decay is None else Ema(recipe.ema_decay)
+    checkpoint = out / _CHECKPOINT
+    kept = TimedCheckpoint(checkpoint, recipe)
     callbacks = [
         *([] if average is None else [average]),
         _Report(f"training {out.name}", recipe.max_steps, progress or silent),
-        _TimedCheckpoint(out / _CHECKPOINT, recipe.checkpoint_minutes),
+        kept,
     ]
     trainer = _trainer(recipe, out, callbacks)
-    checkpoint = out / _CHECKPOINT
     if not resume and trainer.is_global_zero:
         # Other processes, started by `fit`, find none either, whatever they would make of it.
         checkpoint.unlink(missing_ok=True)
-    trainer.fit(module, ckpt_path=checkpoint if resume and checkpoint.is_file() else None, weights_only=True)
+    start = checkpoint if resume and checkpoint.is_file() else None
+    if start is not None:
+        check_checkpoint(start, module)
     validates = recipe.val_every_steps is not None
-    found = trainer.validate(module, verbose=False, weights_only=True) if validates else []
+    with ctrl_c(kept, recipe.max_steps):
+        trainer.fit(module, ckpt_path=start, weights_only=True)
+        found = trainer.validate(module, verbose=False, weights_only=True) if validates else []
     if not trainer.is_global_zero:
         raise SystemExit(0)
     network: nn.Module = module.network
@@ -146,30 +154,3 @@ class _Report(Callback):  # type: ignore[misc]
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         if trainer.is_global_zero:
             self._progress(self._stage, trainer.global_step, self._total)
-
-
-class _TimedCheckpoint(Callback):  # type: ignore[misc]
-    """Keeps the checkpoint of a run: every few minutes and at the end, whole or not at all.
-
-    Lightning's own saves by the clock only where it steps the optimisers itself.
-    """
-
-    def __init__(self, path: Path, minutes: float) -> None:
-        self._path, self._seconds = path, 60 * minutes
-        self._saved = time.monotonic()
-
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        """Saves when it is time: all processes at the same step."""
-        if trainer.strategy.broadcast(time.monotonic() - self._saved >= self._seconds):
-            self._save(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: TrainingModule) -> None:
-        """Saves the last step."""
-        self._save(trainer)
-
-    def _save(self, trainer: Trainer) -> None:
-        unfinished = self._path.with_suffix(".unfinished")
-        trainer.save_checkpoint(unfinished)
-        if trainer.is_global_zero:
-            unfinished.replace(self._path)
-        self._saved = time.monotonic()
