@@ -25,10 +25,6 @@ def test_entries_are_changed_in_a_copy():
     assert recipe == Recipe()
 
 
-def test_numbers_are_those_of_recipe_files():
-    assert change_recipe(Recipe(), ["steps=010"]).steps == 10
-
-
 @pytest.mark.parametrize(("change", "message"), [
     ("stepz=3", "--set stepz=3 names no entry of the recipe; did you mean steps\\?: .*steps, size, augment"),
     ("augment.flop=3", "names no entry of the recipe; did you mean augment.flip\\?:"),
