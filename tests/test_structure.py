@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -101,3 +102,10 @@ def test_docstrings_say_what_something_is_or_does():
         if (ast.get_docstring(node) or "").startswith(("What ", "Whether ", "How ", "Which ", "Where "))
     ]
     assert not questions
+
+
+def test_a_percent_sign_stands_behind_a_space():
+    """In messages, on pages and in documents."""
+    joined = re.compile(r"\.\d%\}|\d%[ ,.:;)]")
+    files = [*SOURCE.rglob("*.py"), *SOURCE.parents[1].glob("docs/**/*.md")]
+    assert not [str(path) for path in files if joined.search(path.read_text("utf-8"))]

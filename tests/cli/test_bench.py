@@ -69,7 +69,7 @@ def test_comparison(red, monkeypatch):
     monkeypatch.setattr("oodseg.runs.comparison.compare_runtimes", compare)
     result = bench(red, "--compare")
     assert result.exit_code == 0, result.output
-    for word in ("160x128", "float32", "bfloat16", "0.125%", "1.00", "note: torch runs it", "fastest of 2"):
+    for word in ("160x128", "float32", "bfloat16", "0.125 %", "1.00", "note: torch runs it", "fastest of 2"):
         assert word in result.output
     assert asked["runs"] == 2
     assert asked["pipeline"] == str(red)

@@ -33,7 +33,7 @@ def save_labelled(folder, count):
 def test_intervals_of_a_failure_detector(tmp_path):
     data, judge = save_labelled(tmp_path / "drives", 15), tmp_path / "judge"
     found = run("calibrate", data, "--interval", 0.8, "--detector", "red_is_wrong", "--out", judge)
-    promise = "with a probability of 80%, provided that it is exchangeable with the 10 images"
+    promise = "with a probability of 80 %, provided that it is exchangeable with the 10 images"
     assert_sentence(found, 0, f"wrote {judge}: the true mean IoU of an image lies in its interval", promise)
     save_image(tmp_path / "a.png", 16)
     found = run("failures", tmp_path / "a.png", "--detector", judge, "--out", tmp_path / "out")
@@ -45,7 +45,7 @@ def test_too_few_images_are_said(tmp_path):
     found = run(
         "calibrate", data, "--interval", 0.9, "--detector", "red_is_wrong", "--out", tmp_path / "judge"
     )
-    assert_sentence(found, 2, "4 labelled images are too few for intervals at 90%: give at least 15")
+    assert_sentence(found, 2, "4 labelled images are too few for intervals at 90 %: give at least 15")
     assert not (tmp_path / "judge").exists()
 
 
@@ -59,7 +59,7 @@ def test_boxes_of_a_pipeline(tmp_path):
         Image.fromarray(label).save(data / "labels" / f"{number}.png")
     found = run("calibrate", data, "--risk", "miss=0.1", "--pipeline", source, "--out", sure)
     promise = (
-        "on average at most 10% of the anomalous pixels of an image that holds any are missed, provided that"
+        "on average at most 10 % of the anomalous pixels of an image that holds any are missed, provided that"
     )
     assert_sentence(found, 0, f"wrote {sure}: {promise}", f"next: oodseg predict IMAGES --pipeline {sure}")
     found = run("predict", data / "images", "--pipeline", sure, "--out", tmp_path / "out")

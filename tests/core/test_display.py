@@ -57,8 +57,8 @@ def test_table_of_objects():
     page = to_html("a.jpg", objects(2), 20, 40, PNG)
     assert cells(page) == [
         ["", "confidence", "x", "y", "width", "height", "area", "share"],
-        ["&#9632; 1", "0.90", "10", "4", "20", "4", "80", "10.00%"],
-        ["&#9632; 2", "0.10", "10", "4", "20", "4", "80", "10.00%"],
+        ["&#9632; 1", "0.90", "10", "4", "20", "4", "80", "10.00 %"],
+        ["&#9632; 2", "0.10", "10", "4", "20", "4", "80", "10.00 %"],
     ]
     assert "40 &times; 20 &middot; 2 unknown objects" in page
 

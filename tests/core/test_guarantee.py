@@ -7,8 +7,12 @@ from oodseg.core.guarantee import RISKS, Guarantee
 @pytest.mark.parametrize(
     ("risk", "target", "words"),
     [
-        ("miss", 0.1, "on average at most 10% of the anomalous pixels of an image that holds any are missed"),
-        ("miss_objects", 0.25, "at most 25% of the unknown objects"),
+        (
+            "miss",
+            0.1,
+            "on average at most 10 % of the anomalous pixels of an image that holds any are missed",
+        ),
+        ("miss_objects", 0.25, "at most 25 % of the unknown objects"),
         ("false_alarms", 0.5, "at most 0.5 false alarms per image are raised (at most 5 counted)"),
     ],
 )

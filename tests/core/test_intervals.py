@@ -39,7 +39,7 @@ def test_nothing_estimated_has_no_interval():
 def test_the_promise_names_its_condition():
     said = QualityIntervals(**GOOD).promise()
     assert "true mean IoU" in said
-    assert "probability of 90%" in said
+    assert "probability of 90 %" in said
     assert "exchangeable with the 78 images of the calibration (drives)" in said
 
 
@@ -57,7 +57,7 @@ def test_intervals_of_structures():
     assert found.around("liver", 0.95) == pytest.approx((0.75, 1.0))
     assert found.around("liver", None) is None
     assert found.around("spleen", 0.5) is None
-    assert "probability of 90%" in found.promise()
+    assert "probability of 90 %" in found.promise()
     assert "exchangeable with the 24 of the calibration (test scans)" in found.promise()
 
 

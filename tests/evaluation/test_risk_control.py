@@ -40,7 +40,7 @@ def test_new_images_miss_no_more_than_promised(tmp_path):
     assert (found.risk, found.target, found.images, found.data) == ("miss", 0.3, 60, "old")
     assert 0 < found.least_confidence < 1
     assert s2m.operating_point == "calibrated"
-    assert "at most 30%" in s2m.promise
+    assert "at most 30 %" in s2m.promise
     share = missed(s2m, dataset(tmp_path / "new", 60, seed=1))
     assert 0.15 < share < 0.4
     s2m.operating_point = "quiet"

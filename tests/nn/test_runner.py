@@ -122,7 +122,7 @@ def broken(graph, model, bfloat16):
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize(
-    ("engine", "reason"), [(wrong, r"its outputs differ by 50\.0%"), (broken, r"no kernel for Conv")]
+    ("engine", "reason"), [(wrong, r"its outputs differ by 50\.0 %"), (broken, r"no kernel for Conv")]
 )
 def test_torch_takes_over_where_a_runtime_fails_or_differs(engine, reason, monkeypatch):
     monkeypatch.setitem(ENGINES, "openvino", engine)

@@ -45,7 +45,7 @@ def show_comparison(report: Mapping[str, Any]) -> None:
                 each["precision"],
                 *_cells(size, "least_milliseconds"),
                 f"{size['ratio']:.2f}",
-                f"{size['difference']:.3%}",
+                f"{100 * size['difference']:.3f} %",
                 f"{each['load_seconds']:.1f}",
                 f"{each['first_seconds']:.1f}",
             )

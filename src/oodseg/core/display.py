@@ -58,7 +58,7 @@ def _row(position: int, found: OodObject, pixels: int) -> str:
     colour = "#{:02x}{:02x}{:02x}".format(*colour_of(number))
     swatch = f'<span style="color: {colour}">&#9632;</span> {number}'
     box = [f"{value:.0f}" for value in found.bbox]
-    cells = [swatch, f"{found.confidence:.2f}", *box, str(found.area), f"{found.area / pixels:.2%}"]
+    cells = [swatch, f"{found.confidence:.2f}", *box, str(found.area), f"{100 * found.area / pixels:.2f} %"]
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 

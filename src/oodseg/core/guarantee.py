@@ -53,7 +53,9 @@ class Guarantee:
 
     def promise(self) -> str:
         """Says in one sentence what is promised, and on what condition."""
-        phrase = RISKS[self.risk][0].format(share=f"{self.target:.0%}", target=self.target, bound=self.bound)
+        phrase = RISKS[self.risk][0].format(
+            share=f"{100 * self.target:.0f} %", target=self.target, bound=self.bound
+        )
         return (
             f"on average {phrase}, provided that images are exchangeable with the {self.images} of the "
             f"calibration ({self.data}): of the same source, as if drawn at random with them"

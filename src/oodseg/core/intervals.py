@@ -74,8 +74,8 @@ class QualityIntervals:
         """Says in one sentence what an interval promises, and on what condition."""
         return (
             f"the true mean {self.quality} of an image lies in its interval with a probability of "
-            f"{self.level:.0%}, provided that it is exchangeable with the {self.images} images of the "
-            f"calibration ({self.data}): of the same source, as if drawn at random with them"
+            f"{100 * self.level:.0f} %, provided that it is exchangeable with the {self.images} images of "
+            f"the calibration ({self.data}): of the same source, as if drawn at random with them"
         )
 
 
@@ -124,9 +124,9 @@ class StructureIntervals:
     def promise(self) -> str:
         """Says in one sentence what an interval promises, and on what condition."""
         return (
-            f"the true Dice of a structure lies in its interval with a probability of {self.level:.0%}, "
-            f"provided that scan and labels are exchangeable with the {self.scans} of the calibration "
-            f"({self.data}): of the same source, as if drawn at random with them"
+            "the true Dice of a structure lies in its interval with a probability of "
+            f"{100 * self.level:.0f} %, provided that scan and labels are exchangeable with the {self.scans} "
+            f"of the calibration ({self.data}): of the same source, as if drawn at random with them"
         )
 
 

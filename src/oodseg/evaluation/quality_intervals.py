@@ -112,7 +112,7 @@ def fit_intervals(
     if len(rest) < images_needed(level) or len(first) < _FEWEST:
         least = max(math.ceil(images_needed(level) / (1 - _SHARE)) + 1, math.ceil(_FEWEST / _SHARE))
         raise ConfigError(
-            f"{count} labelled images are too few for intervals at {level:.0%}: give at least {least}"
+            f"{count} labelled images are too few for intervals at {100 * level:.0f} %: give at least {least}"
         )
     centre = _ridge(first, first.true, _PULL_CENTRE)
     gaps = np.abs(first.true - _on(centre, first))

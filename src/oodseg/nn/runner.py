@@ -101,7 +101,7 @@ class Runner:
             with full_precision(), torch.autocast("cpu", enabled=False):
                 expected: Tensors = module(*inputs)
             difference = largest_difference(engine(inputs), expected)
-            fault = "" if difference <= TOLERANCE else f"its outputs differ by {difference:.1%}"
+            fault = "" if difference <= TOLERANCE else f"its outputs differ by {100 * difference:.1f} %"
         except Exception as error:  # whatever another runtime meets in a network of a user's
             fault = cause(error)
         if not fault:
