@@ -29,19 +29,19 @@ from typing import TYPE_CHECKING, Any
 from oodseg.core.bundle import bundled_names
 from oodseg.core.encoding import ImageFormat, NumberFormat
 from oodseg.core.input_warnings import warn_input
-from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress
 from oodseg.core.saving import COCO_FILE
 from oodseg.io.images import Channels
 from oodseg.pipeline import S2M
 from oodseg.report.objects import PAGE_FILE
+from oodseg.runs.fallback import fit_or_recall
 from oodseg.runs.folder import open_run, undone_if_refused
 from oodseg.runs.items import open_source
 from oodseg.runs.loading import load, read_limits
 from oodseg.runs.loop import Tally, work_through
 from oodseg.runs.predicting import LISTS, Outputs, Predicting, PredictionRecord
 from oodseg.runs.scores import ScoreMaps
-from oodseg.runs.statistics import explain_nothing, fit_to_inputs
+from oodseg.runs.statistics import explain_nothing
 from oodseg.runs.store import Plan, RunStore
 
 if TYPE_CHECKING:
@@ -203,14 +203,10 @@ def predict(
     )
     notes: list[str | None] = []
     maps = None if score_maps is None else ScoreMaps(score_maps, opened, score_stats)
-    if maps is None and isinstance(s2m, S2M):
-        fallback = fit_to_inputs(s2m, opened.items)
-        notes.append(fallback)
-        if fallback is not None and s2m.detector is not None:
-            fitted = statistics_of(s2m.detector)
-            known["fitted"] = [fitted.mean, fitted.std]
-    promise = s2m.promise if maps is None and isinstance(s2m, S2M) else None
     known["scores"] = None if maps is None else maps.settings
+    if maps is None and isinstance(s2m, S2M):
+        notes.append(fit_or_recall(s2m, opened.items, known, out, DEFAULT_FOLDER, fresh))
+    promise = s2m.promise if maps is None and isinstance(s2m, S2M) else None
     gated = None if score_out is None else Path(score_out).resolve().as_posix()
     outputs = Outputs(confidence_format, overlays, save_scores, save_crops, only_hits, gated)
     plan = Plan("predict", PredictionRecord, known, outputs.kinds, LISTS, fresh, not only_hits)

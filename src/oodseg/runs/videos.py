@@ -20,20 +20,19 @@ import numpy as np
 
 from oodseg.core.errors import ImageError
 from oodseg.core.fingerprint import file_identity, hash_json
-from oodseg.core.parts import statistics_of
 from oodseg.core.progress import Progress, silent
 from oodseg.core.version import __version__
 from oodseg.io.frames import Cut, Video
 from oodseg.io.mp4 import join_parts
 from oodseg.io.video import open_video
 from oodseg.pipeline import S2M
+from oodseg.runs.fallback import fit_or_recall
 from oodseg.runs.folder import open_run
 from oodseg.runs.following import follow
 from oodseg.runs.items import Item, Source
 from oodseg.runs.loading import load, read_limits
 from oodseg.runs.predictions import DEFAULT_FOLDER
 from oodseg.runs.segments import SEGMENTS, SegmentStore
-from oodseg.runs.statistics import fit_to_inputs
 from oodseg.runs.store import Plan
 from oodseg.runs.tracks import TrackSummary, summarise, write_csv, write_document
 
@@ -166,13 +165,10 @@ def predict_video(
         prompts=prompts,
         masks=masks,
     )
+    known |= {"video": _identity(video), "every": every, "start": start, "end": end}
     fallback = None
     if isinstance(s2m, S2M):
-        fallback = fit_to_inputs(s2m, _sample(video, cut))
-        if fallback is not None and s2m.detector is not None:
-            fitted = statistics_of(s2m.detector)
-            known["fitted"] = [fitted.mean, fitted.std]
-    known |= {"video": _identity(video), "every": every, "start": start, "end": end}
+        fallback = fit_or_recall(s2m, _sample(video, cut), known, out, DEFAULT_FOLDER, fresh)
     lists = (VIDEO_FILE, JSON_FILE, CSV_FILE, SEGMENTS)
     ready = open_run(Plan("predict", _NoRecord, known, {}, lists, fresh), Source([]), out, DEFAULT_FOLDER)
     store = SegmentStore(ready.store.out, hash_json([__version__, known]), overlays)
