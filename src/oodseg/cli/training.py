@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -107,8 +106,6 @@ def training(
 @contextmanager
 def training_libraries() -> Iterator[None]:
     """Says in a sentence which library of the training extra is missing; keeps the others quiet."""
-    # Lightning's notes about the machine would stand in the way of the progress bar.
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
     try:
         yield

@@ -1,3 +1,4 @@
+import logging
 import sys
 
 import pytest
@@ -97,3 +98,20 @@ def test_bfloat16_is_used_where_the_machine_computes_it(monkeypatch, fast, wante
     monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: fast)
     assert usable_precision("bf16-mixed") == wanted
     assert usable_precision("32-true") == "32-true"
+
+
+def test_lightning_says_nothing_of_itself(tmp_path, recwarn):
+    said = []
+    handler = logging.Handler()
+    handler.emit = said.append
+    log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    before = log.level
+    log.addHandler(handler)
+    try:
+        for steps in (1, 2):
+            run(tmp_path, RECIPE.model_copy(update={"max_steps": steps, "val_every_steps": 1}))
+    finally:
+        log.removeHandler(handler)
+    assert not said
+    assert log.level == before
+    assert not [each for each in recwarn if "lightning" in each.filename]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +84,8 @@ def run_training(
         _Report(f"training {out.name}", recipe.max_steps, progress or silent),
         kept,
     ]
-    trainer = _trainer(recipe, out, callbacks)
+    with _quiet():
+        trainer = _trainer(recipe, out, callbacks)
     if not resume and trainer.is_global_zero:
         # Other processes, started by `fit`, find none either, whatever they would make of it.
         checkpoint.unlink(missing_ok=True)
@@ -89,7 +93,7 @@ def run_training(
     if start is not None:
         check_checkpoint(start, module)
     validates = recipe.val_every_steps is not None
-    with ctrl_c(kept, recipe.max_steps):
+    with _quiet(), ctrl_c(kept, recipe.max_steps):
         trainer.fit(module, ckpt_path=start, weights_only=True)
         found = trainer.validate(module, verbose=False, weights_only=True) if validates else []
     if not trainer.is_global_zero:
@@ -100,6 +104,20 @@ def run_training(
     validation = {name: float(value) for each in found for name, value in each.items()}
     hours = (time.monotonic() - began) / 3600
     return Outcome(network.cpu().eval().requires_grad_(False), validation, hours)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps off the terminal what Lightning says of the machine, of itself and of other products."""
+    log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _trainer(recipe: LoopRecipe, out: Path, callbacks: list[Callback]) -> Trainer:
