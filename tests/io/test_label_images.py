@@ -157,3 +157,24 @@ def test_a_tiff_with_the_compression_of_jpeg_is_refused(tmp_path):
     Image.fromarray(ANOMALY.astype(np.uint8)).save(tmp_path / "a.tif", compression="jpeg", quality=95)
     with pytest.raises(DatasetError, match=r"a\.tif is a TIFF with JPEG compression, which changes codes"):
         read_label(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"),
+    [(18, [0, 1, 12]), (300, [0, 1, 12]), (4095, [0, 1, 12]), (255, [0, 1, 12]), (65535, [0, 1, 12])],
+)
+@pytest.mark.parametrize("plain", [False, True])
+def test_codes_of_pgm_files_are_their_numbers(tmp_path, largest, expected, plain):
+    values = codes(*expected)
+    if plain:
+        data = " ".join(map(str, values.ravel())).encode()
+    else:
+        data = values.astype(">u2" if largest > 255 else np.uint8).tobytes()
+    path = tmp_path / "a.pgm"
+    path.write_bytes(f"P{2 if plain else 5} 20 18 {largest}\n".encode() + data)
+    np.testing.assert_array_equal(read_label(path), values)
+
+
+def test_a_pgm_of_few_bits_holds_greys_as_viewers_show_them(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 20 18 1\n" + codes(0, 1).astype(np.uint8).tobytes())
+    np.testing.assert_array_equal(read_label(tmp_path / "a.pgm"), VOID)

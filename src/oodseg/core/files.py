@@ -17,6 +17,7 @@ from oodseg.core.errors import OodsegError
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 _SYSTEM_NAMES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"}
+_LFS = b"version https://git-lfs"
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.[0-9]+\.part")
 
 
@@ -32,6 +33,12 @@ def is_system_file(name: str) -> bool:
 def is_temporary(name: str) -> bool:
     """Tells whether a file is what `atomic_path` writes to; where nobody writes, a killed process left it."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Tells whether a file only stands for one in Git LFS that was never fetched."""
+    with path.open("rb") as file:
+        return file.read(len(_LFS)) == _LFS
 
 
 def is_hidden(name: str) -> bool:

@@ -93,7 +93,7 @@ def missing_decoder(header: bytes) -> str | None:
 
     Returns:
         The name of the format and what to install, or that the file is damaged; None for all but HEIC and
-        AVIF images, videos and PDF files.
+        AVIF images, videos, PDF files and what stands for a file in Git LFS.
     """
     brand = header[8:12] if header[4:8] == b"ftyp" else b""
     read = pillow_formats()
@@ -108,6 +108,8 @@ def missing_decoder(header: bytes) -> str | None:
         )
     if _is_video(header):
         return "a video: give it to `oodseg predict` alone, or save its frames as images"
+    if header.startswith(b"version http"):
+        return "not there but in Git LFS: fetch it with `git lfs pull`"
     return "a PDF file: save its pages as images" if header[:4] == b"%PDF" else None
 
 

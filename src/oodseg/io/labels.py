@@ -91,14 +91,27 @@ def _read_codes(stored: ImageFile, path: Path) -> NDArray[np.uint16]:
         raise DatasetError(
             f"the label {path} holds {pages} images: save the codes of all classes as one image, as PNG"
         )
-    wide = is_wide(stored)
+    wide, largest = is_wide(stored), _largest(stored)
     stored.load()
     image: Image = stored
     with suppress(Exception):  # a broken EXIF block does not make the pixels unreadable
         image = ImageOps.exif_transpose(stored)
     if image.mode == "P":
         return _palette_codes(image)
-    return _codes(read_wide(path, stored) if wide else np.asarray(_plain(image)), path)
+    values = read_wide(path, stored) if wide else np.asarray(_plain(image))
+    if largest is not None:  # Pillow has brought them to 0..255, or to 0..65535 above that
+        values = np.rint(values * (largest / (255 if largest < 256 else 65535)))
+    return _codes(values, path)
+
+
+def _largest(stored: ImageFile) -> int | None:
+    """The largest value that a PGM or PPM names, where that is a count of codes and not what white is."""
+    if stored.format != "PPM" or not stored.tile:
+        return None
+    named = stored.tile[0][3]
+    largest = named[-1] if isinstance(named, tuple) else None
+    whole = isinstance(largest, int) and largest < 256 and (largest & (largest + 1)) == 0
+    return largest if isinstance(largest, int) and not whole and largest != 65535 else None
 
 
 def _read_numbers(path: Path) -> NDArray[Any] | None:

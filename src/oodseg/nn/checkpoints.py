@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from oodseg.core.errors import WeightsError
+from oodseg.core.files import is_lfs_pointer
 from oodseg.core.input_warnings import warn_input
 from oodseg.core.texts import read_text
 from oodseg.core.weights import check_weights
@@ -148,7 +149,7 @@ def _unpickled(path: Path) -> Any:
 
 def _fault(path: Path, error: Exception, start: bytes) -> str:
     """Words why a file was not read; torch advises to execute it."""
-    if start.startswith(b"version https://git-lfs"):
+    if is_lfs_pointer(path):
         return f"{path} only stands for weights in Git LFS: fetch them with `git lfs pull`"
     if start.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         return f"{path} is a web page, not weights: the download was refused, so fetch it in a browser"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, WeightsError, cause
+from oodseg.core.files import is_lfs_pointer
 from oodseg.core.installing import install_extra
 
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_BESIDE = re.compile(r'External data path does not exist: "?([^"]+)"?')
+_NEWER = re.compile("Unsupported model IR version|guarantees.* opset|opset.* under development")
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -47,12 +52,26 @@ def open_session(source: str | Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(source), options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common base
-        remedy = "export it again"
-        if Path(source).suffix.lower() != ".onnx":
-            remedy = "give what torch.onnx.export wrote of the network, not its weights"
-        raise WeightsError(
-            f"{source} is not an ONNX file that can be run ({cause(error)}): {remedy}"
-        ) from error
+        raise WeightsError(_fault(Path(source), cause(error), onnxruntime.__version__)) from error
+
+
+def _fault(path: Path, reason: str, version: str) -> str:
+    """Words why onnxruntime has not opened a file."""
+    if is_lfs_pointer(path):
+        return f"{path} only stands for a file in Git LFS: fetch it with `git lfs pull`"
+    beside = _BESIDE.search(reason)
+    if beside is not None:
+        name = Path(beside[1]).name
+        return f"{path} keeps its weights in {name}, which is not beside it: copy that file, too"
+    if _NEWER.search(reason):
+        return (
+            f"{path} is of a newer version of ONNX than onnxruntime {version} reads: update onnxruntime, or "
+            "export it for an older one (opset_version=17)"
+        )
+    remedy = "export it again"
+    if path.suffix.lower() != ".onnx":
+        remedy = "give what torch.onnx.export wrote of the network, not its weights"
+    return f"{path} is not an ONNX file that can be run ({_CODE.sub('', reason)}): {remedy}"
 
 
 def fixed_sides(given: Any) -> list[int | None]:
