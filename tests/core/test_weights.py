@@ -4,9 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import load
 
 from oodseg.core.errors import ConfigError
-from oodseg.core.weights import pack, unpack
+from oodseg.core.weights import pack, to_safetensors, unpack
 
 STATE = {
     "conv.weight": torch.randn(48, 24, 3, 3, generator=torch.Generator().manual_seed(1)),
@@ -69,3 +71,24 @@ def test_eight_bit_numbers_without_a_scale_and_scales_of_others_are_left_alone()
 def test_other_bits_are_refused():
     with pytest.raises(ConfigError, match="16 or 8 bits, not in 4"):
         pack(STATE, bits=4)
+
+
+def test_the_same_weights_are_the_same_bytes():
+    tensors = {"b": torch.arange(6.0).view(2, 3), "a": torch.ones(3, dtype=torch.float16)}
+    notes = {name: f"ü {name}" for name in "zyxwvut"}
+    written = {
+        to_safetensors(tensors, dict(sorted(notes.items(), reverse=turn % 2 == 0))) for turn in range(8)
+    }
+    assert len(written) == 1
+    data = written.pop()
+    read = load(data)
+    assert read.keys() == tensors.keys()
+    assert all(torch.equal(read[name], each) for name, each in tensors.items())
+    assert int.from_bytes(data[:8], "little") % 8 == 0
+
+
+def test_notes_of_the_header_are_read_back(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(to_safetensors({"a": torch.zeros(2)}, {"part": "masks", "name": "größe"}))
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata() == {"part": "masks", "name": "größe"}

@@ -20,7 +20,7 @@ from oodseg.core.fingerprint import hash_bytes
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS
 from oodseg.core.version import __version__
-from oodseg.core.weights import check_bits, check_weights, pack, unpack
+from oodseg.core.weights import check_bits, check_weights, pack, to_safetensors, unpack
 
 FORMAT = 2
 
@@ -183,11 +183,9 @@ def write_weights(folder: Path, key: str, part: Part, bits: int = 16) -> dict[st
     state = part.state_dict()
     if not state:
         return None
-    from safetensors.torch import save
-
     buffers = {name for name, _ in part.named_buffers()}
     header = {"part": key, "name": part.name, "oodseg": __version__}
-    data = save(pack(state, bits, buffers), metadata=header)
+    data = to_safetensors(pack(state, bits, buffers), header)
     write_bytes(folder / f"{key}.safetensors", data)
     return {"file": f"{key}.safetensors", "sha256": hash_bytes(data)}
 

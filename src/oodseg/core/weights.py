@@ -6,6 +6,7 @@ Sec. 3.1): weights are stored in 8 bits and used in float32 as ever.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _SCALE = ".scale"
 _LARGEST = 127
 # Below this, one scale per channel costs more than 8 bits save.
 _SMALLEST = 1024
+_LENGTH = 8  # bytes that say how long the header of safetensors is, which is a multiple of them
 
 
 def check_bits(bits: int) -> None:
@@ -98,6 +100,26 @@ def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             state[name] = each.float() if each.dtype == torch.float16 else each
     return state
+
+
+def to_safetensors(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> bytes:
+    """Writes tensors in the format of safetensors: the same ones always as the same bytes.
+
+    The library writes its notes in another order every time.
+
+    Args:
+        tensors: By name.
+        notes: What the header says beside them.
+    """
+    from safetensors.torch import save
+
+    data = save(dict(tensors), metadata=dict(notes))
+    end = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
+    header = json.loads(data[_LENGTH:end])
+    header["__metadata__"] = dict(sorted(notes.items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH)
+    return len(text).to_bytes(_LENGTH, "little") + text + data[end:]
 
 
 def _along(scale: Tensor, like: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from oodseg.core.files import write_bytes, write_json
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS
 from oodseg.core.version import __version__
-from oodseg.core.weights import pack
+from oodseg.core.weights import pack, to_safetensors
 from oodseg.training.engine.recipe import Recipe
 
 _METRICS = "metrics.json"
@@ -62,13 +62,11 @@ def save_trained(
         notes: More for the header, JSON-able.
         metrics: More entries of `metrics.json`.
     """
-    from safetensors.torch import save
-
     state = part.state_dict() if isinstance(part, nn.Module) else {}
     header = {"oodseg": __version__, "part": key, "config": json.dumps(describe(part))}
     header |= {name: json.dumps(value) for name, value in (notes or {}).items()}
     path = out / f"{key}.safetensors"
-    write_bytes(path, save(pack(state, exact=exact), metadata=header))
+    write_bytes(path, to_safetensors(pack(state, exact=exact), header))
     parameters = sum(each.numel() for each in part.parameters()) if isinstance(part, nn.Module) else 0
     return Trained(path, save_metrics(out, recipe, validation, parameters=parameters, **metrics))
 
