@@ -14,7 +14,8 @@ HELP = """Compare two pipelines, before and after a training, on what was mined.
 
 Counts how many mined objects each of them finds (intersection over union of at least one half), how many \
 rejected things it finds again, and how many boxes it draws on ordinary images. One image in twenty is held \
-out of training by `oodseg train --more-objects`; its objects are counted apart.
+out of training by `oodseg train --more-objects`; its objects are counted apart. Where chance alone may have \
+made a difference, it says so instead of better or worse.
 
 [bold]Example[/bold]
 

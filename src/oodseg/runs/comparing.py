@@ -15,6 +15,7 @@ from oodseg.core.objects import OodObject
 from oodseg.core.progress import Progress, silent
 from oodseg.data.mined import MinedThing, read_mined
 from oodseg.io.discovery import find_images
+from oodseg.metrics.sign_test import sign_test
 from oodseg.runs.loading import load
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 FOUND = 0.5
 """Intersection over union from which a thing counts as found."""
+
+CHANCE = 0.05
+"""Differences that chance makes more often than this are called neither better nor worse (`sign_test`)."""
+
+CLEAR = (
+    "Better and worse: clearly so, as chance alone makes such a difference in fewer than one of twenty "
+    "comparisons (sign test over things, or images)."
+)
+"""What the verdicts mean."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,8 @@ class Figure:
         of: How many there are.
         good: Whether more is better.
         unit: What `of` counts, where that is something else, in the singular.
+        risen: Things, or images, whose own figure is higher after.
+        fallen: Those whose own is lower.
     """
 
     name: str
@@ -43,6 +55,8 @@ class Figure:
     of: int
     good: bool
     unit: str = ""
+    risen: int = 0
+    fallen: int = 0
 
     @property
     def total(self) -> str:
@@ -51,9 +65,11 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """`"better"`, `"worse"` or `"same"`."""
+        """`"better"`, `"worse"`, `"same"`, or `"too close to tell"` where it may be chance."""
         if self.before == self.after:
             return "same"
+        if sign_test(self.risen, self.fallen) > CHANCE:
+            return "too close to tell"
         return "better" if (self.after > self.before) == self.good else "worse"
 
 
@@ -116,7 +132,7 @@ def compare(
         settings = None if isinstance(pipeline, str | os.PathLike) else {"pipeline": title}
         s2m, _ = load(pipeline, settings, device=device)
         show = _titled(progress or silent, title)
-        boxes = sum(len(s2m(path).objects) for path in _told(images, "ordinary images", show))
+        boxes = [len(s2m(path).objects) for path in _told(images, "ordinary images", show)]
         counts.append((_found(wanted, s2m, "objects", show), _found(rejected, s2m, "negatives", show), boxes))
     (found, again, boxes), (found_after, again_after, boxes_after) = counts
     result = Comparison(_name(before), _name(after))
@@ -127,10 +143,15 @@ def compare(
         ):
             names = {each.name for each in things if part is None or each.held_out}
             if names:
-                result.figures.append(Figure(name, len(first & names), len(second & names), len(names), good))
+                one, two = first & names, second & names
+                changed = len(two - one), len(one - two)
+                result.figures.append(Figure(name, len(one), len(two), len(names), good, "", *changed))
     if images:
+        changes = [two - one for one, two in zip(boxes, boxes_after, strict=True)]
+        changed = sum(each > 0 for each in changes), sum(each < 0 for each in changes)
+        totals = sum(boxes), sum(boxes_after)
         result.figures.append(
-            Figure("boxes on ordinary images", boxes, boxes_after, len(images), False, "image")
+            Figure("boxes on ordinary images", *totals, len(images), False, "image", *changed)
         )
     result.gained, result.lost = sorted(found_after - found), sorted(found - found_after)
     _write(result, Path(out))
@@ -170,7 +191,7 @@ def _write(result: Comparison, out: Path) -> None:
         f"before: `{result.before}`, after: `{result.after}`",
         "",
         "Found: outlined with an intersection over union of at least one half. The rows without `held out` "
-        "count all, also what was held out of training.",
+        f"count all, also what was held out of training. {CLEAR}",
         "",
         "| | before | after | of | |",
         "|---|---|---|---|---|",
