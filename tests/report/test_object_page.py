@@ -1,6 +1,8 @@
 import json
 import re
 
+import pytest
+
 from oodseg.report.object_list import ObjectEntry, ObjectList
 from oodseg.report.object_page import render
 
@@ -60,3 +62,36 @@ def test_settings_are_told():
     assert "Pipeline <code>street</code>, operating point thorough" in text
     assert "Promised: at most 10 % are missed" in text
     assert "Not predicted" not in text
+
+
+def told(**settings):
+    text = page([entry()], settings={"pipeline": "street", "pipeline_sha256": "12", **settings})
+    return re.search(r"Pipeline <code>street</code>(.*?)\. A confidence", text)[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"operating_point": "quiet", "detector": None, "limits": {}}, ", operating point quiet"),
+        (
+            {
+                "operating_point": "quiet",
+                "detector": "onnx:my.onnx+energy",
+                "prompts": {"name": "components"},
+            },
+            ", detector onnx:my.onnx+msp, prompts components, operating point quiet",
+        ),
+        ({"operating_point": "quiet", "limits": {"min_confidence": 0.3}}, ", confidence from 0.3"),
+        (
+            {"limits": {"min_area": 50, "max_objects": 3}, "scores": {"mean": 0.0}},
+            ", scores of files, objects from 50 pixels, objects per image at most 3",
+        ),
+    ],
+)
+def test_what_stands_in_place_of_the_pipelines_own_is_told(settings, words):
+    assert told(**settings) == words
+
+
+def test_parts_of_a_pipeline_in_memory_are_its_own():
+    text = page([entry()], settings={"pipeline": "mine", "detector": {"name": "street"}})
+    assert "Pipeline <code>mine</code>. A confidence" in text

@@ -11,6 +11,7 @@ from oodseg.report.failure_charts import draw
 from oodseg.report.failure_list import FailureEntry, FailureList
 from oodseg.report.failure_panels import Colour, class_colours
 from oodseg.report.html import fill
+from oodseg.report.settings import name_part
 
 
 def render(listed: FailureList) -> str:
@@ -32,8 +33,8 @@ def render(listed: FailureList) -> str:
         failures=list(listed.failures.values()),
         dice=listed.info.get("dice"),
         volume=_volume(listed.info),
-        detector=_words(settings.get("detector", "")),
-        opinions=[_words(each) for each in settings.get("second_opinions", ())],
+        detector=name_part(settings.get("detector", "")),
+        opinions=[name_part(each) for each in settings.get("second_opinions", ())],
         notes=listed.info.get("notes", ()),
         promise=listed.promise,
         interval_word=listed.interval_word,
@@ -56,11 +57,6 @@ def _volume(info: Mapping[str, Any]) -> dict[str, str | None] | None:
         "error_file": info["error_volume"],
         "labels_file": info.get("label_volume"),
     }
-
-
-def _words(part: Any) -> str:
-    """Names a part as settings do: a word, or a mapping with its name."""
-    return str(part["name"]) if isinstance(part, Mapping) else str(part)
 
 
 def _card(entry: FailureEntry, colours: Mapping[str, Colour]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from oodseg.core.overlay import COLOURS
 from oodseg.report.html import fill
 from oodseg.report.object_list import ObjectEntry, ObjectList, rank
+from oodseg.report.settings import tell_choices
 
 _LINKS = {"overlays": "overlay", "masks": "mask", "confidence": "confidence", "scores": "scores"}
 
@@ -36,7 +37,7 @@ def render(listed: ObjectList) -> str:
         failures=list(listed.failures.values()),
         folder=None if folder is None else PurePath(folder).name,
         pipeline=settings.get("pipeline"),
-        point=settings.get("operating_point"),
+        choices=tell_choices(settings),
         promise=listed.info.get("promise"),
         version=listed.info.get("version"),
     )
