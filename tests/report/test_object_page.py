@@ -76,7 +76,7 @@ def told(**settings):
         (
             {
                 "operating_point": "quiet",
-                "detector": "onnx:my.onnx+energy",
+                "detector": "onnx:my.onnx+msp",
                 "prompts": {"name": "components"},
             },
             ", detector onnx:my.onnx+msp, prompts components, operating point quiet",
