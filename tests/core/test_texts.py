@@ -23,7 +23,10 @@ def test_what_is_hardly_a_text(tmp_path, data):
     assert read_text(tmp_path / "a") == data.decode()
 
 
-def test_another_encoding_is_an_error_but_for_names():
+def test_another_encoding_is_an_error_but_for_names(tmp_path):
+    (tmp_path / "a.txt").write_bytes("größe".encode("cp1252"))
+    with pytest.raises(UnicodeError, match="neither in UTF-8 nor in UTF-16: save it in UTF-8"):
+        read_text(tmp_path / "a.txt")
     with pytest.raises(UnicodeDecodeError):
         decoded("größe".encode("cp1252"))
     assert decoded("größe".encode("cp1252"), lenient=True).encode("utf-8", "surrogateescape") == (

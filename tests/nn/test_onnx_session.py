@@ -1,12 +1,15 @@
 """What cannot be opened is called what it is."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from oodseg.core.errors import WeightsError
 from oodseg.nn.onnx_session import open_session
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 
 def network(opset=17, ir=8):

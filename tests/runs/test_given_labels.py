@@ -1,6 +1,7 @@
 """Stored labels of images are judged as a segmenter's are."""
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -150,3 +151,22 @@ def test_a_refused_run_leaves_no_folder(labelled, tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match="holds the code 40"):
         judge("images", detector="street", predictions="labels", device="cpu")
     assert not (tmp_path / "oodseg-results").exists()
+
+
+def test_names_with_accents_in_either_spelling_and_pictures_of_labels(labelled, tmp_path):
+    for number, name in enumerate(("é", "ü", "ñ")):
+        other = unicodedata.normalize("NFD" if number else "NFC", name)
+        (labelled / "images" / f"{number}.png").rename(labelled / "images" / f"{other}.png")
+        path = labelled / "labels" / f"{number}.png"
+        path.rename(path.with_name(f"{unicodedata.normalize('NFC', name)}.png"))
+    Image.new("RGB", (WIDTH, HEIGHT)).save(labelled / "labels" / "é.jpg")
+    run = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
+    assert not run.failures
+
+
+def test_labels_in_jpeg_are_said_to_be_that(labelled, tmp_path):
+    path = labelled / "labels" / "1.png"
+    Image.open(path).save(path.with_suffix(".jpg"))
+    path.unlink()
+    run = judge(labelled / "images", out=tmp_path / "out", predictions=labelled / "labels", device="cpu")
+    assert "1.jpg is a JPEG, whose compression changes codes" in run.failures["1.png"]

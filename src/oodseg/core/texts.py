@@ -13,10 +13,13 @@ def read_text(path: Path) -> str:
 
     Raises:
         OSError: It cannot be opened.
-        UnicodeDecodeError: It is in another encoding (a `ValueError`).
+        UnicodeError: It is in another encoding (a `ValueError`).
     """
     data = path.read_bytes()
-    text = data.decode(unmarked) if (unmarked := _unmarked(data)) else decoded(data)
+    try:
+        text = data.decode(unmarked) if (unmarked := _unmarked(data)) else decoded(data)
+    except UnicodeDecodeError as error:
+        raise UnicodeError("it is neither in UTF-8 nor in UTF-16: save it in UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

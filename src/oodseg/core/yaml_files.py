@@ -29,7 +29,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path} does not exist: check the path for typing errors") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be opened ({error.strerror or error}): check the path") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (UnicodeError, yaml.YAMLError, RecursionError) as error:
         fault = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
         raise ConfigError(f"{path} cannot be read as YAML ({fault}): check it") from error
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ConfigError, DatasetError, ImageError
-from oodseg.core.files import is_system_file
+from oodseg.core.files import composed, is_system_file
 from oodseg.core.fingerprint import file_identity
 from oodseg.core.progress import Progress, silent
 from oodseg.core.taxonomy import IGNORE
-from oodseg.io.labels import read_label
+from oodseg.io.labels import LABEL_SUFFIXES, read_label
 from oodseg.runs.items import Item, Source
 
-_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
+_LOSSY = frozenset({".jpg", ".jpeg"})  # pictures of labels, where there are labels beside them
 _OTHER = "other"
 VOID = "void"  # the class of codes that are not judged
 _LOST = -1
@@ -50,12 +50,12 @@ class GivenLabelFiles:
         paths = [item.path for item in self._items if item.path is not None]
         # How many images share a name: labels by that name would be those of one of them.
         self._twins = Counter(path.with_suffix("") for path in paths)
-        self._stems = Counter(path.stem for path in paths)
+        self._stems = Counter(composed(path.stem) for path in paths)
         self._by_name: dict[str, list[Path]] = {}
         for path in sorted(self._folder.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES and path.is_file() and not is_system_file(path.name):
+            if path.suffix.lower() in LABEL_SUFFIXES and path.is_file() and not is_system_file(path.name):
                 key = path.relative_to(self._folder).with_suffix("").as_posix()
-                self._by_name.setdefault(key, []).append(path)
+                self._by_name.setdefault(composed(key), []).append(path)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -69,19 +69,21 @@ class GivenLabelFiles:
         Raises:
             ImageError: There are none, or several.
         """
-        stem = "" if item.path is None else item.path.stem
+        stem = "" if item.path is None else composed(item.path.stem)
         names = [item.key]
         if item.path is not None and self._twins[item.path.with_suffix("")] < 2:
             names.append(str(PurePosixPath(item.key).with_name(stem)))
             names += [stem] if self._stems[stem] < 2 else []
         for name in names:
-            found = self._by_name.get(name, [])
+            found = self._by_name.get(composed(name), [])
+            found = [path for path in found if path.suffix.lower() not in _LOSSY] or found
             if len(found) == 1:
                 return found[0]
             if found:
                 listed = ", ".join(path.name for path in found)
                 raise ImageError(f"{self._folder} holds several labels of {item.name} ({listed}): keep one")
-        raise ImageError(f"{self._folder} holds no labels named '{names[-1]}' ({', '.join(_SUFFIXES)})")
+        known = ", ".join(sorted(LABEL_SUFFIXES - _LOSSY))
+        raise ImageError(f"{self._folder} holds no labels named '{names[-1]}' ({known})")
 
     def classes(self, progress: Progress | None = None) -> list[str]:
         """Names the classes for a judge that has none of its own; without names every code but 255 is one.
