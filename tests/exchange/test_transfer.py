@@ -62,6 +62,16 @@ def test_what_an_earlier_export_left_there_is_said(name, labelled, tmp_path):
     assert all("sub" in note and "choose another folder" in note for note in said)
 
 
+@pytest.mark.parametrize("name", ["yolo", "supervisely", "oodis"])
+def test_what_is_left_there_is_not_read(name, labelled, tmp_path):
+    out = tmp_path / "out"
+    write(labelled, out, name)
+    for file in format_of(name).files(out):
+        file.write_bytes(b"\xff no labels")
+    notes = write(labelled[:1], out, name).notes
+    assert any(f"labels of {len(labelled) - 1} images" in note for note in notes)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_recognised_and_by_no_other(name, labelled, tmp_path):
     write(labelled, tmp_path / "out", name)

@@ -113,7 +113,7 @@ def to_safetensors(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> b
     """
     from safetensors.torch import save
 
-    data = save(dict(tensors), metadata=dict(notes))
+    data: bytes = save(dict(tensors), metadata=dict(notes))
     end = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
     header = json.loads(data[_LENGTH:end])
     header["__metadata__"] = dict(sorted(notes.items()))

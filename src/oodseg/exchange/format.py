@@ -35,6 +35,7 @@ class Format:
         matches: Whether a folder holds labels of this format.
         place: Where an image of that name lies, from the folder of the labels; None where none belong there.
         submission: Whether it is for the server of a benchmark: predictions, which are never ground truth.
+        files: The files below a folder that hold the labels of one image each; None where one file holds all.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Format:
     matches: Callable[[Path], bool]
     place: Callable[[str], str] | None = in_images
     submission: bool = False
+    files: Callable[[Path], Iterable[Path]] | None = None
 
 
 def any_case(pattern: str) -> str:

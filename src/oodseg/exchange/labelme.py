@@ -54,7 +54,7 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged.
     """
     found = []
-    for file in sorted(visible(root.rglob(any_case("*.json")))):
+    for file in sorted(_json_files(root)):
         with reading(file, "labels of LabelMe"):
             document = load_json(file)
             if isinstance(document, dict) and document.keys() >= _KEYS:
@@ -64,8 +64,20 @@ def read(root: Path) -> list[LabelledImage]:
 
 def matches(root: Path) -> bool:
     """Tells whether one of the first few JSON files below a folder is one of LabelMe."""
-    documents = map(peek_json, islice(visible(root.rglob(any_case("*.json"))), _LOOKED_AT))
-    return any(isinstance(each, dict) and each.keys() >= _KEYS for each in documents)
+    return any(map(_is_label, islice(_json_files(root), _LOOKED_AT)))
+
+
+def _json_files(root: Path) -> Iterator[Path]:
+    return visible(root.rglob(any_case("*.json")))
+
+
+def _is_label(file: Path) -> bool:
+    document = peek_json(file)
+    return isinstance(document, dict) and document.keys() >= _KEYS
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return filter(_is_label, _json_files(root))
 
 
 def _shape(label: str, found: OodObject) -> dict[str, Any]:
@@ -133,4 +145,4 @@ def _beside(name: str) -> str:
     return name
 
 
-FORMAT = Format("LabelMe", "NAME and STEM.json beside it", write, read, matches, place=_beside)
+FORMAT = Format("LabelMe", "NAME and STEM.json beside it", write, read, matches, place=_beside, files=_files)

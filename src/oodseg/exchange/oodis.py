@@ -52,7 +52,7 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged or missing.
     """
     found = []
-    for file in sorted(visible(root.rglob(f"*{_LIST}"))):
+    for file in sorted(_files(root)):
         with reading(file, "list of masks for OoDIS"):
             masks = list(_masks(file))
             height, width = masks[0][0].shape
@@ -60,6 +60,10 @@ def read(root: Path) -> list[LabelledImage]:
             name = file.relative_to(root).as_posix().removesuffix(_LIST)
             found.append(LabelledImage(name, height, width, tuple(objects)))
     return found
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return visible(root.rglob(f"*{_LIST}"))
 
 
 def matches(root: Path) -> bool:
@@ -81,4 +85,5 @@ FORMAT = Format(
     matches,
     None,
     submission=True,
+    files=_files,
 )

@@ -7,7 +7,7 @@ The benchmark's own toolkit reads the folder as `outputs/anomaly_p/METHOD/DATASE
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -50,13 +50,17 @@ def read(root: Path) -> list[LabelledImage]:
     """
     h5py = _library()
     found = []
-    for path in sorted(visible(root.rglob(f"*{_SUFFIX}"))):
+    for path in sorted(_files(root)):
         with reading(path, "map for SegmentMeIfYouCan"), h5py.File(path, "r") as file:
             confidence = np.asarray(file[_KEY], np.float32)
             height, width = confidence.shape
             name = path.relative_to(root).with_suffix("").as_posix()
             found.append(LabelledImage(name, height, width, tuple(_regions(confidence))))
     return found
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return visible(root.rglob(f"*{_SUFFIX}"))
 
 
 def matches(root: Path) -> bool:
@@ -83,4 +87,6 @@ def _library() -> ModuleType:
     return library
 
 
-FORMAT = Format("SegmentMeIfYouCan", "STEM.hdf5", write, read, matches, place=None, submission=True)
+FORMAT = Format(
+    "SegmentMeIfYouCan", "STEM.hdf5", write, read, matches, place=None, submission=True, files=_files
+)

@@ -60,10 +60,14 @@ def read(root: Path) -> list[LabelledImage]:
         DatasetError: A file is damaged.
     """
     found = []
-    for file in sorted(visible(root.rglob(any_case("ann/*.json")))):
+    for file in sorted(_files(root)):
         with reading(file, "annotations of Supervisely"):
             found.append(_image(load_json(file), file, root))
     return found
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return visible(root.rglob(any_case("ann/*.json")))
 
 
 def matches(root: Path) -> bool:
@@ -151,4 +155,6 @@ def _fill(figure: dict[str, Any], height: int, width: int) -> NDArray[np.bool_] 
     return None
 
 
-FORMAT = Format("Supervisely", "meta.json, ds0/ann/NAME.json, ds0/img/NAME", write, read, matches, place)
+FORMAT = Format(
+    "Supervisely", "meta.json, ds0/ann/NAME.json, ds0/img/NAME", write, read, matches, place, files=_files
+)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from oodseg.core.errors import ConfigError, DatasetError, OodsegError
+from oodseg.core.errors import ConfigError, DatasetError
 from oodseg.core.input_warnings import name_few
 from oodseg.core.prediction import Prediction
 from oodseg.core.progress import Progress, track
@@ -91,6 +91,7 @@ def write(
         labelled = read_results(Path(source))
     else:
         labelled = [from_prediction(each) if isinstance(each, Prediction) else each for each in source]
+    before = _stamps(chosen, target)
     if picks is not None:
         labelled = keep_picked(labelled, Path(picks))
     check_names(labelled)
@@ -98,27 +99,33 @@ def write(
         for image in track(labelled, "placing images", progress):
             place_image(image, target / chosen.place(image.name), images)
     notes = list(chosen.write(track(labelled, "writing labels", progress), target))
-    if there:
-        notes += _left_there(chosen, target, labelled)
+    if before:
+        notes += _left_there(target, before, _stamps(chosen, target))
     return Export(
         target, chosen.title, len(labelled), sum(len(each.objects) for each in labelled), tuple(notes)
     )
 
 
-def _left_there(chosen: Format, root: Path, written: Iterable[LabelledImage]) -> Iterator[str]:
-    """Says that an earlier export left labels of other images behind, as formats of a file per image do."""
-    # Without suffixes, which submissions leave out.
-    known = {PurePosixPath(each.name).with_suffix("") for each in written}
-    try:
-        read_back = [each.name for each in chosen.read(root)]
-        others = sorted(name for name in read_back if PurePosixPath(name).with_suffix("") not in known)
-    except OodsegError:  # what else lies there is none of an export's business
-        return
-    if others:
-        yield (
-            f"{root} also holds labels of {len(others)} images that are not among these "
-            f"({name_few(others)}), from an earlier export: remove them, or choose another folder"
-        )
+def _stamps(chosen: Format, root: Path) -> dict[Path, tuple[int, int]]:
+    """Files of labels of one image each, with what tells whether one has been written again."""
+    found = {file: file.stat() for file in chosen.files(root)} if chosen.files is not None else {}
+    return {file: (status.st_ino, status.st_mtime_ns) for file, status in found.items()}
+
+
+def _left_there(
+    root: Path, before: Mapping[Path, tuple[int, int]], now: Mapping[Path, tuple[int, int]]
+) -> list[str]:
+    """Says which files an earlier export left behind, without reading them."""
+    left = sorted(
+        file.relative_to(root).as_posix() for file, stamp in before.items() if now.get(file) == stamp
+    )
+    if not left:
+        return []
+    images = "1 image that is" if len(left) == 1 else f"{len(left)} images that are"
+    return [
+        f"{root} also holds labels of {images} not among these ({name_few(left)}), from an earlier export: "
+        "remove them, or choose another folder"
+    ]
 
 
 def read(folder: str | os.PathLike[str], format: str | None = None) -> list[LabelledImage]:

@@ -65,9 +65,7 @@ def read(root: Path) -> list[LabelledImage]:
     with reading(root / FILE, "classes of YOLO"):
         names = _read_names(root / FILE)
     found = []
-    for file in sorted(visible((root / "labels").rglob(any_case("*.txt")))):
-        if file.name.lower() == _CLASSES:
-            continue
+    for file in sorted(_files(root)):
         stem = file.relative_to(root / "labels").with_suffix("").as_posix()
         with reading(file, "polygons of YOLO"):
             path = find_image(root, f"{stem}.jpg")
@@ -77,6 +75,11 @@ def read(root: Path) -> list[LabelledImage]:
             labelled = list(_objects(file, names, height, width))
         found.append(LabelledImage.from_labelled(f"{stem}{path.suffix}", height, width, labelled, path))
     return found
+
+
+def _files(root: Path) -> Iterator[Path]:
+    found = visible((root / "labels").rglob(any_case("*.txt")))
+    return (file for file in found if file.name.lower() != _CLASSES)
 
 
 def matches(root: Path) -> bool:
@@ -144,4 +147,6 @@ def _objects(file: Path, names: dict[int, str], height: int, width: int) -> Iter
         yield names[code], OodObject.from_mask(mask)
 
 
-FORMAT = Format("YOLO segmentation", "data.yaml, labels/STEM.txt, images/", write, read, matches)
+FORMAT = Format(
+    "YOLO segmentation", "data.yaml, labels/STEM.txt, images/", write, read, matches, files=_files
+)
