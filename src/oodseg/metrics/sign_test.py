@@ -20,4 +20,4 @@ def sign_test(risen: int, fallen: int) -> float:
     """
     pairs = risen + fallen
     tail = sum(comb(pairs, each) for each in range(min(risen, fallen) + 1))
-    return min(1.0, 2 * tail / 2**pairs)
+    return min(1.0, float(2 * tail / 2**pairs))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import PurePosixPath
+from contextlib import contextmanager, nullcontext
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from oodseg.core.errors import ConfigError, ImageError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 PATH = "path"
 _PREFIX = "source_"
+_DELIMITERS = ",;\t"
+_HEAD = 1 << 16  # bytes that the names of the columns stand in
 
 
 def is_manifest(source: str) -> bool:
@@ -82,9 +85,16 @@ class Manifest:
         else:
             source = path
         if self.location.lower().endswith(".csv"):
-            # Names of digits alone are names still: 0001 is not 1.
-            texts = pa.csv.ConvertOptions(column_types={PATH: pa.string()})
-            return pa.csv.open_csv(source, convert_options=texts)
+            with nullcontext(source) if path is None else Path(path).open("rb") as file:
+                encoding, delimiter = _dialect(file.read(_HEAD))
+                file.seek(0)
+            return pa.csv.open_csv(
+                source,
+                pa.csv.ReadOptions(encoding=encoding),
+                pa.csv.ParseOptions(delimiter=delimiter),
+                # Names of digits alone are names still: 0001 is not 1.
+                pa.csv.ConvertOptions(column_types={PATH: pa.string()}),
+            )
         return _ParquetBatches(source)
 
     def _renamed(self, schema: pa.Schema) -> pa.Schema:
@@ -106,9 +116,10 @@ class Manifest:
         local = local_path(self.location)
         if local is None:
             return path if path.startswith("/") else f"{self.location.rpartition('/')[0]}/{path}"
-        beside = os.path.join(os.path.dirname(local), path)
-        found = path if os.path.lexists(path) or not os.path.lexists(beside) else beside
-        return os.path.abspath(found)
+        # Written on Windows, a path has backslashes.
+        spellings = (path, path.replace("\\", "/"))
+        places = [each for name in spellings for each in (name, os.path.join(os.path.dirname(local), name))]
+        return os.path.abspath(next(filter(os.path.lexists, places), path))
 
 
 @contextmanager
@@ -120,6 +131,14 @@ def _reading(location: str) -> Iterator[None]:
         raise ConfigError(
             f"the manifest {location} cannot be read ({error}): write it again as Parquet or CSV"
         ) from error
+
+
+def _dialect(head: bytes) -> tuple[str, str]:
+    """Encoding and delimiter of a CSV file: Excel writes semicolons in some countries, or UTF-16."""
+    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf8"
+    names = head[: len(head) // 2 * 2].decode(encoding, "replace").lstrip("\ufeff").splitlines()[:1]
+    cells = {each: [cell.strip(' "') for cell in "".join(names).split(each)] for each in _DELIMITERS}
+    return encoding, next((each for each in _DELIMITERS if PATH in cells[each]), ",")
 
 
 class _ParquetBatches:
