@@ -269,3 +269,13 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(type(path), "open", refused)
     with pytest.raises(ImageError, match=r"scan.nii cannot be opened \(Permission denied\): check its"):
         read_volume(path)
+
+
+@pytest.mark.parametrize(("unit", "written"), [("micron", "micron"), ("mm", "mm"), (None, "mm")])
+def test_the_unit_of_lengths_is_kept(tmp_path, unit, written):
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((20, 20, 5)), np.eye(4))
+    image.header.set_xyzt_units(unit)
+    image.to_filename(tmp_path / "a.nii")
+    scan = read_volume(tmp_path / "a.nii")
+    write_volume(tmp_path / "b.nii", scan.values, scan)
+    assert nibabel.load(tmp_path / "b.nii").header.get_xyzt_units()[0] == written

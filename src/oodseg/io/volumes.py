@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,7 +139,7 @@ def check_match(scan: Volume, labels: Volume) -> None:
 
 
 def write_volume(path: str | os.PathLike[str], values: NDArray[Any], like: Volume) -> None:
-    """Writes canonical values as NIfTI, in orientation and affine of the file that `like` was read from.
+    """Writes canonical values as NIfTI, in orientation, affine and unit of the file that `like` is of.
 
     Args:
         path: `.nii` or `.nii.gz`; written whole or not at all.
@@ -155,7 +156,7 @@ def write_volume(path: str | os.PathLike[str], values: NDArray[Any], like: Volum
     )
     stored = orientations.apply_orientation(values, back)
     image = nibabel.Nifti1Image(stored, like.stored_affine)
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units(_unit(like.path))
     data: bytes = image.to_bytes()
     # Without a time inside, equal volumes are equal files.
     write_bytes(path, gzip.compress(data, 6, mtime=0) if _is_named(Path(path), ".gz") else data)
@@ -256,6 +257,14 @@ def _corners(volume: Volume) -> NDArray[np.float64]:
     last = np.array(volume.values.shape) - 1
     corners = np.vstack([np.zeros(3), np.diag(last), last])
     return np.asarray(corners @ volume.affine[:3, :3].T + volume.affine[:3, 3], np.float64)
+
+
+def _unit(path: Path) -> str:
+    """The unit of lengths in a file; millimetres where it says none, or is gone."""
+    found = "unknown"
+    with suppress(Exception):
+        found = str(_nibabel().load(path).header.get_xyzt_units()[0])
+    return "mm" if found == "unknown" else found
 
 
 def _is_named(path: Path, suffix: str) -> bool:
