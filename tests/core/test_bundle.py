@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from oodseg import S2M
-from oodseg.core.bundle import bundled_names
+from oodseg.core.bundle import bundled_names, find_bundle
 from oodseg.core.errors import ConfigError, OodsegError, WeightsError
 from oodseg.detectors.street import StreetDetector
 from oodseg.masks.box import BoxSegmenter
@@ -180,3 +180,10 @@ def test_street_ships_with_the_package_and_is_small():
         "compact",
     )
     assert "Known failures" in (folder / "README.md").read_text()
+
+
+def test_a_folder_around_the_one_that_was_meant_names_it(tmp_path):
+    (tmp_path / "run" / "detector").mkdir(parents=True)
+    (tmp_path / "run" / "detector" / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"holds no config.json: .*; did you mean \S*run/detector\?$"):
+        find_bundle(tmp_path / "run")

@@ -145,3 +145,8 @@ def test_a_registry_may_hold_the_thing_itself():
 
 def test_a_function_among_the_scores_becomes_a_part():
     assert maker_of("scores", "energy")(temperature=2.0).config == {"temperature": 2.0}
+
+
+def test_a_folder_in_the_place_of_a_name_says_where_it_belongs(tmp_path):
+    with pytest.raises(ConfigError, match=r"as in segformer:FOLDER, one of `oodseg train` first goes into"):
+        resolve({"x": dict}, "things", str(tmp_path))

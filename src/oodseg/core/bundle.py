@@ -17,6 +17,7 @@ from typing import Any
 from oodseg.core.errors import OodsegError, WeightsError, cause
 from oodseg.core.files import atomic_path, write_bytes, write_json
 from oodseg.core.fingerprint import hash_bytes
+from oodseg.core.input_warnings import name_few
 from oodseg.core.parts import Part, describe
 from oodseg.core.spec import ROOMS
 from oodseg.core.version import __version__
@@ -56,9 +57,11 @@ def find_bundle(
     folder = Path(name)
     if (folder / "config.json").is_file():
         return folder
+    below = sorted(each.parent.as_posix() for each in folder.glob("*/config.json"))
+    meant = f"; did you mean {name_few(below)}?" if below else ""
     known = ", ".join(bundled_names(*inside)) or "none"
     fault = "holds no config.json" if folder.is_dir() else "does not exist"
-    raise WeightsError(f"the {what} {folder} {fault}: {remedy} ({known})")
+    raise WeightsError(f"the {what} {folder} {fault}: {remedy} ({known}){meant}")
 
 
 def read_json(path: Path, what: str) -> Any:

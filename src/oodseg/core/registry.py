@@ -81,7 +81,12 @@ def resolve(registry: Mapping[str, Any], room: str, name: str) -> Any:
 
 
 def _hint(name: str) -> str:
-    """Says what to do with a file in the place of a name."""
+    """Says what to do with a file or folder in the place of a name."""
+    if Path(name).is_dir():
+        return (
+            "; a folder comes after the name of what reads it, as in segformer:FOLDER, one of `oodseg train` "
+            "first goes into a pipeline (`oodseg train bundle`), and a pipeline is named with --pipeline"
+        )
     suffix = Path(name).suffix.lower()
     if suffix in _WEIGHTS:
         return (
