@@ -36,6 +36,29 @@ def test_tables_of_pandas(tmp_path, scores):
     assert np.array_equal(read_score_map(tmp_path / "b.csv").scores, scores)
 
 
+def test_tables_of_numpy_and_with_separators_at_the_end(tmp_path, scores):
+    np.savetxt(tmp_path / "a.csv", scores)
+    np.savetxt(tmp_path / "b.csv", scores, delimiter=", ", header="scores of a street")
+    (tmp_path / "c.csv").write_text("".join(f"{row},\n" for row in rows(scores)))
+    for name in ("a.csv", "b.csv", "c.csv"):
+        assert np.array_equal(read_score_map(tmp_path / name).scores, scores)
+
+
+def test_files_that_are_no_arrays(tmp_path):
+    (tmp_path / "a.npy").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    (tmp_path / "b.npy").write_text("no array")
+    np.save(tmp_path / "c.npy", np.array([{}], object), allow_pickle=True)
+    for name, words in (
+        ("a", "only stands for a file in Git LFS"),
+        ("b", "holds no array of numbers: save it"),
+    ):
+        with pytest.raises(ScoreMapError, match=rf"{name}\.npy {words}"):
+            read_score_map(tmp_path / f"{name}.npy")
+    with pytest.raises(ScoreMapError, match=r"c\.npy holds no array of numbers") as raised:
+        read_score_map(tmp_path / "c.npy")
+    assert "pickle" not in str(raised.value)
+
+
 @pytest.mark.parametrize("text", ["image,score\na.png,0.3\n", "1,2\n3\n", ""])
 def test_other_tables_are_refused(tmp_path, text):
     (tmp_path / "a.csv").write_text(text)

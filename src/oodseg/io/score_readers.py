@@ -22,7 +22,13 @@ _HDF5_KEY = "value"
 
 def _read_numpy(path: Path) -> NDArray[Any]:
     """Reads an array, or the one that is meant of several, whichever suffix the file has."""
-    found = np.load(path, allow_pickle=False)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        # What numpy says of files with more than numbers, or with none, advises to execute them.
+        raise ScoreMapError(f"{path} holds no array of numbers: save it as float32 with numpy.save") from None
     if isinstance(found, np.ndarray):
         return found
     with found as archive:
@@ -78,22 +84,25 @@ def _read_hdf5(path: Path) -> NDArray[Any]:
 
 
 def _read_table(path: Path) -> NDArray[Any]:
-    """Reads numbers between commas, semicolons or tabs; without the names that pandas puts around them."""
-    text = read_text(path)
-    if not text.strip():
+    """Reads numbers between commas, semicolons, tabs or blanks, as tools write them.
+
+    What stands around them is left out: comments (`#`), the names that pandas gives rows and columns, and a
+    separator at the end of every row.
+    """
+    lines = [line.strip(" \r") for line in read_text(path).split("\n")]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
         raise ScoreMapError(f"{path} is empty: write the scores row by row")
-    first, _, rest = text.partition("\n")
-    separator = next((each for each in ";\t," if each in first), ",")
-    cells = [cell.strip().strip('"') for cell in first.split(separator)]
+    separator = next((each for each in ";\t," if each in lines[0]), None)
+    if separator is not None and all(line.endswith(separator) for line in lines):
+        lines = [line[:-1] for line in lines]
+    cells = [cell.strip(' "') for cell in lines[0].split(separator)]
     columns = cells[1:] if not cells[0] else cells
     named = columns == [str(number) for number in range(len(columns))] and len(columns) > 1
-    if named:
-        text = rest
-    if separator == ";" and "." not in text:
-        text = text.replace(",", ".")
+    if separator == ";" and not any("." in line for line in lines):
+        lines = [line.replace(",", ".") for line in lines]
     try:
-        lines = text.splitlines()
-        values = np.loadtxt(lines, np.float64, delimiter=separator, ndmin=2, comments=None, quotechar='"')
+        values = np.loadtxt(lines[named:], np.float64, delimiter=separator, ndmin=2, quotechar='"')
     except ValueError as error:
         raise ScoreMapError(
             f"{path} holds no table of numbers ({cause(error)}): write the scores row by row"

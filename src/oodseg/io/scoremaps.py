@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import MissingDependencyError, ScoreMapError, cause
+from oodseg.core.files import is_lfs_pointer
 from oodseg.core.input_warnings import warn_input
 from oodseg.io.score_readers import READERS
 
@@ -84,6 +85,8 @@ def read_score_map(path: str | os.PathLike[str], *, allow_constant: bool = False
     if not path.is_file():
         raise ScoreMapError(f"{path} does not exist: check the path for typing errors")
     try:
+        if is_lfs_pointer(path):
+            raise ScoreMapError(f"{path} only stands for a file in Git LFS: fetch it with `git lfs pull`")
         values = reader(path)
     except (ScoreMapError, MissingDependencyError):
         raise
