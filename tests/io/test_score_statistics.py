@@ -42,7 +42,7 @@ def test_without_usable_maps(tmp_path):
         (np.zeros((3, 24, 40)), r"the shape \[3, 24, 40\]"),
         (np.full((24, 40), np.nan), "no finite value"),
         (np.full((24, 40), "a"), "instead of numbers"),
-        (np.array([None]), "cannot be read"),
+        (np.array([None]), "holds no array of numbers"),
     ],
 )
 def test_maps_that_all_have_a_fault(tmp_path, values, words):
