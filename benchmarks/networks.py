@@ -1,11 +1,12 @@
 """Compares street networks, alone and as ensembles, by their objectness on the sets of DATA/benchmarks_dev.
 
-    python benchmarks/networks.py --data DATA --network street --network RUN [--network RUN2]
+    python benchmarks/networks.py --data DATA --network street [--network RUN ...]
 
-A network is the folder of an `oodseg train segmenter` or the name or folder of a pipeline. Prints AuPRC and
-FPR95 in percent, pooled over each set, of every network and of every ensemble of them, seen at full and at
-half working size, for several weights of the closer look on the ground. Scores are compared at a quarter of
-the label's pixels, a sixteenth of large ones: figures differ a little from those of `oodseg evaluate`.
+A network is the folder of an `oodseg train segmenter` or the name or folder of a pipeline, of whose ensemble
+each network is one. Prints AuPRC and FPR95 in percent, pooled over each set, of every network and of every
+ensemble of them, seen at full and at half working size, for several weights of the closer look on the ground.
+Scores are compared at a quarter of the label's pixels, a sixteenth of large ones: figures differ a little
+from those of `oodseg evaluate`.
 """
 
 from __future__ import annotations
@@ -32,11 +33,22 @@ from oodseg.data.layouts import open_dataset
 from oodseg.detectors.street import StreetDetector
 from oodseg.io.images import resize, to_tensor
 from oodseg.metrics.pixel import pixel_metrics
+from oodseg.segmenters.street import StreetNet
+from oodseg.segmenters.street_ensemble import StreetEnsemble
 from oodseg.training.street_networks import network_of
 
 # Objectness is kept between -4 and 16 of these units: wide enough for every network.
 _RANGE = {"objectness": [-9.0, 2.4]}
 _TALL = 900  # rows of a label from which on every fourth is compared
+
+
+def members_of(source: str) -> list[tuple[str, StreetNet]]:
+    """The networks that a run or a pipeline holds, by name."""
+    network = network_of([source])
+    if not isinstance(network, StreetEnsemble):
+        return [(source, network)]
+    members: list[Any] = list(network.members)
+    return [(f"{source}, network {number}", each) for number, each in enumerate(members, start=1)]
 
 
 def looks(detector: StreetDetector, sizer: S2M, image: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
@@ -90,9 +102,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     console = Console(width=160)
+    networks = dict(named for source in options.network for named in members_of(source))
+    names = list(networks)
     detectors = [
-        StreetDetector(network_of([source]), statistics=_RANGE, reductions=(1, 2), detail=1.0)
-        for source in options.network
+        StreetDetector(network, statistics=_RANGE, reductions=(1, 2), detail=1.0)
+        for network in networks.values()
     ]
     folders = sorted(path for path in (options.data / "benchmarks_dev").iterdir() if path.is_dir())
     details = [float(each) for each in options.details.split(",")]
@@ -102,7 +116,7 @@ def main() -> None:
         rows = [figures[chosen, detail] for figures in found]
         mean = [statistics.mean(column) for column in zip(*rows, strict=True)]
         cells = [f"{auprc:.1f} / {fpr95:.1f}" for auprc, fpr95 in [*rows, mean]]
-        table.add_row(" + ".join(options.network[index] for index in chosen), f"{detail:g}", *cells)
+        table.add_row(" + ".join(names[index] for index in chosen), f"{detail:g}", *cells)
     console.print(table)
 
 
