@@ -116,7 +116,7 @@ def test_a_method_is_taught_beside_any_segmenter(tmp_path) -> None:
     tiny = ["sizes=[[64, 96]]", "hidden=8", "max_steps=1", "batch_size=2", "workers=0", "val_scenes=4",
             "val_every_steps=1"]  # fmt: skip
     method = ["detector", "--method", "densehybrid", "--data", data, "--out", tmp_path / "run"]
-    with pytest.raises(ConfigError, match="densehybrid is trained beside a segmenter: name it with --seg"):
+    with pytest.raises(ConfigError, match="densehybrid is trained beside one segmenter: name it with --seg"):
         run(*method, *changes(tiny))
     assert "wrote" in run(*method, *changes(tiny), "--segmenter", tmp_path / "net").output
     detector = load_trained(tmp_path / "run", "detector")

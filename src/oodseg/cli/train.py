@@ -79,7 +79,7 @@ def detector(
     request = request.preferring(f"detector_{method}", "detector")
     taught, data, out = request.settings(method_of(method).recipe_class)
     if not segmenter or len(segmenter) > 1:
-        raise ConfigError(f"{method} is trained beside a segmenter: name it with --segmenter")
+        raise ConfigError(f"{method} is trained beside one segmenter: name it with --segmenter, once")
     given = segmenter_of(segmenter[0])
     return train(method, taught, data, out, given, request.resume, request.progress).path
 

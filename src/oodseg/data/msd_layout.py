@@ -122,7 +122,8 @@ def _classes(path: Path) -> tuple[str, ...]:
         pairs = [(int(k), str(v)) if str(k).isdecimal() else (int(v), str(k)) for k, v in named.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
-            f"{path} names no structures ({cause(error)}): name the task's folder as unpacked, with this file"
+            f"{path} names no structures ({cause(error)}): name the task's folder as unpacked, with this "
+            "file, or every structure with --structure NAME=CODE"
         ) from error
     names = dict(pairs)
     if sorted(names) != list(range(len(names))) or len(names) < 2:

@@ -68,6 +68,7 @@ def train(
     if len(found.train) < max(2, settings.folds) or not found.val:
         raise DatasetError(
             f"{data_root} holds too few images of the label set {settings.labels} for {settings.folds} folds"
+            ": take fewer (--set folds=N), or add images"
         )
     if settings.folds == 1:
         raise ConfigError("one fold leaves no image to learn on: take at least 2, or 0 for no comparator")

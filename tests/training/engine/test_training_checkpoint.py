@@ -10,6 +10,7 @@ from oodseg.core.input_warnings import InputWarning
 from oodseg.training.engine.loop import run_training
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import LoopRecipe
+from oodseg.training.engine.resumption import goes_on
 
 RECIPE = LoopRecipe(max_steps=4, batch_size=2, warmup_steps=0, workers=0, precision="32-true")
 EVERY_STEP = RECIPE.model_copy(update={"checkpoint_minutes": 1e-9})
@@ -54,6 +55,16 @@ def test_other_settings_are_said_where_a_training_goes_on(
     other = longer.model_copy(update={"max_steps": 6, "seed": 3})
     with pytest.warns(InputWarning, match=r"made with other settings \(seed 0 to 3\) and the training"):
         run_training(other, lambda: Stopped(other), tmp_path)
+
+
+def test_nothing_is_said_where_the_caller_has_looked_at_the_settings(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    goes_on(tmp_path, ["what matters"])
+    run_training(RECIPE, lambda: Stopped(RECIPE), tmp_path)
+    other = RECIPE.model_copy(update={"max_steps": 6, "seed": 3})
+    run_training(other, lambda: Stopped(other), tmp_path)
+    assert not [each for each in recwarn if each.category is InputWarning]
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from oodseg.core.errors import ConfigError
 from oodseg.core.input_warnings import name_few, warn_input
 from oodseg.training.engine.module import TrainingModule
 from oodseg.training.engine.recipe import MACHINE, LoopRecipe
+from oodseg.training.engine.resumption import has_settings
 
 # What may change while a training goes on without becoming another one.
 _MAY_CHANGE = MACHINE | {"max_steps", "workers", "val_every_steps", "checkpoint_minutes"}
@@ -61,7 +62,9 @@ class TimedCheckpoint(Callback):  # type: ignore[misc]
         return {"settings": self._settings}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Says which settings are others than those of the checkpoint."""
+        """Says which settings are others than those of the checkpoint, unless `goes_on` has looked."""
+        if has_settings(self._path.parent):
+            return
         before = state_dict["settings"]
         changed = [
             f"{name} {before.get(name)} to {value}"
