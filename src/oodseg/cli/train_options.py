@@ -27,19 +27,24 @@ Devices = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Processes on this machine that share every batch, with a GPU each where there are some.",
+        help="Processes on this machine that share every batch, with a GPU each where there are some; "
+        "by default as the recipe says: 1.",
         show_default=False,
     ),
 ]
 Strategy = Annotated[
     str | None,
     typer.Option(
-        help="How processes work together, as Lightning calls it: ddp, ddp_find_unused_parameters_true.",
+        help="How processes work together, as Lightning calls it: ddp, ddp_find_unused_parameters_true; "
+        "by default as the recipe says: auto.",
         show_default=False,
     ),
 ]
 NumNodes = Annotated[
-    int | None, typer.Option(min=1, help="Machines that run this command.", show_default=False)
+    int | None,
+    typer.Option(
+        min=1, help="Machines that run this command; by default as the recipe says: 1.", show_default=False
+    ),
 ]
 MoreObjects = Annotated[
     list[str] | None,
