@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools import mask as rle_tools
-from service_app import BOX, PALE, assert_problem, client, encoded, models, pixels
+from service_app import BOX, PALE, assert_problem, client, encoded, models, pixels, scene
 
 from redness import HEIGHT, WIDTH, street
 
@@ -86,6 +86,7 @@ def test_pictures(served) -> None:
     assert mask[30:70, 20:60].all()
     assert confidence.max() > 65000
     assert score[50, 40] > score[0, 0] == round(65535 * 4 / 20)
+    assert np.array_equal(view("image"), scene())
     overlay = view("overlay")
     assert overlay.shape[2] == 3
     plain = served.post("/v1/predict", content=encoded(), headers=PNG)

@@ -82,6 +82,21 @@ def test_warnings_of_a_file_are_told(page) -> None:
 
 @pytest.mark.slow
 @needs_browser
+def test_what_the_browser_cannot_read_comes_from_the_service(page) -> None:
+    scan = encoded(pixels_of(Image.open(io.BytesIO(picture()))), "tiff")
+    hand_in(page, file("scan.tif", scan), file())
+    wait_for_store(page, "store.current.picture")
+    first = shown(page)
+    assert page.locator("#stage-message").is_hidden()
+    assert page.locator("#save-picture").is_enabled()
+    page.locator("#stage").press("ArrowRight")
+    page.locator("#announce:text('street.png: 3 objects')").wait_for()
+    wait_for_store(page, "store.current.name === 'street.png' && store.current.picture")
+    assert differ(first, shown(page)) == 0
+
+
+@pytest.mark.slow
+@needs_browser
 def test_of_an_animation_the_first_image_is_taken_and_that_is_said(page) -> None:
     buffer, first = io.BytesIO(), Image.open(io.BytesIO(picture()))
     first.save(buffer, "gif", save_all=True, append_images=[first.rotate(180)])

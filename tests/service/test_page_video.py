@@ -22,7 +22,7 @@ def test_a_video_is_followed_to_its_end_and_shown(browser, tmp_path) -> None:
         assert page.locator("#video").evaluate("(video) => video.videoWidth") > 0
         with page.expect_download() as waiting:
             page.get_by_role("button", name="tracks.csv").click()
-        assert waiting.value.suggested_filename == "tracks.csv"
+        assert waiting.value.suggested_filename == "drive_tracks.csv"
         assert page.faults == []
 
 

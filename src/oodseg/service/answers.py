@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from oodseg.core.parts import Assessment, Judge
     from oodseg.core.prediction import Prediction
 
-View = Literal["overlay", "mask", "confidence", "score"]
+View = Literal["overlay", "mask", "confidence", "score", "image"]
 """Pictures of a prediction: the image with its objects; 0 and 255; 16 bits, 0..65535 = 0..1; 16 bits at the
-working size, 0..65535 = -4..16 standard deviations."""
+working size, 0..65535 = -4..16 standard deviations; the image alone, as it was read."""
 FailureView = Literal["error", "heat", "labels", "panel"]
 """Pictures of an assessment: 16 bits, 0..65535 = 0..1; the same over the image; the predicted classes in
 colours; all of it side by side."""
@@ -62,6 +62,8 @@ def found_picture(found: Prediction, image: NDArray[np.uint8], view: View) -> by
     """Draws a prediction as PNG."""
     if view == "overlay":
         return encode_png(found.overlay(image))
+    if view == "image":
+        return encode_png(image)
     if view == "mask":
         return encode_png(found.mask.astype(np.uint8) * 255)
     if view == "confidence":

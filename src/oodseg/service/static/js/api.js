@@ -121,6 +121,11 @@ export async function predict(file, signal) {
   return (await send("v1/predict?all=1", file, "application/json", signal)).json();
 }
 
+/** An image as the service has read it, as PNG: for what a browser cannot read. */
+export async function image(file) {
+  return (await send("v1/predict?view=image&all=1", file, "image/png")).blob();
+}
+
 /** The anomaly score of an image as a grey picture. */
 export async function score(file) {
   return (await send("v1/predict?view=score", file, "image/png")).blob();

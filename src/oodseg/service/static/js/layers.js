@@ -35,7 +35,7 @@ export function startLayers() {
     for (const { name, row, box, title, range, value } of rows) {
       const { shown, opacity } = store.layers[name];
       const words = name === "heat" && store.tab === "failures" ? "Errors" : LAYERS.find((each) => each.name === name).label;
-      row.hidden = !hasLayer(name);
+      row.classList.toggle("absent", !hasLayer(name)); // its place stays, so that nothing moves
       box.checked = shown;
       title.textContent = words;
       range.setAttribute("aria-label", `Opacity of ${words.toLowerCase()}`);

@@ -7,7 +7,7 @@ import { loadPicture } from "./work.js";
 const LONGEST = 200; // bytes of a name, so that there is room for what comes behind it
 
 /** A name without suffix, and no longer than a file may be called. */
-function stem(name) {
+export function stem(name) {
   const kept = [...(name.replace(/\.[^.]*$/, "") || name)];
   while (new TextEncoder().encode(kept.join("")).length > LONGEST) kept.pop();
   return kept.join("");
@@ -102,6 +102,7 @@ export function startSave(paintPicture) {
     const { length } = answered();
     byId("save-all").hidden = images.length < 2; // from the beginning, so that nothing moves when answers come
     byId("save-all").disabled = !length;
-    byId("save-all").textContent = length === images.length ? "All as COCO" : `${length} of ${images.length} as COCO`;
+    const some = length === images.length ? "all" : `the ${length} that are done of ${images.length}`;
+    byId("save-all").title = `Objects of ${some} images as one COCO file`;
   });
 }

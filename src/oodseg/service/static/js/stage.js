@@ -146,7 +146,8 @@ function wordsOf(item) {
   if (item.kind === "video") return item.status === "done" ? "" : (item.progress?.words ?? "Waiting…");
   if (item.status === "waiting") return queue().paused ? "Stopped before this image." : "Waiting for the images before it…";
   if (item.status === "working") return store.waking ? "The service is getting ready…" : "Looking for what is unknown…";
-  return item.unshowable ? "This browser cannot show the image; the outlines are right." : "";
+  if (item.unshowable) return "This browser cannot show the image; the outlines are right.";
+  return item.foreign && !item.picture ? "This browser cannot read the image. The service sends it…" : "";
 }
 
 function showVideo(item) {

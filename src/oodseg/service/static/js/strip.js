@@ -1,6 +1,6 @@
 // The strip of images under the picture.
 
-import { byId, make, plural } from "./dom.js";
+import { announce, byId, make, plural } from "./dom.js";
 import { keptObjects, store, subscribe, update } from "./store.js";
 
 const buttons = new Map();
@@ -8,7 +8,9 @@ const buttons = new Map();
 /** Shows the image so many places further on. */
 export function stepImage(step) {
   const next = store.items[store.items.indexOf(store.current) + step];
-  if (next) update({ current: next, lit: null, chosen: null });
+  if (!next) return;
+  update({ current: next, lit: null, chosen: null });
+  announce(`${next.name}: ${wordsOf(next)[1]}`);
 }
 
 /** Paints an image into its place on the strip. */

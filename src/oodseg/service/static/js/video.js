@@ -2,11 +2,12 @@
 
 import * as api from "./api.js";
 import { announce, byId, complain, make, plural, sentence } from "./dom.js";
-import { download } from "./save.js";
+import { download, stem } from "./save.js";
 import { store, update } from "./store.js";
 import { fail } from "./work.js";
 
 const ENDED = new Set(["done", "failed"]);
+const FILES = ["tracks.mp4", "tracks.csv", "tracks.json"];
 const TRIES = 8; // to find the service again, in a row: a good minute
 
 let following = false;
@@ -103,10 +104,10 @@ async function hand(item, signal) {
 async function watch(item, first, signal) {
   const last = await end(item, first, signal);
   if (last.state !== "done") throw new Error(last.error ? sentence(last.error) : "The video could not be finished.");
-  const [video, tracks] = await Promise.all(["tracks.mp4", "tracks.csv"].map((name) => api.jobFile(item.job, name, signal)));
+  const [video, tracks, document] = await Promise.all(FILES.map((name) => api.jobFile(item.job, name, signal)));
   if (item.address) URL.revokeObjectURL(item.address);
   item.address = URL.createObjectURL(video);
-  item.files = { "tracks.mp4": video, "tracks.csv": tracks };
+  item.files = { "tracks.mp4": video, "tracks.csv": tracks, "tracks.json": document };
   item.tracks = readTable(await tracks.text());
   item.status = "done";
   announce(`${item.name}: ${plural(item.tracks.length, "object")} followed`);
@@ -173,7 +174,7 @@ export function showTracks(item) {
     make("td", { text: Number(track.confidence).toFixed(2) })));
   const head = make("thead", {}, make("tr", {}, ...["Object", "Seen", "Confidence"].map((text) => make("th", { scope: "col", text }))));
   const files = Object.entries(item.files).map(([name, blob]) =>
-    make("button", { class: "button", type: "button", text: name, onclick: () => download(blob, name) }));
+    make("button", { class: "button", type: "button", text: name, onclick: () => download(blob, `${stem(item.name)}_${name}`) }));
   const table = rows.length ? make("table", { class: "tracks" }, head, make("tbody", {}, ...rows)) : null;
   byId("objects").replaceChildren(make("li", {}, table, make("div", { class: "downloads" }, ...files)));
 }

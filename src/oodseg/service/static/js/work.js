@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { heatMap } from "./colour.js";
-import { announce, complain, make, plural } from "./dom.js";
+import { announce, complain, make, plural, sentence } from "./dom.js";
 import { prepare } from "./paint.js";
 import { keptObjects, store, update } from "./store.js";
 import { paintStrip } from "./strip.js";
@@ -49,9 +49,9 @@ const others = (what) => store.items.filter((item) => item !== store.current && 
   .map((item) => [item, what(item)]);
 let looks = 0;
 
-/** Decodes the picture of an item, if the browser can. */
+/** Decodes the picture of an item; where the browser cannot, gets it from the service once that has read it. */
 export async function loadPicture(item) {
-  if (item.picture || item.unshowable || item.kind !== "image") return;
+  if (item.picture || item.unshowable || item.kind !== "image" || (item.foreign && !item.result)) return;
   item.decoding ??= decode(item);
   await item.decoding;
 }
@@ -59,11 +59,11 @@ export async function loadPicture(item) {
 async function decode(item) {
   item.seen = ++looks;
   try {
-    item.picture = await decodePicture(item.file);
+    item.picture = await decodePicture(item.foreign ? await api.image(item.file) : item.file);
     item.size = { width: item.picture.width, height: item.picture.height };
     paintStrip(item, item.picture);
   } catch {
-    item.unshowable = true;
+    cannotShow(item);
   }
   item.decoding = undefined;
   refuseMisfit(item);
@@ -74,12 +74,18 @@ async function decode(item) {
   update();
 }
 
+function cannotShow(item) {
+  item.unshowable = item.foreign;
+  item.foreign = true;
+}
+
 /** Drops a picture of another size than the answer: no mask would fit it. */
 function refuseMisfit(item) {
   const { picture, result } = item;
   if (!picture || !result || (picture.width === result.width && picture.height === result.height)) return;
   picture.close();
-  Object.assign(item, { picture: undefined, size: undefined, unshowable: true });
+  Object.assign(item, { picture: undefined, size: undefined });
+  cannotShow(item);
 }
 
 const PATIENCE = 20; // seconds for a browser to say whether it can show a video
@@ -165,7 +171,7 @@ async function answer(item) {
     item.status = "done";
     refuseMisfit(item);
     // Of many images, those that nobody looks at are told of at the end.
-    if (item === store.current) announce(`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`);
+    if (item === store.current) announce([`${item.name}: ${plural(keptObjects(item).length, "unknown object")}`, ...result.warnings.map((words) => sentence(withName(words, item)))].join(". "));
   } catch (error) {
     if (signal.aborted) return; // it is not wanted any more
     fail(item, error);
