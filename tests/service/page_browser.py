@@ -79,6 +79,13 @@ def opened(browser, address, **options):
         context.close()
 
 
+@contextmanager
+def opened_for_videos(browser, folder):
+    """The page of a service that keeps its videos below a folder."""
+    with served(jobs_folder=folder / "jobs") as address, opened(browser, address) as page:
+        yield page
+
+
 def picture():
     """Three red boxes, found at every operating point, and a pale one, found at `thorough`."""
     image = street(*RED)

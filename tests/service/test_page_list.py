@@ -73,8 +73,7 @@ def test_a_list_is_cleared_while_it_is_worked_through(page) -> None:
 @needs_browser
 def test_a_video_is_cancelled_and_looked_at_after_all(browser, tmp_path) -> None:
     clip = save_video(tmp_path / "drive.mp4", images(6))
-    settings = {"jobs_folder": tmp_path / "jobs"}
-    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+    with page_browser.opened_for_videos(browser, tmp_path) as page:
         events = "**/v1/jobs/*/events"
         page.route(events, lambda route: None)  # no answer: it runs for as long as the page asks
         page.set_input_files("#files", [clip])
@@ -86,7 +85,7 @@ def test_a_video_is_cancelled_and_looked_at_after_all(browser, tmp_path) -> None
         page.locator("#stage-words:text('This video was cancelled.')").wait_for()
         assert page.locator("#announce").inner_text() == "drive.mp4: cancelled"
         assert focused(page) == "stage"
-        assert page.request.get(f"{address}v1/jobs/{job}").status == 404
+        assert page.request.get(f"{page.url}v1/jobs/{job}").status == 404
         # Cancelled while it is sent.
         page.route("**/v1/jobs?*", lambda route: None, times=1)
         with page.expect_request("**/v1/jobs?*"):
@@ -103,8 +102,7 @@ def test_a_video_is_cancelled_and_looked_at_after_all(browser, tmp_path) -> None
 @needs_browser
 def test_a_video_at_another_operating_point(browser, tmp_path) -> None:
     clip = save_video(tmp_path / "drive.mp4", images(3))
-    settings = {"jobs_folder": tmp_path / "jobs"}
-    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+    with page_browser.opened_for_videos(browser, tmp_path) as page:
         page.set_input_files("#files", [clip])
         page.locator(".tracks tbody tr").first.wait_for()
         words = page.locator("#video-point-words")
@@ -119,7 +117,7 @@ def test_a_video_at_another_operating_point(browser, tmp_path) -> None:
             "quiet",
             "thorough",
         ]
-        assert page.request.get(f"{address}v1/jobs/{first}").status == 404, "the first results are not left"
+        assert page.request.get(f"{page.url}v1/jobs/{first}").status == 404, "the first results are not left"
         page.locator("#remove").click()
         page.locator("#landing").wait_for()
         page.set_input_files("#files", [file()])

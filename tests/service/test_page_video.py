@@ -11,8 +11,7 @@ from video_files import images, save_video
 @needs_browser
 def test_a_video_is_followed_to_its_end_and_shown(browser, tmp_path) -> None:
     clip = save_video(tmp_path / "drive.mp4", images(6))
-    settings = {"jobs_folder": tmp_path / "jobs"}
-    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+    with page_browser.opened_for_videos(browser, tmp_path) as page:
         page.set_input_files("#files", [clip])
         page.locator(".tracks tbody tr").first.wait_for()
         assert page.locator("#found-count").inner_text() == "1 unknown object"
@@ -30,7 +29,6 @@ def test_a_video_is_followed_to_its_end_and_shown(browser, tmp_path) -> None:
 @needs_browser
 def test_a_video_is_followed_over_connections_that_break_off(browser, tmp_path) -> None:
     clip = save_video(tmp_path / "drive.mp4", images(6))
-    settings = {"jobs_folder": tmp_path / "jobs"}
     broken = []
 
     def answer(route):
@@ -42,7 +40,7 @@ def test_a_video_is_followed_over_connections_that_break_off(browser, tmp_path) 
         else:
             route.continue_()
 
-    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+    with page_browser.opened_for_videos(browser, tmp_path) as page:
         running = {"id": "x", "state": "running", "done": 1, "total": 6}
         page.route("**/v1/jobs/*/events", answer)
         page.route("**/v1/jobs/*", lambda route: route.fulfill(json={**running, "error": None}), times=1)
@@ -62,8 +60,7 @@ def test_a_video_is_followed_over_connections_that_break_off(browser, tmp_path) 
 @needs_browser
 def test_a_video_without_objects_has_no_table(browser, tmp_path) -> None:
     clip = save_video(tmp_path / "road.mp4", images(3, hidden=range(3)))
-    settings = {"jobs_folder": tmp_path / "jobs"}
-    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+    with page_browser.opened_for_videos(browser, tmp_path) as page:
         page.set_input_files("#files", [clip])
         page.get_by_role("button", name="tracks.csv").wait_for()
         assert page.locator("#found-count").inner_text() == "No unknown objects"
@@ -75,8 +72,7 @@ def test_a_video_without_objects_has_no_table(browser, tmp_path) -> None:
 @needs_browser
 def test_a_video_that_is_none_is_named(browser, tmp_path) -> None:
     broken = {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video"}
-    settings = {"jobs_folder": tmp_path / "jobs"}
-    with page_browser.served(**settings) as address, page_browser.opened(browser, address) as page:
+    with page_browser.opened_for_videos(browser, tmp_path) as page:
         page.set_input_files("#files", [broken])
         page.locator(".stage-message.bad").wait_for()
         assert page.locator("#stage-words").inner_text().startswith("This is no video")

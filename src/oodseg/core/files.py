@@ -17,7 +17,7 @@ from oodseg.core.errors import OodsegError
 
 _LONGEST_NAME = 255  # bytes, on most file systems
 _SYSTEM_NAMES = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"}
-_LFS = b"version https://git-lfs"
+LFS_MARK = b"version https://git-lfs"
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.[0-9]+\.part")
 
 
@@ -38,7 +38,7 @@ def is_temporary(name: str) -> bool:
 def is_lfs_pointer(path: Path) -> bool:
     """Tells whether a file only stands for one in Git LFS that was never fetched."""
     with path.open("rb") as file:
-        return file.read(len(_LFS)) == _LFS
+        return file.read(len(LFS_MARK)) == LFS_MARK
 
 
 def is_hidden(name: str) -> bool:

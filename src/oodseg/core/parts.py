@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from oodseg.core.base import Fittable, Learned, Part, describe, parameters, plain
 from oodseg.core.errors import ConfigError
-from oodseg.core.taxonomy import IGNORE
 from oodseg.core.values import Assessment, BoxPrompts, MaskQueries, Segmentation, Sight
 
 if TYPE_CHECKING:
@@ -247,8 +246,7 @@ class Judge(Part):
         """Adds the interval of the mean quality to an assessment, if intervals were fitted."""
         if self.intervals is None:
             return found
-        judged = found.error[found.labels != IGNORE] if len(self.classes) <= IGNORE else found.error
-        return replace(found, interval=self.intervals.around(found.mean_quality, float(judged.mean())))
+        return replace(found, interval=self.intervals.around(found.mean_quality, found.wrong))
 
     @abstractmethod
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:

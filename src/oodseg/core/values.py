@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from oodseg.core.taxonomy import IGNORE
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -125,3 +127,14 @@ class Assessment:
     class_quality: NDArray[np.float32]
     mean_quality: float
     interval: tuple[float, float] | None = None
+
+    @property
+    def void(self) -> NDArray[np.bool_]:
+        """Bool `[H, W]`: pixels without a class; none where there are so many classes that 255 is one."""
+        found: NDArray[np.bool_] = (self.labels == IGNORE) & (len(self.class_quality) <= IGNORE)
+        return found
+
+    @property
+    def wrong(self) -> float:
+        """Expected share of wrong pixels among those that have a class, 0..1."""
+        return float(self.error[~self.void].mean())

@@ -13,7 +13,6 @@ from oodseg.core.devices import half_autocast
 from oodseg.core.errors import ConfigError
 from oodseg.core.modules import ModulePart
 from oodseg.core.parts import Assessment, Judge
-from oodseg.core.taxonomy import IGNORE
 from oodseg.failures.detector import check_members, full_logits, label_log_odds
 from oodseg.segmenters import Segmenter
 
@@ -57,7 +56,6 @@ class SecondOpinion(ModulePart, Judge):
     def assess(self, image: Tensor, labels: Tensor | None = None) -> Assessment:
         """See `Judge.assess`; the judge decides whether labels may be handed in."""
         found = self.judge.assess(image, labels)
-        void = torch.from_numpy(found.labels == IGNORE) if len(self.classes) <= IGNORE else None
         judged = torch.from_numpy(found.labels).to(image.device).long()[None]
         judged = judged.clamp(max=len(self.classes) - 1)  # void is left out at the end
         total = torch.from_numpy(found.error).to(image.device).logit(_TINY)
@@ -67,6 +65,4 @@ class SecondOpinion(ModulePart, Judge):
             odds = label_log_odds(full_logits(segmentation, (judged.shape[1], judged.shape[2])), judged)[0]
             total = total + odds.sigmoid().logit(_TINY)
         error = (total / (1 + len(self.members))).sigmoid().cpu()
-        if void is not None:
-            error = error.masked_fill(void, 0.0)
-        return replace(found, error=error.numpy())
+        return replace(found, error=error.masked_fill(torch.from_numpy(found.void), 0.0).numpy())

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from oodseg.core.errors import ImageError
+from oodseg.core.files import LFS_MARK
 from oodseg.core.installing import install_extra, install_package
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def missing_decoder(header: bytes) -> str | None:
         )
     if _is_video(header):
         return "a video: give it to `oodseg predict` alone, or save its frames as images"
-    if header.startswith(b"version http"):
+    if header[:12] == LFS_MARK[:12]:
         return "not there but in Git LFS: fetch it with `git lfs pull`"
     return "a PDF file: save its pages as images" if header[:4] == b"%PDF" else None
 

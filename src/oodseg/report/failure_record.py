@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oodseg.core.taxonomy import BACKGROUND, IGNORE
+from oodseg.core.taxonomy import BACKGROUND
 
 if TYPE_CHECKING:
     from oodseg.failures import Assessment
@@ -72,7 +72,7 @@ def record_of(
         None if mean is None else round(mean, 4),
         estimated,
         {name: int(counts[classes.index(name)]) for name in estimated},
-        round(float(assessment.error[assessment.labels != IGNORE].mean()), 4),
+        round(assessment.wrong, 4),
         panel,
         round(milliseconds, 1),
         None if assessment.interval is None else tuple(round(each, 4) for each in assessment.interval),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import statistics_of
 from oodseg.core.run_file import read_run_file
 from oodseg.pipeline import S2M
+from oodseg.runs.folder import numbered_folders
 from oodseg.runs.items import Item
 from oodseg.runs.statistics import fit_to_inputs
 
@@ -85,17 +86,10 @@ def _earlier(
 ) -> tuple[Path | None, ScoreNormalizer | None]:
     """The folder of an earlier run under the same settings, and the statistics that it fitted."""
     wanted = json.loads(json.dumps(known))
-    for folder in [Path(out)] if out is not None else _numbered(Path(default)):
+    usual = takewhile(Path.is_dir, numbered_folders(Path(default)))
+    for folder in usual if out is None else [Path(out)]:
         settings = dict(read_run_file(folder).get("settings") or {})
         match settings.pop(_KEY, None):
             case [float(mean), float(std)] if settings == wanted and std > 0:
                 return folder, ScoreNormalizer(mean, std)
     return None, None
-
-
-def _numbered(default: Path) -> Iterator[Path]:
-    for number in count(1):
-        folder = default if number == 1 else default / str(number)
-        if not folder.is_dir():
-            return
-        yield folder

@@ -67,8 +67,7 @@ def open_run(
     if out is not None:
         return _open(plan, source, Path(out), check)
     first: ConfigError | None = None
-    for number in count(1):
-        folder = Path(default) if number == 1 else Path(default, str(number))
+    for folder in numbered_folders(Path(default)):
         try:
             found = _open(plan, source, folder, check, keep=True)
         except ConfigError as error:
@@ -79,6 +78,13 @@ def open_run(
         fault = str(first).partition(": choose ")[0]
         return replace(found, note=f"{fault}; so these results are in {folder}")
     raise AssertionError("numbers do not end")
+
+
+def numbered_folders(default: Path) -> Iterator[Path]:
+    """Lists the folders that a run without a name may go to: `default`, `default/2`, `default/3`, ..."""
+    yield default
+    for number in count(2):
+        yield default / str(number)
 
 
 @contextmanager

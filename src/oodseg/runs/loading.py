@@ -17,7 +17,6 @@ from oodseg.core.limits import Limits
 from oodseg.core.parts import Part, Sight, describe
 from oodseg.core.runtimes import choose_runtime
 from oodseg.core.spec import ROOMS, read_spec
-from oodseg.core.starting import collector_paused
 from oodseg.io.masks import read_mask
 from oodseg.pipeline import S2M
 from oodseg.runs.model_files import model_files
@@ -119,8 +118,7 @@ def load(
 
     def make() -> S2M:
         options: dict[str, Any] = {"operating_point": operating_point, "ignore": mask, **chosen_limits, **how}
-        with collector_paused():  # torch may be imported here for the first time
-            return S2M.from_pretrained(name, choose_device(device), **options, **given)
+        return S2M.from_pretrained(name, choose_device(device), **options, **given)
 
     if settings is not None:
         return make(), dict(settings)
