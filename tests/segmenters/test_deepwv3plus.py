@@ -111,7 +111,8 @@ def test_pebals_abstention_is_left_out(saved, images):
     state["final.6.weight"] = torch.cat([state["final.6.weight"], torch.ones(1, 32, 1, 1)])
     path = saved({"model": state})
     with pytest.raises(
-        ConfigError, match=r"is of 20 classes, not the 19 of Cityscapes: name them.*`abstention`"
+        ConfigError,
+        match=r"is of 20 classes, not the 19 of Cityscapes: write pebal:.*file\.pth .*`abstention`",
     ):
         DeepWV3PlusSegmenter(path)
     segmenter = DeepWV3PlusSegmenter(path, abstention=True)
@@ -143,13 +144,44 @@ def test_what_is_wrong_is_said(saved, tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         DeepWV3PlusSegmenter(str(tmp_path / "none.pth"))
     with pytest.raises(
-        WeightsError, match=r"not a checkpoint of DeepLabV3\+ on WideResNet-38 \(it has no final"
+        WeightsError, match=r"not a checkpoint of DeepLabV3\+ on WideResNet-38 \(it has no convolution mod1"
     ):
         DeepWV3PlusSegmenter(saved({"conv.weight": torch.ones(1)}))
     part = weights(residual=False)
     del part["mod4.block2.convs.conv1.weight"]
     with pytest.raises(WeightsError, match=r"does not fit .*mod4\.block2\.convs\.conv1\.weight"):
         DeepWV3PlusSegmenter(saved(part))
+
+
+def test_the_word_of_another_method_is_said(saved):
+    """A file without abstention has all its classes, however many the word for PEBAL would leave."""
+    path = saved(weights(residual=False))
+    with pytest.raises(ConfigError, match=r"has 19 logits and PEBAL's 20, the last for abstention: give a"):
+        build("detectors", f"pebal:{path}")
+    path = saved(weights(11, residual=False))
+    with pytest.raises(ConfigError, match=r"is of 11 classes, not the 19 of Cityscapes: name them with"):
+        build("detectors", f"meta_ood:{path}")
+
+
+@pytest.mark.parametrize("name", ["mod1.conv1.weight", "final.6.weight"])
+def test_what_has_the_names_and_no_convolutions(saved, name):
+    path = saved(weights(residual=False) | {name: torch.tensor(1.0)})
+    with pytest.raises(WeightsError, match=f"has no convolution {name}"):
+        DeepWV3PlusSegmenter(path)
+
+
+def test_a_fault_of_many_tensors_is_one_short_sentence(saved):
+    part = {name: each for name, each in weights().items() if not name.startswith("mod5.")}
+    with pytest.raises(WeightsError, match=r"does not fit .*mod5.* and more\): give a whole") as caught:
+        DeepWV3PlusSegmenter(saved(part))
+    assert len(str(caught.value)) < 300
+
+
+def test_two_networks_in_one_file_are_not_mixed(saved):
+    state = weights(residual=False)
+    path = saved(state | {f"module.{name}": each + 1 for name, each in state.items()})
+    with pytest.raises(WeightsError, match=r"holds mod1\.conv1\.weight twice, behind different prefixes"):
+        DeepWV3PlusSegmenter(path)
 
 
 @pytest.mark.slow

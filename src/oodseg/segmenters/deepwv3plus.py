@@ -36,6 +36,7 @@ from oodseg.segmenters.wide_resnet import WideResNet38
 from oodseg.segmenters.wrapped import IMAGENET_MEAN, IMAGENET_STD, WrappedSegmenter, class_names, input_of
 
 _PREFIX = re.compile(r"^(module\.|branch1\.)+")
+_SEVERAL = re.compile(r'("[^"]+"), ".*')  # torch lists every name that is wrong
 _RESIDUAL = "residual_block."
 _TRAINING_ONLY = _RESIDUAL + "proj_head."
 _FIRST, _LAST = "mod1.conv1.weight", "final.6.weight"
@@ -137,15 +138,16 @@ class DeepWV3PlusSegmenter(WrappedSegmenter):
         abstention: bool = False,
         reduced_precision: bool = False,
     ) -> None:
-        state = _plain_names(read_state_dict(Path(source).expanduser()))
-        if _FIRST not in state or _LAST not in state:
+        state = _plain_names(source, read_state_dict(Path(source).expanduser()))
+        lacks = next((name for name in (_FIRST, _LAST) if name not in state or state[name].ndim != 4), None)
+        if lacks is not None:
             raise WeightsError(
-                f"{source} is not a checkpoint of DeepLabV3+ on WideResNet-38 (it has no {_LAST}): give "
-                "one of NVIDIA's, PEBAL's, Meta-OoD's, SynBoost's or RPL's"
+                f"{source} is not a checkpoint of DeepLabV3+ on WideResNet-38 (it has no convolution "
+                f"{lacks}): give one of NVIDIA's, PEBAL's, Meta-OoD's, SynBoost's or RPL's"
             )
+        names = _names(source, classes, len(state[_LAST]), abstention)
         if abstention:
             state[_LAST] = state[_LAST][:-1]
-        names = _names(source, classes, len(state[_LAST]))
         has_block = any(name.startswith(_RESIDUAL) for name in state)
         if residual and not has_block:
             raise ConfigError(
@@ -182,18 +184,38 @@ class DeepWV3PlusSegmenter(WrappedSegmenter):
         return logits
 
 
-def _names(source: str, classes: Sequence[str] | str | None, count: int) -> tuple[str, ...]:
-    if classes is None and count != len(CITYSCAPES_CLASSES):
+def _names(
+    source: str, classes: Sequence[str] | str | None, logits: int, abstention: bool
+) -> tuple[str, ...]:
+    known = len(CITYSCAPES_CLASSES)
+    if abstention and logits <= known and classes is None:
         raise ConfigError(
-            f"{source} is of {count} classes, not the {len(CITYSCAPES_CLASSES)} of Cityscapes: name "
-            "them with `classes`, or set `abstention` if the last is PEBAL's"
+            f"{source} has {logits} logits and PEBAL's {known + 1}, the last for abstention: give a "
+            "checkpoint of PEBAL, or set `abstention` to false"
+        )
+    if logits == known + 1 and classes is None and not abstention:
+        raise ConfigError(
+            f"{source} is of {logits} classes, not the {known} of Cityscapes: write pebal:{source} (or set "
+            "`abstention` to true) if the last is PEBAL's abstention, or name all with `classes`"
+        )
+    count = logits - abstention
+    if classes is None and count != known:
+        raise ConfigError(
+            f"{source} is of {count} classes, not the {known} of Cityscapes: name them with `classes`"
         )
     return class_names(CITYSCAPES_CLASSES if classes is None else classes, count)
 
 
-def _plain_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _plain_names(source: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of the network by the names that they have in it."""
-    plain = {_PREFIX.sub("", name): tensor for name, tensor in state.items()}
+    plain: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        own = _PREFIX.sub("", name)
+        if own in plain:
+            raise WeightsError(
+                f"{source} holds {own} twice, behind different prefixes: save one of the two networks alone"
+            )
+        plain[own] = tensor
     return {name: tensor for name, tensor in plain.items() if not name.startswith(_TRAINING_ONLY)}
 
 
@@ -207,7 +229,7 @@ def _loaded(source: str, state: dict[str, Tensor], residual: bool) -> DeepWV3Plu
             {**counters, **{name: each.float() for name, each in state.items()}}, assign=True
         )
     except RuntimeError as error:
-        fault = str(error).splitlines()[1].strip()
+        fault = _SEVERAL.sub(r"\1 and more", str(error).splitlines()[1].strip()).rstrip(".")
         raise WeightsError(
             f"{source} does not fit DeepLabV3+ on WideResNet-38 ({fault}): give a whole checkpoint"
         ) from error
