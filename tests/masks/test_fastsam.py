@@ -16,6 +16,7 @@ PLACES = (
     (32, 32, 64, 32, 0.9, 1, -1, 0),  # all of the image: what is more red than green
     (16, 24, 16, 8, 0.8, 0, -1, 1),  # a part of it: what is more blue than green
     (17, 24, 16, 8, 0.3, 1, 1, 1),
+    *[(0,) * 8] * 81,  # cells of grids of 8 x 8, 4 x 4 and 2 x 2
 )
 
 
@@ -98,7 +99,10 @@ def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(WeightsError, match="does not exist"):
         FastSamSegmenter(str(tmp_path / "none.onnx"))
     path = export(tmp_path / "eighth.onnx", stride=8)
-    with pytest.raises(ConfigError, match=r"\[1, 8, 3\] and \[1, 3, 8, 8\] at 64 x 64, which is not a YOLO"):
+    with pytest.raises(ConfigError, match=r"\[1, 8, 84\] and \[1, 3, 8, 8\] at 64 x 64, which is not a YOLO"):
+        FastSamSegmenter(path)
+    path = export(tmp_path / "raw.onnx", places=[(*each[:4], each[4] - 3, *each[5:]) for each in PLACES])
+    with pytest.raises(ConfigError, match=r"raw\.onnx gives confidences from -3 to -2\.1, which are no prob"):
         FastSamSegmenter(path)
     path = export(tmp_path / "net.onnx")
     with pytest.raises(ConfigError, match="lie between 0 and 1"):

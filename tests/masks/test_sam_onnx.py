@@ -1,8 +1,10 @@
 """SAM in two ONNX files against the segment-anything package that exports them; tiny and random."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from test_meta_checkpoints import BOXES, tiny_original
 
 from oodseg.core.build import build
@@ -146,3 +148,54 @@ def test_what_is_wrong_is_said(folder, tmp_path):
         SamOnnxSegmenter("a.onnx,b.onnx")
     with pytest.raises(ConfigError, match=r"encoder\.onnx takes x and gives .*after the encoder"):
         SamOnnxSegmenter(f"{folder / 'decoder0.onnx'},{folder / 'encoder.onnx'}")
+    with pytest.raises(ConfigError, match="size of sam_onnx must be a number of pixels, not 0"):
+        SamOnnxSegmenter(files(folder), size=0)
+
+
+def fixed_decoder(path, channels=64, mask_input=(1, 1, 32, 32), low=(1, 4, 32, 32), value=-1.0):
+    """A decoder that takes an embedding of so many channels and always gives the same logits."""
+    taken = {
+        "image_embeddings": [1, channels, 8, 8],
+        "point_coords": [1, "points", 2],
+        "point_labels": [1, "points"],
+        "mask_input": list(mask_input),
+        "has_mask_input": [1],
+    }
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["logits"], ["low_res_masks"])],
+        "decoder",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in taken.items()],
+        [helper.make_tensor_value_info("low_res_masks", TensorProto.FLOAT, list(low))],
+        [numpy_helper.from_array(np.full(low, value, np.float32), "logits")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    return path
+
+
+def outline(source, image):
+    segmenter = SamOnnxSegmenter(source)
+    return segmenter.segment(segmenter.embed(image), BOXES)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "said"),
+    [
+        (
+            {"channels": 7},
+            r"bad\.onnx cannot take what .*encoder\.onnx gives, \[1, 64, 8, 8\] .*one and the same",
+        ),
+        ({"low": (4, 32, 32)}, r"bad\.onnx gives \[4, 32, 32\] as low_res_masks, not logits \[1, M, h, w\]"),
+        ({"value": np.nan}, r"bad\.onnx gives NaN as low_res_masks"),
+        ({"mask_input": (1, 32, 32)}, r"bad\.onnx takes a mask_input \[1, 32, 32\]: give a decoder that"),
+    ],
+)
+def test_files_that_do_not_belong_together(folder, tmp_path, decoder, said):
+    path = fixed_decoder(tmp_path / "bad.onnx", **decoder)
+    with pytest.raises(ConfigError, match=said):
+        outline(f"{folder / 'encoder.onnx'},{path}", blobs(40, 50))
+
+
+def test_an_image_thinner_than_a_pixel_of_the_input(folder, tmp_path):
+    path = fixed_decoder(tmp_path / "all.onnx", value=1.0)
+    assert outline(f"{folder / 'encoder.onnx'},{path}", torch.rand(3, 1, 500)).all()

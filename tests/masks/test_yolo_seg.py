@@ -82,6 +82,9 @@ def test_masks_are_combinations_of_prototypes_inside_their_boxes():
         [(1, 37, 84), (1, 32, 8, 16)],  # prototypes of another stride
         [(1, 36, 84), (1, 32, 16, 16)],  # no class left
         [(1, 300, 38), (1, 32, 16, 16), (1, 1)],
+        [(1, 300, 38), (1, 32, 16, 16)],  # after its own NMS
+        [(1, 84, 37), (1, 32, 16, 16)],  # turned
+        [(1, 37, 83), (1, 32, 16, 16)],  # not the cells of an input of 64 x 64
         [(1, 32, 16, 16), (1, 37, 84)],
     ],
 )
@@ -89,3 +92,20 @@ def test_what_is_no_yolo_segmentation_network(shapes):
     outputs = [np.zeros(shape, np.float32) for shape in shapes]
     with pytest.raises(ConfigError, match=r"not a YOLO segmentation network: .*\[1, K, 16, 16\]"):
         check_outputs("file.onnx", outputs, 64, 64)
+
+
+@pytest.mark.parametrize("places", [84, 340])  # of strides from 8 on, and from 4 on
+def test_a_place_is_a_cell_of_a_grid(places):
+    check_outputs("file.onnx", [np.zeros((1, 37, places)), np.zeros((1, 32, 16, 16))], 64, 64)
+
+
+@pytest.mark.parametrize("wrong", [-0.5, 1.5, np.nan])
+def test_confidences_are_probabilities(wrong):
+    found = np.zeros((1, 37, 84), np.float32)
+    found[0, :4] = 50
+    found[0, 5:] = -9
+    found[0, 4, 7] = wrong
+    with pytest.raises(
+        ConfigError, match=r"file\.onnx gives confidences from .* export the network with its"
+    ):
+        check_outputs("file.onnx", [found, np.zeros((1, 32, 16, 16), np.float32)], 64, 64)

@@ -81,6 +81,8 @@ class SamOnnxSegmenter(PromptableSegmenter):
                 f"sam_onnx takes two files, encoder and decoder, not '{source}': write "
                 "sam_onnx:ENCODER.onnx,DECODER.onnx"
             )
+        if size < 1:
+            raise ConfigError(f"the size of sam_onnx must be a number of pixels, not {size}")
         self.source, self.size = source, size
         self._files = tuple(files)
         self._encoder, self._decoder = (open_session(file) for file in files)
@@ -94,7 +96,7 @@ class SamOnnxSegmenter(PromptableSegmenter):
         """Encodes an image, float32 `[3, H, W]`, RGB in 0..1."""
         height, width = image.shape[1:]
         scale = self._side / max(height, width)
-        rows, columns = (int(side * scale + 0.5) for side in (height, width))
+        rows, columns = (max(1, int(side * scale + 0.5)) for side in (height, width))
         # Images come as bytes, and SAM's own transform resizes bytes.
         pixels = (image[None].cpu().clamp(0, 1) * 255).round().to(torch.uint8)
         pixels = resize(pixels, (rows, columns), antialias=True).float()
@@ -146,7 +148,20 @@ class SamOnnxSegmenter(PromptableSegmenter):
         named = dict(zip(_PROMPTS, values, strict=True))
         # An export may have dropped the image's size, which the low-resolution logits do not depend on.
         given = {each.name: named[each.name].astype(float_type(each)) for each in self._decoder.get_inputs()}
-        return as_float32(self._decoder.run([_LOW], given))[0]
+        encoder, decoder = self._files
+        try:
+            low = as_float32(self._decoder.run([_LOW], given))[0]
+        except Exception as error:  # onnxruntime's errors have no common base
+            raise ConfigError(
+                f"{decoder} cannot take what {encoder} gives, {list(features.shape)} ({cause(error)}): give "
+                "encoder and decoder of one and the same model"
+            ) from error
+        if low.ndim != 4 or np.isnan(low).any():
+            wrong = f"{list(low.shape)}" if low.ndim != 4 else "NaN"
+            raise ConfigError(
+                f"{decoder} gives {wrong} as {_LOW}, not logits [1, M, h, w]: export both files again"
+            )
+        return low
 
     def _check(self) -> None:
         """Checks that the two files are an encoder and a decoder, and learns their sizes."""
@@ -166,7 +181,12 @@ class SamOnnxSegmenter(PromptableSegmenter):
                 f"{encoder} takes {self._encoder.get_inputs()[0].shape}: give an encoder that takes images "
                 "[1, 3, S, S] or [H, W, 3]"
             )
+        if len(inputs["mask_input"].shape) != 4:
+            raise ConfigError(
+                f"{decoder} takes a mask_input {inputs['mask_input'].shape}: give a decoder that takes "
+                "[1, 1, S / 4, S / 4], as Segment Anything's export script writes it"
+            )
         self._side = (shape[2] if len(shape) == 4 else None) or self.size
         sides = [side or self._side // 4 for side in fixed_sides(inputs["mask_input"])[2:]]
         self._no_mask = np.zeros((1, 1, *sides), np.float32)
-        self._selects = fixed_sides(outputs[_LOW])[1] == 1
+        self._selects = fixed_sides(outputs[_LOW])[1:2] == [1]

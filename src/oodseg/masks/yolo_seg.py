@@ -28,6 +28,8 @@ from oodseg.nn.vision import nms
 
 _GREY = 114  # what the networks see around an image in training
 _AT_MOST = 300  # instances of an image, as their makers keep
+# Every cell of grids with these strides is a place: the usual ones, and those for smaller or larger things.
+_STRIDES = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64))
 
 
 @dataclass(frozen=True)
@@ -89,19 +91,28 @@ def check_outputs(source: str, outputs: Sequence[NDArray[np.float32]], height: i
         width: Columns of its input.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: They are not, or not as its makers' export gives them: turned, after its own NMS, or with
+            confidences that are no probabilities.
     """
     shapes = [list(each.shape) for each in outputs]
     right = len(outputs) == 2 and len(shapes[0]) == 3 and len(shapes[1]) == 4
     if right:
         (_, rows, places), (_, coefficients, *sides) = shapes
-        right = rows >= 5 + coefficients and sides == [height // 4, width // 4] and places >= 1
+        right = rows >= 5 + coefficients and sides == [height // 4, width // 4]
+        right = right and places in _counts(height, width)
     if not right:
         found = " and ".join(str(each) for each in shapes) or "nothing"
         raise ConfigError(
             f"{source} gives {found} at {height} x {width}, which is not a YOLO segmentation network: "
             f"export one with boxes and coefficients [1, 4 + C + K, N] and prototypes [1, K, {height // 4}, "
             f"{width // 4}], without its own NMS"
+        )
+    confidences = outputs[0][:, 4 : shapes[0][1] - shapes[1][1]]
+    least, most = confidences.min(), confidences.max()
+    if not (least >= 0 and most <= 1):
+        raise ConfigError(
+            f"{source} gives confidences from {least:.3g} to {most:.3g}, which are no probabilities: "
+            "export the network with its sigmoid, as its makers' export does"
         )
 
 
@@ -159,6 +170,11 @@ def masks(
         inside = box_pixels(box, height, width)
         mask[inside] = resize(logits[None, None], (height, width))[0, 0][inside] > 0
         yield mask
+
+
+def _counts(height: int, width: int) -> set[int]:
+    """The numbers of places that networks have for an input."""
+    return {sum((height // side) * (width // side) for side in sides) for sides in _STRIDES}
 
 
 def _scaled(part: slice, factor: float) -> slice:
