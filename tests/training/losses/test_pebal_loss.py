@@ -78,6 +78,17 @@ def test_outliers_learn_to_abstain_where_it_costs_little(pixels, logits):
         assert of(logits.grad, *where)[-1] < 0
 
 
+@pytest.mark.parametrize(("energy", "abstains"), [(-1.5, True), (-2.5, False)])
+def test_outliers_abstain_where_the_penalty_is_below_the_number_of_classes(pixels, energy, abstains):
+    """At equally likely classes; penalties are 2.25 and 6.25, of three classes."""
+    logits = torch.full((2, 4, 4, 5), -energy - np.log(3), dtype=torch.double)
+    logits[:, -1] = -2.0
+    logits.requires_grad_()
+    gambler(logits, pixels.labels, pixels.outlier)["abstention"].backward()
+    for where in pixels.at("outlier"):
+        assert (of(logits.grad, *where)[-1] < 0) == abstains
+
+
 def test_abstaining_never_pays_more_than_being_right(pixels):
     """Small energies, as of a network of few classes: the loss is no well to fall into."""
     small = (torch.randn(2, 4, 4, 5, dtype=torch.double) / 10 - 1.0).requires_grad_()

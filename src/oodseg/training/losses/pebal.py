@@ -24,7 +24,8 @@ def gambler(
     smoothed by a 7x7 Gaussian. In the paper s is 1 and E about -12; with smaller energies the penalty falls
     below 1, where abstaining pays more than being right and the loss drives all energies to zero. So s
     brings them to that scale, and no penalty is below 1. On outliers the mean over the classes,
-    `-w/C sum_c log(P_c + P_abstain / a)`, asks for abstention, whatever the class.
+    `-w/C sum_c log(P_c + P_abstain / a)`, asks for abstention where a is below C, and elsewhere for equally
+    likely classes; with PEBAL's margins a is 36 for an outlier whose energy is m_out.
 
     In the release this second term has no gradient: the logarithm is taken twice, and its argument clamped
     at 1e-7 in between, which leaves a constant. Here it is taken once.
