@@ -152,3 +152,64 @@ def test_smoothing_is_that_of_the_release(name, smooth, street):
     assert maker.around(street, smooth=2.0).smooth == 2.0
     with pytest.raises(ConfigError, match="must be a standard deviation in pixels, not -1"):
         maker.around(street, smooth=-1.0)
+
+
+class Own(nn.Module):
+    """A small network whose last layers can be misnamed."""
+
+    def __init__(self, ends="plainly"):
+        super().__init__()
+        self.body, self.middle, self.last = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 4, 1)
+        self.unused, self.ends = nn.Conv2d(8, 4, 1), ends
+
+    def forward(self, images):
+        features = self.middle(self.body(images).relu()).relu()
+        if self.ends == "by name":
+            return self.last(input=features)
+        logits = self.last(features)
+        return {"plainly": logits, "scaled": 3 * logits + 1, "twice": logits + self.last(features / 2)}.get(
+            self.ends, torch.nn.functional.interpolate(logits, scale_factor=4, mode="bilinear")
+        )
+
+
+def around(network, classifier="last", classes="abcd", name="rpl"):
+    return maker_of("detectors", name).around(
+        CallableSegmenter(network, list(classes), classifier=classifier)
+    )
+
+
+@pytest.mark.parametrize("ends", ["plainly", "by name", "enlarged"])
+def test_a_last_layer_that_gives_the_logits(ends, images):
+    network = Own(ends).eval()
+    found = around(network).score(images)
+    torch.testing.assert_close(found, around(network, name="energy_margin").score(images), atol=0.3, rtol=0)
+
+
+def test_a_network_of_other_floats(images):
+    assert around(Own().double()).score(images).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("ends", "classifier", "said"),
+    [
+        (
+            "plainly",
+            "middle",
+            r"turns into \[1, 8, 16, 16\], not into its 4 logits: name its last",
+        ),
+        ("plainly", "unused", "layer 'unused' is not run where the network segments"),
+        ("scaled", "last", "changes what its last layer makes of the features"),
+        ("twice", "last", "or calls it more than once"),
+    ],
+)
+def test_a_layer_that_does_not_give_the_logits(name, ends, classifier, said):
+    with pytest.raises(ConfigError, match=said):
+        around(Own(ends), classifier, name=name)
+
+
+def test_classes_must_be_named():
+    with pytest.raises(
+        ConfigError, match="pebal adds to the logits of every class, and the segmenter 'callable'"
+    ):
+        around(Own(), classes="", name="pebal")

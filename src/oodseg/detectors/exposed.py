@@ -24,6 +24,8 @@ from oodseg.nn.tensors import to_multiple
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import STRIDE
 
+_SLACK = 0.05  # of the range of logits: for reduced precision
+
 
 @dataclass(frozen=True)
 class SeenFeatures(Seen):
@@ -74,13 +76,23 @@ class ExposedDetector(TaughtDetector[SeenFeatures]):
             smooth: See the class; None for what the method's release does.
 
         Raises:
-            ConfigError: The segmenter gives no features.
+            ConfigError: The segmenter gives no features, or none that its last layer turns into its logits.
         """
-        channels = features_of(segmenter, torch.zeros(1, 3, 2 * STRIDE, 2 * STRIDE)).shape[1]
+        side = 2 * STRIDE
+        channels = _checked_features(segmenter, torch.linspace(0, 1, 3 * side**2).view(1, 3, side, side))
         return cls(segmenter, channels, hidden, **({} if smooth is None else {"smooth": smooth}))
 
     def new_head(self) -> nn.Module:
-        """Builds the untrained head."""
+        """Builds the untrained head.
+
+        Raises:
+            ConfigError: The segmenter does not name its classes.
+        """
+        if not self.segmenter.classes:
+            raise ConfigError(
+                f"{self.name} adds to the logits of every class, and the segmenter '{self.segmenter.name}' "
+                "names none: name them with `classes`"
+            )
         return Correction(self.channels, self.hidden, len(self.segmenter.classes) + self.extra)
 
     @torch.no_grad()
@@ -102,6 +114,30 @@ class ExposedDetector(TaughtDetector[SeenFeatures]):
     def judge(self, seen: SeenFeatures) -> Tensor:
         """See `TaughtDetector.judge`."""
         return self.rate(self.read(seen))
+
+
+@torch.no_grad()
+def _checked_features(segmenter: Segmenter, images: Tensor) -> int:
+    """Counts the channels of a segmenter's features, which its last layer turns into its logits."""
+    features = features_of(segmenter, images)
+    found, shown = segmenter.classify(features).float(), segmenter.segment(images)
+    if found.shape[:2] != shown.logits.shape[:2]:
+        raise ConfigError(
+            f"the features of the segmenter '{segmenter.name}' are what a layer turns into "
+            f"{list(found.shape)}, not into its {shown.logits.shape[1]} logits: name its last layer "
+            "(`classifier`)"
+        )
+    low, high = found.amin((2, 3), keepdim=True), found.amax((2, 3), keepdim=True)
+    slack = _SLACK * (high - low).amax()
+    # Logits are enlarged, which leaves them between the least and the largest.
+    inside = (shown.logits >= low - slack) & (shown.logits <= high + slack)
+    if not shown.relative and not bool(inside.all()):
+        raise ConfigError(
+            f"the segmenter '{segmenter.name}' changes what its last layer makes of the features, or "
+            "calls it more than once, so that what is trained on them would not be about its logits: let "
+            "the layer that it names as `classifier` give the logits"
+        )
+    return features.shape[1]
 
 
 class Correction(nn.Sequential):

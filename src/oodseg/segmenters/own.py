@@ -133,8 +133,10 @@ class CallableSegmenter(WrappedSegmenter):
         """See `Segmenter.classify`."""
         if self.classifier is None:
             return super().classify(features)
-        logits: Tensor = self.network.get_submodule(self.classifier)(features)
-        return logits
+        layer = self.network.get_submodule(self.classifier)
+        weight = next((each for each in layer.parameters() if each.is_floating_point()), features)
+        logits: Tensor = layer(features.to(weight.dtype))
+        return logits.to(features.dtype)
 
     def _one_batch(self, images: Tensor) -> Segmentation:
         size = (images.shape[-2], images.shape[-1])
@@ -143,6 +145,12 @@ class CallableSegmenter(WrappedSegmenter):
             return self._segmentation(self._call(inputs), len(images), size)
         with input_of(self.network.get_submodule(self.classifier)) as seen:
             found = self._segmentation(self._call(inputs), len(images), size)
+        if not seen or seen[0].ndim != 4:
+            handed = f"is handed {list(seen[0].shape)}" if seen else "is not run"
+            raise ConfigError(
+                f"the layer '{self.classifier}' {handed} where the network segments an image, so there "
+                "are no features [B, D, h, w]: name the layer that gives the logits as `classifier`"
+            )
         return Segmentation(found.logits, seen[0], found.queries, found.relative)
 
     def _inputs(self, images: Tensor) -> Tensor:

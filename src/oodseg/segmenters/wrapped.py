@@ -117,7 +117,11 @@ def _read_names(path: Path) -> list[str]:
 def input_of(module: nn.Module) -> Iterator[list[Tensor]]:
     """Collects what a layer is handed while the block runs."""
     seen: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        seen.append((*inputs, *named.values())[0])
+
+    handle = module.register_forward_pre_hook(keep, with_kwargs=True)
     try:
         yield seen
     finally:
