@@ -22,6 +22,8 @@ from oodseg.core.registry import maker_of
 from oodseg.detectors import ScoreNormalizer
 from oodseg.detectors.street import StreetDetector
 from oodseg.export.graphs import build_graphs
+from oodseg.failures.spade import SpadeGenerator
+from oodseg.failures.synboost import SynBoostDetector
 from oodseg.masks.box import BoxSegmenter
 from oodseg.masks.compact import CompactSegmenter
 from oodseg.nn.graphs import trace
@@ -190,12 +192,19 @@ class Plain(Detector):
         return images[:, 0]
 
 
+def synboost():
+    """A network, and yet without a graph."""
+    street = StreetNet([4, 6, 8, 8, 8], [1, 1, 1, 1]).eval()
+    return SynBoostDetector(street, SpadeGenerator(7, [8, 8, 4], 32), [4, 6])
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"masks": BoxSegmenter()}, "promptable segmenter 'box' has no ONNX form: .* 'compact'"),
         ({"prompts": ComponentPrompts()}, "prompt generator 'components' has no ONNX form: .* 'faster_rcnn'"),
         ({"detector": Plain()}, "detector 'plain' has no ONNX form: .* 'street'"),
+        ({"detector": synboost()}, "detector 'synboost' has no ONNX form: .* 'street'"),
         ({"detector": Opaque()}, "the detector of this pipeline cannot be exported"),
         ({"detector": None}, "without a detector cannot be exported"),
     ],

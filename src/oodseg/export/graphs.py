@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from oodseg.core.errors import ConfigError
 from oodseg.core.normalization import ScoreNormalizer
 from oodseg.core.parts import Detector, Part, PromptableSegmenter, PromptGenerator, statistics_of
+from oodseg.failures.synboost import SynBoostDetector
+from oodseg.failures.synthcp_detector import SynthCPDetector
 from oodseg.masks.compact import (
     IMAGE_MEAN,
     IMAGE_STD,
@@ -50,7 +52,7 @@ def build_graphs(
     """Builds the graphs of a pipeline's parts.
 
     Args:
-        detector: Any detector that is a network.
+        detector: Any detector that is a network and does not look at a re-synthesis (synboost, synthcp).
         prompts: A `FasterRCNNPrompts`.
         masks: A `CompactSegmenter`.
         operating_point: Of the prompts; built into their graph.
@@ -61,7 +63,8 @@ def build_graphs(
     """
     if detector is None:
         raise ConfigError("a pipeline without a detector cannot be exported: give it one first")
-    if not isinstance(detector, nn.Module):
+    # Those that look at a re-synthesis choose its size from the image's, and reduce both with antialiasing.
+    if not isinstance(detector, nn.Module) or isinstance(detector, SynBoostDetector | SynthCPDetector):
         raise _no_form("detector", detector, "street")
     if not isinstance(prompts, FasterRCNNPrompts):
         raise _no_form("prompt generator", prompts, "faster_rcnn")

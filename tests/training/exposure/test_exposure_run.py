@@ -13,6 +13,7 @@ from oodseg.failures.spade import SpadeGenerator
 from oodseg.segmenters.hub_pixel import SegformerSegmenter
 from oodseg.segmenters.own import CallableSegmenter
 from oodseg.segmenters.street import StreetNet
+from oodseg.training.engine.changes import change_recipe
 from oodseg.training.engine.recipe import load_recipe
 from oodseg.training.engine.trained import load_trained, save_trained
 from oodseg.training.exposure.methods import METHODS, method_of
@@ -113,6 +114,22 @@ def test_what_is_wrong_is_said(root, street, tmp_path):
         teach("synboost", recipe("synboost"), root, tmp_path, other)
     with pytest.raises(ConfigError, match="no 'unknown' among the segmenters"):
         segmenter_of("unknown")
+
+
+@pytest.mark.parametrize("margins", ["[-6, -12]", "[-6, -6]"])
+def test_margins_in_the_wrong_order_are_refused(margins):
+    """The hinges would ask for energies that are low and high at once."""
+    shipped = load_recipe("detector_pebal", method_of("pebal").recipe_class)
+    with pytest.raises(ConfigError, match=r"margins cannot be used \(the first, of inliers, must lie below"):
+        change_recipe(shipped, [f"margins={margins}"])
+
+
+def test_a_contrast_needs_both_contexts():
+    """Without images of objects alone CoroCL's loss would be 0 at every step."""
+    shipped = load_recipe("detector_rpl_corocl", method_of("rpl").recipe_class)
+    with pytest.raises(ConfigError, match=r"contrast cannot be used .*give mix\.natural a share above 0"):
+        change_recipe(shipped, ["mix.natural=0"])
+    assert change_recipe(shipped, ["mix.natural=0", "contrast=0"]).contrast == 0
 
 
 @pytest.mark.parametrize("name", [*METHODS, "rpl_corocl"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from oodseg.failures.dissimilarity import WIDTHS
 from oodseg.training.engine.recipe import LoopRecipe
@@ -59,12 +60,21 @@ class MarginRecipe(HeadRecipe):
     """Holds the settings of methods with hinges on the energy.
 
     Attributes:
-        margins: m_in and m_out; None to measure them on the frozen network.
+        margins: m_in and m_out above it; None to measure them on the frozen network.
         energy_weight: Of the terms on the energy.
     """
 
     margins: tuple[float, float] | None = None
     energy_weight: float = Field(default=0.1, ge=0)
+
+    @field_validator("margins")
+    @classmethod
+    def _in_order(cls, margins: tuple[float, float] | None) -> tuple[float, float] | None:
+        if margins is not None and not margins[0] < margins[1]:
+            raise PydanticCustomError(
+                "order", "the first, of inliers, must lie below the second, of outliers"
+            )
+        return margins
 
 
 class PebalRecipe(MarginRecipe):
@@ -95,6 +105,15 @@ class RplRecipe(HeadRecipe):
     contrast: float = Field(default=0.0, ge=0)
     projection: int = Field(default=64, ge=1)
     temperature: float = Field(default=0.1, gt=0)
+
+    @field_validator("contrast")
+    @classmethod
+    def _with_contexts(cls, contrast: float, info: ValidationInfo) -> float:
+        if contrast > 0 and "mix" in info.data and info.data["mix"].natural == 0:
+            raise PydanticCustomError(
+                "contexts", "it contrasts with objects outside streets: give mix.natural a share above 0"
+            )
+        return contrast
 
 
 class DenseHybridRecipe(HeadRecipe):
