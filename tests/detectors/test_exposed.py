@@ -185,6 +185,14 @@ def test_a_last_layer_that_gives_the_logits(ends, images):
     torch.testing.assert_close(found, around(network, name="energy_margin").score(images), atol=0.3, rtol=0)
 
 
+def test_logits_that_differ_by_rounding_alone(images):
+    """As of a network of random weights and many layers, which sees the same everywhere."""
+    network = Own("enlarged").eval()
+    nn.init.zeros_(network.body.weight)
+    nn.init.constant_(network.last.bias, 1 / 3)
+    assert around(network).score(images).std() < 1e-5
+
+
 def test_a_network_of_other_floats(images):
     assert around(Own().double()).score(images).dtype == torch.float32
 

@@ -24,7 +24,7 @@ from oodseg.nn.tensors import to_multiple
 from oodseg.segmenters import Segmenter
 from oodseg.segmenters.street import STRIDE
 
-_SLACK = 0.05  # of the range of logits: for reduced precision
+_SLACK, _ROUNDING = 0.05, 0.01  # of the range and of the size of logits: for reduced precision
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def _checked_features(segmenter: Segmenter, images: Tensor) -> int:
             "(`classifier`)"
         )
     low, high = found.amin((2, 3), keepdim=True), found.amax((2, 3), keepdim=True)
-    slack = _SLACK * (high - low).amax()
+    # Where logits hardly vary, what is left of the difference is rounding.
+    slack = _SLACK * (high - low).amax() + _ROUNDING * found.abs().amax()
     # Logits are enlarged, which leaves them between the least and the largest.
     inside = (shown.logits >= low - slack) & (shown.logits <= high + slack)
     if not shown.relative and not bool(inside.all()):
