@@ -192,3 +192,11 @@ def test_a_mask_classifier_gives_its_queries():
     found = CallableSegmenter(network, NAMES, batch=2).segment(torch.rand(3, 3, 16, 24))
     assert found.queries.classes.shape == (3, 7, 5)
     assert found.logits.shape == (3, 4, 4, 6)
+
+
+def test_a_network_of_ones_own_is_frozen():
+    """As its documentation says; a graph cannot be exported of one that is not."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Dropout()).train()
+    CallableSegmenter(network)
+    assert not any(each.requires_grad for each in network.parameters())
+    assert not any(each.training for each in network.modules())

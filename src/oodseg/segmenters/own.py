@@ -103,7 +103,7 @@ class CallableSegmenter(WrappedSegmenter):
                 f"{', '.join(name for name, _ in _layers(network) if name) or 'none, for it is no module'}"
             )
         if isinstance(network, nn.Module):
-            network.eval()
+            network.eval().requires_grad_(False)
 
     def arguments(self) -> dict[str, Any]:
         """Returns nothing: there are none.
