@@ -86,7 +86,7 @@ def test_truncated_videos_say_so(red, drive, out):
         (["drive.mp4", "--start", "nan"], ["a video cannot begin at nan s: choose a time from 0 on"]),
         (["drive.mp4", "--start", "-1"], ["a video cannot begin at -1 s"]),
         (["drive.mp4", "--end", "nan"], ["nothing lies between 0 s and nan s"]),
-        (["drive.mp4", "--start", "9"], ["has no frame between these times"]),
+        (["drive.mp4", "--start", "9"], ["has no frame from 9 s on: begin earlier"]),
         (["drive.mp4", "--start", "noon"], ["'noon' is not a time"]),
         (["rtsp://127.0.0.1:9/front"], ["cannot be opened", "check the address"]),
     ],

@@ -149,9 +149,42 @@ def test_cuts(drive, out, options, numbers):
     )
 
 
-def test_a_cut_without_frames_is_one_sentence(drive, out):
-    with pytest.raises(VideoError, match=r"drive.mp4 has no frame between these times"):
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ({"start": 100}, r"drive.mp4 has no frame from 100 s on: begin earlier"),
+        ({"start": 0.41, "end": 0.49}, r"drive.mp4 has no frame between 0.41 s and 0.49 s: choose other times"),
+    ],
+)
+def test_a_cut_without_frames_is_one_sentence_and_leaves_nothing(drive, out, times, words):
+    with pytest.raises(VideoError, match=words):
+        oodseg.runs.predict_video(drive, make_pipeline(), out / "1", **times)
+    assert not out.exists()
+
+
+def test_a_refused_run_leaves_an_empty_folder_empty(drive, out):
+    out.mkdir()
+    with pytest.raises(VideoError, match="begin earlier"):
         oodseg.runs.predict_video(drive, make_pipeline(), out, start=100)
+    assert list(out.iterdir()) == []
+    assert oodseg.runs.predict_video(drive, make_pipeline(), out).frames == 10
+
+
+def test_whole_segments_stay_where_a_video_cannot_be_read_to_its_end(tmp_path, out, short):
+    drive, s2m = save_video(tmp_path / "drive.mp4", images(30)), make_pipeline()
+    first = out / "segments" / "000000.json"
+
+    def stumbling(image, **options):
+        if first.is_file():
+            raise VideoError("drive.mp4 broke")
+        return s2m(image, **options)
+
+    with pytest.raises(VideoError, match="broke"):
+        oodseg.runs.predict_video(drive, stumbling, out, settings={"name": "red"})
+    assert (out / "run.json").is_file()
+    assert first.is_file()
+    run = oodseg.runs.predict_video(drive, s2m, out, settings={"name": "red"})
+    assert (run.frames, run.done_before >= 4) == (30, True)
 
 
 def test_truncated_videos_give_what_they_hold_and_say_so(tmp_path, out):

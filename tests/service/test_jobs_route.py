@@ -82,7 +82,7 @@ def test_a_start_behind_the_last_frame(served, video) -> None:
     answer = served.post("/v1/jobs?start=1.15", content=video)  # within the length, which only headers tell
     found = ended(served, answer.json()["id"])
     assert found["state"] == "failed"
-    assert found["error"] == "the video has no frame between these times: choose others"
+    assert found["error"] == "the video has no frame from 1.15 s on: begin earlier"
 
 
 def test_what_is_no_video(served, video) -> None:

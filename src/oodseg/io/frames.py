@@ -118,6 +118,15 @@ class Cut:
             if number % self.every == 0:
                 yield frame
 
+    def nothing(self, video: Video) -> VideoError:
+        """Makes the error for a video that has no frame here, whatever length its header claims."""
+        if self.end is None and self.start == 0:
+            return VideoError(f"{video.name} holds no frame: choose another video")
+        if self.end is None:
+            return VideoError(f"{video.name} has no frame from {self.start:g} s on: begin earlier")
+        times = f"{self.start:g} s and {self.end:g} s"
+        return VideoError(f"{video.name} has no frame between {times}: choose other times")
+
     def count(self, video: Video) -> int | None:
         """Estimates how many frames are wanted; None if the length of the video is unknown."""
         if video.seconds is None or video.rate is None:

@@ -88,12 +88,18 @@ def numbered_folders(default: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def undone_if_refused(store: RunStore[RecordT]) -> Iterator[None]:
-    """Leaves no folder behind where a run is refused in the block before it has any result."""
+def undone_if_refused(store: RunStore[RecordT], begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Leaves nothing behind where a run is refused in the block before it has any result.
+
+    Args:
+        store: Of the run.
+        begun: Tells whether there are results of which the store does not know.
+    """
     try:
         yield
     except OodsegError:
-        store.abandon()
+        if not begun():
+            store.abandon()
         raise
 
 

@@ -11,7 +11,6 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from oodseg.core.errors import VideoError
 from oodseg.core.input_warnings import collect_warnings
 from oodseg.core.prediction import Prediction
 from oodseg.core.progress import Progress
@@ -83,7 +82,7 @@ def follow(
             for prediction in start.tracker.finish():
                 drawing.put(prediction)
     if not writer.frames:
-        raise VideoError(f"{video.name} has no frame between these times: choose others")
+        raise cut.nothing(video)
     writer.finish(warnings)
     return start.frames
 

@@ -111,6 +111,7 @@ class RunStore(Generic[RecordT]):
         self.out, self.plan = Path(out), plan
         self.failures: dict[str, str] = {}
         self._made: list[Path] = []
+        self._is_new = False
         self.stored: dict[str, Stored[RecordT]] = {}
         folder = self.out / RECORDS
         for path in sorted(folder.rglob("[!.]*.json")):
@@ -146,6 +147,7 @@ class RunStore(Generic[RecordT]):
         for key in list(self.stored) if anew else ():
             self.remove(key)
         self._made = [each for each in (self.out, *self.out.parents) if not each.exists()]
+        self._is_new = not (self.out / RUN_FILE).exists()
         results = list(dict.fromkeys([*listed, *self.plan.results]))
         about = {"oodseg": __version__, "verb": self.plan.verb, "results": results}
         write_json(self.out / RUN_FILE, {**about, "settings": self.settings}, indent=1)
@@ -153,9 +155,9 @@ class RunStore(Generic[RecordT]):
     def abandon(self) -> None:
         """Removes what a run has made that was refused before it had any result; else nothing.
 
-        Only a folder that this run made goes, and folders around it that are empty then.
+        Only what it writes itself goes, in a folder that no run has used before, and folders that it made.
         """
-        if self.stored or self.out not in self._made:
+        if self.stored or not self._is_new:
             return
         for name in (*self.plan.results, RUN_FILE):
             path = self.out / name

@@ -27,7 +27,7 @@ from oodseg.io.mp4 import join_parts
 from oodseg.io.video import open_video
 from oodseg.pipeline import S2M
 from oodseg.runs.fallback import fit_or_recall
-from oodseg.runs.folder import open_run
+from oodseg.runs.folder import open_run, undone_if_refused
 from oodseg.runs.following import follow
 from oodseg.runs.items import Item, Source
 from oodseg.runs.loading import load, read_limits
@@ -172,11 +172,12 @@ def predict_video(
     lists = (VIDEO_FILE, JSON_FILE, CSV_FILE, SEGMENTS)
     ready = open_run(Plan("predict", _NoRecord, known, {}, lists, fresh), Source([]), out, DEFAULT_FOLDER)
     store = SegmentStore(ready.store.out, hash_json([__version__, known]), overlays)
-    if fresh:
-        store.clear(0)
     began = time.perf_counter()
-    done_before = follow(s2m, video, cut, store, progress or silent)
-    run = _summed_up(store, video, known)
+    with undone_if_refused(ready.store, lambda: any(True for _ in store.done())):
+        if fresh:
+            store.clear(0)
+        done_before = follow(s2m, video, cut, store, progress or silent)
+        run = _summed_up(store, video, known)
     run.done_before, run.seconds = done_before, time.perf_counter() - began
     calibrated = _NO_PROMISE if isinstance(s2m, S2M) and s2m.promise is not None else None
     run.notes = [note for note in (fallback, ready.note, calibrated) if note is not None]
