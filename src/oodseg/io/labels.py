@@ -117,7 +117,7 @@ def _largest(stored: ImageFile) -> int | None:
 def _read_numbers(path: Path) -> NDArray[Any] | None:
     """The numbers of a TIFF of a kind that Pillow cannot read, such as float64; None if it is none."""
     try:
-        return read_tiff(path.read_bytes(), str(path))
+        return read_tiff(path.read_bytes(), str(path), single=True)
     except ImageError as error:
         raise DatasetError(f"the label {error}") from error
 

@@ -40,7 +40,13 @@ def warn_of_pages(image: Image, name: str) -> None:
 
     Whoever has chosen another one of them already, as Python allows, is not warned.
     """
-    if image.tell() == 0 and (pages := count_pages(image)) > 1:
+    if image.tell() == 0:
+        warn_if_several(count_pages(image), name)
+
+
+def warn_if_several(pages: int, name: str) -> None:
+    """Warns of a file with so many images, of which only the first is looked at."""
+    if pages > 1:
         warn_input(
             f"{name} holds {pages} images, of which the first is taken: save the others as files of their own"
         )

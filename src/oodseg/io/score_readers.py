@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from oodseg.core.errors import MissingDependencyError, ScoreMapError, cause
 from oodseg.core.input_warnings import name_few
 from oodseg.core.installing import install_extra
 from oodseg.core.texts import read_text
+from oodseg.io.tiffs import read_tiff_header
 from oodseg.io.wide import turn_upright
 
 _KEYS = ("score", "scores", "anomaly_scores")
@@ -50,12 +50,14 @@ def _read_grey(path: Path) -> NDArray[Any]:
     import cv2
 
     # Decoded from bytes: OpenCV's own file reading fails silently, and on some paths always.
-    values = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    data = np.fromfile(path, dtype=np.uint8)
+    values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if values is None:
         kind = path.suffix[1:].upper()
         raise ScoreMapError(f"{path} is not a {kind}, a damaged one, or of an unusual kind: save it as .npy")
-    if path.suffix.lower() != ".png" and (pages := cv2.imcount(os.fspath(path))) > 1:
-        raise ScoreMapError(f"{path} holds {pages} images: save one map per image")
+    header = read_tiff_header(data.tobytes())
+    if header is not None and header.pages > 1:
+        raise ScoreMapError(f"{path} holds {header.pages} images: save one map per image")
     values = turn_upright(np.asarray(values), path)
     if values.ndim == 2:
         return values

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodseg.core.errors import ImageError
+from oodseg.io.pages import warn_if_several
 from oodseg.io.sizes import check_size
 
 _MARKS = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
@@ -31,6 +34,7 @@ class TiffHeader:
         channels: Numbers per pixel.
         bits: Of each number.
         end: Bytes that the file must have for all of its pixels.
+        pages: Images in the file, smaller copies of the first left out.
     """
 
     height: int
@@ -39,18 +43,19 @@ class TiffHeader:
     channels: int
     bits: int
     end: int
+    pages: int
 
 
 def read_tiff_header(data: bytes) -> TiffHeader | None:
     """Reads the header of a TIFF file; None if the bytes are no TIFF, or a broken one."""
     if data[:4] not in _MARKS:
         return None
-    try:
-        tags = _first_directory(data)
-    except (struct.error, OverflowError, MemoryError):
-        return None
+    directories = _directories(data)
+    tags = next(directories, {})
     if not {_WIDTH, _HEIGHT} <= tags.keys():
         return None
+    size = tags[_WIDTH], tags[_HEIGHT]
+    others = sum((each.get(_WIDTH), each.get(_HEIGHT)) == size for each in directories)
     turned = tags.get(_ORIENTATION, (1,))[0]
     starts, lengths = ([n for tag in each for n in tags.get(tag, ())] for each in (_STARTS, _LENGTHS))
     return TiffHeader(
@@ -60,18 +65,25 @@ def read_tiff_header(data: bytes) -> TiffHeader | None:
         channels=tags.get(_CHANNELS, (1,))[0],
         bits=tags.get(_BITS, (1,))[0],
         end=max((start + length for start, length in zip(starts, lengths, strict=False)), default=0),
+        pages=1 + others,
     )
 
 
-def read_tiff(data: bytes, name: str) -> NDArray[Any] | None:
-    """Reads the first image of a TIFF file as it is stored, upright.
+def read_tiff(data: bytes, name: str, single: bool = False) -> NDArray[Any] | None:
+    """Reads the first image of a TIFF file as it is stored, upright; warns where there are others.
+
+    Args:
+        data: The file.
+        name: How errors and warnings call it.
+        single: Whether a file with several images is refused.
 
     Returns:
         `[H, W]` or `[H, W, C]` of any kind of number: blue, green, red, and alpha where there is one; None if
         the bytes are no TIFF.
 
     Raises:
-        ImageError: It is too small or too large, damaged, or nothing here can read its kind.
+        ImageError: It is too small or too large, damaged, nothing here can read its kind, or it holds several
+            images.
     """
     import cv2
 
@@ -79,6 +91,11 @@ def read_tiff(data: bytes, name: str) -> NDArray[Any] | None:
     if header is None:
         return None
     check_size(header.height, header.width, name)
+    if single and header.pages > 1:
+        raise ImageError(
+            f"{name} holds {header.pages} images: save the codes of all classes as one image, as PNG"
+        )
+    warn_if_several(header.pages, name)
     if header.end > len(data):
         raise ImageError(f"{name} is truncated or damaged: copy or export it again")
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -90,16 +107,27 @@ def read_tiff(data: bytes, name: str) -> NDArray[Any] | None:
     return np.asarray(values)
 
 
-def _first_directory(data: bytes) -> dict[int, tuple[int, ...]]:
-    """The numbers that are wanted of the first directory of a TIFF file, by tag.
+def _directories(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
+    """The numbers that are wanted of every directory of a TIFF file, by tag; up to the first broken one."""
+    order, big = ("<" if data[:2] == b"II" else ">"), _BIG in data[2:4]
+    offset, field = ("Q", 8) if big else ("I", 4)
+    seen: set[int] = set()
+    with suppress(struct.error, OverflowError, MemoryError):
+        (place,) = struct.unpack_from(order + offset, data, field)
+        while place and place not in seen:  # a damaged file may lead back
+            seen.add(place)
+            tags, end = _directory(data, place, order, offset)
+            yield tags
+            (place,) = struct.unpack_from(order + offset, data, end)
+
+
+def _directory(data: bytes, place: int, order: str, offset: str) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The numbers that are wanted of one directory, and where the place of the next one stands.
 
     Raises:
         struct.error: The file ends before.
     """
-    order, offset, count, entry, field = ("<" if data[:2] == b"II" else ">"), "I", "H", 12, 4
-    if _BIG in data[2:4]:
-        offset, count, entry, field = "Q", "Q", 20, 8
-    (place,) = struct.unpack_from(order + offset, data, field)
+    count, entry, field = ("Q", 20, 8) if offset == "Q" else ("H", 12, 4)
     (entries,) = struct.unpack_from(order + count, data, place)
     place += struct.calcsize(order + count)
     found: dict[int, tuple[int, ...]] = {}
@@ -112,4 +140,4 @@ def _first_directory(data: bytes) -> dict[int, tuple[int, ...]]:
                 (at,) = struct.unpack_from(order + offset, data, at)
             found[tag] = struct.unpack_from(values, data, at)
         place += entry
-    return found
+    return found, place
