@@ -68,6 +68,26 @@ def test_names_in_standard_input_that_are_no_utf_8(photos, monkeypatch):
     assert names_of(find_images("-")) == ["\udcff.png"]
 
 
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("Köln.png", "cp1252"), ("Köln.png", "mac_roman"), ("Łódź.png", "cp1250"), ("道路.png", "cp932")],
+)
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_names_in_an_older_encoding(photos, monkeypatch, name, encoding, quote):
+    (photos / name).write_bytes(b"x")
+    data = f"{quote}{name}{quote}\r\nb.png\r\n".encode(encoding)
+    (photos / "list.txt").write_bytes(data)
+    assert read_list("list.txt") == [name, "b.png"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert read_list("-") == [name, "b.png"]
+
+
+def test_a_list_in_another_encoding_whose_files_are_gone(photos):
+    (photos / "list.txt").write_bytes("Köln.png\n".encode("cp1252"))
+    with pytest.raises(ImageError, match="list.txt begins with K\ufffdln.png, .*: save the list in UTF-8"):
+        read_list("list.txt")
+
+
 def test_a_file_that_is_gone_is_reported_when_its_turn_comes(photos):
     (photos / "list.txt").write_text("a.png\ngone.png\n")
     assert names_of(find_images("list.txt")) == ["a.png", "gone.png"]

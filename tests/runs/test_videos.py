@@ -153,7 +153,10 @@ def test_cuts(drive, out, options, numbers):
     ("times", "words"),
     [
         ({"start": 100}, r"drive.mp4 has no frame from 100 s on: begin earlier"),
-        ({"start": 0.41, "end": 0.49}, r"drive.mp4 has no frame between 0.41 s and 0.49 s: choose other times"),
+        (
+            {"start": 0.41, "end": 0.49},
+            r"drive.mp4 has no frame between 0.41 s and 0.49 s: choose other times",
+        ),
     ],
 )
 def test_a_cut_without_frames_is_one_sentence_and_leaves_nothing(drive, out, times, words):

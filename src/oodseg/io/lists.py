@@ -8,6 +8,8 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from oodseg.core.errors import ImageError
@@ -16,6 +18,8 @@ from oodseg.core.texts import decoded
 SUFFIXES = frozenset({".txt", ".lst", ".list"})
 STANDARD_INPUT = "-"
 _LINE_END = re.compile(r"\r\n|\n|\r")
+# Of Windows in the west, the middle and the east of Europe, Japan, China and Korea; of macOS; of DOS.
+_OLD_ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "gbk", "cp949", "mac_roman", "cp850")
 
 
 def may_be_list(argument: str) -> bool:
@@ -30,7 +34,8 @@ def read_list(argument: str) -> list[str]:
 
     Blank lines are left out, and those that begin with `#` unless a file has that name; so are quotes around
     a path that is there without them. A relative path is looked for in the working folder, then beside the
-    list. The text is UTF-8, or UTF-16 with a byte-order mark, as Windows writes it.
+    list. The text is UTF-8, or UTF-16 with a byte-order mark, as Windows writes it, or in an older encoding of
+    Windows or macOS in which a file of that name exists.
 
     Args:
         argument: A text file, or `-` for standard input.
@@ -57,9 +62,10 @@ def read_list(argument: str) -> list[str]:
         raise ImageError(f"{name} lists no image: write one path per line")
     found = [_located(entry, folder) for entry in entries]
     if not (os.path.lexists(found[0]) or glob.has_magic(found[0])):
-        raise ImageError(
-            f"{name} begins with {entries[0]}, which does not exist: list paths of images, one per line"
-        )
+        remedy = "list paths of images, one per line"
+        if _is_undecoded(entries[0]):
+            remedy = "save the list in UTF-8, if that is another encoding"
+        raise ImageError(f"{name} begins with {_shown(entries[0])}, which does not exist: {remedy}")
     return found
 
 
@@ -76,6 +82,7 @@ def _is_comment(line: str, folder: Path) -> bool:
 def _located(entry: str, folder: Path) -> str:
     quoted = len(entry) > 1 and entry[0] == entry[-1] and entry[0] in "\"'"
     spellings = [entry, entry[1:-1]] if quoted else [entry]
+    spellings += [other for each in spellings if _is_undecoded(each) for other in _in_old_encodings(each)]
     # Written on Windows a path has backslashes, and macOS spells accents in its own way.
     spellings += [each.replace("\\", "/") for each in spellings]
     spellings += [unicodedata.normalize(form, each) for form in ("NFC", "NFD") for each in spellings]
@@ -84,6 +91,22 @@ def _located(entry: str, folder: Path) -> str:
         if _exists(each) or _exists(beside):
             return each if _exists(each) else beside
     return entry
+
+
+def _is_undecoded(entry: str) -> bool:
+    """Tells whether an entry holds bytes that are no UTF-8."""
+    return any("\udc80" <= each <= "\udcff" for each in entry)
+
+
+def _in_old_encodings(entry: str) -> Iterator[str]:
+    data = entry.encode("utf-8", "surrogateescape")
+    for encoding in _OLD_ENCODINGS:
+        with suppress(UnicodeDecodeError):
+            yield data.decode(encoding)
+
+
+def _shown(entry: str) -> str:
+    return entry.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _exists(entry: str) -> bool:

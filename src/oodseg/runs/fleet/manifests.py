@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 PATH = "path"
 _PREFIX = "source_"
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
 _HEAD = 1 << 16  # bytes that the names of the columns stand in
 
 
@@ -49,12 +52,19 @@ class Manifest:
         self.location = location
         with _reading(self.location):
             schema = self._batches().schema
-        if PATH not in schema.names:
+            names = schema.names
+        if PATH not in names:
             raise ConfigError(
-                f"the manifest {location} has no column {PATH} (it has {', '.join(schema.names) or 'none'}): "
+                f"the manifest {location} has no column {PATH} (it has {', '.join(names) or 'none'}): "
                 f"call the column of paths or URLs {PATH}"
             )
+        if _is_csv(location) and any(str(each.type) == "binary" for each in schema):
+            raise _in_another_encoding(location)  # to Arrow such text is bytes
         self.columns = self._renamed(schema)
+        for each in (names, self.columns.names):
+            twice = next((name for name, times in Counter(each).items() if times > 1), None)
+            if twice is not None:
+                raise ConfigError(f"the manifest {location} has two columns {twice}: rename one of them")
 
     def rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yields the absolute path or URL of every image, and its values in the other columns."""
@@ -84,13 +94,13 @@ class Manifest:
             source = system.open(inside, "rb")
         else:
             source = path
-        if self.location.lower().endswith(".csv"):
+        if _is_csv(self.location):
             with nullcontext(source) if path is None else Path(path).open("rb") as file:
-                encoding, delimiter = _dialect(file.read(_HEAD))
+                encoding, delimiter, skipped = _dialect(file.read(_HEAD))
                 file.seek(0)
             return pa.csv.open_csv(
                 source,
-                pa.csv.ReadOptions(encoding=encoding),
+                pa.csv.ReadOptions(encoding=encoding, skip_rows=skipped),
                 pa.csv.ParseOptions(delimiter=delimiter),
                 # Names of digits alone are names still: 0001 is not 1.
                 pa.csv.ConvertOptions(column_types={PATH: pa.string()}),
@@ -117,7 +127,7 @@ class Manifest:
         if local is None:
             return path if path.startswith("/") else f"{self.location.rpartition('/')[0]}/{path}"
         # Written on Windows, a path has backslashes.
-        spellings = (path, path.replace("\\", "/"))
+        spellings = (path, path.replace("\\", "/"), path.strip())
         places = [each for name in spellings for each in (name, os.path.join(os.path.dirname(local), name))]
         return os.path.abspath(next(filter(os.path.lexists, places), path))
 
@@ -128,17 +138,36 @@ def _reading(location: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:  # errors of Arrow are ValueErrors
+        if isinstance(error, UnicodeDecodeError) or "invalid UTF8" in str(error):
+            raise _in_another_encoding(location) from error
         raise ConfigError(
             f"the manifest {location} cannot be read ({error}): write it again as Parquet or CSV"
         ) from error
 
 
-def _dialect(head: bytes) -> tuple[str, str]:
-    """Encoding and delimiter of a CSV file: Excel writes semicolons in some countries, or UTF-16."""
+def _is_csv(location: str) -> bool:
+    return location.lower().endswith(".csv")
+
+
+def _in_another_encoding(location: str) -> ConfigError:
+    return ConfigError(
+        f"the manifest {location} is neither in UTF-8 nor in UTF-16: save it as CSV UTF-8, which Excel lists "
+        "among its types of files"
+    )
+
+
+def _dialect(head: bytes) -> tuple[str, str, int]:
+    """Encoding, delimiter and lines to skip of a CSV file.
+
+    Excel writes semicolons in some countries, or UTF-16, or the delimiter in a line before all others.
+    """
     encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf8"
-    names = head[: len(head) // 2 * 2].decode(encoding, "replace").lstrip("\ufeff").splitlines()[:1]
-    cells = {each: [cell.strip(' "') for cell in "".join(names).split(each)] for each in _DELIMITERS}
-    return encoding, next((each for each in _DELIMITERS if PATH in cells[each]), ",")
+    lines = head[: len(head) // 2 * 2].decode(encoding, "replace").lstrip("\ufeff").splitlines()
+    said = _SEPARATOR.fullmatch(lines[0].strip(' "')) if lines else None
+    if said is not None:
+        return encoding, said[1], 1
+    cells = {each: [cell.strip(' "') for cell in "".join(lines[:1]).split(each)] for each in _DELIMITERS}
+    return encoding, next((each for each in _DELIMITERS if PATH in cells[each]), ","), 0
 
 
 class _ParquetBatches:
