@@ -84,7 +84,7 @@ def test_names_in_an_older_encoding(photos, monkeypatch, name, encoding, quote):
 
 def test_a_list_in_another_encoding_whose_files_are_gone(photos):
     (photos / "list.txt").write_bytes("Köln.png\n".encode("cp1252"))
-    with pytest.raises(ImageError, match="list.txt begins with K\ufffdln.png, .*: save the list in UTF-8"):
+    with pytest.raises(ImageError, match=r"list.txt begins with K\ufffdln.png, .*: save the list in UTF-8"):
         read_list("list.txt")
 
 

@@ -34,7 +34,7 @@ def read_list(argument: str) -> list[str]:
 
     Blank lines are left out, and those that begin with `#` unless a file has that name; so are quotes around
     a path that is there without them. A relative path is looked for in the working folder, then beside the
-    list. The text is UTF-8, or UTF-16 with a byte-order mark, as Windows writes it, or in an older encoding of
+    list. The text is UTF-8, or UTF-16 with a byte-order mark, as Windows writes it, or an older encoding of
     Windows or macOS in which a file of that name exists.
 
     Args:
