@@ -12,6 +12,7 @@ from oodseg.core.input_warnings import name_few
 from oodseg.core.prediction import Prediction
 from oodseg.core.progress import Progress, track
 from oodseg.core.registry import names, resolve, table
+from oodseg.exchange.earlier import EarlierExport, files_below, written_since
 from oodseg.exchange.format import Format
 from oodseg.exchange.images import Placement, check_names, place_image
 from oodseg.exchange.labels import LabelledImage
@@ -30,8 +31,8 @@ class Export:
         title: What people call the format.
         images: Images, those without an object included.
         objects: Unknown objects in them.
-        notes: What the format could not hold, and what an earlier export left in the folder, one sentence
-            each.
+        notes: What the format could not hold, and what became of an earlier export into the folder, one
+            sentence each.
     """
 
     out: Path
@@ -75,7 +76,8 @@ def write(
         Counts, and what the format could not hold.
 
     Raises:
-        ConfigError: No such format, images that would share one name, or labels of another format there.
+        ConfigError: No such format, images that would share one name, or labels there that are of another
+            format, or were corrected since they were exported.
         DatasetError: No results in that folder, or none that can be read, or picks of other results.
         ImageError: An image is gone.
         MissingDependencyError: The format needs a library that is not installed.
@@ -91,14 +93,20 @@ def write(
         labelled = read_results(Path(source))
     else:
         labelled = [from_prediction(each) if isinstance(each, Prediction) else each for each in source]
-    before = _stamps(chosen, target)
     if picks is not None:
         labelled = keep_picked(labelled, Path(picks))
     check_names(labelled)
+    earlier = EarlierExport(target, chosen.title)
+    earlier.begin()
+    before, files_before = _stamps(chosen, target), files_below(target)
+    placed = {}
     if chosen.place is not None:
-        for image in track(labelled, "placing images", progress):
-            place_image(image, target / chosen.place(image.name), images)
+        placed = {target / chosen.place(image.name): image for image in labelled}
+        for path, image in track(list(placed.items()), "placing images", progress):
+            place_image(image, path, images)
     notes = list(chosen.write(track(labelled, "writing labels", progress), target))
+    if not chosen.submission:  # servers look at every file
+        notes += earlier.settle(written_since(files_before, files_below(target)), placed)
     if before:
         notes += _left_there(target, before, _stamps(chosen, target))
     return Export(
