@@ -96,7 +96,8 @@ def test_what_is_no_yolo_segmentation_network(shapes):
 
 @pytest.mark.parametrize("places", [84, 340])  # of strides from 8 on, and from 4 on
 def test_a_place_is_a_cell_of_a_grid(places):
-    check_outputs("file.onnx", [np.zeros((1, 37, places)), np.zeros((1, 32, 16, 16))], 64, 64)
+    outputs = [np.zeros(shape, np.float32) for shape in ((1, 37, places), (1, 32, 16, 16))]
+    check_outputs("file.onnx", outputs, 64, 64)
 
 
 @pytest.mark.parametrize("wrong", [-0.5, 1.5, np.nan])
