@@ -61,14 +61,19 @@ class RankValidationImages(Callback):  # type: ignore[misc]
         self._validations += 1
         if self._validations % self.every or not trainer.is_global_zero:
             return
-        self.last = judge(
-            self.images,
-            self.detector,
-            self.out / f"step_{trainer.global_step:06d}",
-            segmenter=self.segmenter(pl_module),
-            device=pl_module.device.type,
-            fresh=True,
-        )
+        learning = [each for each in pl_module.parameters() if each.requires_grad]
+        try:
+            self.last = judge(
+                self.images,
+                self.detector,
+                self.out / f"step_{trainer.global_step:06d}",
+                segmenter=self.segmenter(pl_module),
+                device=pl_module.device.type,
+                fresh=True,
+            )
+        finally:  # segmenters freeze their networks, and this one has to learn on
+            for each in learning:
+                each.requires_grad_(True)
         means = [each.record.mean for each in self.last.listed.entries if each.record.mean is not None]
         if means:
             pl_module.log("failures/estimated_mean", fmean(means), rank_zero_only=True)
