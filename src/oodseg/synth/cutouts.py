@@ -31,6 +31,7 @@ class Cutouts:
         familiar: Natural images of vehicles and people.
         streets: Street images by source, from which vehicles and people are borrowed.
         mix: How often what is chosen.
+        odd: Natural images of vehicles that no street class covers.
         mined: Mined objects, unknown ones beside `strange`.
         rejected: Things that were wrongly taken for unknown, known ones beside `familiar`.
     """
@@ -41,11 +42,12 @@ class Cutouts:
         familiar: Sequence[DutsItem],
         streets: Mapping[str, Sequence[StreetImage]],
         mix: Mix,
+        odd: Sequence[DutsItem] = (),
         mined: Sequence[MinedThing] = (),
         rejected: Sequence[MinedThing] = (),
     ) -> None:
         self.strange, self.familiar, self.streets, self.mix = strange, familiar, streets, mix
-        self.mined, self.rejected = mined, rejected
+        self.odd, self.mined, self.rejected = odd, mined, rejected
 
     def unknown(self, rng: np.random.Generator) -> Cutout | None:
         """Cuts out an object; or a crate, or a rectangle, of any material; None: nothing is left."""
@@ -56,9 +58,15 @@ class Cutouts:
         # Without rectangles nothing is drawn for them: scenes of a seed stay what they were.
         flat = not crate and self.mix.rectangles > 0 and rng.random() < self.mix.rectangles
         if not (crate or flat):
-            return self.outline(rng)
+            return _any(self.stranger(rng), rng)
         texture = self.strange[int(rng.integers(len(self.strange)))].read_image()
         return draw_crate(texture, rng) if crate else cut_rectangle(texture, rng)
+
+    def stranger(self, rng: np.random.Generator) -> Sequence[DutsItem]:
+        """Chooses whether an unknown object of a natural image is a vehicle or anything else."""
+        # Without odd vehicles nothing is drawn for them: scenes of a seed stay what they were.
+        odd = bool(self.odd) and self.mix.odd_vehicles > 0 and rng.random() < self.mix.odd_vehicles
+        return self.odd if odd else self.strange
 
     def outline(self, rng: np.random.Generator) -> Cutout | None:
         """Cuts an object out of its natural image; None: nothing is left."""

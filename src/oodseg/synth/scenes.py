@@ -22,7 +22,7 @@ from oodseg.synth.camera import shoot
 from oodseg.synth.cutouts import Cutouts
 from oodseg.synth.drawn import draw_scene
 from oodseg.synth.in_place import in_place
-from oodseg.synth.known import PEOPLE, VEHICLES
+from oodseg.synth.known import ODD_VEHICLES, PEOPLE, VEHICLES
 from oodseg.synth.loose import loose_things
 from oodseg.synth.mix import Mix
 from oodseg.synth.own_car import OwnCars
@@ -93,7 +93,8 @@ class SceneSampler:
         self._windows = StreetWindows(streets, size)
         mined = split_mined(read_mined(self.mix.more_objects, "keep"), split)
         self._rejected = split_mined(read_mined(self.mix.more_negatives, "reject"), split)
-        self._cutouts = Cutouts(self._unknown, self._known, streets, self.mix, mined, self._rejected)
+        odd = [item for item in items if item.wnid in ODD_VEHICLES]
+        self._cutouts = Cutouts(self._unknown, self._known, streets, self.mix, odd, mined, self._rejected)
         self._own_cars = OwnCars(streets, size)
 
     def sample(self, rng: np.random.Generator) -> Scene:
@@ -223,7 +224,7 @@ class SceneSampler:
     def _natural(self, rng: np.random.Generator, zoom: float = 1.0) -> Scene:
         """A DUTS image as it is: its object is unknown, or known where it is a vehicle or a person."""
         known = rng.random() < 0.22
-        items = self._known if known else self._unknown
+        items = self._known if known else self._cutouts.stranger(rng)
         item = items[int(rng.integers(len(items)))]
         image, mask = cut_window(
             [item.read_image(), item.read_mask().astype(np.uint8)], self.size, 0.6, rng, zoom
