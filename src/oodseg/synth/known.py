@@ -1,4 +1,4 @@
-"""WordNet ids of DUTS images: vehicles and people, which are hard negatives, and vehicles of no street class."""
+"""WordNet ids of DUTS images: vehicles and people, hard negatives, and vehicles of no street class."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), *
         return Mix(**{**found, **lists})
 
     def composition(self) -> dict[str, Any]:
-        """Returns what scenes are composed by; without entries for mined things where there are none.
+        """Returns what scenes are composed by; without entries for things that there are none of.
 
         By it is told whether scenes that were made before still hold.
         """
@@ -39,4 +39,6 @@ class MixRecipe(create_model("_Shares", __config__=ConfigDict(extra="forbid"), *
         if not (found["more_objects"] or found["more_negatives"]):
             for name in _MINED:
                 del found[name]
+        if not found["odd_vehicles"]:
+            del found["odd_vehicles"]
         return found
