@@ -26,7 +26,12 @@ def unknown_ids(root, monkeypatch, split="train", **mix):
     """Which WordNet ids the unknown objects of scenes are of."""
     read = []
     real = DutsItem.read_mask
-    monkeypatch.setattr(DutsItem, "read_mask", lambda item: read.append(item.wnid) or real(item))
+
+    def remembers(item):
+        read.append(item.wnid)
+        return real(item)
+
+    monkeypatch.setattr(DutsItem, "read_mask", remembers)
     mix = Mix(**{"empty": 0, "known": 0, "drawn": 0, "country": 0, "crowded": 0, **mix})
     sampler = SceneSampler(root, SIZE, split, mix=mix)
     found = [sampler.sample(np.random.default_rng(seed)) for seed in range(12)]
