@@ -1,5 +1,6 @@
 """Exports into a folder that holds an earlier one."""
 
+import json
 import os
 
 import pytest
@@ -95,4 +96,6 @@ def test_a_broken_account_counts_as_none(labelled, tmp_path):
     write(labelled, tmp_path / "out", "yolo")
     for text in ("", "[]", "{}", '{"format": "YOLO segmentation", "images": 3, "labels": {}}'):
         (tmp_path / "out" / RECORD).write_text(text)
-        write(labelled, tmp_path / "out", "yolo")
+        assert write(labelled, tmp_path / "out", "yolo").images == len(labelled)
+        account = json.loads((tmp_path / "out" / RECORD).read_text())
+        assert len(account["images"]) == len(labelled) <= len(account["labels"])

@@ -138,9 +138,9 @@ def files_below(root: Path) -> dict[Path, tuple[int, int]]:
     return found
 
 
-def written_since(before: Stamps, now: Stamps) -> list[Path]:
-    """Lists the files that are new, or have been written again."""
-    return [path for path, stamp in now.items() if before.get(path) != stamp]
+def written_since(before: Stamps, now: Stamps) -> set[Path]:
+    """Finds the files that are new, or have been written again."""
+    return {path for path, stamp in now.items() if before.get(path) != stamp}
 
 
 def _about(path: Path, image: LabelledImage) -> tuple[str, *tuple[int, ...]]:

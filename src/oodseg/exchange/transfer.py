@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,35 +98,26 @@ def write(
     check_names(labelled)
     earlier = EarlierExport(target, chosen.title)
     earlier.begin()
-    before, files_before = _stamps(chosen, target), files_below(target)
+    before = files_below(target)
+    labels_before = list(chosen.files(target)) if chosen.files is not None else []
     placed = {}
     if chosen.place is not None:
         placed = {target / chosen.place(image.name): image for image in labelled}
         for path, image in track(list(placed.items()), "placing images", progress):
             place_image(image, path, images)
     notes = list(chosen.write(track(labelled, "writing labels", progress), target))
+    written = written_since(before, files_below(target))
     if not chosen.submission:  # servers look at every file
-        notes += earlier.settle(written_since(files_before, files_below(target)), placed)
-    if before:
-        notes += _left_there(target, before, _stamps(chosen, target))
+        notes += earlier.settle(written, placed)
+    notes += _left_there(target, [file for file in labels_before if file not in written and file.exists()])
     return Export(
         target, chosen.title, len(labelled), sum(len(each.objects) for each in labelled), tuple(notes)
     )
 
 
-def _stamps(chosen: Format, root: Path) -> dict[Path, tuple[int, int]]:
-    """Files of labels of one image each, with what tells whether one has been written again."""
-    found = {file: file.stat() for file in chosen.files(root)} if chosen.files is not None else {}
-    return {file: (status.st_ino, status.st_mtime_ns) for file, status in found.items()}
-
-
-def _left_there(
-    root: Path, before: Mapping[Path, tuple[int, int]], now: Mapping[Path, tuple[int, int]]
-) -> list[str]:
-    """Says which files an earlier export left behind, without reading them."""
-    left = sorted(
-        file.relative_to(root).as_posix() for file, stamp in before.items() if now.get(file) == stamp
-    )
+def _left_there(root: Path, files: Iterable[Path]) -> list[str]:
+    """Says which labels an earlier export left behind, without reading them."""
+    left = sorted(file.relative_to(root).as_posix() for file in files)
     if not left:
         return []
     images = "1 image that is" if len(left) == 1 else f"{len(left)} images that are"

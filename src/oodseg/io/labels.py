@@ -20,7 +20,7 @@ from oodseg.io.formats import is_lossy
 from oodseg.io.opening import without_bomb_check
 from oodseg.io.pages import count_pages
 from oodseg.io.sizes import MAX_PIXELS
-from oodseg.io.tiffs import read_tiff
+from oodseg.io.tiffs import read_tiff, read_tiff_header
 from oodseg.io.wide import is_wide, read_wide
 
 if TYPE_CHECKING:
@@ -86,11 +86,7 @@ def _read_codes(stored: ImageFile, path: Path) -> NDArray[np.uint16]:
             f"the label {path} is too large ({stored.width}x{stored.height} pixels, at most "
             f"{MAX_PIXELS // 1_000_000} megapixels): shrink it or cut it into tiles, and its image with it"
         )
-    pages = count_pages(stored)
-    if pages > 1:
-        raise DatasetError(
-            f"the label {path} holds {pages} images: save the codes of all classes as one image, as PNG"
-        )
+    _check_single(count_pages(stored), path)
     wide, largest = is_wide(stored), _largest(stored)
     stored.load()
     image: Image = stored
@@ -116,10 +112,21 @@ def _largest(stored: ImageFile) -> int | None:
 
 def _read_numbers(path: Path) -> NDArray[Any] | None:
     """The numbers of a TIFF of a kind that Pillow cannot read, such as float64; None if it is none."""
+    data = path.read_bytes()
+    header = read_tiff_header(data)
+    if header is not None:
+        _check_single(header.pages, path)
     try:
-        return read_tiff(path.read_bytes(), str(path), single=True)
+        return read_tiff(data, str(path))
     except ImageError as error:
         raise DatasetError(f"the label {error}") from error
+
+
+def _check_single(pages: int, path: Path) -> None:
+    if pages > 1:
+        raise DatasetError(
+            f"the label {path} holds {pages} images: save the codes of all classes as one image, as PNG"
+        )
 
 
 def _codes(values: NDArray[Any], path: Path) -> NDArray[np.uint16]:

@@ -50,12 +50,12 @@ def _read_grey(path: Path) -> NDArray[Any]:
     import cv2
 
     # Decoded from bytes: OpenCV's own file reading fails silently, and on some paths always.
-    data = np.fromfile(path, dtype=np.uint8)
-    values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    data = path.read_bytes()
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None:
         kind = path.suffix[1:].upper()
         raise ScoreMapError(f"{path} is not a {kind}, a damaged one, or of an unusual kind: save it as .npy")
-    header = read_tiff_header(data.tobytes())
+    header = read_tiff_header(data)
     if header is not None and header.pages > 1:
         raise ScoreMapError(f"{path} holds {header.pages} images: save one map per image")
     values = turn_upright(np.asarray(values), path)

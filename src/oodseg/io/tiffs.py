@@ -69,21 +69,19 @@ def read_tiff_header(data: bytes) -> TiffHeader | None:
     )
 
 
-def read_tiff(data: bytes, name: str, single: bool = False) -> NDArray[Any] | None:
+def read_tiff(data: bytes, name: str) -> NDArray[Any] | None:
     """Reads the first image of a TIFF file as it is stored, upright; warns where there are others.
 
     Args:
         data: The file.
         name: How errors and warnings call it.
-        single: Whether a file with several images is refused.
 
     Returns:
         `[H, W]` or `[H, W, C]` of any kind of number: blue, green, red, and alpha where there is one; None if
         the bytes are no TIFF.
 
     Raises:
-        ImageError: It is too small or too large, damaged, nothing here can read its kind, or it holds several
-            images.
+        ImageError: It is too small or too large, damaged, or nothing here can read its kind.
     """
     import cv2
 
@@ -91,10 +89,6 @@ def read_tiff(data: bytes, name: str, single: bool = False) -> NDArray[Any] | No
     if header is None:
         return None
     check_size(header.height, header.width, name)
-    if single and header.pages > 1:
-        raise ImageError(
-            f"{name} holds {header.pages} images: save the codes of all classes as one image, as PNG"
-        )
     warn_if_several(header.pages, name)
     if header.end > len(data):
         raise ImageError(f"{name} is truncated or damaged: copy or export it again")

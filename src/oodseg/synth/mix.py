@@ -29,7 +29,7 @@ class Mix:
         crates: Share of the pasted unknown objects that are boards and crates of any material.
         rectangles: Share of the others that are plain rectangles of any image, as half of DenseHybrid's.
         odd_vehicles: Share of the unknown objects of natural images, pasted or where they are, that are
-            vehicles of no street class, such as boats and carts; there are none among the others.
+            vehicles of no street class, such as boats and carts; among the others there are only canoes.
         loose: Chance that things of the street itself that no class covers and that touch the ground, such as
             bins and bags, count as unknown; where they are not told from it, they count as the street.
         more_objects: Sources of mined objects (`oodseg.data.mined`), unknown ones beside those of DUTS.
